@@ -1,0 +1,47 @@
+# `make train` and `make test` need Python 3.11 or newer with its venv module, and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export HF_HUB_OFFLINE ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: train test test-quick lint bench install install-dev clean
+
+train: install ## train a language model on Tang quatrains: two minutes on two CPU cores
+	$(BIN)/aigc train
+
+test: install-dev ## every test
+	$(BIN)/python -m pytest
+
+test-quick: install-dev ## the tests that take no longer than a few seconds each
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: install-dev ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: install ## tokens per second against a plain PyTorch loop
+	$(BIN)/python tests/bench/training_overhead.py
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/python
+	$(BIN)/python -m pip install -q -c requirements.lock -e .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml requirements.lock | $(BIN)/python
+	$(BIN)/python -m pip install -q -c requirements.lock -e ".[dev]"
+	touch $@ $(VENV)/.installed
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "aigc needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make train PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip
+
+clean: ## remove the environment and what was built
+	rm -rf $(VENV) build dist

@@ -1,0 +1,7 @@
+"""`python -m aigc`."""
+
+import sys
+
+from aigc.cli.main import main
+
+sys.exit(main())

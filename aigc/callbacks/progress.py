@@ -1,0 +1,77 @@
+"""A bar with loss, throughput and time left; a line now and then where nobody watches a terminal."""
+
+import time
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from aigc.runs.console import log, stderr
+from aigc.tasks import Task
+
+
+class Progress(Callback):
+    """Shows training and validation on stderr.
+
+    Args:
+        every_seconds: Seconds between lines when stderr is no terminal.
+    """
+
+    def __init__(self, every_seconds: float = 20.0):
+        self.every_seconds = every_seconds
+        self._bar: Bar | None = None
+        self._task: Any = None
+        self._shown = 0.0
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Open the bar."""
+        assert isinstance(module, Task)
+        self._shown = time.monotonic()
+        if stderr().is_terminal:
+            columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+            self._bar = Bar(*columns, TextColumn("{task.fields[facts]}"), console=stderr())
+            self._task = self._bar.add_task("training", total=trainer.max_steps, completed=module.steps_done, facts="")
+            self._bar.start()
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
+        """Move the bar."""
+        assert isinstance(module, Task)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=module.steps_done, facts=self._facts(module))
+        elif time.monotonic() - self._shown >= self.every_seconds:
+            self._shown = time.monotonic()
+            log.info("step %d of %d  %s", module.steps_done, trainer.max_steps, self._facts(module))
+
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Say what is waited for."""
+        if self._bar is not None:
+            self._bar.update(self._task, description="validating")
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Back to training."""
+        assert isinstance(module, Task)
+        if self._bar is not None:
+            self._bar.update(self._task, description="training", facts=self._facts(module))
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Close the bar."""
+        self._close()
+
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        """Close the bar."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    @staticmethod
+    def _facts(module: Task) -> str:
+        facts = []
+        if "train/loss" in module.latest:
+            facts.append(f"loss {module.latest['train/loss']:.3f}")
+        if (rate := module.latest.get(f"train/{module.unit}_per_second")) is not None:
+            facts.append(f"{rate:,.0f} {module.unit}/s")
+        return "  ".join(facts)

@@ -1,0 +1,50 @@
+"""Stopping when asked: the first signal stops at the next step with a checkpoint, the second at once."""
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from aigc.errors import InterruptedRun, PreemptedRun
+from aigc.runs.console import log
+
+
+class StopOnSignal(Callback):
+    """Ends a run at a step boundary after Ctrl-C (exit code 130) or SIGTERM (exit code 75)."""
+
+    def __init__(self) -> None:
+        self._asked: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Take the signals over from Lightning, whose run would end with exit code 0."""
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
+        """Stop here when asked."""
+        self._stop_if_asked()
+
+    def on_validation_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
+        """Stop here when asked."""
+        self._stop_if_asked()
+
+    def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._asked is not None:
+            raise KeyboardInterrupt
+        self._asked = number
+        log.warning("stopping after this step; once more to stop at once")
+
+    def _stop_if_asked(self) -> None:
+        if self._asked == signal.SIGTERM:
+            raise PreemptedRun("the run was told to end (SIGTERM)")
+        if self._asked is not None:
+            raise InterruptedRun("the run was interrupted")

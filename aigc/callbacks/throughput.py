@@ -1,0 +1,56 @@
+"""How much is learned from in a second."""
+
+import time
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from aigc.tasks import Task
+
+
+class Throughput(Callback):
+    """Records `train/<unit>_per_second` (tokens for a language model) between logged steps, without validation."""
+
+    def __init__(self) -> None:
+        self.total_amount = 0
+        self.total_seconds = 0.0
+        self._amount = 0
+        self._seconds = 0.0
+        self._since: float | None = None
+
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Start the clock."""
+        if self._since is None:
+            self._since = time.perf_counter()
+
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Stop the clock."""
+        self._take_time()
+        self._since = None
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Start the clock again."""
+        self._since = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the batch; record at logged steps."""
+        assert isinstance(module, Task)
+        self._amount += module.amount(batch)
+        if module.at_logged_step():
+            self._take_time()
+            if self._seconds > 0:
+                module.record({f"train/{module.unit}_per_second": self._amount / self._seconds})
+            self.total_amount, self.total_seconds = self.total_amount + self._amount, self.total_seconds + self._seconds
+            self._amount, self._seconds = 0, 0.0
+
+    def per_second(self) -> float | None:
+        """The mean over the run; None before anything was counted."""
+        return self.total_amount / self.total_seconds if self.total_seconds else None
+
+    def _take_time(self) -> None:
+        now = time.perf_counter()
+        if self._since is not None:
+            self._seconds += now - self._since
+        self._since = now

@@ -1,0 +1,43 @@
+"""`aigc eval RUN`: measure a run's model."""
+
+import argparse
+import json
+
+from aigc.cli.options import VerbParser, add_overrides, use_trusted
+
+
+def parser() -> argparse.ArgumentParser:
+    """The verb's arguments."""
+    made = VerbParser(
+        "eval",
+        "Measure a run's model with the run's own evaluation, on its held-out data or on other data.\n"
+        "The result is printed and appended to evaluations.jsonl in the run folder.",
+        "aigc eval latest data=couplets evaluation.generation.samples=50",
+    )
+    made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
+    add_overrides(made, "what differs from the run's config: data.*, evaluation.*, trainer.*, data=CHOICE")
+    made.add_argument("--json", action="store_true", help="print JSON")
+    return made
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure, print, keep."""
+    from aigc.config import check
+    from aigc.config.compose import override
+    from aigc.runs import Run
+
+    use_trusted(options.trust)
+    one = Run.open(options.run)
+    cfg = override(one.config, options.overrides)
+    check(cfg)
+
+    from aigc.cli.result import print_scores
+    from aigc.launch.measure import measure
+    from aigc.runs.console import show_messages
+
+    show_messages()
+    metrics = measure(one, cfg, options.overrides)
+    if options.json:
+        print(json.dumps({"run_id": one.id, "overrides": options.overrides, "metrics": metrics}, ensure_ascii=False))
+    else:
+        print_scores(metrics)

@@ -1,0 +1,44 @@
+"""`aigc ls`: the runs."""
+
+import argparse
+import json
+
+from aigc.cli.options import VerbParser
+
+
+def parser() -> argparse.ArgumentParser:
+    """The verb's arguments."""
+    made = VerbParser("ls", "List the runs, newest first, with status, step and scores.", "aigc ls --most 5")
+    made.add_argument("--most", type=int, default=20, metavar="N", help="how many (20)")
+    made.add_argument("--json", action="store_true", help="print JSON, one run a line")
+    made.add_argument("--outputs", metavar="FOLDER", help="where the runs lie, as paths.outputs (outputs)")
+    return made
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the table."""
+    from pathlib import Path
+
+    from aigc.runs import list_runs
+    from aigc.runs.table import summary
+
+    root = Path(options.outputs) / "runs" if options.outputs else None
+    rows = [summary(one) for one in list_runs(root)[: options.most]]
+    if options.json:
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
+        return
+    if not rows:
+        print("no runs yet; `aigc train` starts one")
+        return
+    from rich.table import Table
+
+    from aigc.cli.result import duration, number
+    from aigc.runs.console import stdout
+
+    table = Table("run", "status", "step", "time", "scores", box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        scores = "  ".join(f"{name} {number(value)}" for name, value in row["metrics"].items())
+        step = "" if row["step"] is None else str(row["step"])
+        table.add_row(row["id"], row["status"], step, duration(row["duration"]), scores or row["message"] or "")
+    stdout().print(table)

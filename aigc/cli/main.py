@@ -1,0 +1,85 @@
+"""`aigc VERB ...`: finds the verb, prints errors as one or two lines, ends with the right exit code."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from aigc import __version__
+from aigc.errors import AigcError
+
+VERBS = {
+    "train": "start a run",
+    "eval": "measure a run's model, on other data if asked",
+    "generate": "text from a run's model",
+    "validate": "check a config without torch",
+    "ls": "the runs, newest first",
+    "show": "all about one run",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 done, 1 failed, 2 wrong config or usage, 75 preempted, 130 interrupted.
+    """
+    parser = _parser()
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments:
+        parser.print_help()
+        return 2
+    if arguments[0] in VERBS:
+        return _run(arguments[0], arguments[1:])
+    parser.parse_args(arguments)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    verbs = "\n".join(f"  {verb:<10} {what}" for verb, what in VERBS.items())
+    parser = argparse.ArgumentParser(
+        prog="aigc",
+        usage="aigc VERB [arguments]",
+        description="Train generative models: one YAML describes an experiment, one command runs it.",
+        epilog=f"verbs:\n{verbs}\n\n"
+        "`aigc VERB --help` tells more. A RUN is a run id, the beginning of one, a path, or `latest`.\n"
+        "example: aigc train experiment=lm/tang_quatrains trainer.max_steps=100",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"aigc {__version__}")
+    parser.add_argument("verb", choices=list(VERBS), metavar="VERB", help=argparse.SUPPRESS)
+    return parser
+
+
+def _run(verb: str, arguments: list[str]) -> int:
+    if str(Path.cwd()) not in sys.path:  # a person's own package lies where they work; last, so that it shadows nothing
+        sys.path.append(str(Path.cwd()))
+    module = importlib.import_module(f"aigc.cli.{verb}")
+    options = module.parser().parse_args(arguments)
+    try:
+        return int(module.run(options) or 0)
+    except AigcError as error:
+        if getattr(options, "debug", False):
+            raise
+        print(f"aigc {verb}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"aigc {verb}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has closed it; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if getattr(options, "debug", False):
+            raise
+        where = getattr(options, "log", None)
+        more = f"the traceback is in {where}" if where else "--debug shows the traceback"
+        print(f"aigc {verb}: {type(error).__name__}: {error}; {more}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""What several verbs share: their parsers, the keys that people change most, `--trust`."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+OFTEN_CHANGED = (
+    "experiment",
+    "seed",
+    "data.path",
+    "data.text_column",
+    "data.tokenizer.kind",
+    "data.sequence_length",
+    "data.batch_size",
+    "model.architecture",
+    "model.path",
+    "optimizer.lr",
+    "trainer.max_steps",
+    "trainer.accumulate_grad_batches",
+    "trainer.precision",
+    "trainer.accelerator",
+    "trainer.validate_every_n_steps",
+    "evaluation.generation.samples",
+    "evaluation.generation.sampling.temperature",
+    "callbacks.checkpoints.monitor",
+    "paths.outputs",
+)
+
+
+class VerbParser(argparse.ArgumentParser):
+    """A parser whose help ends with an example and, where the verb takes overrides, the keys changed most."""
+
+    def __init__(self, verb: str, does: str, example: str, keys: Callable[[], str] | None = None):
+        super().__init__(prog=f"aigc {verb}", description=does, formatter_class=argparse.RawDescriptionHelpFormatter)
+        self._example = example
+        self._keys = keys
+        self.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+    def format_help(self) -> str:
+        """The help; the keys are composed only now."""
+        self.epilog = f"example:\n  {self._example}" + (f"\n\n{self._keys()}" if self._keys else "")
+        return super().format_help()
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Say it in one line."""
+        print(f"{self.prog}: {message}; `{self.prog} --help` tells more", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def add_overrides(parser: argparse.ArgumentParser, what: str = "key=value, group=choice or ~key") -> None:
+    """Take overrides and `--trust`."""
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=what)
+    parser.add_argument(
+        "--trust", action="append", default=[], metavar="PACKAGE", help="let _target_ name classes of your own package"
+    )
+
+
+def often_changed() -> str:
+    """The keys that people change most, with default and docstring, and all config groups with their choices."""
+    from aigc.config import compose
+    from aigc.config.check import known_keys
+    from aigc.config.compose import group_choices
+    from aigc.config.types import shown
+
+    cfg = compose()
+    keys = known_keys(cfg)
+    lines = ["groups (group=choice):"]
+    lines += [f"  {group:<12} {', '.join(choices)}" for group, choices in group_choices().items()]
+    lines += ["", "keys changed most (key=value; default in brackets):"]
+    for key in OFTEN_CHANGED:
+        if key in keys:
+            value = _select(cfg, key, keys[key].default)
+            lines += [f"  {key} [{value if isinstance(value, str) else shown(value)}]", f"      {keys[key].doc}"]
+    return "\n".join(lines)
+
+
+def fields_help(target: str, title: str) -> str:
+    """The parameters of a class with default and docstring, read from its source."""
+    from aigc.config.targets import signature
+    from aigc.config.types import shown
+
+    lines = [title]
+    for name, parameter in signature(target).parameters.items():
+        lines += [f"  {name} [{shown(parameter.default)}]", f"      {parameter.doc}"]
+    return "\n".join(lines)
+
+
+def use_trusted(packages: Sequence[str]) -> None:
+    """Trust what was named with `--trust`."""
+    from aigc.config.trust import trust
+
+    trust(list(packages))
+
+
+def _select(cfg: Any, key: str, default: Any) -> Any:
+    from omegaconf import OmegaConf
+
+    value = OmegaConf.select(cfg, key, throw_on_missing=False)
+    return default if value is None else value

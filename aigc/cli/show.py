@@ -1,0 +1,33 @@
+"""`aigc show RUN`: all about one run."""
+
+import argparse
+import json
+
+from aigc.cli.options import VerbParser
+
+
+def parser() -> argparse.ArgumentParser:
+    """The verb's arguments."""
+    made = VerbParser(
+        "show", "Show one run: status, scores and how they were made, attempts, code, data, files.", "aigc show latest"
+    )
+    made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
+    made.add_argument("--config", action="store_true", help="print the frozen config instead")
+    made.add_argument("--json", action="store_true", help="print JSON")
+    return made
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print it."""
+    from aigc.runs import Run
+    from aigc.runs.table import describe
+
+    one = Run.open(options.run)
+    if options.config:
+        print((one.path / "config.yaml").read_text(encoding="utf-8"), end="")
+    elif options.json:
+        print(json.dumps(describe(one), ensure_ascii=False, indent=2))
+    else:
+        from aigc.cli.result import print_description
+
+        print_description(one)

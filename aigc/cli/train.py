@@ -1,0 +1,39 @@
+"""`aigc train`: start a run."""
+
+import argparse
+
+from aigc.cli.options import VerbParser, add_overrides, often_changed, use_trusted
+
+
+def parser() -> argparse.ArgumentParser:
+    """The verb's arguments."""
+    made = VerbParser(
+        "train",
+        "Start a run: compose and check the config, freeze it into a run folder, train, measure, keep the model.\n"
+        "Without overrides it trains the default experiment. Ctrl-C stops after the step and keeps a checkpoint.",
+        "aigc train experiment=lm/tang_quatrains trainer.max_steps=100 seed=1",
+        often_changed,
+    )
+    add_overrides(made)
+    made.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
+    return made
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train, and print the result."""
+    from aigc.config import check, compose
+
+    use_trusted(options.trust)
+    cfg = compose(options.overrides)
+    check(cfg)  # before torch is imported, as most errors are found here
+
+    from aigc.cli.result import print_result
+    from aigc.launch.start import start
+    from aigc.launch.worker import work
+    from aigc.runs.console import show_messages
+
+    show_messages()
+    made = start(cfg, options.overrides)
+    options.log = made.log
+    work(made)
+    print_result(made, options.json)

@@ -1,0 +1,34 @@
+"""`aigc validate`: check a config."""
+
+import argparse
+
+from aigc.cli.options import VerbParser, add_overrides, often_changed, use_trusted
+
+
+def parser() -> argparse.ArgumentParser:
+    """The verb's arguments."""
+    made = VerbParser(
+        "validate",
+        "Check a config without torch: every key, type, value and _target_, with the file and line that set it.",
+        "aigc validate experiment=lm/couplets trainer.max_steps=100",
+        often_changed,
+    )
+    add_overrides(made)
+    made.add_argument("--deep", action="store_true", help="also import every class and see that it may stand there")
+    made.add_argument("--print", action="store_true", help="print the resolved config as YAML")
+    return made
+
+
+def run(options: argparse.Namespace) -> None:
+    """Check, and say so."""
+    from aigc.config import check, compose
+
+    use_trusted(options.trust)
+    cfg = compose(options.overrides)
+    check(cfg, deep=options.deep)
+    if options.print:
+        from aigc.config.freeze import frozen_yaml
+
+        print(frozen_yaml(cfg), end="")
+    else:
+        print(f"{cfg.experiment}: the config is right")

@@ -1,0 +1,100 @@
+"""From an annotation in source code to a type that values are compared with, without evaluating code."""
+
+import ast
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from aigc.config.types import Bound, OneOf
+
+_NAMES: dict[str, Any] = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "bool": bool,
+    "list": list,
+    "dict": dict,
+    "tuple": tuple,
+    "None": type(None),
+    "List": list,
+    "Dict": dict,
+    "Tuple": tuple,
+    "Sequence": list,
+    "Mapping": dict,
+    "Iterable": list,
+    "Path": str,
+    "PathLike": str,
+}
+
+Resolve = Callable[[ast.expr], Any]
+
+OBJECT = object()
+"""What `resolve` answers for a class whose instances no YAML value can be."""
+
+
+def annotation_type(node: ast.expr | None, resolve: Resolve) -> Any:
+    """The type that an annotation names; `resolve` is asked for names that are no builtin; Any when it is unclear."""
+    if node is None:
+        return Any
+    if isinstance(node, ast.Constant):
+        if node.value is None:
+            return type(None)
+        if isinstance(node.value, str):
+            return annotation_type(_parse(node.value), resolve)
+        return Any
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return _union([annotation_type(node.left, resolve), annotation_type(node.right, resolve)])
+    if isinstance(node, ast.Subscript):
+        return _subscript(node, resolve)
+    name = ast.unparse(node).rpartition(".")[2]
+    return _NAMES[name] if name in _NAMES else resolve(node)
+
+
+def _subscript(node: ast.Subscript, resolve: Resolve) -> Any:
+    name = ast.unparse(node.value).rpartition(".")[2]
+    items = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if name == "Literal":
+        return typing.Literal[tuple(ast.literal_eval(item) for item in items)]
+    if name == "Annotated":
+        bounds = [bound for bound in map(_bound, items[1:]) if bound is not None]
+        base = annotation_type(items[0], resolve)
+        return typing.Annotated[(base, *bounds)] if bounds and isinstance(base, type) else base
+    arguments = [... if _is_ellipsis(item) else _plain(annotation_type(item, resolve)) for item in items]
+    if name == "Optional":
+        return _union([arguments[0], type(None)])
+    if name == "Union":
+        return _union(arguments)
+    base = _NAMES.get(name)
+    if base not in (list, dict, tuple):
+        return Any
+    if any(argument is Any for argument in arguments) and base is not dict:
+        return base
+    generic: Any = base
+    return generic[tuple(arguments)] if base is not list else generic[arguments[0]]
+
+
+def _plain(kind: Any) -> Any:
+    return Any if kind is OBJECT else kind
+
+
+def _bound(node: ast.expr) -> Bound | None:
+    if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "Bound":
+        keywords = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords if keyword.arg}
+        return Bound(*(ast.literal_eval(argument) for argument in node.args), **keywords)
+    return None
+
+
+def _union(options: list[Any]) -> Any:
+    options = [option for option in options if option is not OBJECT]
+    return Any if not options or any(option is Any for option in options) else OneOf(tuple(options))
+
+
+def _is_ellipsis(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is Ellipsis
+
+
+def _parse(text: str) -> ast.expr | None:
+    try:
+        return ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return None

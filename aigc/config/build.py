@@ -1,0 +1,89 @@
+"""The only way from a `_target_` node to an object: classes alone, of trusted packages, of the expected base."""
+
+import dataclasses
+import importlib
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+
+from aigc.config.problems import ConfigError, Problem
+from aigc.config.trust import how_to_trust, is_trusted
+
+T = TypeVar("T")
+
+
+def build(node: Mapping[str, Any] | DictConfig, expect: type[T], key: str = "", **supplied: Any) -> T:
+    """Make the object that a node describes.
+
+    Nested `_target_` nodes are passed on as plain mappings: whoever takes them builds them with its own expectation.
+
+    Args:
+        node: A mapping with `_target_` and the parameters of that class.
+        expect: The class must be this one or derive from it.
+        key: The node's place in the config, for messages.
+        supplied: Parameters that the framework adds; they win over the node's.
+
+    Raises:
+        ConfigError: The target is not trusted, is no class, or is not what is expected here; or it refuses a value.
+    """
+    return factory(node, expect, key)(**supplied)
+
+
+def factory(node: Mapping[str, Any] | DictConfig, expect: type[T], key: str = "") -> Callable[..., T]:
+    """As `build`, but returns a function that takes the supplied parameters and then makes the object."""
+    values = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else dict(node)
+    assert isinstance(values, dict)
+    target = values.pop("_target_", None)
+    if not isinstance(target, str):
+        raise ConfigError([Problem(f"{key}._target_", "missing; it names the class to build")])
+    cls = target_class(target, expect, key)
+    values = _with_dataclasses(cls, values, key)
+
+    def make(*args: Any, **supplied: Any) -> T:
+        try:
+            return cls(*args, **{**values, **supplied})
+        except (TypeError, ValueError) as error:
+            raise ConfigError([Problem(key, f"{target} does not take this: {error}")]) from error
+
+    return make
+
+
+def _with_dataclasses(cls: type, values: dict[Any, Any], key: str) -> dict[Any, Any]:
+    """Mappings for parameters that are annotated with a dataclass, made into one."""
+    hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+    made = dict(values)
+    for name, value in values.items():
+        options = (hints.get(name), *typing.get_args(hints.get(name)))
+        section = next((option for option in options if dataclasses.is_dataclass(option)), None)
+        if isinstance(value, dict) and isinstance(section, type):
+            try:
+                made[name] = section(**value)
+            except (TypeError, ValueError) as error:
+                raise ConfigError([Problem(f"{key}.{name}", str(error))]) from error
+    return made
+
+
+def target_class(target: str, expect: type[T], key: str = "") -> type[T]:
+    """Import the class that a dotted path names and see that it may stand here.
+
+    Raises:
+        ConfigError: Not trusted (before anything is imported), not found, no class, or not of the expected base.
+    """
+    if not is_trusted(target):
+        raise ConfigError([Problem(f"{key}._target_", how_to_trust(target))])
+    module, _, name = target.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError([Problem(f"{key}._target_", f"cannot import {target}: {error}")]) from error
+    if not isinstance(found, type):
+        raise ConfigError([Problem(f"{key}._target_", f"{target} is no class; only classes are built from a config")])
+    # The class itself decides, not the path that led to it: torch.x.os.y would be an alias into another package.
+    if not is_trusted(found.__module__):
+        raise ConfigError([Problem(f"{key}._target_", how_to_trust(found.__module__))])
+    if not issubclass(found, expect):
+        what = f"{target} is no {expect.__module__}.{expect.__qualname__}, which is expected here"
+        raise ConfigError([Problem(f"{key}._target_", what)])
+    return found

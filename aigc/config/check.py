@@ -1,0 +1,196 @@
+"""Every leaf of a composed config against the schema and the targets' signatures; all problems in one error."""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from aigc.config import schema
+from aigc.config.compose import group_choices, origins_of
+from aigc.config.problems import ConfigError, Problem, suggest
+from aigc.config.targets import Signature, TargetError, is_subclass, signature
+from aigc.config.trust import how_to_trust, is_trusted
+from aigc.config.types import MISSING, Fields, Parameter, allowed, mismatches, union_options
+
+_Found = tuple[str, str]
+
+
+def check(cfg: DictConfig, deep: bool = False) -> None:
+    """See that a config is right, without importing torch unless asked to.
+
+    Args:
+        cfg: A config from `compose`, or one read from a run folder.
+        deep: Also import every target and compare its class with what its place expects.
+
+    Raises:
+        ConfigError: Every unknown key, wrong type, missing value, failing interpolation and wrong target.
+    """
+    found: list[_Found] = []
+    plain = _plain(cfg, "", found)
+    found += _root_problems(plain)
+    if deep and not found:
+        found += _deep_problems(cfg)
+    if found:
+        origins = origins_of(cfg)
+        raise ConfigError([Problem(key, what, origins.of(key)) for key, what in dict(found).items()])
+
+
+def _plain(node: Any, key: str, found: list[_Found]) -> Any:
+    """The tree with interpolations resolved; what cannot be resolved is noted and replaced by MISSING."""
+    names = range(len(node)) if isinstance(node, ListConfig) else list(node)
+    values = {}
+    for name in names:
+        path = f"{key}[{name}]" if isinstance(node, ListConfig) else (f"{key}.{name}" if key else str(name))
+        if OmegaConf.is_missing(node, name):
+            found.append((path, "needs a value (it is ??? here)"))
+            values[name] = MISSING
+            continue
+        try:
+            value = node[name]
+        except OmegaConfBaseException as error:
+            found.append((path, str(error).splitlines()[0]))
+            values[name] = MISSING
+            continue
+        values[name] = _plain(value, path, found) if isinstance(value, DictConfig | ListConfig) else value
+    return list(values.values()) if isinstance(node, ListConfig) else values
+
+
+def _root_problems(plain: Mapping[str, Any]) -> Iterator[_Found]:
+    root = schema.fields_of(schema.Config)
+    sections, places = schema.sections(), schema.places()
+    groups = group_choices()
+    for key in plain:
+        if key not in root.parameters:
+            what = f"no such key; {suggest(str(key), root.parameters)}"
+            near = [group for group in groups if group in what]
+            yield key, what + (f" (choices: {', '.join(groups[near[0]])})" if near and "did you mean" in what else "")
+    for key, parameter in root.parameters.items():
+        if key not in plain:
+            if parameter.required:
+                yield key, "missing; " + (f"choose one of {', '.join(groups[key])}" if key in groups else "give it")
+        elif key in sections:
+            yield from mismatches(key, plain[key], sections[key])
+        elif key in places:
+            yield from _place_problems(key, plain[key], places[key])
+        else:
+            yield from mismatches(key, plain[key], parameter.type)
+
+
+def _place_problems(key: str, value: Any, place: schema.Place) -> Iterator[_Found]:
+    if value is MISSING or (value is None and (place.optional or place.named)):
+        return
+    if not place.named:
+        yield from _node_problems(key, value, place)
+    elif not isinstance(value, Mapping):
+        yield key, f"{value!r} is not a mapping of names to `_target_` nodes"
+    else:
+        for name, node in value.items():
+            if node is not None and node is not MISSING:
+                yield from _node_problems(f"{key}.{name}", node, place)
+
+
+def _node_problems(key: str, node: Any, place: schema.Place | None) -> Iterator[_Found]:
+    if not isinstance(node, Mapping) or "_target_" not in node:
+        yield (
+            key,
+            f"{node!r} is no node with a _target_, which names the class to build" if node else "needs a _target_",
+        )
+        return
+    target = node["_target_"]
+    if target is MISSING:
+        return
+    if not isinstance(target, str):
+        yield f"{key}._target_", f"{target!r} is no dotted path of a class"
+        return
+    if not is_trusted(target):
+        yield f"{key}._target_", how_to_trust(target)
+        return
+    try:
+        takes = signature(target)
+    except TargetError as error:
+        yield f"{key}._target_", str(error)
+        return
+    if place and is_subclass(target, place.expect) is False:
+        yield f"{key}._target_", f"{target} is no {place.expect}, which is expected here"
+        return
+    yield from _parameter_problems(key, node, takes, place.supplied if place else ())
+
+
+def _parameter_problems(
+    key: str, node: Mapping[str, Any], takes: Signature, supplied: tuple[str, ...]
+) -> Iterator[_Found]:
+    known = {name: p for name, p in takes.parameters.items() if name not in supplied}
+    for name, value in node.items():
+        if name == "_target_":
+            continue
+        if name not in known:
+            if not takes.open or str(name).startswith("_"):
+                yield f"{key}.{name}", f"{node['_target_']} takes no {name!r}; {suggest(str(name), known, f'{key}.')}"
+            continue
+        yield from mismatches(f"{key}.{name}", value, known[name].type)
+        yield from _nested_nodes(f"{key}.{name}", value)
+    for name, parameter in known.items():
+        if parameter.required and name not in node:
+            yield f"{key}.{name}", f"missing; {node['_target_']} needs {allowed(parameter.type)}"
+
+
+def _nested_nodes(key: str, value: Any) -> Iterator[_Found]:
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            yield from _node_problems(key, value, None)
+        else:
+            for name, item in value.items():
+                yield from _nested_nodes(f"{key}.{name}", item)
+
+
+def _deep_problems(cfg: DictConfig) -> Iterator[_Found]:
+    from aigc.config.build import target_class
+
+    for key, place in schema.places().items():
+        for path, node in _nodes(cfg, key, place).items():
+            try:
+                target_class(node["_target_"], _import(place.expect), path)
+            except ConfigError as error:
+                yield from ((problem.key, problem.what) for problem in error.problems)
+
+
+def _import(dotted: str) -> type:
+    module, _, name = dotted.rpartition(".")
+    found = getattr(importlib.import_module(module), name)
+    assert isinstance(found, type)
+    return found
+
+
+def known_keys(cfg: DictConfig) -> dict[str, Parameter]:
+    """Every key that a config may set; nodes contribute what their targets take."""
+    sections, places = schema.sections(), schema.places()
+    keys: dict[str, Parameter] = {}
+    for key, parameter in schema.fields_of(schema.Config).parameters.items():
+        if key in sections:
+            keys |= _below(key, sections[key].parameters)
+        elif key not in places:
+            keys[key] = parameter
+        for path, node in _nodes(cfg, key, places[key]).items() if key in places else ():
+            takes = signature(node["_target_"]).parameters
+            keys |= _below(path, {n: p for n, p in takes.items() if n not in places[key].supplied})
+    return keys
+
+
+def _nodes(cfg: DictConfig, key: str, place: schema.Place) -> dict[str, Any]:
+    """The nodes of one place, by full key, without those that are switched off."""
+    value = cfg.get(key)
+    nodes = {f"{key}.{name}": node for name, node in (value or {}).items()} if place.named else {key: value}
+    return {path: node for path, node in nodes.items() if node is not None}
+
+
+def _below(key: str, parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """The parameters under their full keys; those of nested dataclasses too."""
+    keys: dict[str, Parameter] = {}
+    for name, parameter in parameters.items():
+        keys[f"{key}.{name}"] = parameter
+        for option in (parameter.type, *union_options(parameter.type)):
+            if isinstance(option, Fields):
+                keys |= _below(f"{key}.{name}", option.parameters)
+    return keys

@@ -1,0 +1,58 @@
+"""Which file and line set a key: read from the YAML files, as composition itself forgets it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from aigc.config.locate import shown_path
+from aigc.config.problems import ConfigError, Problem
+
+COMMAND_LINE = "command line"
+
+
+class Origins:
+    """Key → where its value was set last, as `file:line` or `command line: what was typed`."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, str] = {}
+
+    def read(self, path: Path, package: str) -> None:
+        """Note every key of one file; `package` is the dotted place it is merged into, empty for the root."""
+        for key, line in key_lines(path):
+            if key.split(".")[0] != "defaults":
+                self._places[f"{package}.{key}" if package else key] = f"{shown_path(path)}:{line}"
+
+    def typed(self, key: str, text: str) -> None:
+        """Note a key that was set on the command line."""
+        self._places[key] = f"{COMMAND_LINE}: {text}"
+
+    def of(self, key: str) -> str:
+        """Where the key, or the nearest key above it, was set; empty when nobody did."""
+        while key:
+            if key in self._places:
+                return self._places[key]
+            key = key.rpartition(".")[0]
+        return ""
+
+
+def key_lines(path: Path) -> Iterator[tuple[str, int]]:
+    """Every dotted key of a YAML file with its line, counted from 1."""
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = shown_path(path) + (f":{mark.line + 1}:{mark.column + 1}" if mark else "")
+        raise ConfigError([Problem("", f"this is no valid YAML: {error.problem}", where)]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem("", f"not UTF-8 at byte {error.start}", shown_path(path))]) from error
+    if root is not None:
+        yield from _walk(root, "")
+
+
+def _walk(node: yaml.Node, prefix: str) -> Iterator[tuple[str, int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = f"{prefix}{key.value}"
+            yield name, key.start_mark.line + 1
+            yield from _walk(value, name + ".")

@@ -1,0 +1,48 @@
+"""What is wrong with a config, said so that a person can mend it: key, place, value, what is allowed, nearest name."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from aigc.errors import InputError
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: the full key (`trainer.max_steps`), what, and where it was set (`file:line`)."""
+
+    key: str
+    what: str
+    origin: str = ""
+
+    def __str__(self) -> str:
+        where = f" ({self.origin})" if self.origin else ""
+        return f"{self.key}{where}: {self.what}" if self.key else f"{self.what}{where}"
+
+
+class ConfigError(InputError):
+    """All problems of one config together."""
+
+    def __init__(self, problems: Sequence[Problem]):
+        self.problems = list(problems)
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        count = "1 error" if len(self.problems) == 1 else f"{len(self.problems)} errors"
+        super().__init__(f"config: {count}\n{lines}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a person most likely meant, or None."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def suggest(name: str, known: Iterable[str], prefix: str = "", most: int = 12) -> str:
+    """`did you mean X?` when a known name is near, else the list of known names."""
+    names = sorted(known)
+    near = nearest(name, names)
+    if near:
+        return f"did you mean {prefix}{near}?"
+    if not names:
+        return "none is allowed here"
+    shown = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return f"allowed: {shown}"

@@ -1,0 +1,145 @@
+"""The sections of a config and the places of `_target_` nodes. A field's docstring is its help text."""
+
+import ast
+import dataclasses
+import inspect
+import typing
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from aigc.config.types import Bound, Fields, Parameter
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a `_target_` node stands: the base class it must have, and what the framework passes when it builds it."""
+
+    expect: str
+    supplied: tuple[str, ...] = ()
+    named: bool = False
+    """A mapping of names to nodes, of which `null` switches one off."""
+    optional: bool = False
+
+
+CALLBACK = "pytorch_lightning.Callback"
+SCHEDULER = Place("torch.optim.lr_scheduler.LRScheduler", ("optimizer", "total_steps"), optional=True)
+
+
+@dataclass
+class Trainer:
+    """How long and how training runs; names are Lightning's where it has one."""
+
+    max_steps: Annotated[int, Bound(1)] = 1000
+    """Optimiser steps to train for."""
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    """Where to run: a GPU when there is one (auto), or one kind only."""
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"] = "auto"
+    """Number format; auto takes bf16-mixed where the machine computes it natively, else 32-true."""
+    accumulate_grad_batches: Annotated[int, Bound(1)] = 1
+    """Batches per optimiser step; the loss is normalised over all of them together."""
+    gradient_clip_val: Annotated[float, Bound(0)] | None = 1.0
+    """Largest gradient norm; null switches clipping off."""
+    validate_every_n_steps: Annotated[int, Bound(1)] | None = None
+    """Optimiser steps between validations; null validates at the end only."""
+    log_every_n_steps: Annotated[int, Bound(1)] = 10
+    """Optimiser steps between logged values."""
+    limit_train_batches: Annotated[int, Bound(1)] | None = None
+    """Use only so many training batches an epoch; null uses all."""
+    limit_val_batches: Annotated[int, Bound(1)] | None = None
+    """Use only so many validation batches; null uses all."""
+    overfit_batches: Annotated[int, Bound(0)] = 0
+    """Train on and validate with the same first batches, unshuffled; 0 is off."""
+    num_threads: Annotated[int, Bound(1)] | None = None
+    """CPU threads of torch; null leaves torch's own choice. Part of what makes numbers repeat."""
+    deterministic: bool = True
+    """Use deterministic algorithms, and fail where there is none."""
+    detect_anomaly: bool = False
+    """Find the operation that made a NaN; slow."""
+    profiler: Literal["simple", "advanced"] | None = None
+    """Time Lightning's hooks and write the report to the run folder."""
+
+
+@dataclass
+class Paths:
+    """Where things are written."""
+
+    outputs: str = "outputs"
+    """Run folders go to <outputs>/runs."""
+    cache: str = "~/.cache/aigc"
+    """Prepared data, shared by all runs."""
+
+
+@dataclass
+class Config:
+    """A whole config: one run of one experiment."""
+
+    task: Annotated[Any, Place("aigc.tasks.Task", ("model", "optimizer", "scheduler"))]
+    """What is learned and how."""
+    model: Annotated[Any, Place("aigc.models.ModelFactory")]
+    """The network."""
+    data: Annotated[Any, Place("pytorch_lightning.LightningDataModule")]
+    """What it learns from."""
+    optimizer: Annotated[Any, Place("torch.optim.Optimizer", ("params",))]
+    """How weights move."""
+    scheduler: Annotated[
+        Any, Place("torch.optim.lr_scheduler.LRScheduler", ("optimizer", "total_steps"), optional=True)
+    ]
+    """How the learning rate changes; null keeps it constant."""
+    evaluation: Annotated[Any, Place(CALLBACK, named=True)]
+    """What is measured on generated samples."""
+    callbacks: Annotated[Any, Place(CALLBACK, named=True)]
+    """What else happens during training."""
+    logger: Annotated[Any, Place("pytorch_lightning.loggers.logger.Logger", ("run",), named=True)]
+    """Where metrics go besides metrics.jsonl."""
+    trainer: Trainer
+    """How long and how training runs."""
+    paths: Paths
+    """Where things are written."""
+    experiment: str = "train"
+    """The experiment's name; a run's id starts with it."""
+    seed: Annotated[int, Bound(0, 2**32 - 1)] = 0
+    """The one number from which all randomness follows."""
+
+
+def sections() -> dict[str, Fields]:
+    """The sections that dataclasses describe, by key."""
+    hints = typing.get_type_hints(Config).items()
+    return {name: fields_of(hint) for name, hint in hints if isinstance(hint, type) and dataclasses.is_dataclass(hint)}
+
+
+def places() -> dict[str, Place]:
+    """The places of `_target_` nodes, by key."""
+    hints = typing.get_type_hints(Config, include_extras=True)
+    found = {name: _place(hint) for name, hint in hints.items()}
+    return {name: place for name, place in found.items() if place is not None}
+
+
+@cache
+def fields_of(section: type) -> Fields:
+    """The fields of a dataclass with types, defaults and help texts."""
+    hints = typing.get_type_hints(section, include_extras=True)
+    docs = field_docs(section)
+    parameters = {}
+    for f in dataclasses.fields(section):
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        default = None if required else f.default
+        parameters[f.name] = Parameter(f.name, hints[f.name], required, default, docs.get(f.name, ""))
+    return Fields(section.__name__, parameters)
+
+
+def field_docs(section: type) -> dict[str, str]:
+    """The string below each field of a dataclass."""
+    body = ast.parse(inspect.getsource(section)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    docs = {}
+    for statement, following in zip(body.body, body.body[1:], strict=False):
+        is_field = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+        if is_field and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+            docs[statement.target.id] = " ".join(str(following.value.value).split())  # type: ignore[attr-defined]
+    return docs
+
+
+def _place(hint: Any) -> Place | None:
+    extras = typing.get_args(hint)[1:] if typing.get_origin(hint) is Annotated else ()
+    return next((extra for extra in extras if isinstance(extra, Place)), None)

@@ -1,0 +1,342 @@
+"""What a `_target_` class takes, read from its source: nothing is imported, so it costs no torch and runs no code."""
+
+import ast
+import importlib.util
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from aigc.config.annotations import OBJECT, annotation_type
+from aigc.config.problems import suggest
+from aigc.config.types import Fields, Parameter
+
+
+class TargetError(ValueError):
+    """The class does not exist, or is no class; the message says which and what is near."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """One parsed source file."""
+
+    name: str
+    path: Path
+    tree: ast.Module = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class ClassSource:
+    """A class statement and the module it stands in; two are equal when they are the same class."""
+
+    name: str
+    module: Module
+    node: ast.ClassDef = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The parameters of a class; `open` when it takes further keywords that cannot be known from its source."""
+
+    parameters: dict[str, Parameter]
+    open: bool
+    doc: str
+
+
+def find_class(target: str) -> ClassSource:
+    """The class that a dotted path names, through re-exports; as `import` would find it.
+
+    Raises:
+        TargetError: No such package, module or class (with the nearest name), or something else than a class.
+    """
+    parts = target.split(".")
+    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
+        raise TargetError(f"{target!r} is no dotted path of a class, like package.module.Class")
+    module = _module(parts[0])
+    if module is None:
+        raise TargetError(f"there is no package {parts[0]!r} here; install it or correct the name")
+    for index, part in enumerate(parts[1:-1], 2):
+        inner = _module(".".join(parts[:index]))
+        if inner is None:
+            raise TargetError(f"{module.name} has no module {part!r}; {suggest(part, _submodules(module))}")
+        module = inner
+    found = _lookup(module, parts[-1])
+    if found is None:
+        raise TargetError(f"{module.name} has no class {parts[-1]!r}; {suggest(parts[-1], _class_names(module))}")
+    return found
+
+
+@cache
+def signature(target: str) -> Signature:
+    """What the class named by a dotted path takes.
+
+    Raises:
+        TargetError: As `find_class`.
+    """
+    return _class_signature(find_class(target), frozenset())
+
+
+def is_subclass(target: str, base: str) -> bool | None:
+    """Whether the class derives from the base, as far as its source shows; None when a base class is out of reach."""
+    try:
+        return _derives(find_class(target), find_class(base), frozenset())
+    except TargetError:
+        return None
+
+
+def _derives(source: ClassSource, base: ClassSource, seen: frozenset[ClassSource]) -> bool | None:
+    if source == base:
+        return True
+    verdicts: list[bool | None] = []
+    for expression in source.node.bases:
+        parent = _resolve_expression(source.module, expression)
+        if parent is None or parent in seen:
+            verdicts.append(
+                None if ast.unparse(expression).split("[")[0] not in ("object", "Generic", "ABC") else False
+            )
+        else:
+            verdicts.append(_derives(parent, base, seen | {source}))
+    if True in verdicts:
+        return True
+    return None if None in verdicts else False
+
+
+def _class_signature(source: ClassSource, seen: frozenset[ClassSource]) -> Signature:
+    doc = ast.get_docstring(source.node) or ""
+    parents = [_resolve_expression(source.module, base) for base in source.node.bases]
+    known = [parent for parent in parents if parent is not None and parent not in seen]
+    inherited = [_class_signature(parent, seen | {source}) for parent in known]
+    init = next((n for n in source.node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+    if init is not None:
+        own, takes_more = _function_parameters(source.module, init, doc)
+        if takes_more:
+            merged = {name: p for parent in inherited for name, p in parent.parameters.items()} | own
+            return Signature(merged, not inherited or any(parent.open for parent in inherited), doc)
+        return Signature(own, False, doc)
+    if _is_dataclass(source.node):
+        merged = {name: p for parent in reversed(inherited) for name, p in parent.parameters.items()}
+        return Signature(merged | _dataclass_fields(source.module, source.node), False, doc)
+    if inherited:
+        return Signature(inherited[0].parameters, inherited[0].open, doc or inherited[0].doc)
+    return Signature({}, any(parent is None for parent in parents), doc)
+
+
+def _function_parameters(module: Module, init: ast.FunctionDef, class_doc: str) -> tuple[dict[str, Parameter], bool]:
+    docs = argument_docs(class_doc) | argument_docs(ast.get_docstring(init) or "")
+    arguments = init.args
+    positional = [*arguments.posonlyargs, *arguments.args][1:]
+    defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
+    defaults += arguments.defaults[-len(positional) :] if positional else []
+    pairs = [*zip(positional, defaults, strict=True), *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    parameters = {
+        argument.arg: Parameter(
+            argument.arg,
+            parameter_type(module, argument.annotation),
+            default is None,
+            _literal(default),
+            docs.get(argument.arg, ""),
+        )
+        for argument, default in pairs
+    }
+    return parameters, arguments.kwarg is not None
+
+
+def _dataclass_fields(module: Module, node: ast.ClassDef) -> dict[str, Parameter]:
+    fields: dict[str, Parameter] = {}
+    for statement, following in zip(node.body, [*node.body[1:], None], strict=True):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            name, doc = statement.target.id, ""
+            if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+                doc = " ".join(str(following.value.value).split())
+            kind = parameter_type(module, statement.annotation)
+            fields[name] = Parameter(name, kind, statement.value is None, _literal(statement.value), doc)
+    return fields
+
+
+def parameter_type(module: Module, annotation: ast.expr | None) -> Any:
+    """The type that an annotation inside a module means; Any where it is unclear."""
+    kind = annotation_type(annotation, lambda expression: _named_type(module, expression))
+    return Any if kind is OBJECT else kind
+
+
+def _named_type(module: Module, expression: ast.expr) -> Any:
+    """A dataclass as `Fields`, an alias as what it stands for, another class as OBJECT, Any for the rest."""
+    alias = _alias(module, expression)
+    if alias is not None:
+        return parameter_type(alias[0], alias[1])
+    source = _resolve_expression(module, expression)
+    if source is None or any("Enum" in ast.unparse(base) for base in source.node.bases):
+        return Any
+    if _is_dataclass(source.node):
+        return Fields(source.name, _class_signature(source, frozenset()).parameters)
+    return OBJECT
+
+
+def _alias(module: Module, expression: ast.expr, depth: int = 0) -> tuple[Module, ast.expr] | None:
+    """`Kind = Literal[...]` or `Number = int | float`, also when it is imported."""
+    if not isinstance(expression, ast.Name) or depth > 4:
+        return None
+    for statement in _top_level(module.tree.body):
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Subscript | ast.BinOp):
+            if _assigns(statement, expression.id):
+                return module, statement.value
+        elif isinstance(statement, ast.ImportFrom):
+            for alias in statement.names:
+                if (alias.asname or alias.name) == expression.id:
+                    inner = _module(_imported_from(module, statement))
+                    return _alias(inner, ast.Name(alias.name), depth + 1) if inner else None
+    return None
+
+
+def argument_docs(doc: str) -> dict[str, str]:
+    """The sentences of a Google docstring's `Args:` section, by parameter."""
+    docs: dict[str, str] = {}
+    lines = iter(doc.expandtabs().splitlines())
+    for line in lines:
+        if line.strip() == "Args:":
+            break
+    current, indent = "", None
+    for line in lines:
+        if not line.strip():
+            break
+        depth = len(line) - len(line.lstrip())
+        indent = depth if indent is None else indent
+        if depth == 0:
+            break
+        if depth == indent and ":" in line:
+            name, _, text = line.strip().partition(":")
+            current = name.split(" ")[0].lstrip("*")
+            docs[current] = text.strip()
+        elif current:
+            docs[current] += " " + line.strip()
+    return docs
+
+
+def _literal(node: ast.expr | None) -> Any:
+    try:
+        return ast.literal_eval(node) if node is not None else None
+    except ValueError:
+        return None
+
+
+def _is_dataclass(node: ast.ClassDef) -> bool:
+    return any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
+
+
+@cache
+def _module(name: str) -> Module | None:
+    top, *rest = name.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if not rest and not spec.submodule_search_locations:
+        return _parse(name, Path(spec.origin)) if spec.origin and spec.origin.endswith(".py") else None
+    for location in spec.submodule_search_locations or []:
+        base = Path(location).joinpath(*rest)
+        for path in (base / "__init__.py", base.with_suffix(".py") if rest else base):
+            if path.is_file():
+                return _parse(name, path)
+        if base.is_dir():
+            return Module(name, base / "__init__.py", ast.Module(body=[], type_ignores=[]))
+    return None
+
+
+def _parse(name: str, path: Path) -> Module:
+    try:
+        return Module(name, path, ast.parse(path.read_text(encoding="utf-8")))
+    except SyntaxError as error:
+        raise TargetError(f"{path}:{error.lineno} does not parse: {error.msg}") from error
+
+
+def _lookup(module: Module, name: str, depth: int = 0) -> ClassSource | None:
+    if depth > 8:
+        return None
+    stars = []
+    for statement in _top_level(module.tree.body):
+        if isinstance(statement, ast.ClassDef) and statement.name == name:
+            return ClassSource(name, module, statement)
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.name == name:
+            raise TargetError(f"{module.name}.{name} is a function; only classes are built from a config")
+        if isinstance(statement, ast.ImportFrom):
+            source = _imported_from(module, statement)
+            for alias in statement.names:
+                if alias.name == "*":
+                    stars.append(source)
+                elif (alias.asname or alias.name) == name:
+                    inner = _module(source)
+                    return _lookup(inner, alias.name, depth + 1) if inner else None
+        if isinstance(statement, ast.Assign) and _assigns(statement, name):
+            return _resolve_expression(module, statement.value)
+    for source in stars:
+        inner = _module(source)
+        found = _lookup(inner, name, depth + 1) if inner else None
+        if found:
+            return found
+    return None
+
+
+def _resolve_expression(module: Module, expression: ast.expr) -> ClassSource | None:
+    """The class that `Name`, `package.Name` or `Name[...]` means inside a module."""
+    if isinstance(expression, ast.Subscript):
+        expression = expression.value
+    try:
+        if isinstance(expression, ast.Name):
+            return _lookup(module, expression.id, 1)
+        if isinstance(expression, ast.Attribute):
+            head, *tail = ast.unparse(expression).split(".")
+            for statement in _top_level(module.tree.body):
+                if isinstance(statement, ast.Import):
+                    for alias in statement.names:
+                        if (alias.asname or alias.name.split(".")[0]) == head:
+                            return find_class(".".join([alias.name if alias.asname else head, *tail]))
+                elif isinstance(statement, ast.ImportFrom):
+                    for alias in statement.names:
+                        if (alias.asname or alias.name) == head:
+                            return find_class(".".join([_imported_from(module, statement), alias.name, *tail]))
+    except TargetError:
+        return None
+    return None
+
+
+def _imported_from(module: Module, statement: ast.ImportFrom) -> str:
+    if statement.level == 0:
+        return statement.module or ""
+    is_package = module.path.name == "__init__.py"
+    base = module.name.split(".")
+    base = base[: len(base) - statement.level + (1 if is_package else 0)]
+    return ".".join([*base, *([statement.module] if statement.module else [])])
+
+
+def _assigns(statement: ast.Assign, name: str) -> bool:
+    return any(isinstance(target, ast.Name) and target.id == name for target in statement.targets)
+
+
+def _top_level(body: list[ast.stmt]) -> list[ast.stmt]:
+    """Statements of a module, also those inside top-level `if` and `try`."""
+    flat: list[ast.stmt] = []
+    for statement in body:
+        flat.append(statement)
+        if isinstance(statement, ast.If):
+            flat += _top_level(statement.body) + _top_level(statement.orelse)
+        elif isinstance(statement, ast.Try):
+            flat += _top_level(statement.body) + [s for h in statement.handlers for s in _top_level(h.body)]
+    return flat
+
+
+def _class_names(module: Module) -> list[str]:
+    names = []
+    for statement in _top_level(module.tree.body):
+        if isinstance(statement, ast.ClassDef):
+            names.append(statement.name)
+        elif isinstance(statement, ast.ImportFrom):
+            names += [alias.asname or alias.name for alias in statement.names]
+    return [name for name in names if name[:1].isupper()]
+
+
+def _submodules(module: Module) -> list[str]:
+    if module.path.name != "__init__.py" or not module.path.parent.is_dir():
+        return []
+    return [p.stem for p in module.path.parent.iterdir() if p.suffix == ".py" or (p / "__init__.py").is_file()]

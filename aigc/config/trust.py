@@ -1,0 +1,42 @@
+"""Which packages a `_target_` may come from: the field's libraries, and what the person at the keyboard names."""
+
+import tomllib
+from pathlib import Path
+
+TRUSTED = ("aigc", "torch", "torchvision", "pytorch_lightning", "torchmetrics", "transformers")
+
+_named: list[str] = []
+
+
+def trust(packages: list[str]) -> None:
+    """Trust further packages in this process; called with what `--trust` was given, never with what a config says."""
+    _named.extend(package for package in packages if package not in _named)
+
+
+def trusted_packages() -> tuple[str, ...]:
+    """Every trusted package: the built-in ones, `--trust`, and `trusted` under `[tool.aigc]` in ./pyproject.toml."""
+    return (*TRUSTED, *_named, *_from_project())
+
+
+def is_trusted(target: str) -> bool:
+    """Whether the top-level package of a dotted path is trusted."""
+    return target.split(".")[0] in trusted_packages()
+
+
+def how_to_trust(target: str) -> str:
+    """What a person does to use their own package."""
+    package = target.split(".")[0]
+    return (
+        f"package {package!r} is not trusted; if it is yours, add --trust {package}"
+        f' or trusted = ["{package}"] under [tool.aigc] in ./pyproject.toml'
+    )
+
+
+def _from_project() -> tuple[str, ...]:
+    path = Path("pyproject.toml")
+    try:
+        project = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return ()
+    names = project.get("tool", {}).get("aigc", {}).get("trusted", [])
+    return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()

@@ -1,0 +1,163 @@
+"""Whether a plain value has a declared type, and what the type allows, in a person's words."""
+
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from aigc.config.problems import suggest
+
+MISSING = object()
+"""Stands for a value that is reported elsewhere (`???` or an interpolation that fails)."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A range for a number: `Annotated[int, Bound(1)]`."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a class, or one field of a section: its type, its default, its help text."""
+
+    name: str
+    type: Any = Any
+    required: bool = False
+    default: Any = None
+    doc: str = ""
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A union whose members may be `Fields`, which `typing.Union` does not take."""
+
+    options: tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Fields:
+    """The type of a mapping with known keys: a dataclass."""
+
+    name: str
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+
+def mismatches(key: str, value: Any, expected: Any) -> Iterator[tuple[str, str]]:
+    """Every (key, what is wrong) in a plain value, compared with a type; nothing when it fits.
+
+    An integer is a float, a float is no integer, a boolean is no number. Unknown types allow everything.
+    """
+    if value is MISSING or _fits_exactly(value, expected):
+        return
+    if isinstance(expected, Fields) and isinstance(value, Mapping):
+        yield from _field_mismatches(key, value, expected)
+        return
+    origin, arguments = typing.get_origin(expected), typing.get_args(expected)
+    if union_options(expected):
+        for option in union_options(expected):
+            found = list(mismatches(key, value, option))
+            if found and found[0][0] != key:  # something inside is wrong: this is the option that was meant
+                yield from found
+                return
+    elif origin in (list, tuple, Sequence, set) and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from mismatches(f"{key}[{index}]", item, _item_type(arguments, index))
+        return
+    elif origin in (dict, Mapping) and isinstance(value, Mapping) and len(arguments) == 2:
+        for name, item in value.items():
+            yield from mismatches(f"{key}.{name}", item, arguments[1])
+        return
+    yield key, f"{shown(value)} is not {allowed(expected)}"
+
+
+def allowed(expected: Any) -> str:
+    """What a type allows, in words: `an integer of at least 1`, `one of fast, slow`."""
+    if isinstance(expected, Fields):
+        return f"a mapping with the keys {', '.join(expected.parameters)}"
+    origin, arguments = typing.get_origin(expected), typing.get_args(expected)
+    if origin is typing.Annotated:
+        bounds = [_bound_words(extra) for extra in arguments[1:] if isinstance(extra, Bound)]
+        return " ".join([allowed(arguments[0]), *bounds])
+    if origin is Literal:
+        return "one of " + ", ".join(str(choice) for choice in arguments)
+    if union_options(expected):
+        return " or ".join(allowed(option) for option in union_options(expected))
+    if origin in (list, tuple, Sequence, set):
+        return f"a list (each {allowed(arguments[0])})" if arguments else "a list"
+    if origin in (dict, Mapping):
+        return "a mapping"
+    names = {int: "an integer", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
+    names |= {list: "a list", tuple: "a list", dict: "a mapping"}
+    return names.get(expected, getattr(expected, "__name__", str(expected)))
+
+
+def union_options(expected: Any) -> tuple[Any, ...]:
+    """The members of a union; empty for any other type."""
+    if isinstance(expected, OneOf):
+        return expected.options
+    if typing.get_origin(expected) in (typing.Union, types.UnionType):
+        return typing.get_args(expected)
+    return ()
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it, at most 60 characters."""
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _fits_exactly(value: Any, expected: Any) -> bool:
+    if expected is Any or expected is object:
+        return True
+    origin, arguments = typing.get_origin(expected), typing.get_args(expected)
+    if origin is typing.Annotated:
+        bounds = [extra for extra in arguments[1:] if isinstance(extra, Bound)]
+        return _fits_exactly(value, arguments[0]) and all(value is None or _within(value, bound) for bound in bounds)
+    if origin is Literal:
+        return any(value == choice and type(value) is type(choice) for choice in arguments)
+    if union_options(expected):
+        return any(not list(mismatches("", value, option)) for option in union_options(expected))
+    if origin is not None or isinstance(expected, Fields):
+        return False
+    if expected is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if expected is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if expected in (list, tuple, set):
+        return isinstance(value, list)
+    if expected in (str, bool, dict, type(None)):
+        return isinstance(value, expected)
+    return True
+
+
+def _field_mismatches(key: str, value: Mapping[Any, Any], expected: Fields) -> Iterator[tuple[str, str]]:
+    for name, item in value.items():
+        if name in expected.parameters:
+            yield from mismatches(f"{key}.{name}", item, expected.parameters[name].type)
+        else:
+            yield f"{key}.{name}", f"no such key; {suggest(str(name), expected.parameters, f'{key}.')}"
+    for name, parameter in expected.parameters.items():
+        if parameter.required and name not in value:
+            yield f"{key}.{name}", f"missing; allowed: {allowed(parameter.type)}"
+
+
+def _item_type(arguments: tuple[Any, ...], index: int) -> Any:
+    if not arguments:
+        return Any
+    if len(arguments) == 1 or arguments[-1] is Ellipsis:
+        return arguments[0]
+    return arguments[index] if index < len(arguments) else Any
+
+
+def _within(value: Any, bound: Bound) -> bool:
+    return (bound.minimum is None or value >= bound.minimum) and (bound.maximum is None or value <= bound.maximum)
+
+
+def _bound_words(bound: Bound) -> str:
+    low = f"of at least {bound.minimum:g}" if bound.minimum is not None else ""
+    high = f"at most {bound.maximum:g}" if bound.maximum is not None else ""
+    return " and ".join(part for part in (low, high) if part)

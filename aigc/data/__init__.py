@@ -1,0 +1,1 @@
+"""Data: readers, split, tokenizers, packing, the cache of prepared data, and the datamodules."""

@@ -1,0 +1,32 @@
+"""Progress of the steps before training: a bar for a person who watches, one line for a log."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_log = logging.getLogger("aigc")
+
+
+@contextmanager
+def step(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Show a step on stderr while it runs.
+
+    Args:
+        what: What is done, for example "tokenising 3,395 documents".
+        total: How many units of work there are, when that is known.
+
+    Yields:
+        A function that takes the number of units done since it was last called.
+    """
+    if not sys.stderr.isatty():
+        _log.info(what)
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.advance(task, done)

@@ -1,0 +1,181 @@
+"""Text for language models: a datamodule that goes from a corpus to batches of packed rows."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader
+from transformers import PreTrainedTokenizerFast
+
+from aigc.config.types import Bound
+from aigc.data.examples import Example, Layout
+from aigc.data.prepared import Prepared, Recipe, prepare
+from aigc.data.rows import Batch, unbatched
+from aigc.data.sampler import EpochSampler
+from aigc.data.sources import open_source
+from aigc.data.tokenizer import TokenizerSettings
+from aigc.errors import InputError
+
+
+class TextData(LightningDataModule):
+    """Text for language models.
+
+    Batches are described in `aigc.data.rows.Batch`. The training order is a pure function of seed and epoch.
+
+    Args:
+        path: Corpus: a .txt, .jsonl, .csv, .tsv or .parquet file, a folder, `asset:NAME`, or a Hub data set's name.
+        tokenizer: How text becomes tokens; null is automatic.
+        text_column: Column that holds the text; `text` when no column is named.
+        prompt_column: Column that holds the prompt, which stands before the completion and carries no loss.
+        completion_column: Column that holds the completion, which is learned.
+        separator: Text put between prompt and completion; it belongs to the prompt.
+        document: What one example of a .txt file is: a line, a paragraph (blank lines between), or the file.
+        sequence_length: Longest row in tokens.
+        packing: Whether a row may hold several documents, which do not see each other.
+        validation_fraction: Share of the distinct texts that is held out, from 0 (none) to below 1.
+        validation_path: Corpus for validation, read like `path`; `validation_fraction` is then without effect.
+        batch_size: Rows in a batch.
+        num_workers: Processes that build batches beside the training process; 0 builds them in it.
+        seed: Decides which texts are held out and in which order the rows come.
+        cache: Folder where prepared data are kept and found again.
+
+    Raises:
+        InputError: An argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        tokenizer: TokenizerSettings | None = None,
+        text_column: str | None = None,
+        prompt_column: str | None = None,
+        completion_column: str | None = None,
+        separator: str = "",
+        document: Literal["line", "paragraph", "file"] = "line",
+        sequence_length: Annotated[int, Bound(2)] = 256,
+        packing: bool = True,
+        validation_fraction: Annotated[float, Bound(0, 1)] = 0.1,
+        validation_path: str | None = None,
+        batch_size: Annotated[int, Bound(1)] = 8,
+        num_workers: Annotated[int, Bound(0)] = 0,
+        seed: Annotated[int, Bound(0)] = 0,
+        cache: str = "~/.cache/aigc",
+    ) -> None:
+        super().__init__()
+        for name, value, least in (
+            ("sequence_length", sequence_length, 2),
+            ("batch_size", batch_size, 1),
+            ("num_workers", num_workers, 0),
+            ("seed", seed, 0),
+        ):
+            if value < least:
+                raise InputError(f"data.{name} is {value}; allowed: at least {least}.")
+        self.path = path
+        self.validation_path = validation_path
+        self.sequence_length = sequence_length
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.cache = Path(cache).expanduser()
+        self.recipe = Recipe(
+            layout=Layout(text_column, prompt_column, completion_column, separator, document),
+            tokenizer=tokenizer or TokenizerSettings(),
+            sequence_length=sequence_length,
+            packing=packing,
+            validation_fraction=0.0 if validation_path else validation_fraction,
+            seed=seed,
+        )
+        self._prepared: Prepared | None = None
+
+    def prepare_data(self) -> None:
+        """Find the prepared data in the cache or make them; a second call does nothing.
+
+        Raises:
+            InputError: The corpus cannot be used, or gives fewer training rows than one batch.
+        """
+        if self._prepared is not None:
+            return
+        validation = open_source(self.validation_path) if self.validation_path else None
+        prepared = prepare(self.recipe, open_source(self.path), validation, self.cache)
+        rows = prepared.info["train"]["rows"]
+        if rows < self.batch_size:
+            raise InputError(
+                f"{self.path} gives {rows} training rows of {self.sequence_length} tokens, fewer than data.batch_size "
+                f"{self.batch_size}. Lower data.batch_size or data.sequence_length, or give more text."
+            )
+        self._prepared = prepared
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the prepared data; every process does this."""
+        self.prepare_data()
+
+    @property
+    def prepared(self) -> Prepared:
+        """The entry in the cache.
+
+        Raises:
+            RuntimeError: `prepare_data` or `setup` was not called.
+        """
+        if self._prepared is None:
+            raise RuntimeError("Call prepare_data() or setup() before using the data.")
+        return self._prepared
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerFast:
+        """The tokenizer; made from the training texts or pretrained."""
+        return self.prepared.tokenizer
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Numbers of the data: `fingerprint`, `skipped`, `tokenizer`, and one section for each split."""
+        return self.prepared.info
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content of the corpus, and of the validation corpus if there is one."""
+        return str(self.info["fingerprint"])
+
+    @property
+    def heldout(self) -> list[Example]:
+        """The validation examples in order."""
+        return self.prepared.heldout
+
+    def steps_per_epoch(self, accumulate: int = 1) -> int:
+        """Optimiser steps of one epoch in one process, when `accumulate` batches make a step."""
+        batches = self.info["train"]["rows"] // self.batch_size
+        return int(-(-batches // accumulate))
+
+    def example_rows(self, count: int = 1) -> Batch:
+        """The first training rows as a batch, to try a model's forward pass on."""
+        rows = self.prepared.rows("train")
+        return rows.__getitems__(range(min(count, len(rows))))
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Shuffled batches of `batch_size` rows; the rows that fill no batch are left out, others in each epoch."""
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
+        """All validation rows in order; an empty list without validation."""
+        return self._loader("validation", shuffle=False) if self.info["validation"]["rows"] else []
+
+    def _loader(self, name: str, shuffle: bool) -> DataLoader[Batch]:
+        if self.num_workers:
+            os.environ.setdefault(
+                "TOKENIZERS_PARALLELISM", "false"
+            )  # tokenizers warns in every forked worker otherwise
+        rows = self.prepared.rows(name)
+        return DataLoader(
+            rows,
+            batch_size=self.batch_size,
+            sampler=EpochSampler(len(rows), self.seed, shuffle),
+            drop_last=shuffle,
+            collate_fn=unbatched,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # Without a generator of its own, each iter() of the loader would draw from the global one.
+            generator=torch.Generator().manual_seed(self.seed),
+        )

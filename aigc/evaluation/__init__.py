@@ -1,0 +1,6 @@
+"""Callbacks that generate, measure, and save samples."""
+
+from aigc.evaluation.generation import TextGeneration
+from aigc.evaluation.sampling import Sampling
+
+__all__ = ["Sampling", "TextGeneration"]

@@ -1,0 +1,124 @@
+"""The parts of a run, built from its config."""
+
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
+from pytorch_lightning.loggers.logger import Logger
+
+from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
+from aigc.config import build, factory
+from aigc.logger import MetricsFileLogger
+from aigc.models import ModelFactory
+from aigc.runs import Run
+from aigc.tasks import Task
+
+
+def prepare_machine(cfg: DictConfig) -> None:
+    """Threads, determinism and the random state, before anything is built."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS has no deterministic algorithm without it
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    if cfg.trainer.num_threads:
+        torch.set_num_threads(cfg.trainer.num_threads)
+    # Filling fresh memory with NaN finds reads of it, and costs a tenth of the speed.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    seed_everything(cfg.seed, workers=True, verbose=False)
+
+
+def build_data(cfg: DictConfig) -> Any:
+    """The data module, prepared."""
+    data = build(cfg.data, LightningDataModule, "data")
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def build_task(cfg: DictConfig, data: Any, weights: Path | None = None) -> Task:
+    """The task with its model, from random or pretrained weights, or from a run's model folder."""
+    if weights is None:
+        model = build(cfg.model, ModelFactory, "model").create(data)
+    else:
+        from aigc.models import TransformersCausalLM
+
+        model = TransformersCausalLM(path=str(weights)).create(data)
+    optimizer = factory(cfg.optimizer, torch.optim.Optimizer, "optimizer")
+    scheduler = factory(cfg.scheduler, torch.optim.lr_scheduler.LRScheduler, "scheduler") if cfg.scheduler else None
+    return build(cfg.task, Task, "task", model=model, optimizer=optimizer, scheduler=scheduler)
+
+
+def build_callbacks(cfg: DictConfig, *groups: str) -> dict[str, Callback]:
+    """The named callbacks of some config groups, by key."""
+    nodes = {f"{group}.{name}": node for group in groups for name, node in (cfg[group] or {}).items()}
+    return {key: build(node, Callback, key) for key, node in nodes.items() if node is not None}
+
+
+def build_loggers(cfg: DictConfig, run: Run) -> list[Logger]:
+    """metrics.jsonl, and what the config adds."""
+    chosen = [build(node, Logger, f"logger.{name}", run=run) for name, node in (cfg.logger or {}).items() if node]
+    return [MetricsFileLogger(run), *chosen]
+
+
+def build_trainer(cfg: DictConfig, folder: Path, callbacks: Sequence[Callback], loggers: Sequence[Logger]) -> Trainer:
+    """Lightning's trainer on one device."""
+    settings = cfg.trainer
+    every = settings.validate_every_n_steps
+    if settings.profiler:
+        from pytorch_lightning.profilers import AdvancedProfiler, SimpleProfiler
+
+        profilers = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}
+        profiler = profilers[settings.profiler](dirpath=folder, filename="profile")
+    return Trainer(
+        max_steps=settings.max_steps,
+        max_epochs=-1,
+        accelerator=settings.accelerator,
+        devices=1,
+        precision=resolve_precision(settings.precision, settings.accelerator),
+        accumulate_grad_batches=settings.accumulate_grad_batches,
+        gradient_clip_val=settings.gradient_clip_val,
+        # Counted in batches over all epochs; the end of training is validated by the worker.
+        val_check_interval=(every or settings.max_steps) * settings.accumulate_grad_batches,
+        check_val_every_n_epoch=None,
+        log_every_n_steps=settings.log_every_n_steps,
+        limit_train_batches=settings.limit_train_batches,
+        limit_val_batches=settings.limit_val_batches,
+        overfit_batches=settings.overfit_batches,
+        detect_anomaly=settings.detect_anomaly,
+        deterministic=settings.deterministic,
+        profiler=profiler if settings.profiler else None,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=True,
+        inference_mode=True,
+        callbacks=list(callbacks),
+        logger=list(loggers),
+        plugins=[AtomicCheckpointIO()],
+        default_root_dir=folder,
+    )
+
+
+def resolve_precision(precision: str, accelerator: str) -> str:
+    """What `auto` means on this machine: bf16-mixed where it is computed natively, else 32-true."""
+    if precision != "auto":
+        return precision
+    if accelerator in ("auto", "gpu") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    if accelerator == "mps" or (accelerator == "auto" and torch.backends.mps.is_available()):
+        return "32-true"
+    return "bf16-mixed" if _cpu_computes_bf16() else "32-true"
+
+
+def _cpu_computes_bf16() -> bool:
+    if platform.system() != "Linux":
+        return False
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return any(flag in flags for flag in ("amx_bf16", "avx512_bf16"))

@@ -1,0 +1,44 @@
+"""What a finished run leaves: its model in a layout that other tools load, and its scores in the manifest."""
+
+import shutil
+from typing import Any
+
+from pytorch_lightning import Callback
+
+from aigc.callbacks import Throughput
+from aigc.runs import Run
+from aigc.runs.files import sha256_file, sync_folder
+from aigc.tasks import Task
+
+
+def keep_model(run: Run, task: Task, data: Any) -> None:
+    """Write model/ whole or not at all."""
+    temporary = run.path / ".model.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    task.save_model(temporary)
+    tokenizer = getattr(data, "tokenizer", None)
+    if tokenizer is not None:
+        tokenizer.save_pretrained(temporary)
+    shutil.rmtree(run.model, ignore_errors=True)
+    temporary.rename(run.model)
+    sync_folder(run.path)
+
+
+def keep_result(
+    run: Run, metrics: dict[str, float], callbacks: dict[str, Callback], best_step: int | None, seconds: float
+) -> None:
+    """Write final metrics, how they were made, time, throughput, and the hashes of what the run left."""
+    signatures = {
+        f"val/{name}": signature
+        for callback in callbacks.values()
+        for name, signature in getattr(callback, "signatures", {}).items()
+    }
+    throughput = next((c.per_second() for c in callbacks.values() if isinstance(c, Throughput)), None)
+    kept = [*run.model.rglob("*"), *run.checkpoints.glob("*.ckpt")]
+    artifacts = {str(path.relative_to(run.path)): sha256_file(path) for path in sorted(kept) if path.is_file()}
+    with run.edit_manifest() as manifest:
+        manifest["metrics"] = metrics
+        manifest["signatures"] = signatures
+        manifest["artifacts"] = artifacts
+        manifest["result"] = {"best_step": best_step, "seconds": seconds, "per_second": throughput}

@@ -1,0 +1,47 @@
+"""The run's own record: metrics.jsonl."""
+
+from typing import Any
+
+from pytorch_lightning.loggers.logger import Logger
+
+from aigc.runs import Run
+from aigc.runs.metrics_file import MetricsFile
+
+
+class MetricsFileLogger(Logger):
+    """Writes one line per logged step to the run folder's metrics.jsonl.
+
+    Args:
+        run: The run whose folder is written to.
+    """
+
+    def __init__(self, run: Run):
+        super().__init__()
+        self._run = run
+        self._file: MetricsFile | None = None
+        self.epoch = 0
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return "metrics.jsonl"
+
+    @property
+    def version(self) -> str:
+        """The run's id."""
+        return self._run.id
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Nothing: config.yaml holds them."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Append one line."""
+        if self._file is None:  # Lightning finalizes after fit, and a validation may follow
+            self._file = MetricsFile(self._run.path / "metrics.jsonl")
+        self._file.append(step or 0, self.epoch, metrics)
+
+    def finalize(self, status: str) -> None:
+        """Flush to disk."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -1,0 +1,17 @@
+"""TensorBoard, in the run folder's tensorboard/."""
+
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from aigc.runs import Run
+
+
+class TensorBoard(TensorBoardLogger):
+    """Event files for `tensorboard --logdir outputs/runs`.
+
+    Args:
+        run: The run whose folder is written to.
+        flush_secs: Seconds between writes to disk.
+    """
+
+    def __init__(self, run: Run, flush_secs: int = 30):
+        super().__init__(save_dir=run.path, name="tensorboard", version="", flush_secs=flush_secs)

@@ -1,0 +1,80 @@
+"""The terminal and the log: stderr carries progress and messages, log.txt keeps them, stdout is left for results."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+log = logging.getLogger("aigc")
+
+
+@cache
+def stderr() -> "Console":
+    """The one console on stderr, shared so that messages appear above a progress bar and not inside it."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@cache
+def stdout() -> "Console":
+    """The console for results."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+class _ToConsole(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        stderr().print(self.format(record), markup=False)
+
+
+class _NoAdverts(logging.Filter):
+    """Lightning advertises other products in every run's log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        return not ("Tip:" in message or "litlogger" in message or "💡" in message)
+
+
+def show_messages(level: int = logging.INFO) -> None:
+    """Send aigc's messages to stderr; other libraries' only from warnings on."""
+    log.setLevel(min(level, logging.INFO))
+    log.propagate = False
+    if not log.handlers:
+        handler = _ToConsole(level)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        log.addHandler(handler)
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+        for child in ("", ".utilities.rank_zero"):
+            logging.getLogger(name + child).addFilter(_NoAdverts())
+
+
+@contextmanager
+def kept_in(path: Path) -> Iterator[None]:
+    """Also write messages and warnings, and the traceback of an exception that passes, to a run's log.txt."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(_NoAdverts())
+    loggers = [log, logging.getLogger("pytorch_lightning"), logging.getLogger("py.warnings")]
+    logging.captureWarnings(True)
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    except BaseException:
+        record = log.makeRecord(log.name, logging.ERROR, __file__, 0, "the run ended with an error", (), sys.exc_info())
+        handler.handle(record)
+        raise
+    finally:
+        logging.captureWarnings(False)
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()

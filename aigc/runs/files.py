@@ -1,0 +1,66 @@
+"""Write files so that a reader sees the old content or the new one, never a torn one."""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+_BLOCK = 1 << 20
+
+
+def write_atomic(path: Path | str, data: bytes | str) -> None:
+    """Replace the content of `path` in one step, also across a crash of the machine.
+
+    The data go to a temporary file in the same folder (a rename across file systems is a copy, and a copy can be torn),
+    are flushed to disk, and renamed. On failure the old file stays and nothing else is left.
+
+    Args:
+        path: The file; its folder must exist.
+        data: The whole content; text is written as UTF-8.
+
+    Raises:
+        OSError: The folder does not exist, cannot be written, or is full.
+    """
+    path = Path(path)
+    # backslashreplace: a command line may hold bytes that are no UTF-8, and they must not stop a run from starting.
+    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write `value` as indented JSON, atomically; NaN and infinities are a ValueError, as JSON has neither."""
+    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def sha256_file(path: Path | str) -> str:
+    """Return the SHA-256 of a file's content as 64 hexadecimal digits, reading it in blocks."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to disk, so that a rename in it survives a crash of the machine."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # Some network file systems refuse to sync a folder; the rename is done all the same.
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,225 @@
+"""The run folder: made once before a run starts, read by everything that comes after."""
+
+import os
+import re
+import secrets
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aigc.errors import InputError
+from aigc.runs import metrics_file
+from aigc.runs.files import sync_folder, write_atomic
+from aigc.runs.git import code_patch
+from aigc.runs.locate import CONFIG_FILE, find_run, run_folders
+from aigc.runs.manifest import edit_manifest, merge, new_manifest, read_manifest, write_manifest
+from aigc.runs.secrets import redact, redact_yaml
+from aigc.runs.status import Status, read_status, write_status
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from omegaconf import DictConfig
+
+# An id must leave room for a prefix in the 255 bytes of a file name.
+_LONGEST_NAME = 200
+
+
+class Run:
+    """One training of one resolved config, seen through its folder.
+
+    Args:
+        path: The run folder; use `Run.open` to find one by name and `Run.create` to make one.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @classmethod
+    def create(
+        cls,
+        root: Path | str,
+        name: str,
+        config_yaml: str,
+        overrides: Sequence[str] = (),
+        command: Sequence[str] | None = None,
+        seed: int | None = None,
+        data_fingerprint: str | None = None,
+    ) -> "Run":
+        """Make the folder of a new run; it appears under its final name with all its files or not at all.
+
+        Args:
+            root: The folder that holds the runs; it is made when it does not exist.
+            name: The experiment, such as `lm/tiny`; the run id is `lm-tiny-<yyyymmdd>-<hhmmss>-<4 hex>`, local time.
+            config_yaml: The resolved config as YAML; the values of secrets in it are replaced.
+            overrides: What was typed, one override each.
+            command: The command line; None means the one of this process.
+            seed: The seed of the run.
+            data_fingerprint: SHA-256 of the content of the data, when it is known already.
+
+        Raises:
+            InputError: The folder cannot be made or written; the message names it and the reason.
+        """
+        root = Path(root)
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            temporary, final = _reserve(root, _clean(name))
+            try:
+                write_atomic(temporary / CONFIG_FILE, redact_yaml(config_yaml))
+                write_atomic(temporary / "overrides.txt", "".join(redact(line) + "\n" for line in overrides))
+                if patch := code_patch(Path.cwd(), ignore=root):
+                    write_atomic(temporary / "code.patch", patch)
+                command = list(sys.argv if command is None else command)
+                manifest = new_manifest(
+                    final.name, command=command, seed=seed, data_fingerprint=data_fingerprint, ignore=root
+                )
+                write_manifest(temporary, manifest)
+                write_status(temporary, Status.PENDING)
+                temporary.rename(final)
+            except BaseException:
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
+            sync_folder(root)
+        except OSError as error:
+            raise InputError(
+                f"cannot make a run folder in {root}: {error.strerror or error}. "
+                "Set AIGC_OUTPUTS to a folder that can be written."
+            ) from error
+        return cls(final)
+
+    @classmethod
+    def open(cls, name: str | Path, root: Path | str | None = None) -> "Run":
+        """Open a run by its id, the beginning of its id, its path, or `latest`.
+
+        Args:
+            name: What a person typed; a `Path` is always taken as a path.
+            root: The folder that holds the runs; None means $AIGC_OUTPUTS/runs, or outputs/runs.
+
+        Raises:
+            InputError: No run has that name (the nearest are named), several begin with it, or it is no run folder.
+        """
+        return cls(find_run(name, None if root is None else Path(root)))
+
+    @property
+    def id(self) -> str:
+        """The run id, which is the name of the folder."""
+        return self.path.absolute().name
+
+    @cached_property
+    def config(self) -> "DictConfig":
+        """The resolved config; `${oc.env:...}` is still an interpolation. InputError when the file is damaged."""
+        from omegaconf import DictConfig, OmegaConf
+
+        path = self.path / CONFIG_FILE
+        try:
+            config = OmegaConf.load(path)
+        except Exception as error:  # OmegaConf, PyYAML and the file system each have their own
+            raise InputError(f"{path} cannot be read: {error}. The run folder is damaged.") from error
+        if not isinstance(config, DictConfig):
+            raise InputError(f"{path} is no mapping. The run folder is damaged.")
+        return config
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest as it is on disk now; to change it, use `edit_manifest` or `update_manifest`."""
+        return read_manifest(self.path)
+
+    def update_manifest(self, **changes: Any) -> dict[str, Any]:
+        """Change the manifest under a lock and return it: mappings are merged key by key, anything else is replaced."""
+        with self.edit_manifest() as manifest:
+            merge(manifest, changes)
+        return manifest
+
+    def edit_manifest(self) -> AbstractContextManager[dict[str, Any]]:
+        """Give the manifest to change in place; it is written at the end of the block, under a lock."""
+        return edit_manifest(self.path)
+
+    @property
+    def status(self) -> Status:
+        """What the run is doing now, or how it ended; `aigc.runs.status.read_status` tells since when and why."""
+        return read_status(self.path).status
+
+    def metrics(self) -> "pd.DataFrame":
+        """Return a row per logged step: columns step, epoch, wall_time (seconds since 1970), then a name each."""
+        import pandas as pd
+
+        rows = metrics_file.read(self.path / "metrics.jsonl")
+        return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(metrics_file.FIXED_COLUMNS))
+
+    def load_model(self) -> tuple[Any, Any]:
+        """Load the run's language model from model/ and return (model, tokenizer), on the CPU and in evaluation mode.
+
+        Raises:
+            InputError: The run has no model yet, or one that is no Transformers language model.
+        """
+        if not (self.model / "config.json").is_file():
+            raise InputError(
+                f"run {self.id} has no model yet: let it finish, or write one with `aigc export {self.id}`."
+            )
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        try:
+            model = AutoModelForCausalLM.from_pretrained(self.model, local_files_only=True, use_safetensors=True)
+            tokenizer = AutoTokenizer.from_pretrained(self.model, local_files_only=True)
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).partition("\n")[0]
+            raise InputError(f"{self.model} does not hold a Transformers language model: {reason}") from error
+        return model.eval(), tokenizer
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints to resume from."""
+        return self.path / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        """The folder of what the model generated during training."""
+        return self.path / "samples"
+
+    @property
+    def model(self) -> Path:
+        """The folder of the model that other tools load."""
+        return self.path / "model"
+
+    @property
+    def log(self) -> Path:
+        """The log file."""
+        return self.path / "log.txt"
+
+
+def list_runs(root: Path | str | None = None) -> list[Run]:
+    """Return the runs in `root`, the newest first, damaged ones too; `aigc.runs.table.summary` tells them apart."""
+    from aigc.runs.locate import default_root
+
+    return [Run(folder) for folder in run_folders(default_root() if root is None else Path(root))]
+
+
+def _clean(name: str) -> str:
+    """Turn an experiment's name into the beginning of a folder name; letters of every script stay."""
+    cleaned = re.sub(r"[^\w.-]+", "-", name).strip("-.")
+    if not cleaned or len(os.fsencode(cleaned)) > _LONGEST_NAME:
+        raise InputError(
+            f"{name!r} cannot name a run: give 1 to {_LONGEST_NAME} bytes of letters, digits, '_', '-', '/'."
+        )
+    return cleaned
+
+
+def _reserve(root: Path, name: str) -> tuple[Path, Path]:
+    """Make a hidden folder that holds a new run id for this process; return it and the final folder."""
+    while True:
+        run_id = f"{name}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        temporary, final = root / f".{run_id}.partial", root / run_id
+        try:
+            temporary.mkdir()
+        except FileExistsError:
+            continue
+        if not final.exists():
+            return temporary, final
+        temporary.rmdir()

@@ -1,0 +1,109 @@
+"""Find run folders: where they are, which one a person means, which is the latest."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+from aigc.errors import InputError
+from aigc.runs.manifest import MANIFEST_FILE
+
+CONFIG_FILE = "config.yaml"
+_RUN_ID = re.compile(r".+-\d{8}-\d{6}-[0-9a-f]{4}")
+
+
+def default_root() -> Path:
+    """Return the folder that holds the runs: $AIGC_OUTPUTS/runs, or outputs/runs in the working directory."""
+    return Path(os.environ.get("AIGC_OUTPUTS") or "outputs") / "runs"
+
+
+def run_folders(root: Path) -> list[Path]:
+    """Return all run folders in `root`, the newest first; without a readable manifest the file time counts."""
+    try:
+        entries = [entry for entry in root.iterdir() if not entry.name.startswith(".") and entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise InputError(f"cannot read the runs in {root}: {error.strerror}.") from error
+    folders = [entry for entry in entries if _RUN_ID.fullmatch(entry.name) or _is_run(entry)]
+    return sorted(folders, key=lambda folder: (_created(folder), folder.name), reverse=True)
+
+
+def find_run(name: str | Path, root: Path | None = None) -> Path:
+    """Return the folder of the run a person names.
+
+    Args:
+        name: A run id, the beginning of just one run id, a path to a run folder, or `latest`.
+        root: The folder that holds the runs; None means `default_root()`.
+
+    Raises:
+        InputError: No run has that name, several begin with it, or the path is no run folder.
+    """
+    root = default_root() if root is None else Path(root)
+    text = str(name)
+    if isinstance(name, Path) or os.sep in text or text in {"", ".", ".."}:
+        return _check_run(Path(name).expanduser())
+    if text == "latest":
+        return _find_latest(root)
+    if (root / text).is_dir() and not text.startswith("."):
+        return _check_run(root / text)
+    matches = [folder for folder in run_folders(root) if folder.name.startswith(text)]
+    if len(matches) == 1:
+        return _check_run(matches[0])
+    if matches:
+        listed = ", ".join(sorted(folder.name for folder in matches[:10]))
+        more = f" and {len(matches) - 10} more" if len(matches) > 10 else ""
+        raise InputError(f"{text!r} is the beginning of {len(matches)} runs: {listed}{more}. Type more of the one.")
+    if Path(text).is_dir():
+        return _check_run(Path(text))
+    raise InputError(_unknown(text, root))
+
+
+def _find_latest(root: Path) -> Path:
+    for folder in run_folders(root):
+        if _is_run(folder) and _manifest_time(folder):
+            return folder
+    raise InputError(f"there are no runs in {root} yet: start one with `aigc train`.")
+
+
+def _unknown(text: str, root: Path) -> str:
+    import difflib
+
+    ids = [folder.name for folder in run_folders(root)]
+    if not ids:
+        return f"there is no run {text!r}: {root} holds no runs yet. Start one with `aigc train`."
+    # A person types the experiment's name, or all of an id with a slip in it: compare both.
+    names = {name: name for name in reversed(ids)} | {name.rsplit("-", 3)[0]: name for name in reversed(ids)}
+    close = dict.fromkeys(names[match] for match in difflib.get_close_matches(text, names, n=3, cutoff=0.5))
+    nearest = f" Nearest: {', '.join(close)}." if close else ""
+    return f"there is no run {text!r} in {root}.{nearest} `aigc ls` lists all runs."
+
+
+def _check_run(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise InputError(f"there is no run folder {folder}. `aigc ls` lists all runs.")
+    missing = [name for name in (MANIFEST_FILE, CONFIG_FILE) if not (folder / name).is_file()]
+    if missing:
+        raise InputError(f"{folder} is no run folder: it has no {' and no '.join(missing)}. `aigc ls` lists all runs.")
+    return folder
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / MANIFEST_FILE).is_file() and (folder / CONFIG_FILE).is_file()
+
+
+def _created(folder: Path) -> str:
+    from datetime import UTC, datetime
+
+    try:
+        modified = datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat(timespec="microseconds")
+    except OSError:
+        modified = ""  # it was removed meanwhile
+    return _manifest_time(folder) or modified
+
+
+def _manifest_time(folder: Path) -> str | None:
+    try:
+        return str(json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))["created"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,168 @@
+"""manifest.json: what a run was made from, on what it ran, and what came out."""
+
+import fcntl
+import json
+import os
+import platform
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import aigc
+from aigc.errors import InputError
+from aigc.runs.files import write_json
+from aigc.runs.git import git_state
+from aigc.runs.metrics_file import decode_values, encode_values
+from aigc.runs.secrets import redact_arguments
+from aigc.runs.status import utc_now
+
+MANIFEST_FILE = "manifest.json"
+SCHEMA_VERSION = 1
+PACKAGES = (
+    *("aigc", "torch", "pytorch-lightning", "transformers", "hydra-core", "omegaconf", "torchmetrics", "tokenizers"),
+    *("datasets", "numpy", "sacrebleu", "rouge-score", "wandb", "safetensors"),
+)
+_LOCK_FILE = ".manifest.lock"
+
+
+def new_manifest(
+    run_id: str,
+    *,
+    command: Sequence[str],
+    seed: int | None = None,
+    data_fingerprint: str | None = None,
+    folder: Path | str | None = None,
+    ignore: Path | None = None,
+) -> dict[str, Any]:
+    """Describe a run that is about to start, with what can be known without torch.
+
+    Args:
+        run_id: The name of the run folder.
+        command: The command line as a list of arguments; secrets in it are replaced.
+        seed: The seed of the run.
+        data_fingerprint: SHA-256 of the content of the data, when it is known already.
+        folder: Where the person works; None means the working directory.
+        ignore: The folder that holds the runs: it does not make the code dirty.
+
+    Returns:
+        A dict that JSON can hold. `hardware.gpus`, `attempts`, `artifacts`, `metrics` and `signatures` are empty:
+        they are filled in by whoever runs it.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": run_id,
+        "created": utc_now(),
+        "command": redact_arguments(command),
+        "git": {"working_directory": git_state(folder or Path.cwd(), ignore), "aigc": _aigc_state(ignore)},
+        "packages": package_versions(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "hardware": hardware(),
+        "seed": seed,
+        "data_fingerprint": data_fingerprint,
+        "attempts": [],
+        "artifacts": {},
+        "metrics": {},
+        "signatures": {},
+    }
+
+
+def new_attempt(from_step: int = 0) -> dict[str, Any]:
+    """Describe an attempt at the run that starts now in this process; its end is filled in when it ends."""
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "start": utc_now(),
+        "end": None,
+        "exit_code": None,
+        "status": "running",
+        "from_step": from_step,
+        "to_step": None,
+    }
+
+
+def read_manifest(folder: Path | str) -> dict[str, Any]:
+    """Read manifest.json.
+
+    Raises:
+        InputError: The file is missing, damaged, or written by a newer version of aigc.
+    """
+    path = Path(folder) / MANIFEST_FILE
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version = manifest["schema_version"]
+        manifest["metrics"] = decode_values(manifest["metrics"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} cannot be read: {error}. The run folder is damaged.") from error
+    if version > SCHEMA_VERSION:
+        raise InputError(
+            f"{path} has schema version {version}, this aigc knows {SCHEMA_VERSION}: install a newer aigc."
+        )
+    return manifest
+
+
+def write_manifest(folder: Path | str, manifest: Mapping[str, Any]) -> None:
+    """Write manifest.json atomically; to change one that exists, use `edit_manifest`."""
+    write_json(Path(folder) / MANIFEST_FILE, {**manifest, "metrics": encode_values(manifest["metrics"])})
+
+
+@contextmanager
+def edit_manifest(folder: Path | str) -> Iterator[dict[str, Any]]:
+    """Give the manifest to change in place, and write it at the end of the block.
+
+    A lock keeps other processes from editing meanwhile, so that no change is lost. An exception writes nothing.
+    """
+    with (Path(folder) / _LOCK_FILE).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        manifest = read_manifest(folder)
+        yield manifest
+        write_manifest(folder, manifest)
+
+
+def merge(target: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Write `changes` into `target`: mappings are merged key by key, anything else is replaced."""
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
+            merge(target[key], value)
+        else:
+            target[key] = value
+
+
+def package_versions() -> dict[str, str | None]:
+    """Return the installed version of each package whose version can change a number; None for a missing one."""
+    from importlib.metadata import PackageNotFoundError, version  # 30 ms that `aigc ls` need not pay
+
+    def find(name: str) -> str | None:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return aigc.__version__ if name == "aigc" else None
+
+    return {name: find(name) for name in PACKAGES}
+
+
+def hardware() -> dict[str, Any]:
+    """Return the processor's model, the cores this process may use, the memory in bytes, and an empty list of GPUs."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "gpus": [],
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+def _aigc_state(ignore: Path | None) -> dict[str, Any] | None:
+    """Return the git state of aigc's own source, unless it is an installed copy inside somebody's repository."""
+    checkout = Path(aigc.__file__).parents[1]
+    return git_state(checkout, ignore) if (checkout / ".git").exists() else None

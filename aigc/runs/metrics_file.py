@@ -1,0 +1,135 @@
+"""metrics.jsonl: one line of JSON per logged step."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aigc.errors import InputError
+from aigc.runs.files import write_atomic
+
+FIXED_COLUMNS = ("step", "epoch", "wall_time")
+
+
+class MetricsFile:
+    """Append logged values to metrics.jsonl; each line is out of the process as soon as it is appended.
+
+    A line torn by a crash is cut off when the file is opened again, so that the next one does not join it.
+
+    Args:
+        path: The file; it is made when it does not exist.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._file = self.path.open("ab", buffering=0)
+        _cut_torn_line(self.path)
+
+    def append(self, step: int, epoch: int, values: Mapping[str, float]) -> None:
+        """Write one line.
+
+        Args:
+            step: Optimiser steps done.
+            epoch: The epoch that was running.
+            values: Name to value; NaN and infinities are kept. A name of `FIXED_COLUMNS` is a ValueError.
+        """
+        clash = set(FIXED_COLUMNS).intersection(values)
+        if clash:
+            raise ValueError(f"a metric cannot be called {sorted(clash)[0]!r}: {', '.join(FIXED_COLUMNS)} are columns")
+        row = {"step": int(step), "epoch": int(epoch), "wall_time": time.time()}
+        line = json.dumps({**row, **encode_values(values)}, ensure_ascii=False)
+        self._file.write(line.encode("utf-8") + b"\n")
+
+    def close(self) -> None:
+        """Flush the file to disk and close it; closing twice does nothing."""
+        if not self._file.closed:
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+    def __enter__(self) -> "MetricsFile":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def read(path: Path | str) -> list[dict[str, Any]]:
+    """Read all lines of a metrics file, without a torn last one; no file gives no lines.
+
+    Raises:
+        InputError: A line before the last is no JSON object; the message names it.
+    """
+    try:
+        lines = Path(path).read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    # What stands after the last line break was never finished.
+    return [_parse(path, number, line) for number, line in enumerate(lines[:-1], start=1) if line]
+
+
+def read_last(path: Path | str, tail: int = 1 << 16) -> dict[str, Any]:
+    """Read the last whole line within the last `tail` bytes of a metrics file; an empty dict when there is none."""
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - tail))
+            lines = file.read().split(b"\n")
+    except FileNotFoundError:
+        return {}
+    complete = [line for line in lines[:-1] if line]
+    return _parse(path, -1, complete[-1]) if complete else {}
+
+
+def drop_after(path: Path | str, step: int) -> None:
+    """Drop the lines of steps after `step`: a run resumed from that step will write them again."""
+    path = Path(path)
+    if not path.exists():
+        return
+    lines = path.read_bytes().split(b"\n")[:-1]
+    kept = [line for number, line in enumerate(lines, 1) if line and _parse(path, number, line)["step"] <= step]
+    write_atomic(path, b"".join(line + b"\n" for line in kept))
+
+
+def encode_values(values: Mapping[str, float]) -> dict[str, float | str]:
+    """Turn values into what JSON can hold: NaN and infinities become the strings NaN, Infinity and -Infinity."""
+    return {name: _encode(float(value)) for name, value in values.items()}
+
+
+def decode_values(values: Mapping[str, float | str]) -> dict[str, float]:
+    """Undo `encode_values`."""
+    return {name: float(value) for name, value in values.items()}
+
+
+def _encode(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _parse(path: Path | str, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+        fixed = {name: row.pop(name) for name in FIXED_COLUMNS}
+        return {**fixed, **decode_values(row)}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        place = f"line {number}" if number > 0 else "the last line"
+        raise InputError(f"{path}: {place} is damaged: {error}") from error
+
+
+def _cut_torn_line(path: Path) -> None:
+    with path.open("rb+") as file:
+        content_end = file.seek(0, os.SEEK_END)
+        position = content_end
+        while position > 0:
+            start = max(0, position - 4096)
+            file.seek(start)
+            found = file.read(position - start).rfind(b"\n")
+            if found >= 0:
+                position = start + found + 1
+                break
+            position = start
+        if position < content_end:
+            file.truncate(position)

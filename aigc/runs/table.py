@@ -1,0 +1,87 @@
+"""Runs as rows for `aigc ls` and as a description for `aigc show`; nothing here prints."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from aigc.errors import InputError
+from aigc.runs.folder import Run
+from aigc.runs.metrics_file import FIXED_COLUMNS, read_last
+from aigc.runs.status import Status, read_status
+
+DAMAGED = "damaged"
+# What a person looks at first: what was measured on data the model did not train on.
+_FIRST_PREFIXES = ("test/", "val/", "eval/")
+
+
+def summary(run: Run, metric_count: int = 3) -> dict[str, Any]:
+    """Return a run as a row.
+
+    Args:
+        run: The run; a damaged one gives a row with status `damaged` and the reason as its message.
+        metric_count: How many metrics to give.
+
+    Returns:
+        id, path, status, started (UTC in ISO 8601), duration (seconds of all attempts together), step, message, and
+        metrics: the final ones or, before the end, the last logged. What is not known is None.
+    """
+    row: dict[str, Any] = {"id": run.id, "path": str(run.path), "status": DAMAGED}
+    row |= dict.fromkeys(("started", "duration", "step", "message"))
+    try:
+        manifest, record = run.manifest, read_status(run.path)
+        attempts = manifest["attempts"]
+        last = read_last(run.path / "metrics.jsonl")
+        row["started"] = attempts[0]["start"] if attempts else manifest["created"]
+        row["duration"] = _duration(attempts, record.status, record.since)
+        row["step"] = record.step if record.step is not None else last.get("step")
+        values = manifest["metrics"] or {name: value for name, value in last.items() if name not in FIXED_COLUMNS}
+        metrics = main_metrics(values, metric_count)
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        reason = str(error) if isinstance(error, InputError) else f"manifest.json is damaged: {error!r}"
+        return {**row, "message": reason, "metrics": {}}
+    return {**row, "status": str(record.status), "message": record.message, "metrics": metrics}
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """Return all there is to know about a run but its config: summary, status record, manifest, and what it holds.
+
+    Raises:
+        InputError: The run folder is damaged.
+    """
+    row = summary(run)
+    if row["status"] == DAMAGED:
+        raise InputError(f"run {run.id} is damaged: {row['message']}")
+    overrides = run.path / "overrides.txt"
+    return {
+        **row,
+        "status_record": asdict(read_status(run.path)),
+        "overrides": overrides.read_text(encoding="utf-8").splitlines() if overrides.is_file() else [],
+        "manifest": run.manifest,
+        "checkpoints": sorted(path.name for path in run.checkpoints.glob("*.ckpt")),
+        "samples": sorted(path.name for path in run.samples.glob("[!.]*")),
+        "has_model": (run.model / "config.json").is_file(),
+        "has_patch": (run.path / "code.patch").is_file(),
+    }
+
+
+def main_metrics(values: Mapping[str, float], count: int) -> dict[str, float]:
+    """Pick the metrics a table shows: those of test data first, then validation, then the rest, each in given order."""
+
+    def rank(name: str) -> int:
+        ranks = [place for place, prefix in enumerate(_FIRST_PREFIXES) if name.startswith(prefix)]
+        return ranks[0] if ranks else len(_FIRST_PREFIXES)
+
+    return {name: values[name] for name in sorted(values, key=rank)[:count]}
+
+
+def _duration(attempts: list[dict[str, Any]], status: Status, since: str) -> float | None:
+    """Add up the attempts; one without an end lasts until now, or until the status changed if it is not running."""
+    if not attempts:
+        return None
+    open_end = datetime.now(UTC) if status is Status.RUNNING else datetime.fromisoformat(since)
+    seconds = 0.0
+    for attempt in attempts:
+        end = datetime.fromisoformat(attempt["end"]) if attempt["end"] else open_end
+        seconds += max(0.0, (end - datetime.fromisoformat(attempt["start"])).total_seconds())
+    return seconds

@@ -1,0 +1,147 @@
+"""Next-token prediction over packed documents, normalised by the target tokens of the whole optimiser step."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from transformers import PreTrainedModel
+
+from aigc.data.packing import IGNORE
+from aigc.metrics.text import Perplexity
+from aigc.tasks.base import Task
+
+
+class CausalLM(Task):
+    """Trains a causal language model; reports perplexity per target token and bits per byte.
+
+    Args:
+        model: The network, from `model:`.
+        optimizer: Makes the optimiser from parameter groups, from `optimizer:`.
+        scheduler: Makes the schedule from the optimiser and the number of steps, from `scheduler:`.
+        decay_vectors: Apply weight decay to biases and normalisation weights as well.
+    """
+
+    unit = "tokens"
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler] | None = None,
+        decay_vectors: bool = False,
+    ):
+        super().__init__()
+        self.model = model
+        self.decay_vectors = decay_vectors
+        self._make_optimizer = optimizer
+        self._make_scheduler = scheduler
+        self._step_tokens: list[int] = []
+        self._logged_nll: Tensor | float = 0.0
+        self._logged_tokens = 0
+        self._validation_nll = 0.0
+        self._validation_tokens = 0
+
+    def forward(self, batch: dict[str, Any]) -> Tensor:
+        """Logits of a packed batch, (rows, length, vocabulary); documents of one row do not see each other."""
+        segments = batch["segment_ids"]
+        length = segments.shape[1]
+        same = segments[:, :, None] == segments[:, None, :]
+        causal = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
+        # Position ids alone isolate only without mask and cache; an explicit mask does everywhere (transformers#46634).
+        output = self.model(
+            input_ids=batch["input_ids"],
+            position_ids=batch["position_ids"],
+            attention_mask=(same & causal)[:, None],
+            use_cache=False,
+        )
+        logits: Tensor = output.logits
+        return logits
+
+    def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
+        """The summed loss over this batch, scaled so that the whole step is normalised by all its target tokens."""
+        nll = next_token_nll(self(batch), batch["labels"])
+        tokens = batch["target_tokens"]
+        self._step_tokens.append(tokens)
+        self._logged_nll = self._logged_nll + nll.detach()
+        self._logged_tokens += tokens
+        # Lightning divides by the number of batches. How many tokens the others have is not known yet: see below.
+        scaled: Tensor = nll * (self.trainer.accumulate_grad_batches / self._step_tokens[0])
+        return scaled
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Correct the gradient to one mean over all target tokens of the step, before clipping sees it."""
+        first, total = self._step_tokens[0], sum(self._step_tokens)
+        self._step_tokens.clear()
+        if total != first:
+            gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            torch._foreach_mul_(gradients, first / total)
+
+    def on_train_batch_end(self, outputs: Any, batch: dict[str, Any], batch_index: int) -> None:
+        """Record the token-weighted mean loss since the last record."""
+        if self.at_logged_step():
+            loss = float(self._logged_nll) / self._logged_tokens
+            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+            values = {"train/loss": loss, "train/learning_rate": rate}
+            if self.gradient_norm is not None:
+                values["train/gradient_norm"] = float(self.gradient_norm)
+            self.record(values)
+            self._logged_nll, self._logged_tokens = 0.0, 0
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the sums anew."""
+        self._validation_nll, self._validation_tokens = 0.0, 0
+
+    def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
+        """Add one batch to the sums."""
+        self._validation_nll += float(next_token_nll(self(batch), batch["labels"]))
+        self._validation_tokens += batch["target_tokens"]
+
+    def on_validation_epoch_end(self) -> None:
+        """Record perplexity per token and per character, and bits per byte."""
+        whole = self.trainer.datamodule.info["validation"]
+        # One for a whole validation; a limited one stands for its share of the text.
+        share = self._validation_tokens / whole["target_tokens"]
+        measured = Perplexity()
+        measured.update(
+            self._validation_nll, self._validation_tokens, whole["characters"] * share, whole["bytes"] * share
+        )
+        self.record({f"val/{name}": value for name, value in measured.compute().items()})
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Weight decay on matrices; the schedule moves every optimiser step."""
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        groups: Iterable[Any] = [{"params": parameters}]
+        if not self.decay_vectors:
+            vectors = [p for p in parameters if p.ndim < 2]
+            groups = [{"params": [p for p in parameters if p.ndim >= 2]}, {"params": vectors, "weight_decay": 0.0}]
+        optimizer = self._make_optimizer(params=groups)
+        if self._make_scheduler is None:
+            return {"optimizer": optimizer}
+        scheduler = self._make_scheduler(optimizer=optimizer, total_steps=self.trainer.max_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def amount(self, batch: dict[str, Any]) -> int:
+        """Target tokens."""
+        return int(batch["target_tokens"])
+
+    def save_model(self, folder: Path) -> None:
+        """Write safetensors and configuration in Transformers' layout."""
+        self.model.save_pretrained(folder, safe_serialization=True)
+
+
+def next_token_nll(logits: Tensor, labels: Tensor) -> Tensor:
+    """Summed negative log likelihood of each label given the tokens before it; the only place where labels are shifted.
+
+    Args:
+        logits: (rows, length, vocabulary), any float dtype; the sum is float32.
+        labels: (rows, length) int64, not shifted; IGNORE where nothing is learned.
+    """
+    targets = labels[:, 1:].reshape(-1)
+    return F.cross_entropy(
+        logits[:, :-1].reshape(-1, logits.shape[-1]).float(), targets, ignore_index=IGNORE, reduction="sum"
+    )

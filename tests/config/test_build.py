@@ -1,0 +1,72 @@
+import pytest
+from pytorch_lightning import Callback
+from torch import nn
+from torch.optim import Optimizer
+
+from aigc.config import ConfigError, build, factory
+from tests.conftest import write
+
+
+def test_builds_a_class_with_its_parameters():
+    made = build({"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3}, nn.Module)
+    assert made.weight.shape == (3, 2)
+
+
+def test_supplied_parameters_come_from_the_framework():
+    make = factory({"_target_": "torch.optim.AdamW", "lr": 0.5}, Optimizer)
+    assert make(params=nn.Linear(1, 1).parameters()).defaults["lr"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("os.system", "not trusted"),
+        ("subprocess.Popen", "not trusted"),
+        ("torch.load", "no class"),
+        ("torch.utils.data.dataloader.os.system", "cannot import"),
+        ("torch.utils.cpp_extension.subprocess.Popen", "cannot import"),
+        ("torch.nn.Nothing", "cannot import"),
+        ("torch.nn.Linear", "is no"),
+    ],
+)
+def test_nothing_else_is_built(target, said):
+    with pytest.raises(ConfigError, match=said):
+        build({"_target_": target}, Callback)
+
+
+def test_an_alias_of_another_package_is_not_trusted(own_place, monkeypatch):
+    # The path begins with a trusted package, the class does not: its own module decides.
+    import torch
+
+    import aigc.errors
+
+    class Foreign(Callback):
+        pass
+
+    Foreign.__module__ = "somewhere_else"
+    monkeypatch.setattr(aigc.errors, "Foreign", Foreign, raising=False)
+    monkeypatch.setattr(torch, "Foreign", Foreign, raising=False)
+    with pytest.raises(ConfigError, match=r"somewhere_else.*not trusted"):
+        build({"_target_": "aigc.errors.Foreign"}, Callback)
+
+
+def test_an_untrusted_module_is_not_even_imported(own_place, monkeypatch):
+    write(own_place / "evil_module.py", "open('ran', 'w')\nclass X: ...\n")
+    monkeypatch.syspath_prepend(own_place)
+    with pytest.raises(ConfigError):
+        build({"_target_": "evil_module.X"}, Callback)
+    assert not (own_place / "ran").exists()
+
+
+def test_a_refused_value_names_the_place():
+    with pytest.raises(ConfigError, match=r"optimizer: torch.optim.AdamW does not take this: Invalid learning rate"):
+        build(
+            {"_target_": "torch.optim.AdamW", "lr": -1.0}, Optimizer, "optimizer", params=nn.Linear(1, 1).parameters()
+        )
+
+
+def test_mappings_for_dataclass_parameters_become_dataclasses():
+    from aigc.evaluation import TextGeneration
+
+    node = {"_target_": "aigc.evaluation.TextGeneration", "metrics": {}, "sampling": {"top_k": 3}}
+    assert build(node, TextGeneration).sampling.top_k == 3

@@ -1,0 +1,136 @@
+import subprocess
+import sys
+from typing import Annotated
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aigc.config import ConfigError, check, compose
+from aigc.config.problems import suggest
+from aigc.config.schema import Trainer, fields_of
+from aigc.config.types import Bound, OneOf, mismatches
+from tests.conftest import write
+
+
+def problems(overrides, **kwargs):
+    with pytest.raises(ConfigError) as caught:
+        check(compose(overrides), **kwargs)
+    return {problem.key: problem.what for problem in caught.value.problems}
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "said"),
+    [
+        ("trainer.max_steps=abc", "trainer.max_steps", "'abc' is not an integer of at least 1"),
+        ("trainer.max_steps=0", "trainer.max_steps", "0 is not an integer of at least 1"),
+        ("trainer.max_steps=1.5", "trainer.max_steps", "1.5 is not an integer"),
+        ("trainer.max_steps=true", "trainer.max_steps", "True is not an integer"),
+        ("trainer.precision=bf61", "trainer.precision", "one of auto, 32-true"),
+        ("trainer.nope=1", "trainer.nope", "no such key"),
+        ("trainer=null", "trainer", "not a mapping"),
+        ("modle=gan", "modle", "did you mean model? (choices: gpt2"),
+        ("optimizer.lr=fast", "optimizer.lr", "not a number"),
+        ("optimizer.params=1", "optimizer.params", "takes no 'params'"),
+        ("data.batch_size=eight", "data.batch_size", "not an integer"),
+        ("data.document=word", "data.document", "one of line, paragraph, file"),
+        ("data.tokenizer.kind=bep", "data.tokenizer.kind", "one of auto, character, bpe, pretrained"),
+        ("data.tokenizer=bpe", "data.tokenizer", "a mapping with the keys kind"),
+        ("callbacks.progress._target_=aigc.callbacks.Progres", "callbacks.progress._target_", "did you mean Progress?"),
+        (
+            "callbacks.progress._target_=aigc.callback.Progress",
+            "callbacks.progress._target_",
+            "did you mean callbacks?",
+        ),
+        (
+            "callbacks.progress.every_second=3",
+            "callbacks.progress.every_second",
+            "did you mean callbacks.progress.every_seconds",
+        ),
+        ("data._target_=torch.nn.Linear", "data._target_", "is no pytorch_lightning.LightningDataModule"),
+        ("scheduler._target_=os.system", "scheduler._target_", "package 'os' is not trusted"),
+        ("scheduler._target_=nothing_there.X", "scheduler._target_", "not trusted"),
+        ("scheduler._target_=torch.load", "scheduler._target_", "function"),
+        ("model._partial_=true", "model._partial_", "takes no '_partial_'"),
+        ("callbacks.extra=3", "callbacks.extra", "no node with a _target_"),
+        (
+            "evaluation.generation.metrics.bleu.tokenise=zh",
+            "evaluation.generation.metrics.bleu.tokenise",
+            "did you mean",
+        ),
+        (
+            "evaluation.generation.metrics.x._target_=aigc.metrics.text.BLUE",
+            "evaluation.generation.metrics.x._target_",
+            "BLEU",
+        ),
+        ("evaluation.generation.sampling.temperature=-1", "evaluation.generation.sampling.temperature", "at least 0"),
+        ("seed=-1", "seed", "at least 0"),
+    ],
+)
+def test_what_is_wrong_is_named(override, key, said):
+    found = problems([override])
+    assert key in found, found
+    assert said in found[key]
+
+
+def test_a_needed_parameter_that_is_missing_is_named():
+    assert "missing" in problems(["~data.path"])["data.path"]
+
+
+def test_checking_imports_no_torch():
+    code = "import sys; from aigc.config import *; check(compose()); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_own_class_is_trusted_only_when_the_person_says_so(own_place, monkeypatch):
+    write(
+        own_place / "mine_a.py",
+        "from pytorch_lightning import Callback\nclass Mine(Callback):\n    def __init__(self, a: int): ...\n",
+    )
+    monkeypatch.syspath_prepend(own_place)
+    overrides = ["+callbacks.mine._target_=mine_a.Mine", "+callbacks.mine.a=1"]
+    assert "not trusted" in problems(overrides)["callbacks.mine._target_"]
+    write(own_place / "pyproject.toml", '[tool.aigc]\ntrusted = ["mine_a"]\n')
+    check(compose(overrides))
+    assert "not an integer" in problems([*overrides, "callbacks.mine.a=x"])["callbacks.mine.a"]
+
+
+def test_deep_finds_a_class_of_the_wrong_base(own_place, monkeypatch):
+    source = "import importlib\nBase = importlib.import_module('builtins').object\nclass Mine(Base): ...\n"
+    write(own_place / "mine_b.py", source)
+    write(own_place / "pyproject.toml", '[tool.aigc]\ntrusted = ["mine_b"]\n')
+    monkeypatch.syspath_prepend(own_place)
+    overrides = ["+callbacks.mine._target_=mine_b.Mine"]
+    check(compose(overrides))
+    assert "is no pytorch_lightning" in problems(overrides, deep=True)["callbacks.mine._target_"]
+
+
+@given(st.integers() | st.floats(allow_nan=False) | st.text() | st.booleans() | st.none())
+def test_a_value_fits_exactly_the_types_it_should(value):
+    def fits(expected):
+        return not list(mismatches("k", value, expected))
+
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    assert fits(int) == (isinstance(value, int) and not isinstance(value, bool))
+    assert fits(float) == is_number
+    assert fits(str) == isinstance(value, str)
+    assert fits(bool) == isinstance(value, bool)
+    assert fits(OneOf((int, type(None)))) == (fits(int) or value is None)
+    assert fits(int | None) == (fits(int) or value is None)
+
+
+@given(st.integers(), st.integers())
+def test_bounds_hold(value, low):
+    assert (not list(mismatches("k", value, Annotated[int, Bound(low)]))) == (value >= low)
+
+
+def test_list_items_are_named_by_their_index():
+    assert list(mismatches("betas", [0.9, "x"], tuple[float, float])) == [("betas[1]", "'x' is not a number")]
+
+
+def test_every_field_has_a_docstring():
+    assert all(parameter.doc for parameter in fields_of(Trainer).parameters.values())
+
+
+def test_suggestions_list_what_is_allowed_when_nothing_is_near():
+    assert suggest("zzz", ["alpha", "beta"]) == "allowed: alpha, beta"

@@ -1,0 +1,128 @@
+import pytest
+from omegaconf import OmegaConf
+
+from aigc.config import ConfigError, check, compose
+from aigc.config.compose import group_choices, origins_of, override
+from tests.conftest import write
+
+
+def problems(overrides):
+    with pytest.raises(ConfigError) as caught:
+        check(compose(overrides))
+    return {problem.key: problem for problem in caught.value.problems}
+
+
+def test_the_default_config_is_right():
+    cfg = compose()
+    check(cfg)
+    assert cfg.experiment == "lm/tang_quatrains"
+
+
+def test_an_experiment_overrides_groups_and_keys():
+    cfg = compose(["experiment=lm/couplets"])
+    assert cfg.data.prompt_column == "upper"
+    assert cfg.experiment == "lm/couplets"
+
+
+def test_what_is_typed_wins_over_the_experiment():
+    assert compose(["trainer.max_steps=7", "experiment=lm/couplets"]).trainer.max_steps == 7
+
+
+def test_an_unknown_choice_lists_the_choices():
+    with pytest.raises(ConfigError, match=r"experiment .*no choice 'nope'; choices: lm/couplets, lm/tang_quatrains"):
+        compose(["experiment=nope"])
+
+
+def test_two_unknown_choices_are_reported_together():
+    with pytest.raises(ConfigError) as caught:
+        compose(["experiment=nope", "logger=paper"])
+    assert len(caught.value.problems) == 2
+
+
+def test_several_values_for_one_key_are_refused():
+    with pytest.raises(ConfigError, match="a run takes one"):
+        compose(["seed=1,2"])
+
+
+def test_grammar_errors_name_the_override():
+    with pytest.raises(ConfigError, match=r"cannot read 'data.path=\[1'"):
+        compose(["data.path=[1"])
+
+
+def test_own_conf_adds_choices_and_shadows_shipped_ones(own_place):
+    write(own_place / "conf/data/mine.yaml", "_target_: aigc.data.text.TextData\npath: mine.txt\n")
+    write(own_place / "conf/optimizer/adamw.yaml", "_target_: torch.optim.AdamW\nlr: 0.5\n")
+    cfg = compose(["data=mine"])
+    check(cfg)
+    assert cfg.data.path == "mine.txt"
+    assert cfg.optimizer.lr == 0.5
+    assert "mine" in group_choices()["data"]
+
+
+def test_typo_in_yaml_names_file_line_and_nearest_key(own_place):
+    text = "# @package _global_\n\nseed: 1\ntrainer:\n  max_stesp: 10\n"
+    write(own_place / "conf/experiment/mine.yaml", text)
+    found = problems(["experiment=mine"])
+    assert found["trainer.max_stesp"].origin == "conf/experiment/mine.yaml:5"
+    assert "did you mean trainer.max_steps?" in found["trainer.max_stesp"].what
+
+
+def test_all_errors_are_reported_together():
+    found = problems(["trainer.max_steps=abc", "optimizer.lrr=1", "sede=1", "data.tokenizer.knd=bpe", "scheduler=null"])
+    assert set(found) == {"trainer.max_steps", "optimizer.lrr", "sede", "data.tokenizer.knd"}
+    assert found["trainer.max_steps"].origin == "command line: trainer.max_steps=abc"
+
+
+def test_broken_yaml_is_named_with_line_and_column(own_place):
+    write(own_place / "conf/experiment/mine.yaml", "# @package _global_\nseed: 1\n trainer: [\n")
+    with pytest.raises(ConfigError, match=r"conf/experiment/mine.yaml:3"):
+        compose(["experiment=mine"])
+
+
+def test_broken_interpolation_grammar_names_the_file(own_place):
+    write(own_place / "conf/experiment/mine.yaml", "# @package _global_\nseed: 1\nexperiment: ${oc.env:X,~}\n")
+    with pytest.raises(ConfigError, match=r"conf/experiment/mine.yaml:3"):
+        compose(["experiment=mine"])
+
+
+def test_a_defaults_list_that_names_nothing_lists_what_there_is(own_place):
+    text = "# @package _global_\ndefaults:\n  - override /data: tang_quatrain\n"
+    write(own_place / "conf/experiment/mine.yaml", text)
+    with pytest.raises(ConfigError, match=r"conf/experiment/mine.yaml:3.*did you mean tang_quatrains"):
+        compose(["experiment=mine"])
+
+
+def test_missing_value_and_failing_interpolation_are_reported(own_place, monkeypatch):
+    monkeypatch.delenv("NOT_SET", raising=False)
+    found = problems(["data.separator=${nowhere}", "data.cache=${oc.env:NOT_SET}"])
+    assert set(found) == {"data.separator", "data.cache"}
+
+
+def test_question_marks_need_a_value(own_place):
+    write(own_place / "conf/experiment/mine.yaml", "# @package _global_\ndefaults:\n  - override /data: text\n")
+    found = problems(["experiment=mine"])
+    assert set(found) == {"data.path"}
+    assert "needs a value" in found["data.path"].what
+
+
+def test_deleting_a_key_that_is_not_there_is_an_error():
+    with pytest.raises(ConfigError, match="no such key to delete"):
+        compose(["~data.nothing"])
+
+
+def test_null_switches_a_callback_off():
+    check(compose(["callbacks.progress=null", "evaluation.generation.metrics.bleu=null", "logger=none"]))
+
+
+def test_dataclass_defaults_fill_what_no_file_names():
+    assert compose().trainer.detect_anomaly is False
+
+
+def test_override_of_a_frozen_config_replaces_a_whole_group():
+    frozen = OmegaConf.create(OmegaConf.to_yaml(compose()))
+    changed = override(frozen, ["data=couplets", "data.batch_size=3"])
+    assert changed.data.prompt_column == "upper"
+    assert changed.data.batch_size == 3
+    assert "text_column" not in changed.data
+    assert frozen.data.text_column == "poem"
+    assert origins_of(changed).of("data.batch_size").startswith("command line")

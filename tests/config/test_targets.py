@@ -1,0 +1,66 @@
+"""Signatures read from source must equal what importing the class tells."""
+
+import inspect
+from importlib import import_module
+
+import pytest
+
+from aigc.config.check import known_keys
+from aigc.config.compose import compose
+from aigc.config.targets import TargetError, find_class, is_subclass, signature
+
+TARGETS = [
+    "torch.optim.AdamW",
+    "torch.nn.Linear",
+    "torch.optim.lr_scheduler.OneCycleLR",
+    "pytorch_lightning.callbacks.EarlyStopping",
+    "pytorch_lightning.callbacks.ModelCheckpoint",
+    "aigc.data.text.TextData",
+    "aigc.models.TransformersCausalLM",
+    "aigc.tasks.CausalLM",
+    "aigc.tasks.schedules.WarmupCosine",
+    "aigc.evaluation.TextGeneration",
+    "aigc.callbacks.Checkpoints",
+    "aigc.logger.WandB",
+    "aigc.metrics.text.BLEU",
+]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_source_and_import_agree(target):
+    module, _, name = target.rpartition(".")
+    real = inspect.signature(getattr(import_module(module), name).__init__).parameters
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    named = {key: p for key, p in real.items() if key != "self" and p.kind not in kinds}
+    found = signature(target)
+    assert list(found.parameters) == list(named)
+    for key, parameter in named.items():
+        assert found.parameters[key].required == (parameter.default is inspect.Parameter.empty)
+
+
+def test_subclasses_are_followed_through_reexports():
+    assert is_subclass("aigc.callbacks.Checkpoints", "pytorch_lightning.Callback") is True
+    assert is_subclass("pytorch_lightning.callbacks.EarlyStopping", "pytorch_lightning.Callback") is True
+    assert is_subclass("torch.nn.Linear", "pytorch_lightning.Callback") is False
+    assert is_subclass("torch.nn.Linear", "torch.nn.Module") is True
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("torch.optim.AdmaW", "did you mean AdamW"),
+        ("torch.optimm.AdamW", "did you mean optim"),
+        ("nothing_here.X", "no package"),
+        ("AdamW", "no dotted path"),
+        ("torch.nn.functional.relu", "function"),
+        ("torch..X", "no dotted path"),
+    ],
+)
+def test_what_is_not_there_is_said(target, said):
+    with pytest.raises(TargetError, match=said):
+        find_class(target)
+
+
+def test_every_known_key_of_the_default_config_has_help():
+    undocumented = [k for k, p in known_keys(compose()).items() if not p.doc and not k.startswith("optimizer.")]
+    assert undocumented == []

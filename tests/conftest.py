@@ -1,0 +1,53 @@
+"""What all tests share: no network, outputs and caches of their own, aigc as a real process."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prepared data are shared by all tests, as they are shared by all runs."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Path:
+    """An empty working directory with outputs of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AIGC_OUTPUTS", str(tmp_path / "outputs"))
+    monkeypatch.setenv("AIGC_CACHE", str(cache))
+    return tmp_path
+
+
+@pytest.fixture
+def aigc(own_place: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `aigc ...` as a process in the own place."""
+
+    def run(*arguments: str, stdin: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "aigc", *arguments],
+            cwd=cwd or own_place,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=600,
+        )
+
+    return run
+
+
+def write(path: Path, text: str) -> Path:
+    """A text file with its folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path

@@ -1,0 +1,105 @@
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aigc.errors import InputError
+from aigc.runs.metrics_file import FIXED_COLUMNS, MetricsFile, decode_values, drop_after, encode_values, read, read_last
+
+
+def test_round_trip_with_values_json_has_not(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    values = {"loss": math.nan, "up": math.inf, "down": -math.inf, "准确率": 0.1}
+    with MetricsFile(path) as file:
+        file.append(1, 0, values)
+        file.append(2, 0, {"loss": 0.5})
+        assert len(read(path)) == 2, "a line is readable before the file is closed"
+    first, second = read(path)
+    assert math.isnan(first["loss"])
+    assert (first["up"], first["down"], first["准确率"]) == (math.inf, -math.inf, 0.1)
+    assert (second["step"], second["epoch"], second["loss"]) == (2, 0, 0.5)
+    assert read_last(path) == second
+    for line in path.read_text().splitlines():
+        json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+@given(st.dictionaries(st.text(max_size=5), st.floats()))
+@settings(deadline=None)
+def test_every_float_survives(values: dict[str, float]) -> None:
+    result = decode_values(json.loads(json.dumps(encode_values(values))))
+    assert {name: repr(value) for name, value in result.items()} == {
+        name: repr(value) for name, value in values.items()
+    }
+
+
+@pytest.mark.parametrize("torn", [b'{"step": 3, "epo', b'{"step": 3, "epoch": 0, "wall_time": 1.0}', b"x" * 10_000])
+def test_torn_last_line_is_ignored_and_cut_off_on_reopening(tmp_path: Path, torn: bytes) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with MetricsFile(path) as file:
+        file.append(1, 0, {"loss": 1.0})
+        file.append(2, 0, {"loss": 2.0})
+    path.write_bytes(path.read_bytes() + torn)
+    assert [row["step"] for row in read(path)] == [1, 2]
+    assert read_last(path)["step"] == 2
+    with MetricsFile(path) as file:
+        file.append(4, 0, {"loss": 4.0})
+    assert [row["step"] for row in read(path)] == [1, 2, 4]
+
+
+def test_only_a_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step"')
+    assert read(path) == []
+    MetricsFile(path).close()
+    assert path.read_bytes() == b""
+
+
+def test_damage_in_the_middle_is_an_error_that_names_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(
+        '{"step": 1, "epoch": 0, "wall_time": 0}\n{"step": 2, "ep\n{"step": 3, "epoch": 0, "wall_time": 0}\n'
+    )
+    with pytest.raises(InputError, match="line 2"):
+        read(path)
+
+
+def test_lines_survive_kill_9(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    code = (
+        "import os, signal, sys; from aigc.runs.metrics_file import MetricsFile\n"
+        "file = MetricsFile(sys.argv[1])\n"
+        "for step in range(50): file.append(step, 0, {'loss': 1.0})\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    child = subprocess.run([sys.executable, "-c", code, str(path)], env=os.environ, check=False)
+    assert child.returncode == -signal.SIGKILL
+    assert [row["step"] for row in read(path)] == list(range(50))
+
+
+@pytest.mark.parametrize("name", FIXED_COLUMNS)
+def test_a_metric_cannot_take_the_name_of_a_column(tmp_path: Path, name: str) -> None:
+    with MetricsFile(tmp_path / "m") as file, pytest.raises(ValueError, match=name):
+        file.append(1, 0, {name: 1.0})
+
+
+def test_resuming_drops_what_will_be_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    drop_after(path, 3)
+    assert not path.exists()
+    with MetricsFile(path) as file:
+        for step in range(6):
+            file.append(step, 0, {"loss": math.nan})
+    drop_after(path, 3)
+    assert [row["step"] for row in read(path)] == [0, 1, 2, 3]
+
+
+def test_no_file_has_no_lines(tmp_path: Path) -> None:
+    assert read(tmp_path / "none") == []
+    assert read_last(tmp_path / "none") == {}

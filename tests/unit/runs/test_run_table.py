@@ -1,0 +1,79 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from aigc.errors import InputError
+from aigc.runs import Run, list_runs
+from aigc.runs.manifest import new_attempt
+from aigc.runs.metrics_file import MetricsFile
+from aigc.runs.status import Status, write_status
+from aigc.runs.table import describe, main_metrics, summary
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.chdir(tmp_path)
+    return Run.create(tmp_path / "runs", "lm/tiny", "seed: 1", overrides=["seed=1"])
+
+
+def at(second: int) -> str:
+    return datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC).isoformat()
+
+
+def test_row_of_a_run_that_waits(run: Run) -> None:
+    row = summary(run)
+    assert (row["id"], row["status"], row["duration"], row["step"], row["metrics"]) == (
+        run.id,
+        "pending",
+        None,
+        None,
+        {},
+    )
+    assert row["started"] == run.manifest["created"]
+
+
+def test_row_of_a_finished_run_adds_up_its_attempts(run: Run) -> None:
+    attempts = [{**new_attempt(), "start": at(0), "end": at(10)}, {**new_attempt(5), "start": at(30), "end": at(35)}]
+    run.update_manifest(attempts=attempts, metrics={"train/loss": 1.0, "val/bleu": 20.0})
+    write_status(run.path, Status.FINISHED, step=9)
+    row = summary(run)
+    assert (row["status"], row["started"], row["duration"], row["step"]) == ("finished", at(0), 15.0, 9)
+    assert list(row["metrics"]) == ["val/bleu", "train/loss"]
+
+
+def test_row_of_a_running_run_shows_the_last_line(run: Run) -> None:
+    start = (datetime.now(UTC) - timedelta(seconds=60)).isoformat()
+    run.update_manifest(attempts=[{**new_attempt(), "start": start}])
+    write_status(run.path, Status.RUNNING)
+    with MetricsFile(run.path / "metrics.jsonl") as file:
+        file.append(4, 0, {"loss": 2.0})
+    row = summary(run)
+    assert (row["status"], row["step"], row["metrics"]) == ("running", 4, {"loss": 2.0})
+    assert 60 <= row["duration"] < 120
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "status.json"])
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"schema_version": 1, "metrics": {}}'])
+def test_damaged_run_is_a_row_too(run: Run, file: str, content: str | None) -> None:
+    (run.path / file).unlink() if content is None else (run.path / file).write_text(content)
+    (row,) = [summary(listed) for listed in list_runs(run.path.parent)]
+    assert (row["id"], row["status"]) == (run.id, "damaged")
+    assert file in row["message"] or "manifest" in row["message"]
+    with pytest.raises(InputError):
+        describe(run)
+
+
+def test_main_metrics_put_test_data_first() -> None:
+    values = {"loss": 1.0, "val/a": 2.0, "test/b": 3.0, "val/c": 4.0}
+    assert list(main_metrics(values, 3)) == ["test/b", "val/a", "val/c"]
+
+
+def test_description(run: Run) -> None:
+    run.checkpoints.mkdir()
+    (run.checkpoints / "last.ckpt").write_bytes(b"")
+    description = describe(run)
+    assert description["overrides"] == ["seed=1"]
+    assert description["checkpoints"] == ["last.ckpt"]
+    assert (description["has_model"], description["has_patch"]) == (False, False)
+    assert description["manifest"]["run_id"] == run.id
