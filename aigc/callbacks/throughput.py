@@ -12,6 +12,7 @@ class Throughput(Callback):
     """Records `train/<unit>_per_second` (tokens for a language model) between logged steps, without validation."""
 
     def __init__(self) -> None:
+        self.unit = ""
         self.total_amount = 0
         self.total_seconds = 0.0
         self._amount = 0
@@ -37,6 +38,7 @@ class Throughput(Callback):
     ) -> None:
         """Count the batch; record at logged steps."""
         assert isinstance(module, Task)
+        self.unit = module.unit
         self._amount += module.amount(batch)
         if module.at_logged_step():
             self._take_time()

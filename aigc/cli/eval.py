@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> None:
     cfg = override(one.config, options.overrides)
     check(cfg)
 
-    from aigc.cli.result import print_scores
+    from aigc.cli.result import print_columns, score_rows
     from aigc.launch.measure import measure
     from aigc.runs.console import show_messages
 
@@ -40,4 +40,4 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps({"run_id": one.id, "overrides": options.overrides, "metrics": metrics}, ensure_ascii=False))
     else:
-        print_scores(metrics)
+        print_columns(score_rows(metrics))

@@ -31,14 +31,11 @@ def run(options: argparse.Namespace) -> None:
     if not rows:
         print("no runs yet; `aigc train` starts one")
         return
-    from rich.table import Table
+    from aigc.cli.result import duration, number, print_columns
 
-    from aigc.cli.result import duration, number
-    from aigc.runs.console import stdout
-
-    table = Table("run", "status", "step", "time", "scores", box=None, header_style="bold", pad_edge=False)
+    shown = [("run", "status", "step", "time", "scores")]
     for row in rows:
         scores = "  ".join(f"{name} {number(value)}" for name, value in row["metrics"].items())
         step = "" if row["step"] is None else str(row["step"])
-        table.add_row(row["id"], row["status"], step, duration(row["duration"]), scores or row["message"] or "")
-    stdout().print(table)
+        shown.append((row["id"], row["status"], step, duration(row["duration"]), scores or row["message"] or ""))
+    print_columns(shown)

@@ -2,25 +2,10 @@
 
 import json
 import math
-from typing import Any
+from collections.abc import Sequence
 
 from aigc.runs import Run
-from aigc.runs.console import stdout
-
-WHAT = {
-    "val/perplexity": "perplexity per token",
-    "val/perplexity_per_character": "perplexity per character",
-    "val/bits_per_byte": "bits per byte",
-    "val/bits_per_character": "bits per character",
-    "val/bleu": "BLEU",
-    "val/chrf": "chrF",
-    "val/rouge1": "ROUGE-1",
-    "val/rouge2": "ROUGE-2",
-    "val/rougeL": "ROUGE-L",
-    "val/distinct_1": "distinct 1-grams, %",
-    "val/distinct_2": "distinct 2-grams, %",
-    "val/form_accuracy": "well-formed, %",
-}
+from aigc.runs.table import MEASURES, describe, main_metrics
 
 
 def print_result(run: Run, as_json: bool = False) -> None:
@@ -30,28 +15,23 @@ def print_result(run: Run, as_json: bool = False) -> None:
         keys = ("run_id", "metrics", "signatures", "result")
         print(json.dumps({"path": str(run.path), **{key: manifest.get(key) for key in keys}}, ensure_ascii=False))
         return
-    print_scores(manifest["metrics"])
     result = manifest.get("result") or {}
-    rows = [("time", duration(result.get("seconds")))]
+    rows = [*score_rows(manifest["metrics"]), ("time", duration(result.get("seconds")))]
     if result.get("per_second"):
-        unit = next((name for name in manifest["metrics"] if name.endswith("_per_second")), "train/tokens_per_second")
-        rows.append((unit.removeprefix("train/").replace("_", " "), f"{result['per_second']:,.0f}"))
+        rows.append((f"{result['unit']} per second", f"{result['per_second']:,.0f}"))
     if result.get("best_step") is not None:
         rows.append(("best step", str(result["best_step"])))
-    rows += [("run", str(run.path)), ("model", str(run.model)), ("samples", str(run.samples))]
-    _print_rows(rows)
+    print_columns([*rows, ("run", str(run.path)), ("model", str(run.model)), ("samples", str(run.samples))])
 
 
-def print_scores(metrics: dict[str, float]) -> None:
-    """Measured values with the names a person knows."""
-    rows = [(WHAT.get(name, name), number(value)) for name, value in metrics.items() if not name.startswith("train/")]
-    _print_rows(rows)
+def score_rows(metrics: dict[str, float]) -> list[tuple[str, str]]:
+    """Measured values with the names a person knows, in a fixed order; what training itself logs is left out."""
+    measured = {name: value for name, value in metrics.items() if not name.startswith("train/")}
+    return [(MEASURES.get(n, n), number(v)) for n, v in main_metrics(measured, len(measured)).items()]
 
 
 def print_description(run: Run) -> None:
     """What `aigc show` prints."""
-    from aigc.runs.table import describe
-
     told = describe(run)
     manifest = told["manifest"]
     git = manifest["git"].get("working_directory") or {}
@@ -67,18 +47,15 @@ def print_description(run: Run) -> None:
         ("seed", str(manifest["seed"])),
         ("code", code),
         ("data", str(manifest["data_fingerprint"])[:16]),
-        ("hardware", f"{manifest['hardware'].get('cpu_model')}, {len(manifest['hardware'].get('gpus') or [])} GPUs"),
+        ("hardware", f"{manifest['hardware'].get('cpu')}, {len(manifest['hardware'].get('gpus') or [])} GPUs"),
         ("packages", ", ".join(f"{n} {v}" for n, v in list(manifest["packages"].items())[:4])),
         ("checkpoints", ", ".join(told["checkpoints"]) or "none"),
         ("model", str(run.model) if told["has_model"] else "none"),
         ("samples", f"{len(told['samples'])} files"),
         ("folder", str(run.path)),
     ]
-    _print_rows(rows)
-    if manifest["metrics"]:
-        print_scores(manifest["metrics"])
-    for name, signature in manifest["signatures"].items():
-        _print_rows([(f"{name} is", signature)])
+    signatures = [(f"{MEASURES.get(name, name)} is", text) for name, text in manifest["signatures"].items()]
+    print_columns([*rows, *score_rows(manifest["metrics"]), *signatures])
 
 
 def number(value: float) -> str:
@@ -97,12 +74,8 @@ def duration(seconds: float | None) -> str:
     return f"{int(seconds // 60)} min {int(seconds % 60):02d} s" if seconds >= 60 else f"{seconds:.1f} s"
 
 
-def _print_rows(rows: list[tuple[str, Any]]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(name, str(value))
-    stdout().print(table)
+def print_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Rows in aligned columns; nothing is wrapped or cut, so that a path can be copied."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    for *cells, last in rows:
+        print("  ".join([*(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)), last]).rstrip())

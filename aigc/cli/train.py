@@ -1,6 +1,7 @@
 """`aigc train`: start a run."""
 
 import argparse
+import sys
 
 from aigc.cli.options import VerbParser, add_overrides, often_changed, use_trusted
 
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
     from aigc.runs.console import show_messages
 
     show_messages()
-    made = start(cfg, options.overrides)
+    made = start(cfg, options.overrides, ["aigc", *sys.argv[1:]])
     options.log = made.log
     work(made)
     print_result(made, options.json)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
 from pytorch_lightning.loggers.logger import Logger
@@ -14,7 +15,7 @@ from pytorch_lightning.loggers.logger import Logger
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config import build, factory
 from aigc.logger import MetricsFileLogger
-from aigc.models import ModelFactory
+from aigc.models import ModelFactory, TransformersCausalLM
 from aigc.runs import Run
 from aigc.tasks import Task
 
@@ -23,6 +24,7 @@ def prepare_machine(cfg: DictConfig) -> None:
     """Threads, determinism and the random state, before anything is built."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS has no deterministic algorithm without it
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    transformers.utils.logging.disable_progress_bar()
     if cfg.trainer.num_threads:
         torch.set_num_threads(cfg.trainer.num_threads)
     # Filling fresh memory with NaN finds reads of it, and costs a tenth of the speed.
@@ -43,8 +45,6 @@ def build_task(cfg: DictConfig, data: Any, weights: Path | None = None) -> Task:
     if weights is None:
         model = build(cfg.model, ModelFactory, "model").create(data)
     else:
-        from aigc.models import TransformersCausalLM
-
         model = TransformersCausalLM(path=str(weights)).create(data)
     optimizer = factory(cfg.optimizer, torch.optim.Optimizer, "optimizer")
     scheduler = factory(cfg.scheduler, torch.optim.lr_scheduler.LRScheduler, "scheduler") if cfg.scheduler else None

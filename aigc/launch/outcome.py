@@ -34,11 +34,13 @@ def keep_result(
         for callback in callbacks.values()
         for name, signature in getattr(callback, "signatures", {}).items()
     }
-    throughput = next((c.per_second() for c in callbacks.values() if isinstance(c, Throughput)), None)
+    throughput = next((c for c in callbacks.values() if isinstance(c, Throughput)), None)
     kept = [*run.model.rglob("*"), *run.checkpoints.glob("*.ckpt")]
     artifacts = {str(path.relative_to(run.path)): sha256_file(path) for path in sorted(kept) if path.is_file()}
     with run.edit_manifest() as manifest:
         manifest["metrics"] = metrics
         manifest["signatures"] = signatures
         manifest["artifacts"] = artifacts
-        manifest["result"] = {"best_step": best_step, "seconds": seconds, "per_second": throughput}
+        manifest["result"] = {"best_step": best_step, "seconds": seconds}
+        if throughput is not None:
+            manifest["result"] |= {"per_second": throughput.per_second(), "unit": throughput.unit}

@@ -67,7 +67,9 @@ class TransformersCausalLM(ModelFactory):
             what = f"no architecture {self.architecture!r}; {suggest(str(self.architecture), _architectures())}"
             raise ConfigError([Problem("model.architecture", what)]) from error
         self._refuse_unknown_settings(defaults)
-        config = AutoConfig.for_model(self.architecture, **{**ids, **sizes, **self.settings})
+        alias = defaults.attribute_map  # GPT-2 calls max_position_embeddings n_positions, say: one name for each
+        values = {alias.get(name, name): value for name, value in {**ids, **sizes, **self.settings}.items()}
+        config = AutoConfig.for_model(self.architecture, **values)
         return AutoModelForCausalLM.from_config(config, attn_implementation=self.attention, dtype=torch.float32)
 
     def _pretrained(self) -> PreTrainedModel:

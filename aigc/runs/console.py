@@ -22,14 +22,6 @@ def stderr() -> "Console":
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-@cache
-def stdout() -> "Console":
-    """The console for results."""
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=True)
-
-
 class _ToConsole(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         stderr().print(self.format(record), markup=False)

@@ -11,8 +11,21 @@ from aigc.runs.metrics_file import FIXED_COLUMNS, read_last
 from aigc.runs.status import Status, read_status
 
 DAMAGED = "damaged"
-# What a person looks at first: what was measured on data the model did not train on.
-_FIRST_PREFIXES = ("test/", "val/", "eval/")
+MEASURES = {
+    "val/perplexity": "perplexity per token",
+    "val/perplexity_per_character": "perplexity per character",
+    "val/bits_per_byte": "bits per byte",
+    "val/bits_per_character": "bits per character",
+    "val/form_accuracy": "well-formed, %",
+    "val/bleu": "BLEU",
+    "val/chrf": "chrF",
+    "val/rouge1": "ROUGE-1",
+    "val/rouge2": "ROUGE-2",
+    "val/rougeL": "ROUGE-L",
+    "val/distinct_1": "distinct 1-grams, %",
+    "val/distinct_2": "distinct 2-grams, %",
+}
+"""Measured values by the names a person knows, in the order in which they are shown."""
 
 
 def summary(run: Run, metric_count: int = 3) -> dict[str, Any]:
@@ -66,11 +79,11 @@ def describe(run: Run) -> dict[str, Any]:
 
 
 def main_metrics(values: Mapping[str, float], count: int) -> dict[str, float]:
-    """Pick the metrics a table shows: those of test data first, then validation, then the rest, each in given order."""
+    """Pick the metrics a table shows: the known measures in their order, then the others, training's own last."""
+    order = list(MEASURES)
 
     def rank(name: str) -> int:
-        ranks = [place for place, prefix in enumerate(_FIRST_PREFIXES) if name.startswith(prefix)]
-        return ranks[0] if ranks else len(_FIRST_PREFIXES)
+        return order.index(name) if name in MEASURES else len(order) + name.startswith("train/")
 
     return {name: values[name] for name in sorted(values, key=rank)[:count]}
 

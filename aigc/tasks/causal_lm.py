@@ -64,7 +64,7 @@ class CausalLM(Task):
 
     def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
         """The summed loss over this batch, scaled so that the whole step is normalised by all its target tokens."""
-        nll = next_token_nll(self(batch), batch["labels"])
+        nll = next_token_nll(self(batch), batch["labels"]).sum()
         tokens = batch["target_tokens"]
         self._step_tokens.append(tokens)
         self._logged_nll = self._logged_nll + nll.detach()
@@ -98,7 +98,7 @@ class CausalLM(Task):
 
     def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
         """Add one batch to the sums."""
-        self._validation_nll += float(next_token_nll(self(batch), batch["labels"]))
+        self._validation_nll += float(next_token_nll(self(batch), batch["labels"]).double().sum())
         self._validation_tokens += batch["target_tokens"]
 
     def on_validation_epoch_end(self) -> None:
@@ -135,13 +135,14 @@ class CausalLM(Task):
 
 
 def next_token_nll(logits: Tensor, labels: Tensor) -> Tensor:
-    """Summed negative log likelihood of each label given the tokens before it; the only place where labels are shifted.
+    """Negative log likelihood of each label given the tokens before it; the only place where labels are shifted.
 
     Args:
-        logits: (rows, length, vocabulary), any float dtype; the sum is float32.
+        logits: (rows, length, vocabulary), any float dtype.
         labels: (rows, length) int64, not shifted; IGNORE where nothing is learned.
+
+    Returns:
+        (rows * (length - 1),) float32, in nats; 0 where the label is IGNORE.
     """
-    targets = labels[:, 1:].reshape(-1)
-    return F.cross_entropy(
-        logits[:, :-1].reshape(-1, logits.shape[-1]).float(), targets, ignore_index=IGNORE, reduction="sum"
-    )
+    scores = logits[:, :-1].reshape(-1, logits.shape[-1]).float()
+    return F.cross_entropy(scores, labels[:, 1:].reshape(-1), ignore_index=IGNORE, reduction="none")

@@ -64,9 +64,9 @@ def test_damaged_run_is_a_row_too(run: Run, file: str, content: str | None) -> N
         describe(run)
 
 
-def test_main_metrics_put_test_data_first() -> None:
-    values = {"loss": 1.0, "val/a": 2.0, "test/b": 3.0, "val/c": 4.0}
-    assert list(main_metrics(values, 3)) == ["test/b", "val/a", "val/c"]
+def test_main_metrics_put_known_measures_first() -> None:
+    values = {"train/loss": 1.0, "val/a": 2.0, "val/bleu": 3.0, "val/perplexity": 4.0}
+    assert list(main_metrics(values, 3)) == ["val/perplexity", "val/bleu", "val/a"]
 
 
 def test_description(run: Run) -> None:

@@ -1,0 +1,77 @@
+"""Bad input gets one clear message, exit code 2, and leaves nothing behind."""
+
+import os
+
+import pytest
+
+from aigc.errors import InputError
+from aigc.launch.start import see_writable
+
+BAD = {
+    "does not exist": (None, "nowhere.jsonl", [], "nowhere.jsonl"),
+    "empty": (b"", "mine.txt", [], "mine.txt"),
+    "not UTF-8": ("春\n".encode() + b"\xff\xfe\n", "mine.txt", [], "line 2"),
+    "row without the column": (b'{"text": "a"}\n{"txet": "b"}\n', "mine.jsonl", ["data.text_column=text"], "line 2"),
+    "JSON that does not parse": (b'{"text": "a"}\n{"text": \n', "mine.jsonl", ["data.text_column=text"], "line 2"),
+    "smaller than one batch": ("春眠\n夏\n秋\n".encode(), "mine.txt", ["data.batch_size=8"], "data.batch_size"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", BAD)
+def test_bad_data_is_said_in_one_message_and_nothing_is_left(what, aigc, own_place):
+    content, name, more, said = BAD[what]
+    if content is not None:
+        (own_place / name).write_bytes(content)
+    column = [] if "data.text_column=text" in more else ["data.text_column=null"]
+    done = aigc("train", f"data.path={name}", *column, *more)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert name in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not (own_place / "outputs").exists()
+
+
+@pytest.mark.slow
+def test_a_wrong_prompt_pattern_is_said(aigc, own_place):
+    done = aigc("train", "evaluation.generation.prompt_pattern='['")
+    assert (done.returncode, "no regular expression" in done.stderr) == (2, True)
+
+
+def test_a_wrong_config_is_said_and_nothing_is_left(aigc, own_place):
+    done = aigc("train", "trainer.max_stepz=3", "modle=x")
+    assert done.returncode == 2
+    assert "did you mean trainer.max_steps?" in done.stderr
+    assert "2 errors" in done.stderr
+    assert not (own_place / "outputs").exists()
+
+
+@pytest.mark.slow
+def test_an_output_folder_that_cannot_be_made_is_said_before_any_work(aigc, own_place):
+    (own_place / "file").write_text("")
+    done = aigc("train", "paths.outputs=file/outputs")
+    assert done.returncode == 2
+    assert "is a file" in done.stderr
+
+
+def test_an_output_folder_that_cannot_be_written_is_said(own_place, monkeypatch):
+    # Root may write anywhere, so the answer of the system is given here.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(InputError, match="cannot be written"):
+        see_writable(own_place / "outputs" / "runs")
+
+
+@pytest.mark.parametrize("verb", ["show", "eval", "generate"])
+def test_an_unknown_run_is_said(aigc, verb):
+    done = aigc(verb, "lm-nothing")
+    assert done.returncode == 2
+    assert "lm-nothing" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_verb_and_option_are_said(aigc):
+    assert aigc("trian").returncode == 2
+    done = aigc("train", "--nothing")
+    assert done.returncode == 2
+    assert "aigc train --help" in done.stderr

@@ -1,0 +1,35 @@
+import pytest
+
+from aigc.cli.main import VERBS
+from aigc.cli.options import OFTEN_CHANGED
+from aigc.config.check import known_keys
+from aigc.config.compose import compose
+
+
+def test_help_names_every_verb(aigc):
+    shown = aigc("--help").stdout
+    assert all(f"  {verb} " in shown for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_has_what_it_does_an_example_and_its_options(aigc, verb):
+    shown = aigc(verb, "--help").stdout
+    assert f"example:\n  aigc {verb}" in shown
+    assert "--debug" in shown
+
+
+@pytest.mark.parametrize("verb", ["train", "validate"])
+def test_the_keys_changed_most_stand_there_with_their_docstrings(aigc, verb):
+    shown = aigc(verb, "--help").stdout
+    assert "Optimiser steps to train for." in shown
+    assert "experiment   lm/couplets, lm/tang_quatrains" in shown
+
+
+def test_the_keys_changed_most_exist():
+    assert set(OFTEN_CHANGED) <= set(known_keys(compose()))
+
+
+def test_generate_lists_its_sampling_controls(aigc):
+    shown = aigc("generate", "--help").stdout
+    for key in ("prompt", "temperature", "top_k", "top_p", "repetition_penalty", "num_beams", "num_samples", "seed"):
+        assert f"  {key} [" in shown

@@ -1,0 +1,165 @@
+"""What one real run leaves, and what the other verbs make of it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from aigc.runs import Run
+from aigc.runs.files import sha256_file
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def at_run(trained, cache):
+    """Run `aigc VERB ...` where the trained run lies."""
+    place = trained.path.parent.parent.parent
+    env = os.environ | {"AIGC_OUTPUTS": str(trained.path.parent.parent), "AIGC_CACHE": str(cache)}
+
+    def run(*arguments, stdin=None):
+        source = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+        command = [sys.executable, "-m", "aigc", *arguments]
+        return subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, timeout=600, **source)
+
+    return run
+
+
+def test_the_folder_holds_what_the_design_lists(trained):
+    names = {path.name for path in trained.path.iterdir() if not path.name.startswith(".")}
+    expected = {"config.yaml", "overrides.txt", "manifest.json", "status.json", "metrics.jsonl", "checkpoints"}
+    expected |= {"samples", "model", "log.txt", "tensorboard"}
+    assert expected <= names <= expected | {"code.patch"}
+    assert trained.status == "finished"
+    assert (trained.path / "overrides.txt").read_text() == "debug=limit\ntrainer.num_threads=2\n"
+
+
+def test_the_manifest_says_how_it_was_made(trained):
+    manifest = trained.manifest
+    (attempt,) = manifest["attempts"]
+    assert (attempt["exit_code"], attempt["status"], attempt["to_step"]) == (0, "finished", 20)
+    assert len(manifest["data_fingerprint"]) == 64
+    assert manifest["packages"]["torch"] == torch.__version__.split("+")[0]
+    assert manifest["precision"] in ("bf16-mixed", "32-true")
+    assert {"val/perplexity", "val/bits_per_byte", "val/bleu", "val/rougeL", "val/chrf"} <= set(manifest["metrics"])
+    assert {"val/distinct_1", "val/form_accuracy"} <= set(manifest["metrics"])
+    assert "tok:zh" in manifest["signatures"]["val/bleu"]
+    for name, digest in manifest["artifacts"].items():
+        assert sha256_file(trained.path / name) == digest
+    assert {"model/model.safetensors", "model/tokenizer.json", "checkpoints/last.ckpt"} <= set(manifest["artifacts"])
+
+
+def test_metrics_have_one_row_a_logged_step(trained):
+    frame = trained.metrics()
+    assert sorted(frame["step"][frame["train/loss"].notna()]) == list(range(1, 21))
+    assert sorted(frame["step"][frame["val/perplexity"].notna()]) == [10, 20]
+
+
+def test_samples_hold_prompt_output_and_reference(trained):
+    rows = [json.loads(line) for line in (trained.samples / "step-000020.jsonl").read_text("utf-8").splitlines()]
+    assert len(rows) == 8
+    assert all(set(row) == {"prompt", "output", "reference"} for row in rows)
+    assert all(len(row["prompt"]) == 12 and len(row["reference"]) == 12 for row in rows)
+    assert not any("<|" in row["output"] for row in rows)
+
+
+def test_no_log_names_an_address(trained):
+    assert "http" not in trained.log.read_text("utf-8")
+
+
+def test_the_table_has_scores_time_throughput_and_places(trained):
+    shown = (trained.path / ".stdout").read_text("utf-8")
+    for what in ("perplexity per token", "BLEU", "well-formed, %", "time", "tokens per second", str(trained.model)):
+        assert what in shown
+
+
+def test_transformers_loads_the_model_and_gives_the_same_logits(trained):
+    model = AutoModelForCausalLM.from_pretrained(trained.model).eval()
+    tokenizer = AutoTokenizer.from_pretrained(trained.model)
+    ids = torch.tensor([[tokenizer.bos_token_id, *tokenizer("春眠不覺曉，", add_special_tokens=False)["input_ids"]]])
+    best = torch.load(trained.checkpoints / "best.ckpt", weights_only=True)["state_dict"]
+    state = {name.removeprefix("model."): value for name, value in best.items()}
+    own = AutoModelForCausalLM.from_config(model.config)
+    own.load_state_dict(state)
+    with torch.no_grad():
+        assert torch.equal(model(ids).logits, own.eval()(ids).logits)
+    loaded, _ = trained.load_model()
+    with torch.no_grad():
+        assert torch.equal(loaded(ids).logits, model(ids).logits)
+
+
+def test_eval_gives_the_numbers_of_training_to_the_last_digit(at_run, trained):
+    done = at_run("eval", "latest", "--json")
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads(done.stdout)["metrics"]
+    expected = {name: value for name, value in trained.manifest["metrics"].items() if name.startswith("val/")}
+    assert metrics == expected
+    assert json.loads((trained.path / "evaluations.jsonl").read_text("utf-8").splitlines()[-1])["metrics"] == metrics
+
+
+def test_eval_measures_on_other_data(at_run, trained):
+    done = at_run("eval", trained.id, "data=couplets", "evaluation.generation.samples=4")
+    assert done.returncode == 0, done.stderr
+    assert "perplexity per token" in done.stdout
+
+
+def test_generate_writes_texts_as_text_and_as_json(at_run):
+    done = at_run("generate", "latest", "prompt=床前明月光，", "num_samples=2", "max_new_tokens=5", "seed=3", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["prompt"] for row in rows] == ["床前明月光，"] * 2
+    again = at_run("generate", "latest", "prompt=床前明月光，", "num_samples=2", "max_new_tokens=5", "seed=3")
+    assert again.stdout.splitlines() == [row["prompt"] + row["text"] for row in rows]
+
+
+def test_generate_reads_prompts_from_stdin_or_a_file_one_a_line(at_run, tmp_path):
+    piped = at_run("generate", "latest", "temperature=0", "max_new_tokens=3", stdin="春\n夏\n")
+    assert [line[0] for line in piped.stdout.splitlines()] == ["春", "夏"], piped.stderr
+    (tmp_path / "提示.txt").write_text("春\n夏\n", encoding="utf-8")
+    filed = at_run("generate", "latest", "temperature=0", "max_new_tokens=3", "--prompts", str(tmp_path / "提示.txt"))
+    assert filed.stdout == piped.stdout
+
+
+def test_generate_without_a_prompt_starts_by_itself(at_run):
+    done = at_run("generate", "latest", "num_samples=2", "max_new_tokens=4")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["latest", "temprature=1"], "temprature (command line: temprature=1): no such key; did you mean temperature?"),
+        (["latest", "temperature=-1"], "-1 is not a number of at least 0"),
+        (["latest", "prompt=" + "春" * 300], "context is 208"),
+        (["latest", "--prompts", "nowhere.txt"], "nowhere.txt: No such file"),
+        (["lm-nothing"], "there is no run 'lm-nothing'"),
+    ],
+)
+def test_generate_says_what_is_wrong(at_run, arguments, said):
+    done = at_run("generate", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ls_and_show_tell_of_the_run_without_torch(at_run, trained):
+    listed = at_run("ls")
+    assert trained.id in listed.stdout
+    assert "finished" in listed.stdout
+    assert json.loads(at_run("ls", "--json").stdout)["id"] == trained.id
+    shown = at_run("show", trained.id[:-2])
+    assert "tok:zh" in shown.stdout
+    assert json.loads(at_run("show", "latest", "--json").stdout)["status"] == "finished"
+    assert "max_steps: 20" in at_run("show", "latest", "--config").stdout
+
+
+def test_a_run_is_opened_by_python(trained):
+    run = Run.open(trained.path)
+    assert run.config.trainer.max_steps == 20
+    model, tokenizer = run.load_model()
+    assert model.config.vocab_size == len(tokenizer)

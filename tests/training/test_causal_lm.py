@@ -1,0 +1,144 @@
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from aigc.data.packing import IGNORE
+from aigc.tasks.causal_lm import next_token_nll
+from aigc.tasks.schedules import WarmupCosine
+from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
+
+TEXTS = [
+    "春眠不覺曉",
+    "處處聞啼鳥",
+    "夜來風雨聲",
+    "花落知多少",
+    "白日依山盡",
+    "黃河入海流",
+    "欲窮千里目",
+    "更上一層樓",
+    "山",
+    "河",
+]
+
+
+def alone(batch, row, segment):
+    """One document of a packed batch as a batch of its own."""
+    where = batch["segment_ids"][row] == segment
+    cut = {name: batch[name][row][where][None] for name in ("input_ids", "labels", "position_ids")}
+    return cut | {"segment_ids": torch.ones_like(cut["input_ids"])}, where
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama", "qwen3"])
+def test_packed_documents_do_not_see_each_other(architecture, tmp_path):
+    data = text_data(tmp_path, TEXTS)
+    task = sgd_task(tiny_model(data, architecture)).eval()
+    batch = data.example_rows(2)
+    with torch.no_grad():
+        packed = task(batch)
+        for row in range(len(batch["input_ids"])):
+            for segment in range(1, int(batch["segment_ids"][row].max()) + 1):
+                single, where = alone(batch, row, segment)
+                torch.testing.assert_close(task(single)[0], packed[row][where], atol=1e-5, rtol=1e-4)
+
+
+def test_without_the_mask_they_would(tmp_path):
+    data = text_data(tmp_path, TEXTS)
+    task = sgd_task(tiny_model(data)).eval()
+    batch = data.example_rows(1)
+    single, where = alone(batch, 0, 2)
+    batch["segment_ids"] = torch.ones_like(batch["segment_ids"])
+    with torch.no_grad():
+        assert not torch.allclose(task(single)[0], task(batch)[0][where], atol=1e-3)
+
+
+def test_labels_are_shifted_once_and_only_here():
+    # Logits that are certain of the token that really follows have no loss; shifted twice they would have a large one.
+    ids = torch.tensor([[3, 1, 4, 1, 5]])
+    logits = torch.full((1, 5, 6), -50.0)
+    logits[0, torch.arange(4), ids[0, 1:]] = 50.0
+    labels = ids.clone()
+    labels[0, 0] = IGNORE
+    assert float(next_token_nll(logits, labels).sum()) == pytest.approx(0.0, abs=1e-6)
+    assert float(next_token_nll(logits.roll(1, dims=1), labels).sum()) > 100
+
+
+def trained_weights(folder, data, rows, accumulate, model):
+    data.batch_size = rows
+    task = sgd_task(model)
+    one = trainer(folder, max_steps=1, accumulate_grad_batches=accumulate, limit_val_batches=0, gradient_clip_val=0.5)
+    one.fit(task, datamodule=data)
+    return torch.cat([p.detach().flatten() for p in task.parameters()])
+
+
+def test_accumulation_equals_one_large_batch_with_unequal_token_counts(tmp_path):
+    data = text_data(tmp_path, ["山" * (4 * n + 1) for n in range(1, 8)], packing=False, validation_fraction=0.3)
+    counts = [int(data.prepared.rows("train")[i]["target_tokens"]) for i in range(4)]
+    assert len(set(counts)) > 1, "the rows must differ, or the wrong normalisation would pass"
+    whole = trained_weights(tmp_path / "a", data, 4, 1, tiny_model(data))
+    parts = trained_weights(tmp_path / "b", data, 1, 4, tiny_model(data))
+    start = torch.cat([p.detach().flatten() for p in tiny_model(data).parameters()])
+    assert not torch.equal(start, whole)
+    torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-5)
+
+
+def test_the_mean_of_means_would_differ(tmp_path):
+    data = text_data(tmp_path, ["山" * (4 * n + 1) for n in range(1, 8)], packing=False, validation_fraction=0.3)
+    rows = data.prepared.rows("train")
+    model = tiny_model(data)
+    task = sgd_task(model)
+    gradients = []
+    for weights in ("tokens", "batches"):
+        model.zero_grad()
+        for i in range(4):
+            batch = rows[i]
+            share = (
+                1 / sum(rows[j]["target_tokens"] for j in range(4))
+                if weights == "tokens"
+                else 1 / 4 / batch["target_tokens"]
+            )
+            (next_token_nll(task(batch), batch["labels"]).sum() * share).backward()
+        gradients.append(torch.cat([p.grad.flatten().clone() for p in model.parameters()]))
+    assert not torch.allclose(*gradients, rtol=1e-3)
+
+
+def test_perplexity_does_not_depend_on_the_batch_size(tmp_path):
+    data = text_data(tmp_path, [t * n for n, t in enumerate(TEXTS * 2, 1)], validation_fraction=0.5)
+    found = []
+    for rows in (1, 3, 100):
+        data.batch_size = rows
+        task = sgd_task(tiny_model(data))
+        trainer(tmp_path).validate(task, datamodule=data, verbose=False)
+        found.append(task.latest)
+    for other in found[1:]:
+        assert other == pytest.approx(found[0], rel=1e-5)
+    per_token = math.log(found[0]["val/perplexity"]) * data.info["validation"]["target_tokens"]
+    per_byte = found[0]["val/bits_per_byte"] * math.log(2) * data.info["validation"]["bytes"]
+    assert per_token == pytest.approx(per_byte)
+
+
+def test_vectors_are_not_decayed_unless_asked(tmp_path):
+    data = text_data(tmp_path, TEXTS)
+    task = sgd_task(tiny_model(data))
+    groups = task.configure_optimizers()["optimizer"].param_groups
+    assert all(p.ndim >= 2 for p in groups[0]["params"])
+    assert groups[1]["weight_decay"] == 0.0
+    task.decay_vectors = True
+    assert len(task.configure_optimizers()["optimizer"].param_groups) == 1
+
+
+def test_warmup_then_cosine():
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=2.0)
+    schedule = WarmupCosine(optimizer, total_steps=110, warmup_steps=10, final_ratio=0.1)
+    rates = []
+    for _ in range(111):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates[0] == pytest.approx(0.2)
+    assert max(rates) == rates[9] == rates[10] == pytest.approx(2.0)
+    assert rates[60] == pytest.approx(2.0 * (0.1 + 0.9 * 0.5))
+    assert rates[110] == pytest.approx(0.2)
+    assert all(a >= b for a, b in pairwise(rates[10:]))

@@ -1,0 +1,70 @@
+import pytest
+import torch
+
+from aigc.errors import InputError
+from aigc.evaluation.generate import generate_texts
+from aigc.evaluation.sampling import Sampling
+from tests.training.helpers import text_data, tiny_model
+
+TEXTS = ["春眠不覺曉", "處處聞啼鳥", "夜來風雨聲", "花落知多少", "白日依山盡", "黃河入海流"]
+PROMPTS = ["春", "處處聞", "", "花落知多少", "夜來"]
+GREEDY = Sampling(temperature=0.0, max_new_tokens=8)
+
+
+@pytest.fixture
+def parts(tmp_path):
+    data = text_data(tmp_path, TEXTS)
+    return tiny_model(data), data.tokenizer
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_batched_equals_one_by_one(parts, side):
+    model, tokenizer = parts
+    tokenizer.padding_side = side
+    together = generate_texts(model, tokenizer, PROMPTS, GREEDY)
+    single = [generate_texts(model, tokenizer, [prompt], GREEDY)[0] for prompt in PROMPTS]
+    assert together == single
+
+
+def test_the_batch_size_does_not_change_greedy_texts(parts):
+    small = Sampling(temperature=0.0, max_new_tokens=8, batch_size=2)
+    assert generate_texts(*parts, PROMPTS, small) == generate_texts(*parts, PROMPTS, GREEDY)
+
+
+def test_special_and_unknown_tokens_are_never_sampled(parts):
+    model, tokenizer = parts
+    texts = generate_texts(model, tokenizer, [""] * 50, Sampling(temperature=5.0, max_new_tokens=20))
+    assert not any("<|" in text for (text,) in texts)
+    # Ids beyond the tokenizer's, as padded vocabularies have them, would decode to nothing.
+    model.resize_token_embeddings(len(tokenizer) + 50)
+    with torch.no_grad():
+        model.get_output_embeddings().weight[len(tokenizer) :] = 10.0
+    texts = generate_texts(model, tokenizer, [""] * 20, Sampling(temperature=5.0, max_new_tokens=5))
+    assert any(text for (text,) in texts)
+
+
+def test_the_same_seed_gives_the_same_texts_and_training_randomness_is_untouched(parts):
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    first = generate_texts(*parts, PROMPTS, Sampling(max_new_tokens=8, seed=1))
+    assert torch.equal(torch.rand(2), expected)
+    assert generate_texts(*parts, PROMPTS, Sampling(max_new_tokens=8, seed=1)) == first
+    assert generate_texts(*parts, PROMPTS, Sampling(max_new_tokens=8, seed=2)) != first
+
+
+def test_training_mode_is_put_back(parts):
+    model, _ = parts
+    model.train()
+    generate_texts(*parts, ["春"], GREEDY)
+    assert model.training
+
+
+@pytest.mark.parametrize("sampling", [Sampling(num_samples=3), Sampling(num_beams=4, num_samples=3)])
+def test_as_many_texts_as_asked(parts, sampling):
+    assert [len(texts) for texts in generate_texts(*parts, PROMPTS, sampling)] == [3] * len(PROMPTS)
+
+
+def test_a_prompt_longer_than_the_context_is_said(parts):
+    with pytest.raises(InputError, match=r"prompt '春春.* tokens .*context is 32"):
+        generate_texts(*parts, ["春" * 32], GREEDY)
