@@ -1,16 +1,18 @@
 """Next-token prediction over packed documents, normalised by the target tokens of the whole optimiser step."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import Parameter
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import PreTrainedModel
 
+from aigc.config.types import Bound
 from aigc.data.packing import IGNORE
 from aigc.metrics.text import Perplexity
 from aigc.tasks.base import Task
@@ -23,6 +25,7 @@ class CausalLM(Task):
         model: The network, from `model:`.
         optimizer: Makes the optimiser from parameter groups, from `optimizer:`.
         scheduler: Makes the schedule from the optimiser and the number of steps, from `scheduler:`.
+        embedding_lr_ratio: Learning rate of the token embeddings relative to that of everything else.
         decay_vectors: Apply weight decay to biases and normalisation weights as well.
     """
 
@@ -33,10 +36,12 @@ class CausalLM(Task):
         model: PreTrainedModel,
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., LRScheduler] | None = None,
+        embedding_lr_ratio: Annotated[float, Bound(0)] = 1.0,
         decay_vectors: bool = False,
     ):
         super().__init__()
         self.model = model
+        self.embedding_lr_ratio = embedding_lr_ratio
         self.decay_vectors = decay_vectors
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
@@ -62,9 +67,13 @@ class CausalLM(Task):
         logits: Tensor = output.logits
         return logits
 
+    def token_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """What training minimises for each token; override it for a loss of your own. Arguments as `next_token_nll`."""
+        return next_token_nll(logits, labels)
+
     def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
         """The summed loss over this batch, scaled so that the whole step is normalised by all its target tokens."""
-        nll = next_token_nll(self(batch), batch["labels"]).sum()
+        nll = self.token_losses(self(batch), batch["labels"]).sum()
         tokens = batch["target_tokens"]
         self._step_tokens.append(tokens)
         self._logged_nll = self._logged_nll + nll.detach()
@@ -85,7 +94,7 @@ class CausalLM(Task):
         """Record the token-weighted mean loss since the last record."""
         if self.at_logged_step():
             loss = float(self._logged_nll) / self._logged_tokens
-            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+            rate = self.trainer.optimizers[0].param_groups[-1]["lr"]
             values = {"train/loss": loss, "train/learning_rate": rate}
             if self.gradient_norm is not None:
                 values["train/gradient_norm"] = float(self.gradient_norm)
@@ -113,13 +122,20 @@ class CausalLM(Task):
         self.record({f"val/{name}": value for name, value in measured.compute().items()})
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Weight decay on matrices; the schedule moves every optimiser step."""
-        parameters = [p for p in self.parameters() if p.requires_grad]
-        groups: Iterable[Any] = [{"params": parameters}]
-        if not self.decay_vectors:
-            vectors = [p for p in parameters if p.ndim < 2]
-            groups = [{"params": [p for p in parameters if p.ndim >= 2]}, {"params": vectors, "weight_decay": 0.0}]
-        optimizer = self._make_optimizer(params=groups)
+        """Weight decay on matrices, a rate of its own for token embeddings; the schedule moves every optimiser step."""
+        embeddings = {id(layer.weight) for layer in _embedding_layers(self.model)}
+        groups: dict[str, list[Parameter]] = {"embeddings": [], "matrices": [], "vectors": []}
+        for parameter in self.parameters():
+            if parameter.requires_grad:
+                kind = "vectors" if parameter.ndim < 2 else "matrices"
+                groups["embeddings" if id(parameter) in embeddings else kind].append(parameter)
+        chosen = [{"name": name, "params": params} for name, params in groups.items() if params]
+        optimizer = self._make_optimizer(params=chosen)
+        for group in optimizer.param_groups:
+            if group["name"] == "embeddings":
+                group["lr"] *= self.embedding_lr_ratio
+            elif group["name"] == "vectors" and not self.decay_vectors:
+                group["weight_decay"] = 0.0
         if self._make_scheduler is None:
             return {"optimizer": optimizer}
         scheduler = self._make_scheduler(optimizer=optimizer, total_steps=self.trainer.max_steps)
@@ -132,6 +148,12 @@ class CausalLM(Task):
     def save_model(self, folder: Path) -> None:
         """Write safetensors and configuration in Transformers' layout."""
         self.model.save_pretrained(folder, safe_serialization=True)
+
+
+def _embedding_layers(model: PreTrainedModel) -> list[nn.Module]:
+    """The token embeddings, and the output layer where it is not the same matrix."""
+    layers = [model.get_input_embeddings(), model.get_output_embeddings()]
+    return [layer for layer in layers if layer is not None]
 
 
 def next_token_nll(logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
 import math
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -6,9 +7,10 @@ import torch
 from torch import nn
 
 from aigc.data.packing import IGNORE
+from aigc.models import TransformersCausalLM
 from aigc.tasks.causal_lm import next_token_nll
 from aigc.tasks.schedules import WarmupCosine
-from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
+from tests.training.helpers import SETTINGS, sgd_task, text_data, tiny_model, trainer
 
 TEXTS = [
     "春眠不覺曉",
@@ -122,11 +124,28 @@ def test_perplexity_does_not_depend_on_the_batch_size(tmp_path):
 def test_vectors_are_not_decayed_unless_asked(tmp_path):
     data = text_data(tmp_path, TEXTS)
     task = sgd_task(tiny_model(data))
-    groups = task.configure_optimizers()["optimizer"].param_groups
-    assert all(p.ndim >= 2 for p in groups[0]["params"])
-    assert groups[1]["weight_decay"] == 0.0
+    task._make_optimizer = partial(torch.optim.AdamW, lr=1.0, weight_decay=0.5)
+
+    def decay():
+        groups = task.configure_optimizers()["optimizer"].param_groups
+        assert sum(len(group["params"]) for group in groups) == len(list(task.parameters()))
+        return {p.ndim >= 2: group["weight_decay"] for group in groups for p in group["params"]}
+
+    assert decay() == {True: 0.5, False: 0.0}
     task.decay_vectors = True
-    assert len(task.configure_optimizers()["optimizer"].param_groups) == 1
+    assert decay() == {True: 0.5, False: 0.5}
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_embeddings_learn_at_their_own_rate(tmp_path, tied):
+    data = text_data(tmp_path, TEXTS)
+    settings = SETTINGS["gpt2"] | {"tie_word_embeddings": tied}
+    task = sgd_task(TransformersCausalLM(architecture="gpt2", settings=settings).create(data), lr=0.5)
+    task.embedding_lr_ratio = 3.0
+    groups = {group["name"]: group for group in task.configure_optimizers()["optimizer"].param_groups}
+    assert groups["embeddings"]["lr"] == 1.5
+    assert {groups["matrices"]["lr"], groups["vectors"]["lr"]} == {0.5}
+    assert len(groups["embeddings"]["params"]) == (1 if tied else 2)
 
 
 def test_warmup_then_cosine():

@@ -1,0 +1,59 @@
+"""Every shipped YAML composes, is right, builds, and says in its first lines how it is run."""
+
+import re
+
+import pytest
+
+from aigc.config import check, compose
+from aigc.config.compose import group_choices
+from aigc.config.locate import conf_folder
+from aigc.runs import Run
+
+FILES = sorted(conf_folder().rglob("*.yaml"))
+NEEDS = {"data=text": ["data.path=mine.txt"], "model=pretrained": ["model.path=somewhere"]}
+
+
+def choices():
+    return [f"{group}={choice}" for group, names in group_choices().items() for choice in names]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(conf_folder())))
+def test_it_says_the_command_that_uses_it(path):
+    first = next(line for line in path.read_text(encoding="utf-8").splitlines() if "@package" not in line)
+    assert re.match(r"# aigc train\b", first)
+    if path.name != "train.yaml":
+        group, choice = path.relative_to(conf_folder()).with_suffix("").as_posix().split("/", 1)
+        overrides = [word for word in first.split()[3:] if "=" in word]
+        check(compose(overrides))
+        named = any(word == f"{group}={choice}" or word.startswith(f"{group}.") for word in overrides)
+        assert named or group == "paths", f"{path} names another choice: {first}"
+
+
+@pytest.mark.parametrize("choice", choices())
+def test_every_choice_is_right(choice):
+    check(compose([choice, *NEEDS.get(choice, [])]))
+
+
+@pytest.mark.parametrize("experiment", group_choices()["experiment"])
+def test_every_experiment_builds(experiment, tmp_path, monkeypatch, cache):
+    from aigc.launch import components
+
+    monkeypatch.setenv("AIGC_CACHE", str(cache))
+    cfg = compose([f"experiment={experiment}"])
+    check(cfg, deep=True)
+    data = components.build_data(cfg)
+    assert components.build_task(cfg, data).model.config.vocab_size == len(data.tokenizer)
+    callbacks = components.build_callbacks(cfg, "evaluation", "callbacks")
+    assert {"evaluation.generation", "callbacks.checkpoints"} <= set(callbacks)
+    loggers = components.build_loggers(cfg, Run(tmp_path))
+    assert [type(logger).__name__ for logger in loggers] == ["MetricsFileLogger", "TensorBoard"]
+
+
+@pytest.mark.parametrize("model", ["gpt2", "llama"])
+def test_every_model_builds(model, monkeypatch, cache):
+    from aigc.launch import components
+
+    monkeypatch.setenv("AIGC_CACHE", str(cache))
+    cfg = compose([f"model={model}"])
+    data = components.build_data(cfg)
+    assert sum(p.numel() for p in components.build_task(cfg, data).parameters()) > 1e6

@@ -1,0 +1,96 @@
+"""Every command and every piece of code in the README runs; the Chinese README has the same ones."""
+
+import json
+import os
+import random
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import REPOSITORY, write
+
+ENGLISH, CHINESE = REPOSITORY / "README.md", REPOSITORY / "README.zh.md"
+
+
+def blocks(path, language):
+    return re.findall(rf"```{language}\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def without_comments(block):
+    lines = [line.split("  #")[0].rstrip() for line in block.splitlines()]
+    return [re.sub(r'""".*?"""', '""', line) for line in lines if line and not line.lstrip().startswith("#")]
+
+
+def commands():
+    lines = [line.split(" # ")[0].strip() for block in blocks(ENGLISH, "bash") for line in block.splitlines()]
+    return [shlex.split(line) for line in lines if line]
+
+
+def own_package(place):
+    for code, name in zip(blocks(ENGLISH, "python")[1:], ("length", "smooth"), strict=True):
+        assert f"`my_package/{name}.py`" in ENGLISH.read_text(encoding="utf-8")
+        write(place / f"my_package/{name}.py", code)
+    write(place / "my_package/__init__.py", "")
+
+
+def own_corpus(place):
+    random.seed(0)
+    words = ["the", "a", "cat", "dog", "house", "tree", "walks", "runs", "sees", "big", "small"]
+    texts = [" ".join(random.choices(words, k=20)) for _ in range(300)]
+    write(place / "mine.jsonl", "".join(json.dumps({"text": text}) + "\n" for text in texts))
+
+
+@pytest.mark.slow
+def test_every_command_runs_in_the_order_of_the_readme(aigc, own_place):
+    own_package(own_place)
+    own_corpus(own_place)
+    ran = 0
+    for program, *arguments in commands():
+        if program == "make":
+            continue
+        assert program == "aigc"
+        done = aigc(*arguments)
+        assert done.returncode == 0, f"aigc {' '.join(arguments)}\n{done.stderr}"
+        ran += 1
+    assert ran >= 10
+    code = blocks(ENGLISH, "python")[0]
+    done = subprocess.run([sys.executable, "-c", code], cwd=own_place, env=os.environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "val/perplexity" in done.stdout
+
+
+def test_every_make_target_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {arguments[0] for program, *arguments in commands() if program == "make"}
+    assert named
+    assert named <= targets
+
+
+def test_the_data_set_of_the_readme_is_right(aigc, own_place):
+    (text,) = blocks(ENGLISH, "yaml")
+    write(own_place / "conf/data/mine.yaml", text)
+    done = aigc("validate", "data=mine")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_pyproject_of_the_readme_trusts(aigc, own_place):
+    own_package(own_place)
+    (text,) = blocks(ENGLISH, "toml")
+    write(own_place / "pyproject.toml", text)
+    own = "+evaluation.generation.metrics.length._target_=my_package.length.MeanLength"
+    done = aigc("validate", own)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("language", ["bash", "python", "yaml", "toml"])
+def test_both_readmes_have_the_same_code(language):
+    english, chinese = ([without_comments(b) for b in blocks(path, language)] for path in (ENGLISH, CHINESE))
+    assert english == chinese
+
+
+def test_each_readme_links_the_other_at_its_top():
+    assert "(README.zh.md)" in ENGLISH.read_text(encoding="utf-8")[:60]
+    assert "(README.md)" in CHINESE.read_text(encoding="utf-8")[:60]
