@@ -76,7 +76,7 @@ def _train(run: Run, reached: "_Reached") -> None:
     log.info(
         "%s parameters, %s steps, %s on %s", f"{size:,}", f"{trainer.max_steps:,}", trainer.precision, _device(trainer)
     )
-    trainer.fit(task, datamodule=data)
+    _fit(trainer, task, data)
     if task.validated_at != task.steps_done and data.val_dataloader():
         trainer.validate(task, datamodule=data, verbose=False)
     for logger in loggers:
@@ -87,6 +87,13 @@ def _train(run: Run, reached: "_Reached") -> None:
     keep_model(run, task, data)
     metrics, step = (best["metrics"], best["step"]) if best else (task.latest, None)
     keep_result(run, metrics, callbacks, step, time.perf_counter() - began)
+
+
+def _fit(trainer: Trainer, task: Task, data: Any) -> None:
+    try:
+        trainer.fit(task, datamodule=data)
+    except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt: the exit code would be 1
+        raise KeyboardInterrupt from error
 
 
 class _Reached(Callback):

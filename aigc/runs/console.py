@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -43,6 +44,8 @@ def show_messages(level: int = logging.INFO) -> None:
         handler = _ToConsole(level)
         handler.setFormatter(logging.Formatter("%(message)s"))
         log.addHandler(handler)
+    # torch deprecates what Lightning calls in every run; nobody who reads a run's log can act on it.
+    warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
         for child in ("", ".utilities.rank_zero"):

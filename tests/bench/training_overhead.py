@@ -3,8 +3,8 @@
 Usage: python tests/bench/training_overhead.py [--steps N] [--rounds N] [override ...]
 
 Both sides start from the same weights, run the same model, precision, optimiser, schedule and clipping, and take
-turns, so that a change of the machine's speed meets both. The fit has all its callbacks, loggers and its checkpoint at the end;
-validation is left out, as the plain loop has none. Both end with the same weights, to the last bit.
+turns, so that a change of the machine's speed meets both. The fit has its callbacks, its loggers and its checkpoint at
+the end; validation is left out, as the plain loop has none. Both end with the same weights, to the last bit.
 """
 
 import argparse
