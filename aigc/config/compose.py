@@ -118,16 +118,31 @@ def _parse(overrides: Sequence[str]) -> list[Any]:
     parsed, problems = [], []
     for text in overrides:
         try:
-            one = parser.parse_override(text)
-            if one.is_sweep_override():
-                problems.append(Problem(one.key_or_group, f"several values ({text}): a run takes one", COMMAND_LINE))
-            parsed.append(one)
+            one = _parse_or_quote(parser, text)
         except HydraException as error:
             why = str(error).splitlines()[0]
             problems.append(Problem("", f"cannot read {text!r}: {why}; expected key=value", COMMAND_LINE))
+            continue
+        if one.is_sweep_override():
+            problems.append(Problem(one.key_or_group, f"several values ({text}): a run takes one", COMMAND_LINE))
+        parsed.append(one)
     if problems:
         raise ConfigError(problems)
     return parsed
+
+
+def _parse_or_quote(parser: Any, text: str) -> Any:
+    """Hydra's grammar knows Latin letters only outside quotes; paths and texts have others, `~`, and more."""
+    from hydra.errors import HydraException
+
+    try:
+        return parser.parse_override(text)
+    except HydraException:
+        key, equals, value = text.partition("=")
+        if not equals or value[:1] in tuple("[{\"'") or "${" in value:
+            raise
+        quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+        return parser.parse_override(f"{key}='{quoted}'")
 
 
 def _is_group(loader: Any, override: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from aigc.config.annotations import OBJECT, annotation_type
 from aigc.config.problems import suggest
+from aigc.config.trust import TRUSTED
 from aigc.config.types import Fields, Parameter
 
 
@@ -161,6 +162,10 @@ def parameter_type(module: Module, annotation: ast.expr | None) -> Any:
 
 def _named_type(module: Module, expression: ast.expr) -> Any:
     """A dataclass as `Fields`, an alias as what it stands for, another class as OBJECT, Any for the rest."""
+    if ast.unparse(expression).rpartition(".")[2] == "Tensor":
+        return OBJECT
+    if _from_library(module, expression):
+        return Any
     alias = _alias(module, expression)
     if alias is not None:
         return parameter_type(alias[0], alias[1])
@@ -170,6 +175,19 @@ def _named_type(module: Module, expression: ast.expr) -> Any:
     if _is_dataclass(source.node):
         return Fields(source.name, _class_signature(source, frozenset()).parameters)
     return OBJECT
+
+
+def _from_library(module: Module, expression: ast.expr) -> bool:
+    """Whether a name comes from one of the field's libraries, whose sources are too long to follow every name in."""
+    libraries = set(TRUSTED) - {"aigc"}
+    head = ast.unparse(expression).split(".")[0]
+    sources = [module.name]
+    for statement in _top_level(module.tree.body):
+        if isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == head for a in statement.names):
+            sources.append(_imported_from(module, statement))
+        elif isinstance(statement, ast.Import):
+            sources += [a.name for a in statement.names if (a.asname or a.name.split(".")[0]) == head]
+    return any(source.split(".")[0] in libraries for source in sources)
 
 
 def _alias(module: Module, expression: ast.expr, depth: int = 0) -> tuple[Module, ast.expr] | None:

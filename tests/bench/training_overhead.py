@@ -35,7 +35,6 @@ def main() -> None:
             f"trainer.max_steps={options.steps}",
             "trainer.validate_every_n_steps=1000000",
             "evaluation=null",
-            "paths.cache=~/.cache/aigc",
             *options.overrides,
         ]
     )

@@ -44,6 +44,13 @@ def test_several_values_for_one_key_are_refused():
         compose(["seed=1,2"])
 
 
+@pytest.mark.parametrize(
+    "value", ["我的 文本/a b.jsonl", "~/x", "it's", "a, (b).txt", "C:\\x\\y", "床前明月光，", "50%"]
+)
+def test_any_text_can_be_typed_without_quotes(value):
+    assert compose([f"data.path={value}"]).data.path == value
+
+
 def test_grammar_errors_name_the_override():
     with pytest.raises(ConfigError, match=r"cannot read 'data.path=\[1'"):
         compose(["data.path=[1"])
@@ -51,11 +58,11 @@ def test_grammar_errors_name_the_override():
 
 def test_own_conf_adds_choices_and_shadows_shipped_ones(own_place):
     write(own_place / "conf/data/mine.yaml", "_target_: aigc.data.text.TextData\npath: mine.txt\n")
-    write(own_place / "conf/optimizer/adamw.yaml", "_target_: torch.optim.AdamW\nlr: 0.5\n")
+    write(own_place / "conf/optimizer/adamw.yaml", "_target_: torch.optim.AdamW\nweight_decay: 0.7\n")
     cfg = compose(["data=mine"])
     check(cfg)
     assert cfg.data.path == "mine.txt"
-    assert cfg.optimizer.lr == 0.5
+    assert cfg.optimizer.weight_decay == 0.7
     assert "mine" in group_choices()["data"]
 
 
