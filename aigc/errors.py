@@ -23,3 +23,18 @@ class PreemptedRun(AigcError):
     """The machine asked the run to end; it can go on from its checkpoint."""
 
     exit_code = 75
+
+
+class DivergedRun(AigcError):
+    """The loss is no longer a finite number."""
+
+    exit_code = 3
+
+
+def exit_code(error: BaseException) -> int:
+    """What a process ends with after this exception."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
+        return 4
+    return error.exit_code if isinstance(error, AigcError) else 1

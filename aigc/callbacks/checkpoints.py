@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
+from aigc.config.problems import suggest
 from aigc.runs.console import log
 from aigc.tasks import Task
 
@@ -44,16 +45,9 @@ class Checkpoints(Checkpoint):
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Save, and keep as best what is better than everything before."""
         assert isinstance(module, Task)
+        improved = self._improve(module)  # first, as what is saved says which step was best
         self._save_last(trainer, module)
-        if self.monitor is None:
-            return
-        if self.monitor not in module.latest:
-            near = ", ".join(sorted(module.latest))
-            log.warning("callbacks.checkpoints.monitor=%s was not measured; measured: %s", self.monitor, near)
-            return
-        value = module.latest[self.monitor]
-        if self.best is None or self._better(value, self.best["value"]):
-            self.best = {"step": module.steps_done, "value": value, "metrics": dict(module.latest)}
+        if improved:
             trainer.save_checkpoint(self._folder(trainer) / "best.ckpt")
 
     def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
@@ -80,10 +74,23 @@ class Checkpoints(Checkpoint):
         trainer.save_checkpoint(self._folder(trainer) / "last.ckpt")
         self._last_step = module.steps_done
 
-    def _better(self, value: float, best: float) -> bool:
-        if math.isnan(value):
+    def _improve(self, module: Task) -> bool:
+        if self.monitor is None:
             return False
-        return math.isnan(best) or (value < best if self.mode == "min" else value > best)
+        if self.monitor not in module.latest:
+            names = sorted(module.latest)
+            log.warning(
+                "callbacks.checkpoints.monitor=%s was not measured; %s", self.monitor, suggest(self.monitor, names)
+            )
+            return False
+        value = module.latest[self.monitor]
+        if math.isnan(value) or (self.best is not None and not self._better(value, self.best["value"])):
+            return False
+        self.best = {"step": module.steps_done, "value": value, "metrics": dict(module.latest)}
+        return True
+
+    def _better(self, value: float, best: float) -> bool:
+        return value < best if self.mode == "min" else value > best
 
     @staticmethod
     def _folder(trainer: Trainer) -> Path:

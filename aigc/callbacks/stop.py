@@ -8,7 +8,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from aigc.errors import InterruptedRun, PreemptedRun
-from aigc.runs.console import log
+from aigc.tasks import Task
 
 
 class StopOnSignal(Callback):
@@ -25,7 +25,9 @@ class StopOnSignal(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         """Stop here when asked."""
-        self._stop_if_asked()
+        assert isinstance(module, Task)
+        if module.ended_step():
+            self._stop_if_asked()
 
     def on_validation_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         """Stop here when asked."""
@@ -40,8 +42,7 @@ class StopOnSignal(Callback):
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self._asked is not None:
             raise KeyboardInterrupt
-        self._asked = number
-        log.warning("stopping after this step; once more to stop at once")
+        self._asked = number  # nothing is printed here: the signal may have come in the middle of a print
 
     def _stop_if_asked(self) -> None:
         if self._asked == signal.SIGTERM:

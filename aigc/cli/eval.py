@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
 
     use_trusted(options.trust)
     one = Run.open(options.run)
-    cfg = override(one.config, options.overrides)
+    cfg = override(one.config, options.overrides, ("data", "evaluation", "trainer"))
     check(cfg)
 
     from aigc.cli.result import print_columns, score_rows

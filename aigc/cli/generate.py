@@ -19,9 +19,7 @@ def parser() -> argparse.ArgumentParser:
         "Write texts with a run's model: for prompt=TEXT, for each line of a file, or for each line of stdin.\n"
         "Without any prompt the model starts by itself.",
         "aigc generate latest prompt=床前明月光，疑是地上霜。 num_samples=3 temperature=0.8",
-        lambda: fields_help(
-            _SAMPLING, "keys (key=value; default in brackets):\n  prompt []\n      Text to go on from."
-        ),
+        lambda: fields_help(_SAMPLING, _PROMPT_HELP),
     )
     made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
     made.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="prompt and sampling keys, see below")
@@ -55,8 +53,6 @@ def read_keys(overrides: list[str]) -> tuple[str | None, dict[str, Any]]:
     Raises:
         ConfigError: Every unknown key and wrong value.
     """
-    import yaml
-
     from aigc.config.problems import ConfigError, Problem, suggest
     from aigc.config.targets import signature
     from aigc.config.types import mismatches
@@ -72,12 +68,22 @@ def read_keys(overrides: list[str]) -> tuple[str | None, dict[str, Any]]:
         elif key not in known:
             problems.append(Problem(key, f"no such key; {suggest(key, ['prompt', *known])}", f"command line: {text}"))
         else:
-            values[key] = yaml.safe_load(value)
+            values[key] = _value(value)
             found = mismatches(key, values[key], known[key].type)
             problems += [Problem(name, what, f"command line: {text}") for name, what in found]
     if problems:
         raise ConfigError(problems)
     return prompt, values
+
+
+def _value(text: str) -> Any:
+    """A number, null, or the text itself."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return None if text == "null" else text
 
 
 def _prompts(prompt: str | None, file: str | None) -> list[str]:
@@ -104,13 +110,18 @@ def _prompts(prompt: str | None, file: str | None) -> list[str]:
 
 def _piped() -> list[str]:
     """Prompts from a pipe; an empty one, as a job script has it, means no prompt."""
-    return sys.stdin.buffer.read().decode("utf-8-sig").splitlines() or [""]
+    return _split(sys.stdin.buffer.read().decode("utf-8-sig")) or [""]
+
+
+def _split(text: str) -> list[str]:
+    """Lines as a text editor counts them: `splitlines` would also cut at U+2028 and form feeds."""
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
 
 
 def _lines(text: str, source: str) -> list[str]:
     from aigc.errors import InputError
 
-    lines = text.splitlines()
+    lines = _split(text)
     if not lines:
         raise InputError(f"{source}: there is no prompt in it; expected one a line")
     return lines

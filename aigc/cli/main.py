@@ -4,11 +4,12 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from aigc import __version__
-from aigc.errors import AigcError
+from aigc.errors import AigcError, exit_code
 
 VERBS = {
     "train": "start a run",
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 done, 1 failed, 2 wrong config or usage, 75 preempted, 130 interrupted.
+        0 done, 1 failed, 2 wrong config or usage, 3 diverged, 4 out of memory, 75 preempted, 130 interrupted.
     """
     parser = _parser()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -57,28 +58,28 @@ def _run(verb: str, arguments: list[str]) -> int:
     if str(Path.cwd()) not in sys.path:  # a person's own package lies where they work; last, so that it shadows nothing
         sys.path.append(str(Path.cwd()))
     module = importlib.import_module(f"aigc.cli.{verb}")
-    options = module.parser().parse_args(arguments)
+    options = module.parser().parse_intermixed_args(arguments)
     try:
         return int(module.run(options) or 0)
-    except AigcError as error:
-        if getattr(options, "debug", False):
-            raise
-        print(f"aigc {verb}: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(f"aigc {verb}: interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # Whoever read our output has closed it; Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:
-        if getattr(options, "debug", False):
-            raise
-        where = getattr(options, "log", None)
-        more = f"the traceback is in {where}" if where else "--debug shows the traceback"
-        print(f"aigc {verb}: {type(error).__name__}: {error}; {more}", file=sys.stderr)
-        return 1
+    except (Exception, KeyboardInterrupt) as error:
+        if options.debug:
+            traceback.print_exc()
+        print(f"aigc {verb}: {_message(error, options)}", file=sys.stderr)
+        return exit_code(error)
+
+
+def _message(error: BaseException, options: argparse.Namespace) -> str:
+    if isinstance(error, AigcError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    log = getattr(options, "log", None)
+    where = f"the traceback is in {log}" if log else "--debug shows the traceback"
+    return f"{type(error).__name__}: {error}; {where}"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ OFTEN_CHANGED = (
     "data.tokenizer.kind",
     "data.sequence_length",
     "data.batch_size",
-    "model.architecture",
     "model.path",
     "optimizer.lr",
     "trainer.max_steps",

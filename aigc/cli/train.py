@@ -1,6 +1,7 @@
 """`aigc train`: start a run."""
 
 import argparse
+import shutil
 import sys
 
 from aigc.cli.options import VerbParser, add_overrides, often_changed, use_trusted
@@ -29,12 +30,21 @@ def run(options: argparse.Namespace) -> None:
     check(cfg)  # before torch is imported, as most errors are found here
 
     from aigc.cli.result import print_result
+    from aigc.errors import InputError
     from aigc.launch.start import start
     from aigc.launch.worker import work
     from aigc.runs.console import show_messages
+    from aigc.runs.status import read_status
 
     show_messages()
     made = start(cfg, options.overrides, ["aigc", *sys.argv[1:]])
     options.log = made.log
-    work(made)
+    try:
+        work(made)
+    except InputError:
+        # A wrong model or schedule is known only once it is built; a run that never took a step holds nothing to keep.
+        if not read_status(made.path).step:
+            options.log = None
+            shutil.rmtree(made.path)
+        raise
     print_result(made, options.json)

@@ -1,6 +1,6 @@
 """Composition: Hydra's defaults list and override grammar, merged here so that every key keeps its file and line."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,11 +61,16 @@ def set_origins(cfg: DictConfig, origins: Origins) -> None:
     cfg.__dict__["_aigc_origins"] = origins
 
 
-def override(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
+def override(cfg: DictConfig, overrides: Sequence[str], allowed: Sequence[str]) -> DictConfig:
     """A copy of a frozen config with some keys set anew; `group=choice` replaces that whole section.
 
+    Args:
+        cfg: A run's config.
+        overrides: As for `compose`.
+        allowed: The sections that may be changed.
+
     Raises:
-        ConfigError: As `compose`.
+        ConfigError: As `compose`, and for a key of another section.
     """
     changed = OmegaConf.create(OmegaConf.to_container(cfg, resolve=False))
     assert isinstance(changed, DictConfig)
@@ -73,6 +78,10 @@ def override(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
     parsed = _parse(overrides)
     with _hydra_loader() as loader:
         groups = [o for o in parsed if _is_group(loader, o)]
+    refused = [o for o in parsed if o.key_or_group.split(".")[0] not in allowed]
+    if refused:
+        what = f"cannot be changed for a trained model; allowed: {', '.join(allowed)}"
+        raise ConfigError([Problem(o.key_or_group, what, f"{COMMAND_LINE}: {o.input_line}") for o in refused])
     if groups:
         fresh = compose([o.input_line for o in groups])
         for o in groups:
@@ -141,6 +150,8 @@ def _parse_or_quote(parser: Any, text: str) -> Any:
         key, equals, value = text.partition("=")
         if not equals or value[:1] in tuple("[{\"'") or "${" in value:
             raise
+        if not key:
+            raise
         quoted = value.replace("\\", "\\\\").replace("'", "\\'")
         return parser.parse_override(f"{key}='{quoted}'")
 
@@ -198,13 +209,18 @@ def _fill_defaults(cfg: DictConfig) -> None:
     from aigc.config.schema import Config, fields_of, sections
 
     for key, parameter in fields_of(Config).parameters.items():
-        if not parameter.required:
-            cfg.setdefault(key, parameter.default)
+        if not parameter.required and key not in cfg:
+            cfg[key] = parameter.default
     for key, fields in sections().items():
-        if isinstance(cfg.setdefault(key, {}), DictConfig):
-            for name, parameter in fields.parameters.items():
-                if not parameter.required:
-                    cfg[key].setdefault(name, parameter.default)
+        section = cfg.get(key) if key in cfg else {}
+        if isinstance(section, Mapping):
+            missing = {n: p.default for n, p in fields.parameters.items() if not p.required and not _names(section, n)}
+            cfg[key] = OmegaConf.merge(missing, section)
+
+
+def _names(section: Mapping[Any, Any], name: str) -> bool:
+    """Whether the key stands there, even if its interpolation fails."""
+    return name in list(section.keys())
 
 
 def _load(path: Path, package: str) -> DictConfig:

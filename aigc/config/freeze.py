@@ -1,35 +1,44 @@
 """The text of a config as a run folder keeps it: resolved, but for what comes from the environment."""
 
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
-_ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.resolvers import oc
 
 
 def frozen_yaml(cfg: DictConfig) -> str:
-    """YAML with every interpolation resolved except `${oc.env:...}`, so that no environment value is written down."""
-    kept: list[str] = []
-
-    def hide(text: str) -> str:
-        def note(match: re.Match[str]) -> str:
-            kept.append(match.group())
-            return f"\N{SYMBOL FOR SUBSTITUTE}{len(kept) - 1}\N{SYMBOL FOR SUBSTITUTE}"
-
-        return _ENVIRONMENT.sub(note, text)
-
-    def show(text: str) -> str:
-        mark = "\N{SYMBOL FOR SUBSTITUTE}"
-        return re.sub(f"{mark}(\\d+){mark}", lambda match: kept[int(match.group(1))], text)
-
-    hidden = OmegaConf.create(_map_text(OmegaConf.to_container(cfg, resolve=False), hide))
-    return OmegaConf.to_yaml(OmegaConf.create(_map_text(OmegaConf.to_container(hidden, resolve=True), show)))
+    """YAML with every interpolation resolved, except those that read the environment, directly or through others."""
+    with _environment_watched() as reads:
+        return OmegaConf.to_yaml(OmegaConf.create(_frozen(cfg, reads)))
 
 
-def _map_text(value: Any, change: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _map_text(item, change) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_map_text(item, change) for item in value]
-    return change(value) if isinstance(value, str) else value
+def _frozen(node: Any, reads: list[str]) -> Any:
+    if isinstance(node, DictConfig):
+        return {name: _frozen_item(node, name, reads) for name in node}
+    return [_frozen_item(node, index, reads) for index in range(len(node))]
+
+
+def _frozen_item(node: Any, name: Any, reads: list[str]) -> Any:
+    reads.clear()
+    value = node[name]
+    if reads:
+        return OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[index]
+    return _frozen(value, reads) if isinstance(value, DictConfig | ListConfig) else value
+
+
+@contextmanager
+def _environment_watched() -> Iterator[list[str]]:
+    """Note every read of the environment while interpolations are resolved."""
+    reads: list[str] = []
+
+    def read(*arguments: Any) -> Any:
+        reads.append(str(arguments[0]))
+        return oc.env(*arguments)
+
+    OmegaConf.register_new_resolver("oc.env", read, replace=True)
+    try:
+        yield reads
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)

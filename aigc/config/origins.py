@@ -24,11 +24,17 @@ class Origins:
                 self._places[f"{package}.{key}" if package else key] = f"{shown_path(path)}:{line}"
 
     def typed(self, key: str, text: str) -> None:
-        """Note a key that was set on the command line."""
-        self._places[key] = f"{COMMAND_LINE}: {text}"
+        """Note a key that was set on the command line, with all that is below it."""
+        self._places = {name: place for name, place in self._places.items() if not name.startswith(f"{key}.")}
+        place = f"{COMMAND_LINE}: {text}"
+        self._places[key] = place
+        while "." in key:
+            key = key.rpartition(".")[0]
+            self._places.setdefault(key, place)
 
     def of(self, key: str) -> str:
         """Where the key, or the nearest key above it, was set; empty when nobody did."""
+        key = key.partition("[")[0]
         while key:
             if key in self._places:
                 return self._places[key]

@@ -23,7 +23,6 @@ class Place:
 
 
 CALLBACK = "pytorch_lightning.Callback"
-SCHEDULER = Place("torch.optim.lr_scheduler.LRScheduler", ("optimizer", "total_steps"), optional=True)
 
 
 @dataclass
@@ -49,7 +48,7 @@ class Trainer:
     limit_val_batches: Annotated[int, Bound(1)] | None = None
     """Use only so many validation batches; null uses all."""
     overfit_batches: Annotated[int, Bound(0)] = 0
-    """Train on and validate with the same first batches, unshuffled; 0 is off."""
+    """Train on the same first batches again and again; 0 is off."""
     num_threads: Annotated[int, Bound(1)] | None = None
     """CPU threads of torch; null leaves torch's own choice. Part of what makes numbers repeat."""
     deterministic: bool = True

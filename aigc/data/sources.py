@@ -91,6 +91,8 @@ def open_source(path: str) -> Source:
     Raises:
         InputError: Nothing is there, or it is of a kind that cannot be read.
     """
+    if not path.strip():
+        raise InputError("data.path is empty; give a file, a folder, asset:NAME, or the name of a data set on the Hub")
     place = assets.resolve(path)
     if place.is_file():
         if place.suffix.lower() not in READERS:

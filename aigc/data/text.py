@@ -57,7 +57,7 @@ class TextData(LightningDataModule):
         document: Literal["line", "paragraph", "file"] = "line",
         sequence_length: Annotated[int, Bound(2)] = 256,
         packing: bool = True,
-        validation_fraction: Annotated[float, Bound(0, 1)] = 0.1,
+        validation_fraction: Annotated[float, Bound(0, 0.99)] = 0.1,
         validation_path: str | None = None,
         batch_size: Annotated[int, Bound(1)] = 8,
         num_workers: Annotated[int, Bound(0)] = 0,

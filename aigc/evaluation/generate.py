@@ -1,6 +1,6 @@
 """From prompts to texts: batched, padded on the left, without special or unknown tokens in the output."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
@@ -16,7 +16,7 @@ def generate_texts(
     tokenizer: PreTrainedTokenizerFast,
     prompts: Sequence[str],
     sampling: Sampling,
-    tick: Callable[[], None] = lambda: None,
+    shorten: bool = False,
 ) -> list[list[str]]:
     """Texts that continue each prompt, `sampling.num_samples` of each, the prompt itself not included.
 
@@ -27,16 +27,21 @@ def generate_texts(
         tokenizer: Its tokenizer.
         prompts: Any texts; an empty one starts a document.
         sampling: How to draw.
-        tick: Called before each batch; may raise to stop.
+        shorten: Leave out the beginning of a prompt that is too long for the model's context, instead of refusing it.
 
     Raises:
-        InputError: A prompt that leaves no room in the model's context.
+        InputError: A prompt that leaves no room in the model's context, or several texts from one certain choice.
     """
-    start = [tokenizer.bos_token_id] if tokenizer.bos_token_id is not None else [tokenizer.eos_token_id]
-    encoded = [start + ids for ids in encode(tokenizer, list(prompts))]
-    room = _room(model, encoded, prompts)
-    order = sorted(range(len(encoded)), key=lambda i: -len(encoded[i]))
-    per_batch = max(1, sampling.batch_size // sampling.num_samples)
+    if sampling.temperature == 0 and sampling.num_samples > sampling.num_beams:
+        raise InputError("temperature=0 always writes the same text; for several, raise temperature or num_beams")
+    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    encoded = [start + ids or [tokenizer.eos_token_id] for ids in encode(tokenizer, list(prompts))]
+    context = context_length(model)
+    if context is not None:
+        wanted = min(sampling.max_new_tokens or 1, context - 1)
+        if shorten:
+            encoded = [_shortened(ids, len(start), context - wanted) for ids in encoded]
+        _refuse_too_long(encoded, prompts, context)
     texts: list[list[str]] = [[] for _ in prompts]
     training = model.training
     model.eval()
@@ -44,10 +49,8 @@ def generate_texts(
     try:
         with torch.random.fork_rng(devices=devices), torch.inference_mode():
             torch.manual_seed(sampling.seed)
-            for first in range(0, len(order), per_batch):
-                tick()
-                chosen = order[first : first + per_batch]
-                outputs = _generate_batch(model, tokenizer, [encoded[i] for i in chosen], sampling, room)
+            for chosen in _batches([len(ids) for ids in encoded], sampling, context):
+                outputs = _generate_batch(model, tokenizer, [encoded[i] for i in chosen], sampling, context)
                 for place, index in enumerate(chosen):
                     texts[index] = outputs[place * sampling.num_samples : (place + 1) * sampling.num_samples]
     finally:
@@ -55,17 +58,34 @@ def generate_texts(
     return texts
 
 
+def _batches(lengths: list[int], sampling: Sampling, context: int | None) -> Iterator[list[int]]:
+    """Indices by falling length; a prompt never shares a batch with one so long that it would get less room by it."""
+    most = max(1, sampling.batch_size // sampling.num_samples)
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        longest = lengths[batch[0]] if batch else lengths[index]
+        room = None if context is None else context - longest
+        binding = room is not None and (sampling.max_new_tokens is None or sampling.max_new_tokens > room)
+        if batch and (len(batch) == most or (binding and lengths[index] < longest)):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
 def _generate_batch(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     prompts: list[list[int]],
     sampling: Sampling,
-    room: int | None,
+    context: int | None,
 ) -> list[str]:
     width = max(map(len, prompts))
-    ids = torch.tensor([[tokenizer.eos_token_id] * (width - len(p)) + p for p in prompts], device=model.device)
+    padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    ids = torch.tensor([[padding] * (width - len(p)) + p for p in prompts], device=model.device)
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=model.device)
-    limits = [n for n in (sampling.max_new_tokens, room - width if room is not None else None) if n is not None]
+    limits = [n for n in (sampling.max_new_tokens, context - width if context is not None else None) if n is not None]
     output = model.generate(
         input_ids=ids,
         attention_mask=mask,
@@ -102,13 +122,16 @@ def _text(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> str:
     return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
-def _room(model: PreTrainedModel, encoded: list[list[int]], prompts: Sequence[str]) -> int | None:
-    room = context_length(model)
+def _shortened(ids: list[int], kept: int, most: int) -> list[int]:
+    """At most so many tokens: the first few stay, then comes the end of the prompt."""
+    return ids if len(ids) <= most else ids[:kept] + ids[len(ids) - max(most - kept, 1) :]
+
+
+def _refuse_too_long(encoded: list[list[int]], prompts: Sequence[str], context: int) -> None:
     for ids, prompt in zip(encoded, prompts, strict=True):
-        if room is not None and len(ids) >= room:
+        if len(ids) >= context:
             shown = prompt if len(prompt) <= 20 else prompt[:20] + "..."
             raise InputError(
-                f"prompt {shown!r} has {len(ids)} tokens with its start mark; the model's context is {room},"
+                f"prompt {shown!r} has {len(ids)} tokens with its start mark; the model's context is {context},"
                 " of which one is needed to write: shorten the prompt"
             )
-    return room

@@ -83,7 +83,7 @@ class TextGeneration(Callback):
         longest = max(len(ids) for ids in encode(data.tokenizer, references)) + 1
         sampling = replace(self.sampling, max_new_tokens=self.sampling.max_new_tokens or 2 * longest, num_samples=1)
         with trainer.strategy.precision_plugin.forward_context():
-            written = [texts[0] for texts in generate_texts(module.model, data.tokenizer, prompts, sampling)]
+            written = [texts[0] for texts in generate_texts(module.model, data.tokenizer, prompts, sampling, True)]
         module.record({f"val/{name}": value for name, value in self.measure(pairs, written).items()})
         self._save(Path(trainer.default_root_dir), module.steps_done, prompts, written, references)
         self._show(prompts, written)

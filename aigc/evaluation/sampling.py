@@ -26,5 +26,5 @@ class Sampling:
     """Most tokens to write; null goes up to the model's context."""
     batch_size: Annotated[int, Bound(1)] = 128
     """Texts written at the same time."""
-    seed: Annotated[int, Bound(0)] = 0
+    seed: Annotated[int, Bound(0, 4294967295)] = 0
     """Same seed, same texts."""

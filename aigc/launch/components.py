@@ -2,7 +2,8 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import torch
 import transformers
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
+from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.loggers.logger import Logger
+from torch.optim.lr_scheduler import LRScheduler
 
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config import build, factory
+from aigc.config.targets import signature
 from aigc.logger import MetricsFileLogger
 from aigc.models import ModelFactory, TransformersCausalLM
 from aigc.runs import Run
@@ -47,8 +51,28 @@ def build_task(cfg: DictConfig, data: Any, weights: Path | None = None) -> Task:
     else:
         model = TransformersCausalLM(path=str(weights)).create(data)
     optimizer = factory(cfg.optimizer, torch.optim.Optimizer, "optimizer")
-    scheduler = factory(cfg.scheduler, torch.optim.lr_scheduler.LRScheduler, "scheduler") if cfg.scheduler else None
+    scheduler = _scheduler(cfg.scheduler) if cfg.scheduler else None
     return build(cfg.task, Task, "task", model=model, optimizer=optimizer, scheduler=scheduler)
+
+
+def _scheduler(node: DictConfig) -> Callable[..., LRScheduler]:
+    """Not every schedule takes the number of steps; those that do are told."""
+    make = factory(node, LRScheduler, "scheduler")
+    told = "total_steps" in signature(node["_target_"]).parameters
+
+    def scheduler(optimizer: torch.optim.Optimizer, total_steps: int) -> LRScheduler:
+        return make(optimizer=optimizer, **({"total_steps": total_steps} if told else {}))
+
+    return scheduler
+
+
+@contextmanager
+def own_interrupt() -> Iterator[None]:
+    """Lightning ends a process with code 1 after KeyboardInterrupt; whoever started it should see the interrupt."""
+    try:
+        yield
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
 
 
 def build_callbacks(cfg: DictConfig, *groups: str) -> dict[str, Callback]:
@@ -63,9 +87,19 @@ def build_loggers(cfg: DictConfig, run: Run) -> list[Logger]:
     return [MetricsFileLogger(run), *chosen]
 
 
-def build_trainer(cfg: DictConfig, folder: Path, callbacks: Sequence[Callback], loggers: Sequence[Logger]) -> Trainer:
-    """Lightning's trainer on one device."""
+def build_trainer(
+    cfg: DictConfig,
+    folder: Path,
+    callbacks: Sequence[Callback],
+    loggers: Sequence[Logger],
+    batches: int | None = None,
+) -> Trainer:
+    """Lightning's trainer on one device; `batches` is the number of training batches in an epoch."""
     settings = cfg.trainer
+    limit = settings.limit_train_batches
+    if limit is None and batches is not None and batches >= settings.accumulate_grad_batches:
+        # Every optimiser step has all its batches, so that steps and batches count alike.
+        limit = batches - batches % settings.accumulate_grad_batches
     every = settings.validate_every_n_steps
     if settings.profiler:
         from pytorch_lightning.profilers import AdvancedProfiler, SimpleProfiler
@@ -84,7 +118,7 @@ def build_trainer(cfg: DictConfig, folder: Path, callbacks: Sequence[Callback], 
         val_check_interval=(every or settings.max_steps) * settings.accumulate_grad_batches,
         check_val_every_n_epoch=None,
         log_every_n_steps=settings.log_every_n_steps,
-        limit_train_batches=settings.limit_train_batches,
+        limit_train_batches=limit,
         limit_val_batches=settings.limit_val_batches,
         overfit_batches=settings.overfit_batches,
         detect_anomaly=settings.detect_anomaly,
@@ -94,7 +128,7 @@ def build_trainer(cfg: DictConfig, folder: Path, callbacks: Sequence[Callback], 
         use_distributed_sampler=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        enable_checkpointing=True,
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         inference_mode=True,
         callbacks=list(callbacks),
         logger=list(loggers),

@@ -41,7 +41,8 @@ def measure(run: Run, cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[st
     with tempfile.TemporaryDirectory() as folder:
         callbacks = components.build_callbacks(cfg, "evaluation")
         trainer = components.build_trainer(cfg, Path(folder), list(callbacks.values()), [])
-        trainer.validate(task, datamodule=data, verbose=False)
+        with components.own_interrupt():
+            trainer.validate(task, datamodule=data, verbose=False)
     with (run.path / "evaluations.jsonl").open("a", encoding="utf-8") as file:
         row = {"time": utc_now(), "overrides": list(overrides), "metrics": task.latest}
         file.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from aigc.callbacks import Checkpoints, KeepStatus, StopOnSignal
-from aigc.errors import AigcError
+from aigc.errors import AigcError, exit_code
 from aigc.launch import components
 from aigc.launch.hardware import describe_devices
 from aigc.launch.outcome import keep_model, keep_result
@@ -22,7 +22,7 @@ from aigc.runs.manifest import new_attempt
 from aigc.runs.status import Status, utc_now, write_status
 from aigc.tasks import Task
 
-_STATUS = {130: Status.INTERRUPTED, 75: Status.PREEMPTED}
+_STATUS = {3: Status.DIVERGED, 4: Status.OUT_OF_MEMORY, 75: Status.PREEMPTED, 130: Status.INTERRUPTED}
 
 
 def work(run: Run) -> None:
@@ -42,7 +42,7 @@ def work(run: Run) -> None:
             _train(run, reached)
     except BaseException as error:
         code = exit_code(error)
-        message = (str(error) or type(error).__name__).splitlines()[0]
+        message = " ".join(str(error).split()) or type(error).__name__
         raise
     finally:
         status = _STATUS.get(code, Status.FAILED) if code else Status.FINISHED
@@ -50,13 +50,6 @@ def work(run: Run) -> None:
             end = {"end": utc_now(), "exit_code": code, "status": str(status), "to_step": reached.step}
             manifest["attempts"][-1] |= end
         write_status(run.path, status, step=reached.step, message=message)
-
-
-def exit_code(error: BaseException) -> int:
-    """What the process ends with after this exception."""
-    if isinstance(error, KeyboardInterrupt):
-        return 130
-    return error.exit_code if isinstance(error, AigcError) else 1
 
 
 def _train(run: Run, reached: "_Reached") -> None:
@@ -69,16 +62,18 @@ def _train(run: Run, reached: "_Reached") -> None:
     callbacks = components.build_callbacks(cfg, "evaluation", "callbacks")
     loggers = components.build_loggers(cfg, run)
     always = [reached, KeepStatus(run), StopOnSignal()]
-    trainer = components.build_trainer(cfg, run.path, [*callbacks.values(), *always], loggers)
+    batches = len(data.train_dataloader())
+    trainer = components.build_trainer(cfg, run.path, [*callbacks.values(), *always], loggers, batches)
     run.update_manifest(precision=str(trainer.precision))
     size = sum(p.numel() for p in task.parameters())
     log.info("%s", run.path)
     log.info(
         "%s parameters, %s steps, %s on %s", f"{size:,}", f"{trainer.max_steps:,}", trainer.precision, _device(trainer)
     )
-    _fit(trainer, task, data)
-    if task.validated_at != task.steps_done and data.val_dataloader():
-        trainer.validate(task, datamodule=data, verbose=False)
+    with components.own_interrupt():
+        trainer.fit(task, datamodule=data)
+        if task.validated_at != task.steps_done and data.val_dataloader():
+            trainer.validate(task, datamodule=data, verbose=False)
     for logger in loggers:
         logger.finalize("success")
     best = _best(callbacks)
@@ -87,13 +82,6 @@ def _train(run: Run, reached: "_Reached") -> None:
     keep_model(run, task, data)
     metrics, step = (best["metrics"], best["step"]) if best else (task.latest, None)
     keep_result(run, metrics, callbacks, step, time.perf_counter() - began)
-
-
-def _fit(trainer: Trainer, task: Task, data: Any) -> None:
-    try:
-        trainer.fit(task, datamodule=data)
-    except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt: the exit code would be 1
-        raise KeyboardInterrupt from error
 
 
 class _Reached(Callback):
@@ -127,8 +115,8 @@ def main() -> int:
     show_messages()
     try:
         work(Run.open(Path(sys.argv[1])))
-    except (AigcError, KeyboardInterrupt) as error:
-        log.error("%s", error or "interrupted")
+    except (Exception, KeyboardInterrupt) as error:
+        log.error("%s", error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}")
         return exit_code(error)
     return 0
 

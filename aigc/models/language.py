@@ -1,7 +1,7 @@
 """Causal language models from Transformers: by name, by folder, or from a configuration with random weights."""
 
 import copy
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
@@ -9,6 +9,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from aigc.config.problems import ConfigError, Problem, suggest
 from aigc.errors import InputError
 from aigc.models.base import ModelFactory
+
+ATTENTION = "sdpa"
+"""It takes a boolean mask, which keeps packed documents apart; eager attention would add the mask to the scores."""
 
 
 class TransformersCausalLM(ModelFactory):
@@ -18,7 +21,6 @@ class TransformersCausalLM(ModelFactory):
         architecture: Transformers' model type (gpt2, llama, qwen3 ...) for random weights; not with path.
         path: Folder or hub name of pretrained weights; not with architecture.
         settings: What the architecture's configuration class takes (n_layer, hidden_size ...).
-        attention: Attention implementation; both take the mask that keeps packed documents apart.
     """
 
     def __init__(
@@ -26,7 +28,6 @@ class TransformersCausalLM(ModelFactory):
         architecture: str | None = None,
         path: str | None = None,
         settings: dict[str, Any] | None = None,
-        attention: Literal["sdpa", "eager"] = "sdpa",
     ):
         if (architecture is None) == (path is None):
             raise ConfigError(
@@ -35,7 +36,6 @@ class TransformersCausalLM(ModelFactory):
         self.architecture = architecture
         self.path = path
         self.settings = settings or {}
-        self.attention = attention
 
     def create(self, data: Any) -> PreTrainedModel:
         """The model, its vocabulary and special tokens taken from `data.tokenizer`.
@@ -70,16 +70,16 @@ class TransformersCausalLM(ModelFactory):
         alias = defaults.attribute_map  # GPT-2 calls max_position_embeddings n_positions, say: one name for each
         values = {alias.get(name, name): value for name, value in {**ids, **sizes, **self.settings}.items()}
         config = AutoConfig.for_model(self.architecture, **values)
-        return AutoModelForCausalLM.from_config(config, attn_implementation=self.attention, dtype=torch.float32)
+        return AutoModelForCausalLM.from_config(config, attn_implementation=ATTENTION, dtype=torch.float32)
 
     def _pretrained(self) -> PreTrainedModel:
         try:
-            config = AutoConfig.from_pretrained(self.path)
+            config = AutoConfig.from_pretrained(self.path, trust_remote_code=False)
             self._refuse_unknown_settings(config)
             config = copy.deepcopy(config)
             config.update(self.settings)
             return AutoModelForCausalLM.from_pretrained(
-                self.path, config=config, attn_implementation=self.attention, dtype=torch.float32
+                self.path, config=config, trust_remote_code=False, attn_implementation=ATTENTION, dtype=torch.float32
             )
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]

@@ -160,14 +160,14 @@ class Run:
             InputError: The run has no model yet, or one that is no Transformers language model.
         """
         if not (self.model / "config.json").is_file():
-            raise InputError(
-                f"run {self.id} has no model yet: let it finish, or write one with `aigc export {self.id}`."
-            )
+            raise InputError(f"run {self.id} has no model yet: let it finish.")
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         try:
-            model = AutoModelForCausalLM.from_pretrained(self.model, local_files_only=True, use_safetensors=True)
-            tokenizer = AutoTokenizer.from_pretrained(self.model, local_files_only=True)
+            model = AutoModelForCausalLM.from_pretrained(
+                self.model, local_files_only=True, use_safetensors=True, trust_remote_code=False
+            )
+            tokenizer = AutoTokenizer.from_pretrained(self.model, local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError, KeyError) as error:
             reason = str(error).partition("\n")[0]
             raise InputError(f"{self.model} does not hold a Transformers language model: {reason}") from error

@@ -14,7 +14,7 @@ _RUN_ID = re.compile(r".+-\d{8}-\d{6}-[0-9a-f]{4}")
 
 def default_root() -> Path:
     """Return the folder that holds the runs: $AIGC_OUTPUTS/runs, or outputs/runs in the working directory."""
-    return Path(os.environ.get("AIGC_OUTPUTS") or "outputs") / "runs"
+    return Path(os.environ.get("AIGC_OUTPUTS") or "outputs").expanduser() / "runs"
 
 
 def run_folders(root: Path) -> list[Path]:

@@ -44,7 +44,12 @@ class Task(LightningModule):
 
     def at_logged_step(self) -> bool:
         """Whether this batch ended an optimiser step whose values are logged."""
-        return self.steps_done > self._steps_before and self.steps_done % self.trainer.log_every_n_steps == 0
+        due = self.steps_done % self.trainer.log_every_n_steps == 0 or self.steps_done == self.trainer.max_steps
+        return self.ended_step() and due
+
+    def ended_step(self) -> bool:
+        """Whether this batch ended an optimiser step, and was not only accumulated."""
+        return self.steps_done > self._steps_before
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         """Note the step, as a batch that is accumulated ends none."""

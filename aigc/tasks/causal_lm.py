@@ -1,5 +1,6 @@
 """Next-token prediction over packed documents, normalised by the target tokens of the whole optimiser step."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from transformers import PreTrainedModel
 
 from aigc.config.types import Bound
 from aigc.data.packing import IGNORE
+from aigc.errors import DivergedRun
 from aigc.metrics.text import Perplexity
 from aigc.tasks.base import Task
 
@@ -94,6 +96,8 @@ class CausalLM(Task):
         """Record the token-weighted mean loss since the last record."""
         if self.at_logged_step():
             loss = float(self._logged_nll) / self._logged_tokens
+            if not math.isfinite(loss):
+                raise DivergedRun(f"the training loss is {loss} at step {self.steps_done}; lower optimizer.lr")
             rate = self.trainer.optimizers[0].param_groups[-1]["lr"]
             values = {"train/loss": loss, "train/learning_rate": rate}
             if self.gradient_norm is not None:

@@ -34,9 +34,24 @@ def test_bad_data_is_said_in_one_message_and_nothing_is_left(what, aigc, own_pla
 
 
 @pytest.mark.slow
-def test_a_wrong_prompt_pattern_is_said(aigc, own_place):
-    done = aigc("train", "evaluation.generation.prompt_pattern='['")
-    assert (done.returncode, "no regular expression" in done.stderr) == (2, True)
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("evaluation.generation.prompt_pattern='['", "no regular expression"),
+        ("model.architecture=gpt3", "did you mean gpt2?"),
+        ("optimizer.lr=-1", "Invalid learning rate"),
+    ],
+)
+def test_what_only_building_shows_is_said_and_nothing_is_left(override, said, aigc, own_place):
+    done = aigc("train", override)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((own_place / "outputs/runs").glob("*"))
+
+
+def test_an_override_may_follow_an_option(aigc):
+    assert aigc("validate", "experiment=lm/couplets", "--trust", "mine", "seed=2").returncode == 0
 
 
 def test_a_wrong_config_is_said_and_nothing_is_left(aigc, own_place):

@@ -138,6 +138,7 @@ def test_generate_without_a_prompt_starts_by_itself(at_run):
         (["latest", "prompt=" + "春" * 300], "context is 208"),
         (["latest", "--prompts", "nowhere.txt"], "nowhere.txt: No such file"),
         (["lm-nothing"], "there is no run 'lm-nothing'"),
+        (["latest", "top_p=["], "'[' is not a number"),
     ],
 )
 def test_generate_says_what_is_wrong(at_run, arguments, said):
@@ -147,7 +148,7 @@ def test_generate_says_what_is_wrong(at_run, arguments, said):
     assert "Traceback" not in done.stderr
 
 
-def test_ls_and_show_tell_of_the_run_without_torch(at_run, trained):
+def test_ls_and_show_tell_of_the_run(at_run, trained):
     listed = at_run("ls")
     assert trained.id in listed.stdout
     assert "finished" in listed.stdout

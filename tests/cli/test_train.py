@@ -99,7 +99,7 @@ def test_a_profile_is_written(aigc, own_place):
 def test_overfit_learns_its_batch(aigc, own_place):
     assert aigc("train", "debug=overfit", "trainer.max_steps=60").returncode == 0
     losses = only_run(own_place).metrics()["train/loss"].dropna()
-    assert losses.iloc[-1] < 0.5 * losses.iloc[0]
+    assert losses.iloc[-1] < 0.7 * losses.iloc[0]
 
 
 def start(place, *arguments):

@@ -127,9 +127,36 @@ def test_dataclass_defaults_fill_what_no_file_names():
 
 def test_override_of_a_frozen_config_replaces_a_whole_group():
     frozen = OmegaConf.create(OmegaConf.to_yaml(compose()))
-    changed = override(frozen, ["data=couplets", "data.batch_size=3"])
+    changed = override(frozen, ["data=couplets", "data.batch_size=3"], ["data"])
     assert changed.data.prompt_column == "upper"
     assert changed.data.batch_size == 3
     assert "text_column" not in changed.data
     assert frozen.data.text_column == "poem"
     assert origins_of(changed).of("data.batch_size").startswith("command line")
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("optimizer.betas=[0.9,x]", "optimizer.betas[1]"),
+        ("data.tokenizer={kind: bep}", "data.tokenizer.kind"),
+        ("+a.b=1", "a"),
+    ],
+)
+def test_what_was_typed_is_blamed_and_not_a_file(override, key):
+    assert problems([override])[key].origin == f"command line: {override}"
+
+
+def test_an_unset_variable_is_an_error_of_its_key(monkeypatch):
+    monkeypatch.delenv("NOT_SET", raising=False)
+    assert set(problems(["trainer.max_steps=${oc.env:NOT_SET}"])) == {"trainer.max_steps"}
+
+
+def test_a_trained_model_cannot_be_changed():
+    with pytest.raises(ConfigError, match=r"model.path .*cannot be changed for a trained model; allowed: data"):
+        override(compose(), ["model.path=x"], ["data"])
+
+
+def test_a_pretrained_model_brings_its_tokenizer():
+    cfg = compose(["model=pretrained", "model.path=somewhere"])
+    assert (cfg.data.tokenizer.kind, cfg.data.tokenizer.path) == ("pretrained", "somewhere")

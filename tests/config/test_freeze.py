@@ -1,3 +1,4 @@
+import pytest
 from omegaconf import OmegaConf
 
 from aigc.config.freeze import frozen_yaml
@@ -12,5 +13,22 @@ def test_interpolations_are_resolved_and_the_environment_is_not(monkeypatch):
     raw = OmegaConf.to_container(frozen, resolve=False)
     assert raw["b"] == 1
     assert raw["c"] == "${oc.env:SECRET_PLACE}/x"
-    assert raw["e"] == ["see ${oc.env:SECRET_PLACE}/x"]
+    assert raw["e"] == ["${d}"]
     assert frozen.e[0] == "see hush/x"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "${ oc.env:SECRET_PLACE}",
+        "${oc.env:SECRET_PLACE,'{}'}",
+        "${oc.env:${n}}",
+        "${oc.env:A_B_C,${oc.env:SECRET_PLACE,x}}",
+        "${oc.decode:${oc.env:SECRET_PLACE}}",
+    ],
+)
+def test_no_spelling_of_the_environment_is_resolved(monkeypatch, text):
+    monkeypatch.setenv("SECRET_PLACE", "hush")
+    written = frozen_yaml(OmegaConf.create({"n": "SECRET_PLACE", "a": text, "b": {"c": "${a}"}}))
+    assert "hush" not in written
+    assert OmegaConf.create(written).b.c == "hush"

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from aigc.data.packing import IGNORE
+from aigc.errors import DivergedRun
 from aigc.models import TransformersCausalLM
 from aigc.tasks.causal_lm import next_token_nll
 from aigc.tasks.schedules import WarmupCosine
@@ -161,3 +162,17 @@ def test_warmup_then_cosine():
     assert rates[60] == pytest.approx(2.0 * (0.1 + 0.9 * 0.5))
     assert rates[110] == pytest.approx(0.2)
     assert all(a >= b for a, b in pairwise(rates[10:]))
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path):
+    data = text_data(tmp_path, TEXTS)
+    task = sgd_task(tiny_model(data), lr=1e30)
+    with pytest.raises(DivergedRun, match="training loss is nan at step"):
+        trainer(tmp_path, max_steps=5, log_every_n_steps=1, limit_val_batches=0).fit(task, datamodule=data)
+
+
+def test_the_last_step_is_logged_whatever_the_interval(tmp_path):
+    data = text_data(tmp_path, TEXTS)
+    task = sgd_task(tiny_model(data))
+    trainer(tmp_path, max_steps=3, log_every_n_steps=10, limit_val_batches=0).fit(task, datamodule=data)
+    assert "train/loss" in task.latest

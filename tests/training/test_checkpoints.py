@@ -24,6 +24,7 @@ def test_last_and_best_are_readable_with_weights_only(tmp_path):
     last = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
     assert last["global_step"] == 4
     assert torch.load(tmp_path / "checkpoints/best.ckpt", weights_only=True)["global_step"] == callback.best["step"]
+    assert list(last["callbacks"].values())[-1]["best"]["step"] == callback.best["step"]
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == [
         "best.ckpt",
         "best.ckpt.sha256",

@@ -60,7 +60,7 @@ def test_training_mode_is_put_back(parts):
     assert model.training
 
 
-@pytest.mark.parametrize("sampling", [Sampling(num_samples=3), Sampling(num_beams=4, num_samples=3)])
+@pytest.mark.parametrize("sampling", [Sampling(num_samples=3), Sampling(num_beams=4, num_samples=3, temperature=0.0)])
 def test_as_many_texts_as_asked(parts, sampling):
     assert [len(texts) for texts in generate_texts(*parts, PROMPTS, sampling)] == [3] * len(PROMPTS)
 
@@ -68,3 +68,20 @@ def test_as_many_texts_as_asked(parts, sampling):
 def test_a_prompt_longer_than_the_context_is_said(parts):
     with pytest.raises(InputError, match=r"prompt '春春.* tokens .*context is 32"):
         generate_texts(*parts, ["春" * 32], GREEDY)
+
+
+def test_a_long_prompt_takes_no_room_from_a_short_one(parts):
+    sampling = Sampling(temperature=0.0)
+    together = generate_texts(*parts, ["春", "花" * 5], sampling)
+    assert together == [generate_texts(*parts, [prompt], sampling)[0] for prompt in ("春", "花" * 5)]
+
+
+def test_a_long_prompt_is_shortened_on_the_left_where_asked(parts):
+    sampling = Sampling(temperature=0.0, max_new_tokens=4)
+    (long,) = generate_texts(*parts, ["處" * 100 + "花落知多少"], sampling, shorten=True)
+    assert long[0]
+
+
+def test_several_texts_from_a_certain_choice_are_refused(parts):
+    with pytest.raises(InputError, match="always writes the same text"):
+        generate_texts(*parts, ["春"], Sampling(temperature=0.0, num_samples=2))
