@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from aigc.runs.console import stderr
+
 _log = logging.getLogger("aigc")
 
 
@@ -23,10 +25,9 @@ def step(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]
         _log.info(what)
         yield lambda done: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=stderr()) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)

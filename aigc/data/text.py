@@ -143,11 +143,6 @@ class TextData(LightningDataModule):
         """The validation examples in order."""
         return self.prepared.heldout
 
-    def steps_per_epoch(self, accumulate: int = 1) -> int:
-        """Optimiser steps of one epoch in one process, when `accumulate` batches make a step."""
-        batches = self.info["train"]["rows"] // self.batch_size
-        return int(-(-batches // accumulate))
-
     def example_rows(self, count: int = 1) -> Batch:
         """The first training rows as a batch, to try a model's forward pass on."""
         rows = self.prepared.rows("train")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from aigc.errors import InputError
-from aigc.runs.files import write_atomic
 
 FIXED_COLUMNS = ("step", "epoch", "wall_time")
 
@@ -81,16 +80,6 @@ def read_last(path: Path | str, tail: int = 1 << 16) -> dict[str, Any]:
         return {}
     complete = [line for line in lines[:-1] if line]
     return _parse(path, -1, complete[-1]) if complete else {}
-
-
-def drop_after(path: Path | str, step: int) -> None:
-    """Drop the lines of steps after `step`: a run resumed from that step will write them again."""
-    path = Path(path)
-    if not path.exists():
-        return
-    lines = path.read_bytes().split(b"\n")[:-1]
-    kept = [line for number, line in enumerate(lines, 1) if line and _parse(path, number, line)["step"] <= step]
-    write_atomic(path, b"".join(line + b"\n" for line in kept))
 
 
 def encode_values(values: Mapping[str, float]) -> dict[str, float | str]:

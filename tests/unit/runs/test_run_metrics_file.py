@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aigc.errors import InputError
-from aigc.runs.metrics_file import FIXED_COLUMNS, MetricsFile, decode_values, drop_after, encode_values, read, read_last
+from aigc.runs.metrics_file import FIXED_COLUMNS, MetricsFile, decode_values, encode_values, read, read_last
 
 
 def test_round_trip_with_values_json_has_not(tmp_path: Path) -> None:
@@ -87,17 +87,6 @@ def test_lines_survive_kill_9(tmp_path: Path) -> None:
 def test_a_metric_cannot_take_the_name_of_a_column(tmp_path: Path, name: str) -> None:
     with MetricsFile(tmp_path / "m") as file, pytest.raises(ValueError, match=name):
         file.append(1, 0, {name: 1.0})
-
-
-def test_resuming_drops_what_will_be_written_again(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    drop_after(path, 3)
-    assert not path.exists()
-    with MetricsFile(path) as file:
-        for step in range(6):
-            file.append(step, 0, {"loss": math.nan})
-    drop_after(path, 3)
-    assert [row["step"] for row in read(path)] == [0, 1, 2, 3]
 
 
 def test_no_file_has_no_lines(tmp_path: Path) -> None:
