@@ -27,11 +27,12 @@ class StopOnSignal(Callback):
         """Stop here when asked."""
         assert isinstance(module, Task)
         if module.ended_step():
-            self._stop_if_asked()
+            self._stop_if_asked(trainer, module)
 
     def on_validation_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         """Stop here when asked."""
-        self._stop_if_asked()
+        assert isinstance(module, Task)
+        self._stop_if_asked(trainer, module)
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Give the signals back."""
@@ -44,8 +45,10 @@ class StopOnSignal(Callback):
             raise KeyboardInterrupt
         self._asked = number  # nothing is printed here: the signal may have come in the middle of a print
 
-    def _stop_if_asked(self) -> None:
+    def _stop_if_asked(self, trainer: Trainer, module: Task) -> None:
+        if self._asked is None:
+            return
+        kept = f"at step {module.steps_done}; {trainer.default_root_dir}/checkpoints/last.ckpt is kept"
         if self._asked == signal.SIGTERM:
-            raise PreemptedRun("the run was told to end (SIGTERM)")
-        if self._asked is not None:
-            raise InterruptedRun("the run was interrupted")
+            raise PreemptedRun(f"told to end (SIGTERM) {kept}")
+        raise InterruptedRun(f"interrupted {kept}")

@@ -10,7 +10,8 @@ def parser() -> argparse.ArgumentParser:
     """The verb's arguments."""
     made = VerbParser(
         "eval",
-        "Measure a run's model with the run's own evaluation, on its held-out data or on other data.\n"
+        "Measure a run's model with the run's own evaluation, on its held-out data or on the held-out part of other\n"
+        "data; data.validation_path=FILE measures the whole of a file.\n"
         "The result is printed and appended to evaluations.jsonl in the run folder.",
         "aigc eval latest data=couplets evaluation.generation.samples=50",
     )

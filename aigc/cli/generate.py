@@ -36,9 +36,12 @@ def run(options: argparse.Namespace) -> None:
     prompt, values = read_keys(options.overrides)
     prompts = _prompts(prompt, options.prompts)
 
+    import transformers
+
     from aigc.evaluation.generate import generate_texts
     from aigc.evaluation.sampling import Sampling
 
+    transformers.utils.logging.disable_progress_bar()
     model, tokenizer = one.load_model()
     if _has_gpu():
         model = model.to("cuda")

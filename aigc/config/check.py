@@ -27,14 +27,20 @@ def check(cfg: DictConfig, deep: bool = False) -> None:
     Raises:
         ConfigError: Every unknown key, wrong type, missing value, failing interpolation and wrong target.
     """
+    problems = find_problems(cfg, deep)
+    if problems:
+        raise ConfigError(problems)
+
+
+def find_problems(cfg: DictConfig, deep: bool = False) -> list[Problem]:
+    """What `check` raises, as a list."""
     found: list[_Found] = []
     plain = _plain(cfg, "", found)
     found += _root_problems(plain)
     if deep and not found:
         found += _deep_problems(cfg)
-    if found:
-        origins = origins_of(cfg)
-        raise ConfigError([Problem(key, what, origins.of(key)) for key, what in dict(found).items()])
+    origins = origins_of(cfg)
+    return [Problem(key, what, origins.of(key)) for key, what in dict(found).items()]
 
 
 def _plain(node: Any, key: str, found: list[_Found]) -> Any:

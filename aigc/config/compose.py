@@ -1,5 +1,6 @@
 """Composition: Hydra's defaults list and override grammar, merged here so that every key keeps its file and line."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,9 +32,10 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     with _hydra_loader() as loader:
         parsed = _parse(overrides)
         groups = [o for o in parsed if _is_group(loader, o)]
-        _check_choices(loader, groups)
-        cfg, origins, choices = _merge_files(loader, [o.input_line for o in groups])
-    problems = []
+        problems = _wrong_choices(groups)
+        wrong = {problem.key for problem in problems}
+        right = [o.input_line for o in groups if o.key_or_group not in wrong]
+        cfg, origins, choices = _merge_files(loader, right)
     for override in parsed:
         if override not in groups:
             try:
@@ -41,12 +43,20 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
             except OmegaConfBaseException as error:
                 problems.append(Problem(override.key_or_group, str(error).splitlines()[0], COMMAND_LINE))
             origins.typed(override.key_or_group, override.input_line)
-    if problems:
-        raise ConfigError(problems)
     if "experiment" not in cfg:
         cfg.experiment = choices.get("experiment") or ROOT
+    elif isinstance(cfg.get("experiment"), DictConfig):
+        what = "an experiment's first line must be `# @package _global_`, or its keys do not reach their sections"
+        paths = [folder / f"experiment/{choices.get('experiment')}.yaml" for folder in search_folders()]
+        path = next((path for path in paths if path.is_file()), paths[0])
+        problems.append(Problem("experiment", what, f"{shown_path(path)}:1"))
+        cfg.experiment = ROOT
     _fill_defaults(cfg)
     set_origins(cfg, origins)
+    if problems:
+        from aigc.config.check import find_problems
+
+        raise ConfigError([*problems, *find_problems(cfg)])
     return cfg
 
 
@@ -163,7 +173,7 @@ def _is_group(loader: Any, override: Any) -> bool:
     return "." not in key and chooses and bool(loader.get_group_options(key, results_filter=None))
 
 
-def _check_choices(loader: Any, groups: list[Any]) -> None:
+def _wrong_choices(groups: list[Any]) -> list[Problem]:
     known = group_choices()
     problems = []
     for override in groups:
@@ -171,11 +181,10 @@ def _check_choices(loader: Any, groups: list[Any]) -> None:
             continue
         group, value = override.key_or_group, override.value()
         for choice in value if isinstance(value, list) else [value]:
-            if choice is not None and str(choice) not in known[group]:
+            if str(choice) not in known[group]:
                 what = f"no choice {choice!r}; choices: {', '.join(known[group])}"
                 problems.append(Problem(group, what, f"{COMMAND_LINE}: {override.input_line}"))
-    if problems:
-        raise ConfigError(problems)
+    return problems
 
 
 def _merge_files(loader: Any, groups: list[str]) -> tuple[DictConfig, Origins, dict[str, str]]:
@@ -192,15 +201,19 @@ def _merge_files(loader: Any, groups: list[str]) -> tuple[DictConfig, Origins, d
     except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
         raise _unreadable(error) from error
     except HydraException as error:
-        raise ConfigError([Problem("defaults", " ".join(str(error).split()))]) from error
+        raise _no_such_group(error) from error
     cfg, origins = OmegaConf.create({}), Origins()
     for default in defaults.defaults:
         if default.config_path is None or default.config_path.startswith("hydra/") or default.package == "hydra":
             continue
         package = default.package or ""
         path = _yaml_files(loader, default.config_path)[0]
+        try:
+            loaded = _load(path, package)
+        except (OmegaConfBaseException, yaml.YAMLError) as error:
+            raise _unreadable(error) from error
         origins.read(path, package)
-        cfg.merge_with(_load(path, package))
+        cfg.merge_with(loaded)
     return cfg, origins, dict(defaults.overrides.known_choices)
 
 
@@ -234,16 +247,40 @@ def _load(path: Path, package: str) -> DictConfig:
 
 
 def _unreadable(error: Exception) -> ConfigError:
-    """Which file OmegaConf could not read: its own error does not say."""
+    """A file that does not load, with its place; OmegaConf's own error does not name the file, so it is sought."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        place = f"{shown_path(Path(mark.name))}:{mark.line + 1}:{mark.column + 1}"
+        return ConfigError([Problem("", f"this is no valid YAML: {error.problem}", place)])
     for folder in search_folders():
         for path in sorted(folder.rglob("*.yaml")):
-            lines = dict(key_lines(path))
             try:
                 OmegaConf.load(path)
             except OmegaConfBaseException as cause:
-                place = f"{shown_path(path)}:{lines.get(cause.full_key or '', 1)}"
+                place = f"{shown_path(path)}:{dict(key_lines(path)).get(cause.full_key or '', 1)}"
                 return ConfigError([Problem(cause.full_key or "", str(cause).splitlines()[0], place)])
+            except (yaml.YAMLError, UnicodeDecodeError):
+                continue  # another file's fault is not this one's
     return ConfigError([Problem("", str(error).splitlines()[0])])
+
+
+def _no_such_group(error: Exception) -> ConfigError:
+    """`override /modle: gpt2` in a defaults list."""
+    text = " ".join(str(error).split())
+    found = re.search(r"In '([^']+)': Could not override '/?([^'@]+)", text)
+    if found is None:
+        return ConfigError([Problem("defaults", text)])
+    group, origin = found.group(2), ""
+    for folder in search_folders():
+        path = folder / f"{found.group(1)}.yaml"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        numbers = [number for number, line in enumerate(lines, 1) if f"/{group}" in line or f"override {group}" in line]
+        if numbers:
+            origin = f"{shown_path(path)}:{numbers[0]}"
+            break
+    return ConfigError(
+        [Problem("defaults", f"no group {group!r} to override; {suggest(group, group_choices())}", origin)]
+    )
 
 
 def _yaml_files(loader: Any, config_path: str) -> list[Path]:

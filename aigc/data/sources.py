@@ -76,7 +76,8 @@ class FileSource(Source):
         """
         if layout.named and all(path.suffix.lower() == ".txt" for path in self.files.values()):
             raise InputError(
-                f"{self.name}: a .txt file has no columns. Drop the columns; data.document says what an example is."
+                f"{self.name}: a .txt file has no columns; set data.text_column=null (and the prompt's and completion's). "
+                "data.document says what an example is."
             )
         for path in self.files.values():
             yield from READERS[path.suffix.lower()](path, layout)

@@ -70,7 +70,10 @@ class TransformersCausalLM(ModelFactory):
         alias = defaults.attribute_map  # GPT-2 calls max_position_embeddings n_positions, say: one name for each
         values = {alias.get(name, name): value for name, value in {**ids, **sizes, **self.settings}.items()}
         config = AutoConfig.for_model(self.architecture, **values)
-        return AutoModelForCausalLM.from_config(config, attn_implementation=ATTENTION, dtype=torch.float32)
+        try:
+            return AutoModelForCausalLM.from_config(config, attn_implementation=ATTENTION, dtype=torch.float32)
+        except (ValueError, TypeError, AssertionError) as error:
+            raise ConfigError([Problem("model.settings", f"{self.architecture} refuses this: {error}")]) from error
 
     def _pretrained(self) -> PreTrainedModel:
         try:

@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -135,9 +134,10 @@ def test_a_signal_keeps_a_checkpoint_and_says_so(own_place, number, code, status
     assert torch.load(run.checkpoints / "last.ckpt", weights_only=True)["global_step"] == attempt["to_step"]
 
 
-def test_ctrl_c_before_training_leaves_nothing_behind(own_place):
+def test_ctrl_c_before_training_leaves_nothing_behind(own_place, monkeypatch):
+    monkeypatch.setenv("AIGC_CACHE", str(own_place / "cache"))  # an empty one: the data have to be prepared
     process = start(own_place)
-    time.sleep(1.5)
+    wait_for(process, "reading")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130

@@ -39,6 +39,32 @@ def test_two_unknown_choices_are_reported_together():
     assert len(caught.value.problems) == 2
 
 
+def test_a_wrong_choice_does_not_hide_other_errors():
+    found = problems(["model=gpt3", "trainer.max_steps=abc"])
+    assert set(found) == {"model", "trainer.max_steps"}
+
+
+def test_a_key_given_twice_is_named_with_its_line(own_place):
+    text = "# @package _global_\ntrainer:\n  max_steps: 1\n  max_steps: 2\n"
+    write(own_place / "conf/experiment/mine.yaml", text)
+    write(own_place / "conf/experiment/broken.yaml", "\t{")
+    with pytest.raises(ConfigError, match=r"duplicate key max_steps.*conf/experiment/mine.yaml:4"):
+        compose(["experiment=mine"])
+
+
+def test_a_wrong_group_in_a_defaults_list_is_named_with_its_line(own_place):
+    text = "# @package _global_\ndefaults:\n  - override /modle: gpt2\n"
+    write(own_place / "conf/experiment/mine.yaml", text)
+    with pytest.raises(ConfigError, match=r"conf/experiment/mine.yaml:3.*no group 'modle'.*did you mean model"):
+        compose(["experiment=mine"])
+
+
+def test_a_forgotten_package_line_is_named(own_place):
+    write(own_place / "conf/experiment/mine.yaml", "trainer:\n  max_steps: 1\n")
+    with pytest.raises(ConfigError, match=r"experiment .*mine.yaml.*first line must be `# @package _global_`"):
+        compose(["experiment=mine"])
+
+
 def test_several_values_for_one_key_are_refused():
     with pytest.raises(ConfigError, match="a run takes one"):
         compose(["seed=1,2"])
