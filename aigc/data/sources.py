@@ -76,7 +76,7 @@ class FileSource(Source):
         """
         if layout.named and all(path.suffix.lower() == ".txt" for path in self.files.values()):
             raise InputError(
-                f"{self.name}: a .txt file has no columns; set data.text_column=null (and the prompt's and completion's). "
+                f"{self.name}: a .txt file has no columns; set data.text_column=null. "
                 "data.document says what an example is."
             )
         for path in self.files.values():
