@@ -59,7 +59,7 @@ def often_changed() -> str:
     """The keys that people change most, with default and docstring, and all config groups with their choices."""
     from aigc.config import compose
     from aigc.config.check import known_keys
-    from aigc.config.compose import group_choices
+    from aigc.config.faults import group_choices
     from aigc.config.types import shown
 
     cfg = compose()

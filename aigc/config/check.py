@@ -8,9 +8,11 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aigc.config import schema
-from aigc.config.compose import group_choices, origins_of
+from aigc.config.compose import origins_of
+from aigc.config.faults import group_choices
 from aigc.config.problems import ConfigError, Problem, suggest
-from aigc.config.targets import Signature, TargetError, is_subclass, signature
+from aigc.config.sources import TargetError
+from aigc.config.targets import Signature, is_subclass, signature
 from aigc.config.trust import how_to_trust, is_trusted
 from aigc.config.types import MISSING, Fields, Parameter, allowed, mismatches, union_options
 

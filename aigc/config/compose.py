@@ -1,6 +1,5 @@
 """Composition: Hydra's defaults list and override grammar, merged here so that every key keeps its file and line."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +9,10 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from aigc.config.faults import defaults_origin, group_choices, no_such_group, unreadable
 from aigc.config.locate import conf_folder, search_folders, shown_path
-from aigc.config.origins import COMMAND_LINE, Origins, key_lines
+from aigc.config.origins import COMMAND_LINE, Origins
+from aigc.config.overrides import apply_override, parse_overrides
 from aigc.config.problems import ConfigError, Problem, suggest
 
 ROOT = "train"
@@ -30,7 +31,7 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
         ConfigError: A group choice that does not exist, or an override or file that does not parse.
     """
     with _hydra_loader() as loader:
-        parsed = _parse(overrides)
+        parsed = parse_overrides(overrides)
         groups = [o for o in parsed if _is_group(loader, o)]
         problems = _wrong_choices(groups)
         wrong = {problem.key for problem in problems}
@@ -39,7 +40,7 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     for override in parsed:
         if override not in groups:
             try:
-                _apply(cfg, override)
+                apply_override(cfg, override)
             except OmegaConfBaseException as error:
                 problems.append(Problem(override.key_or_group, str(error).splitlines()[0], COMMAND_LINE))
             origins.typed(override.key_or_group, override.input_line)
@@ -85,7 +86,7 @@ def override(cfg: DictConfig, overrides: Sequence[str], allowed: Sequence[str]) 
     changed = OmegaConf.create(OmegaConf.to_container(cfg, resolve=False))
     assert isinstance(changed, DictConfig)
     origins = Origins()
-    parsed = _parse(overrides)
+    parsed = parse_overrides(overrides)
     with _hydra_loader() as loader:
         groups = [o for o in parsed if _is_group(loader, o)]
     refused = [o for o in parsed if o.key_or_group.split(".")[0] not in allowed]
@@ -98,21 +99,10 @@ def override(cfg: DictConfig, overrides: Sequence[str], allowed: Sequence[str]) 
             changed[o.key_or_group] = fresh[o.key_or_group]
     for o in parsed:
         if o not in groups:
-            _apply(changed, o)
+            apply_override(changed, o)
         origins.typed(o.key_or_group, o.input_line)
     set_origins(changed, origins)
     return changed
-
-
-def group_choices() -> dict[str, list[str]]:
-    """Every config group with its choices, as in `conf/<group>/<choice>.yaml`; a person's own included."""
-    choices: dict[str, set[str]] = {}
-    for folder in search_folders():
-        for path in folder.rglob("*.yaml"):
-            parts = path.relative_to(folder).with_suffix("").parts
-            if len(parts) > 1:
-                choices.setdefault(parts[0], set()).add("/".join(parts[1:]))
-    return {group: sorted(names) for group, names in sorted(choices.items())}
 
 
 @contextmanager
@@ -127,43 +117,6 @@ def _hydra_loader() -> Iterator[Any]:
     Plugins.instance().register(OwnConfFirst)
     with OwnConfFirst.active(), initialize_config_dir(str(conf_folder()), version_base="1.3", job_name="aigc"):
         yield GlobalHydra.instance().config_loader()
-
-
-def _parse(overrides: Sequence[str]) -> list[Any]:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    parser = OverridesParser.create()
-    parsed, problems = [], []
-    for text in overrides:
-        try:
-            one = _parse_or_quote(parser, text)
-        except HydraException as error:
-            why = str(error).splitlines()[0]
-            problems.append(Problem("", f"cannot read {text!r}: {why}; expected key=value", COMMAND_LINE))
-            continue
-        if one.is_sweep_override():
-            problems.append(Problem(one.key_or_group, f"several values ({text}): a run takes one", COMMAND_LINE))
-        parsed.append(one)
-    if problems:
-        raise ConfigError(problems)
-    return parsed
-
-
-def _parse_or_quote(parser: Any, text: str) -> Any:
-    """Hydra's grammar knows Latin letters only outside quotes; paths and texts have others, `~`, and more."""
-    from hydra.errors import HydraException
-
-    try:
-        return parser.parse_override(text)
-    except HydraException:
-        key, equals, value = text.partition("=")
-        if not equals or value[:1] in tuple("[{\"'") or "${" in value:
-            raise
-        if not key:
-            raise
-        quoted = value.replace("\\", "\\\\").replace("'", "\\'")
-        return parser.parse_override(f"{key}='{quoted}'")
 
 
 def _is_group(loader: Any, override: Any) -> bool:
@@ -197,11 +150,11 @@ def _merge_files(loader: Any, groups: list[str]) -> tuple[DictConfig, Origins, d
         options = [str(option) for option in error.options or []]
         missing = str(error.missing_cfg_file)
         what = f"no config {missing!r}; {suggest(missing.rpartition('/')[2], options)}"
-        raise ConfigError([Problem("defaults", what, _defaults_origin(missing))]) from error
+        raise ConfigError([Problem("defaults", what, defaults_origin(missing))]) from error
     except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise _unreadable(error) from error
+        raise unreadable(error) from error
     except HydraException as error:
-        raise _no_such_group(error) from error
+        raise no_such_group(error) from error
     cfg, origins = OmegaConf.create({}), Origins()
     for default in defaults.defaults:
         if default.config_path is None or default.config_path.startswith("hydra/") or default.package == "hydra":
@@ -211,7 +164,7 @@ def _merge_files(loader: Any, groups: list[str]) -> tuple[DictConfig, Origins, d
         try:
             loaded = _load(path, package)
         except (OmegaConfBaseException, yaml.YAMLError) as error:
-            raise _unreadable(error) from error
+            raise unreadable(error) from error
         origins.read(path, package)
         cfg.merge_with(loaded)
     return cfg, origins, dict(defaults.overrides.known_choices)
@@ -246,73 +199,6 @@ def _load(path: Path, package: str) -> DictConfig:
     return loaded
 
 
-def _unreadable(error: Exception) -> ConfigError:
-    """A file that does not load, with its place; OmegaConf's own error does not name the file, so it is sought."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        place = f"{shown_path(Path(mark.name))}:{mark.line + 1}:{mark.column + 1}"
-        return ConfigError([Problem("", f"this is no valid YAML: {error.problem}", place)])
-    for folder in search_folders():
-        for path in sorted(folder.rglob("*.yaml")):
-            try:
-                OmegaConf.load(path)
-            except OmegaConfBaseException as cause:
-                place = f"{shown_path(path)}:{dict(key_lines(path)).get(cause.full_key or '', 1)}"
-                return ConfigError([Problem(cause.full_key or "", str(cause).splitlines()[0], place)])
-            except (yaml.YAMLError, UnicodeDecodeError):
-                continue  # another file's fault is not this one's
-    return ConfigError([Problem("", str(error).splitlines()[0])])
-
-
-def _no_such_group(error: Exception) -> ConfigError:
-    """`override /modle: gpt2` in a defaults list."""
-    text = " ".join(str(error).split())
-    found = re.search(r"In '([^']+)': Could not override '/?([^'@]+)", text)
-    if found is None:
-        return ConfigError([Problem("defaults", text)])
-    group, origin = found.group(2), ""
-    for folder in search_folders():
-        path = folder / f"{found.group(1)}.yaml"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        numbers = [number for number, line in enumerate(lines, 1) if f"/{group}" in line or f"override {group}" in line]
-        if numbers:
-            origin = f"{shown_path(path)}:{numbers[0]}"
-            break
-    return ConfigError(
-        [Problem("defaults", f"no group {group!r} to override; {suggest(group, group_choices())}", origin)]
-    )
-
-
 def _yaml_files(loader: Any, config_path: str) -> list[Path]:
     paths = [Path(source.path) / f"{config_path}.yaml" for source in loader.get_sources() if source.scheme() == "file"]
     return [path for path in paths if path.is_file()]
-
-
-def _defaults_origin(missing: str) -> str:
-    """The file and line of a defaults list that names a config which does not exist."""
-    group, _, choice = missing.rpartition("/")
-    for folder in search_folders():
-        for path in sorted(folder.rglob("*.yaml")):
-            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-                if (
-                    choice in line
-                    and group.rpartition("/")[2] in line
-                    and ":" in line
-                    and line.lstrip().startswith("-")
-                ):
-                    return f"{shown_path(path)}:{number}"
-    return ""
-
-
-def _apply(cfg: DictConfig, override: Any) -> None:
-    key = override.key_or_group
-    if override.is_delete():
-        parent, _, name = key.rpartition(".")
-        node = OmegaConf.select(cfg, parent) if parent else cfg
-        if node is not None and name in node:
-            del node[name]
-        else:
-            raise ConfigError([Problem(key, "no such key to delete", f"{COMMAND_LINE}: {override.input_line}")])
-    else:
-        # An unknown key is added here and refused by `check`, which knows the nearest right name.
-        OmegaConf.update(cfg, key, override.value(), merge=True, force_add=True)

@@ -1,38 +1,24 @@
 """What a `_target_` class takes, read from its source: nothing is imported, so it costs no torch and runs no code."""
 
 import ast
-import importlib.util
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from aigc.config.annotations import OBJECT, annotation_type
-from aigc.config.problems import suggest
+from aigc.config.sources import (
+    ClassSource,
+    Module,
+    TargetError,
+    assigns,
+    find_class,
+    find_module,
+    imported_from,
+    resolve_expression,
+    top_level,
+)
 from aigc.config.trust import TRUSTED
 from aigc.config.types import Fields, Parameter
-
-
-class TargetError(ValueError):
-    """The class does not exist, or is no class; the message says which and what is near."""
-
-
-@dataclass(frozen=True)
-class Module:
-    """One parsed source file."""
-
-    name: str
-    path: Path
-    tree: ast.Module = field(repr=False, compare=False)
-
-
-@dataclass(frozen=True)
-class ClassSource:
-    """A class statement and the module it stands in; two are equal when they are the same class."""
-
-    name: str
-    module: Module
-    node: ast.ClassDef = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -42,29 +28,6 @@ class Signature:
     parameters: dict[str, Parameter]
     open: bool
     doc: str
-
-
-def find_class(target: str) -> ClassSource:
-    """The class that a dotted path names, through re-exports; as `import` would find it.
-
-    Raises:
-        TargetError: No such package, module or class (with the nearest name), or something else than a class.
-    """
-    parts = target.split(".")
-    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
-        raise TargetError(f"{target!r} is no dotted path of a class, like package.module.Class")
-    module = _module(parts[0])
-    if module is None:
-        raise TargetError(f"there is no package {parts[0]!r} here; install it or correct the name")
-    for index, part in enumerate(parts[1:-1], 2):
-        inner = _module(".".join(parts[:index]))
-        if inner is None:
-            raise TargetError(f"{module.name} has no module {part!r}; {suggest(part, _submodules(module))}")
-        module = inner
-    found = _lookup(module, parts[-1])
-    if found is None:
-        raise TargetError(f"{module.name} has no class {parts[-1]!r}; {suggest(parts[-1], _class_names(module))}")
-    return found
 
 
 @cache
@@ -90,7 +53,7 @@ def _derives(source: ClassSource, base: ClassSource, seen: frozenset[ClassSource
         return True
     verdicts: list[bool | None] = []
     for expression in source.node.bases:
-        parent = _resolve_expression(source.module, expression)
+        parent = resolve_expression(source.module, expression)
         if parent is None or parent in seen:
             verdicts.append(
                 None if ast.unparse(expression).split("[")[0] not in ("object", "Generic", "ABC") else False
@@ -104,7 +67,7 @@ def _derives(source: ClassSource, base: ClassSource, seen: frozenset[ClassSource
 
 def _class_signature(source: ClassSource, seen: frozenset[ClassSource]) -> Signature:
     doc = ast.get_docstring(source.node) or ""
-    parents = [_resolve_expression(source.module, base) for base in source.node.bases]
+    parents = [resolve_expression(source.module, base) for base in source.node.bases]
     known = [parent for parent in parents if parent is not None and parent not in seen]
     inherited = [_class_signature(parent, seen | {source}) for parent in known]
     init = next((n for n in source.node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
@@ -169,7 +132,7 @@ def _named_type(module: Module, expression: ast.expr) -> Any:
     alias = _alias(module, expression)
     if alias is not None:
         return parameter_type(alias[0], alias[1])
-    source = _resolve_expression(module, expression)
+    source = resolve_expression(module, expression)
     if source is None or any("Enum" in ast.unparse(base) for base in source.node.bases):
         return Any
     if _is_dataclass(source.node):
@@ -182,9 +145,9 @@ def _from_library(module: Module, expression: ast.expr) -> bool:
     libraries = set(TRUSTED) - {"aigc"}
     head = ast.unparse(expression).split(".")[0]
     sources = [module.name]
-    for statement in _top_level(module.tree.body):
+    for statement in top_level(module.tree.body):
         if isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == head for a in statement.names):
-            sources.append(_imported_from(module, statement))
+            sources.append(imported_from(module, statement))
         elif isinstance(statement, ast.Import):
             sources += [a.name for a in statement.names if (a.asname or a.name.split(".")[0]) == head]
     return any(source.split(".")[0] in libraries for source in sources)
@@ -194,14 +157,14 @@ def _alias(module: Module, expression: ast.expr, depth: int = 0) -> tuple[Module
     """`Kind = Literal[...]` or `Number = int | float`, also when it is imported."""
     if not isinstance(expression, ast.Name) or depth > 4:
         return None
-    for statement in _top_level(module.tree.body):
+    for statement in top_level(module.tree.body):
         if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Subscript | ast.BinOp):
-            if _assigns(statement, expression.id):
+            if assigns(statement, expression.id):
                 return module, statement.value
         elif isinstance(statement, ast.ImportFrom):
             for alias in statement.names:
                 if (alias.asname or alias.name) == expression.id:
-                    inner = _module(_imported_from(module, statement))
+                    inner = find_module(imported_from(module, statement))
                     return _alias(inner, ast.Name(alias.name), depth + 1) if inner else None
     return None
 
@@ -239,122 +202,3 @@ def _literal(node: ast.expr | None) -> Any:
 
 def _is_dataclass(node: ast.ClassDef) -> bool:
     return any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
-
-
-@cache
-def _module(name: str) -> Module | None:
-    top, *rest = name.split(".")
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        return None
-    if spec is None:
-        return None
-    if not rest and not spec.submodule_search_locations:
-        return _parse(name, Path(spec.origin)) if spec.origin and spec.origin.endswith(".py") else None
-    for location in spec.submodule_search_locations or []:
-        base = Path(location).joinpath(*rest)
-        for path in (base / "__init__.py", base.with_suffix(".py") if rest else base):
-            if path.is_file():
-                return _parse(name, path)
-        if base.is_dir():
-            return Module(name, base / "__init__.py", ast.Module(body=[], type_ignores=[]))
-    return None
-
-
-def _parse(name: str, path: Path) -> Module:
-    try:
-        return Module(name, path, ast.parse(path.read_text(encoding="utf-8")))
-    except SyntaxError as error:
-        raise TargetError(f"{path}:{error.lineno} does not parse: {error.msg}") from error
-
-
-def _lookup(module: Module, name: str, depth: int = 0) -> ClassSource | None:
-    if depth > 8:
-        return None
-    stars = []
-    for statement in _top_level(module.tree.body):
-        if isinstance(statement, ast.ClassDef) and statement.name == name:
-            return ClassSource(name, module, statement)
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.name == name:
-            raise TargetError(f"{module.name}.{name} is a function; only classes are built from a config")
-        if isinstance(statement, ast.ImportFrom):
-            source = _imported_from(module, statement)
-            for alias in statement.names:
-                if alias.name == "*":
-                    stars.append(source)
-                elif (alias.asname or alias.name) == name:
-                    inner = _module(source)
-                    return _lookup(inner, alias.name, depth + 1) if inner else None
-        if isinstance(statement, ast.Assign) and _assigns(statement, name):
-            return _resolve_expression(module, statement.value)
-    for source in stars:
-        inner = _module(source)
-        found = _lookup(inner, name, depth + 1) if inner else None
-        if found:
-            return found
-    return None
-
-
-def _resolve_expression(module: Module, expression: ast.expr) -> ClassSource | None:
-    """The class that `Name`, `package.Name` or `Name[...]` means inside a module."""
-    if isinstance(expression, ast.Subscript):
-        expression = expression.value
-    try:
-        if isinstance(expression, ast.Name):
-            return _lookup(module, expression.id, 1)
-        if isinstance(expression, ast.Attribute):
-            head, *tail = ast.unparse(expression).split(".")
-            for statement in _top_level(module.tree.body):
-                if isinstance(statement, ast.Import):
-                    for alias in statement.names:
-                        if (alias.asname or alias.name.split(".")[0]) == head:
-                            return find_class(".".join([alias.name if alias.asname else head, *tail]))
-                elif isinstance(statement, ast.ImportFrom):
-                    for alias in statement.names:
-                        if (alias.asname or alias.name) == head:
-                            return find_class(".".join([_imported_from(module, statement), alias.name, *tail]))
-    except TargetError:
-        return None
-    return None
-
-
-def _imported_from(module: Module, statement: ast.ImportFrom) -> str:
-    if statement.level == 0:
-        return statement.module or ""
-    is_package = module.path.name == "__init__.py"
-    base = module.name.split(".")
-    base = base[: len(base) - statement.level + (1 if is_package else 0)]
-    return ".".join([*base, *([statement.module] if statement.module else [])])
-
-
-def _assigns(statement: ast.Assign, name: str) -> bool:
-    return any(isinstance(target, ast.Name) and target.id == name for target in statement.targets)
-
-
-def _top_level(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Statements of a module, also those inside top-level `if` and `try`."""
-    flat: list[ast.stmt] = []
-    for statement in body:
-        flat.append(statement)
-        if isinstance(statement, ast.If):
-            flat += _top_level(statement.body) + _top_level(statement.orelse)
-        elif isinstance(statement, ast.Try):
-            flat += _top_level(statement.body) + [s for h in statement.handlers for s in _top_level(h.body)]
-    return flat
-
-
-def _class_names(module: Module) -> list[str]:
-    names = []
-    for statement in _top_level(module.tree.body):
-        if isinstance(statement, ast.ClassDef):
-            names.append(statement.name)
-        elif isinstance(statement, ast.ImportFrom):
-            names += [alias.asname or alias.name for alias in statement.names]
-    return [name for name in names if name[:1].isupper()]
-
-
-def _submodules(module: Module) -> list[str]:
-    if module.path.name != "__init__.py" or not module.path.parent.is_dir():
-        return []
-    return [p.stem for p in module.path.parent.iterdir() if p.suffix == ".py" or (p / "__init__.py").is_file()]

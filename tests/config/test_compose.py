@@ -2,7 +2,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from aigc.config import ConfigError, check, compose
-from aigc.config.compose import group_choices, origins_of, override
+from aigc.config.compose import origins_of, override
+from aigc.config.faults import group_choices
 from tests.conftest import write
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from aigc.config import check, compose
-from aigc.config.compose import group_choices
+from aigc.config.faults import group_choices
 from aigc.config.locate import conf_folder
 from aigc.runs import Run
 

@@ -7,7 +7,8 @@ import pytest
 
 from aigc.config.check import known_keys
 from aigc.config.compose import compose
-from aigc.config.targets import TargetError, find_class, is_subclass, signature
+from aigc.config.sources import TargetError, find_class
+from aigc.config.targets import is_subclass, signature
 
 TARGETS = [
     "torch.optim.AdamW",

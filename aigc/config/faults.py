@@ -1,0 +1,76 @@
+"""Faults of config files that composition itself cannot place: which file, which line, what was meant."""
+
+import re
+from pathlib import Path
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from aigc.config.locate import search_folders, shown_path
+from aigc.config.origins import key_lines
+from aigc.config.problems import ConfigError, Problem, suggest
+
+
+def group_choices() -> dict[str, list[str]]:
+    """Every config group with its choices, as in `conf/<group>/<choice>.yaml`; a person's own included."""
+    choices: dict[str, set[str]] = {}
+    for folder in search_folders():
+        for path in folder.rglob("*.yaml"):
+            parts = path.relative_to(folder).with_suffix("").parts
+            if len(parts) > 1:
+                choices.setdefault(parts[0], set()).add("/".join(parts[1:]))
+    return {group: sorted(names) for group, names in sorted(choices.items())}
+
+
+def unreadable(error: Exception) -> ConfigError:
+    """A file that does not load, with its place; OmegaConf's own error does not name the file, so it is sought."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        place = f"{shown_path(Path(mark.name))}:{mark.line + 1}:{mark.column + 1}"
+        return ConfigError([Problem("", f"this is no valid YAML: {error.problem}", place)])
+    for folder in search_folders():
+        for path in sorted(folder.rglob("*.yaml")):
+            try:
+                OmegaConf.load(path)
+            except OmegaConfBaseException as cause:
+                place = f"{shown_path(path)}:{dict(key_lines(path)).get(cause.full_key or '', 1)}"
+                return ConfigError([Problem(cause.full_key or "", str(cause).splitlines()[0], place)])
+            except (yaml.YAMLError, UnicodeDecodeError):
+                continue  # another file's fault is not this one's
+    return ConfigError([Problem("", str(error).splitlines()[0])])
+
+
+def no_such_group(error: Exception) -> ConfigError:
+    """`override /modle: gpt2` in a defaults list."""
+    text = " ".join(str(error).split())
+    found = re.search(r"In '([^']+)': Could not override '/?([^'@]+)", text)
+    if found is None:
+        return ConfigError([Problem("defaults", text)])
+    group, origin = found.group(2), ""
+    for folder in search_folders():
+        path = folder / f"{found.group(1)}.yaml"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        numbers = [number for number, line in enumerate(lines, 1) if f"/{group}" in line or f"override {group}" in line]
+        if numbers:
+            origin = f"{shown_path(path)}:{numbers[0]}"
+            break
+    return ConfigError(
+        [Problem("defaults", f"no group {group!r} to override; {suggest(group, group_choices())}", origin)]
+    )
+
+
+def defaults_origin(missing: str) -> str:
+    """The file and line of a defaults list that names a config which does not exist."""
+    group, _, choice = missing.rpartition("/")
+    for folder in search_folders():
+        for path in sorted(folder.rglob("*.yaml")):
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                if (
+                    choice in line
+                    and group.rpartition("/")[2] in line
+                    and ":" in line
+                    and line.lstrip().startswith("-")
+                ):
+                    return f"{shown_path(path)}:{number}"
+    return ""
