@@ -180,13 +180,8 @@ def _fill_defaults(cfg: DictConfig) -> None:
     for key, fields in sections().items():
         section = cfg.get(key) if key in cfg else {}
         if isinstance(section, Mapping):
-            missing = {n: p.default for n, p in fields.parameters.items() if not p.required and not _names(section, n)}
-            cfg[key] = OmegaConf.merge(missing, section)
-
-
-def _names(section: Mapping[Any, Any], name: str) -> bool:
-    """Whether the key stands there, even if its interpolation fails."""
-    return name in list(section.keys())
+            defaults = {name: p.default for name, p in fields.parameters.items() if not p.required}
+            cfg[key] = OmegaConf.merge(defaults, section)  # what stands there wins, also an interpolation that fails
 
 
 def _load(path: Path, package: str) -> DictConfig:
