@@ -1,35 +1,70 @@
 """Checkpoints on disk: whole or not there at all, with a checksum beside them, plain tensors and containers only."""
 
+import hashlib
 import os
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from lightning_fabric.plugins import CheckpointIO
 
 from aigc.errors import AigcError
-from aigc.runs.files import sha256_file, sync_folder, write_atomic
+from aigc.runs.checkpoints import checksum_path, damage, replacing
+from aigc.runs.files import retrying, write_atomic
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Writes beside the target, syncs, renames. Lightning's own save is torn when TMPDIR is another file system."""
+    """Writes beside the target, syncs, renames. Lightning's own save is torn when TMPDIR is another file system.
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Write one checkpoint and its `.sha256`."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            digest = sha256_file(temporary)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        sync_folder(path.parent)
-        write_atomic(_checksum_path(path), f"{digest}  {path.name}\n")
+    A full disk or a folder that cannot be written for a while is waited for; then it is an error, and what was there
+    before is still there.
+
+    Args:
+        asynchronous: Copy the tensors and write in a thread, so that training goes on meanwhile; the copy takes as much
+            memory again as a checkpoint. An error of the thread is raised by the next save or by `wait`.
+        patience: Seconds to go on trying when the disk refuses.
+    """
+
+    def __init__(self, asynchronous: bool = False, patience: float = 60.0):
+        self.asynchronous = asynchronous
+        self.patience = patience
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: Any,
+        storage_options: Mapping[str, Callable[[], None]] | None = None,
+    ) -> None:
+        """Write one checkpoint and its `.sha256`.
+
+        Args:
+            checkpoint: Tensors and plain containers.
+            path: The file.
+            storage_options: `{"then": function}` is called once the file is on disk.
+
+        Raises:
+            AigcError: The disk refused for longer than `patience`.
+        """
+        self.wait()
+        then = (storage_options or {}).get("then", lambda: None)
+        if not self.asynchronous:
+            self._write(checkpoint, Path(path), then)
+            return
+        self._thread = threading.Thread(target=self._write_noting_error, args=(_copy(checkpoint), Path(path), then))
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait for the thread, if there is one; raise what went wrong in it."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
     def load_checkpoint(self, path: Any, map_location: Any | None = None, weights_only: bool | None = None) -> Any:
         """Read a checkpoint without running code from it.
@@ -37,17 +72,77 @@ class AtomicCheckpointIO(CheckpointIO):
         Raises:
             AigcError: The file is not what was written.
         """
+        self.wait()
         path = Path(path)
-        noted = _checksum_path(path)
-        if noted.is_file() and noted.read_text().split()[0] != sha256_file(path):
-            raise AigcError(f"{path} is damaged: its checksum differs from {noted.name}")
+        reason = damage(path)
+        if reason is not None:
+            raise AigcError(reason)
         return torch.load(path, map_location=map_location, weights_only=True)
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete a checkpoint and its checksum."""
         Path(path).unlink(missing_ok=True)
-        _checksum_path(Path(path)).unlink(missing_ok=True)
+        checksum_path(Path(path)).unlink(missing_ok=True)
+
+    def teardown(self) -> None:
+        """Nothing is left half-written when training ends."""
+        self.wait()
+
+    def _write(self, checkpoint: dict[str, Any], path: Path, then: Callable[[], None]) -> None:
+        def write() -> None:
+            with replacing(path) as temporary:
+                with temporary.open("xb") as file:
+                    hashed = _Hashed(file)
+                    hashed.save(checkpoint)
+                    os.fsync(file.fileno())
+                # First the checksum: a file of that name from before would rather read as damaged than be half-trusted.
+                write_atomic(checksum_path(path), f"{hashed.digest.hexdigest()}  {path.name}\n")
+            then()
+
+        retrying(write, f"save {path}", self.patience)
+
+    def _write_noting_error(self, *arguments: Any) -> None:
+        try:
+            self._write(*arguments)
+        except BaseException as error:
+            self._error = error
 
 
-def _checksum_path(path: Path) -> Path:
-    return path.with_name(path.name + ".sha256")
+class _Hashed:
+    """A file that hashes what is written to it, so that it need not be read again."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self._refused: OSError | None = None
+        self.digest = hashlib.sha256()
+
+    def save(self, checkpoint: dict[str, Any]) -> None:
+        """Write it, tensor by tensor."""
+        try:
+            torch.save(checkpoint, self)  # type: ignore[arg-type]
+        except RuntimeError as error:  # torch makes one of the disk's refusal
+            raise (self._refused or error) from None
+        self.flush()
+
+    def write(self, data: bytes) -> int:
+        try:
+            written = self._file.write(data)
+        except OSError as error:
+            self._refused = self._refused or error
+            raise
+        self.digest.update(data)
+        return written
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _copy(value: Any) -> Any:
+    """The same containers with tensors copied to the CPU."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_copy, value))
+    return value

@@ -1,81 +1,130 @@
-"""Keeps `checkpoints/last.ckpt`, and `best.ckpt` by one measured value."""
+"""When checkpoints are saved, which of them is best, and how many are kept."""
 
 import math
+import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.callbacks import Checkpoint
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
 
+from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config.problems import suggest
+from aigc.config.types import Bound
+from aigc.runs.checkpoints import CheckpointFolder
 from aigc.runs.console import log
 from aigc.tasks import Task
 
 
-class Checkpoints(Checkpoint):
-    """Saves after each validation, every so many steps, at the end, and when a run is stopped or fails.
+class Checkpoints(Callback):
+    """Saves before each validation, every so many steps or minutes, at the end, and when a run is told to stop.
+
+    A checkpoint stands between two optimiser steps. One of a step that is validated was saved before the validation, so
+    that one which is interrupted is simply run again. `last.ckpt` and `best.ckpt` are names of two of the files.
 
     Args:
-        monitor: The value that decides which checkpoint is best; null keeps the last one only.
+        monitor: The value that decides which checkpoint is best; null keeps the last ones only.
         mode: Whether a smaller (min) or a larger (max) value is better.
-        every_n_steps: Optimiser steps between saves; null saves at validations and at the end.
+        every_n_steps: Optimiser steps between saves; null saves by time, at validations and at the end.
+        every_n_minutes: Minutes between saves, which is what a crash can cost at most; null is never.
+        keep: How many of the newest are kept; with two, one is left when the newest turns out damaged.
+        keep_best: How many of the best are kept.
+        asynchronous: Write in a thread while training goes on; needs memory for a second copy of the state.
+        patience: Seconds to go on trying when the disk is full or cannot be written, before the run fails.
     """
 
     def __init__(
         self,
         monitor: str | None = "val/perplexity",
         mode: Literal["min", "max"] = "min",
-        every_n_steps: int | None = None,
+        every_n_steps: Annotated[int, Bound(1)] | None = None,
+        every_n_minutes: Annotated[float, Bound(0)] | None = 10.0,
+        keep: Annotated[int, Bound(1)] = 2,
+        keep_best: Annotated[int, Bound(1)] = 1,
+        asynchronous: bool = False,
+        patience: Annotated[float, Bound(0)] = 60.0,
     ):
-        super().__init__()
         self.monitor = monitor
         self.mode = mode
         self.every_n_steps = every_n_steps
-        self.best: dict[str, Any] | None = None
-        """Step, value and all metrics of the best checkpoint so far."""
-        self._last_step = -1
+        self.every_n_minutes = every_n_minutes
+        self.keep = keep
+        self.keep_best = keep_best
+        self.asynchronous = asynchronous
+        self.patience = patience
+        self.ranking: list[dict[str, Any]] = []
+        """Step, value and all metrics of the best checkpoints, the very best first."""
+        self.seconds = 0.0
+        """Time that training has waited for saves, in this process."""
+        self._saved_step = 0
+        self._saved_at = time.monotonic()
 
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
-        """Save when the interval is over."""
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """Step, value and all metrics of the best checkpoint so far."""
+        return self.ranking[0] if self.ranking else None
+
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """Tell the writer how to write."""
+        writer = trainer.strategy.checkpoint_io
+        assert isinstance(writer, AtomicCheckpointIO)
+        writer.asynchronous, writer.patience = self.asynchronous, self.patience
+
+    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
+        """Save between two steps, when it is time."""
         assert isinstance(module, Task)
-        due = self.every_n_steps and module.steps_done % self.every_n_steps == 0
-        if due and module.steps_done != self._last_step:
-            self._save_last(trainer, module)
+        if module.ended_step() and self._due(trainer, module):
+            self.save(trainer, module)
+
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Save first: validating takes time, and may fail."""
+        assert isinstance(module, Task)
+        if trainer.state.fn == "fit":
+            self.save(trainer, module)
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Save, and keep as best what is better than everything before."""
+        """Keep as best what is better than everything before."""
         assert isinstance(module, Task)
-        improved = self._improve(module)  # first, as what is saved says which step was best
-        self._save_last(trainer, module)
-        if improved:
-            trainer.save_checkpoint(self._folder(trainer) / "best.ckpt")
-
-    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
-        """Keep what was learned so far."""
-        assert isinstance(module, Task)
-        if module.steps_done > max(0, self._last_step):
-            self._save_last(trainer, module)
+        if self._improve(module) and trainer.is_global_zero:
+            trainer.strategy.checkpoint_io.wait()
+            _folder(trainer).added(self._saved_step, self.keep, self._best_steps())
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Save the end."""
         assert isinstance(module, Task)
-        if module.steps_done != self._last_step:
-            self._save_last(trainer, module)
+        self.save(trainer, module)
+        trainer.strategy.checkpoint_io.wait()
+
+    def save(self, trainer: Trainer, module: Task) -> None:
+        """Save the state between two steps, unless this step has been saved; all ranks must call it."""
+        if module.steps_done == self._saved_step:
+            return
+        began = time.perf_counter()
+        step, folder = module.steps_done, _folder(trainer)
+        best = self._best_steps()
+        self._saved_step, self._saved_at = step, time.monotonic()
+        trainer.save_checkpoint(
+            folder.file(step), storage_options={"then": lambda: folder.added(step, self.keep, best)}
+        )
+        self.seconds += time.perf_counter() - began
 
     def state_dict(self) -> dict[str, Any]:
         """The best so far, so that a resumed run does not start comparing anew."""
-        return {"best": self.best}
+        return {"ranking": self.ranking, "step": self._saved_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the best so far from a checkpoint."""
-        self.best = state_dict["best"]
+        self.ranking, self._saved_step = state_dict["ranking"], state_dict["step"]
 
-    def _save_last(self, trainer: Trainer, module: Task) -> None:
-        trainer.save_checkpoint(self._folder(trainer) / "last.ckpt")
-        self._last_step = module.steps_done
+    def _due(self, trainer: Trainer, module: Task) -> bool:
+        if self.every_n_steps and module.steps_done % self.every_n_steps == 0:
+            return True
+        if self.every_n_minutes is None:
+            return False
+        return agreed(trainer, time.monotonic() - self._saved_at >= 60 * self.every_n_minutes) > 0
 
     def _improve(self, module: Task) -> bool:
-        if self.monitor is None:
+        if self.monitor is None or module.steps_done != self._saved_step:
             return False
         if self.monitor not in module.latest:
             names = sorted(module.latest)
@@ -84,14 +133,27 @@ class Checkpoints(Checkpoint):
             )
             return False
         value = module.latest[self.monitor]
-        if math.isnan(value) or (self.best is not None and not self._better(value, self.best["value"])):
+        if math.isnan(value):
             return False
-        self.best = {"step": module.steps_done, "value": value, "metrics": dict(module.latest)}
-        return True
+        new = {"step": module.steps_done, "value": value, "metrics": dict(module.latest)}
+        others = [one for one in self.ranking if one["step"] != module.steps_done]
+        ranking = sorted([*others, new], key=lambda one: one["value"], reverse=self.mode == "max")[: self.keep_best]
+        improved = new in ranking
+        self.ranking = ranking
+        return improved
 
-    def _better(self, value: float, best: float) -> bool:
-        return value < best if self.mode == "min" else value > best
+    def _best_steps(self) -> list[int]:
+        return [one["step"] for one in self.ranking]
 
-    @staticmethod
-    def _folder(trainer: Trainer) -> Path:
-        return Path(trainer.default_root_dir) / "checkpoints"
+
+def agreed(trainer: Trainer, value: float) -> float:
+    """The largest value that any rank has, so that all of them decide alike."""
+    if trainer.world_size == 1:
+        return float(value)
+    shared = torch.tensor(float(value), device=trainer.strategy.root_device)
+    torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MAX)
+    return float(shared)
+
+
+def _folder(trainer: Trainer) -> CheckpointFolder:
+    return CheckpointFolder(Path(trainer.default_root_dir) / "checkpoints")

@@ -1,39 +1,50 @@
-"""Keeps status.json and the epoch of metrics.jsonl up to date while a run trains."""
+"""Tells the run's heartbeat what training is doing, so that status.json is true at every moment."""
 
-import time
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
 
-from aigc.logger import MetricsFileLogger
-from aigc.runs import Run
-from aigc.runs.status import Status, utc_now, write_status
+from aigc.runs.heartbeat import Heartbeat
 from aigc.tasks import Task
 
 
 class KeepStatus(Callback):
-    """Writes the step reached into status.json, at most every few seconds.
+    """Passes the step and the activity on; the heartbeat's own thread writes them.
 
     Args:
-        run: The run.
-        every_seconds: Seconds between writes.
+        heartbeat: The run's heartbeat.
     """
 
-    def __init__(self, run: Run, every_seconds: float = 10.0):
-        self.run = run
-        self.every_seconds = every_seconds
-        self._since = utc_now()
-        self._written = 0.0
+    def __init__(self, heartbeat: Heartbeat):
+        self.heartbeat = heartbeat
 
-    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Tell the metrics file which epoch it is."""
-        for logger in trainer.loggers:
-            if isinstance(logger, MetricsFileLogger):
-                logger.epoch = trainer.current_epoch
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """A resumed run does not begin at step 0."""
+        assert isinstance(module, Task)
+        self.heartbeat.step = module.steps_done
+
+    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
+        """Also the end of a validation or a save."""
+        self.heartbeat.activity = "training"
+
+    def on_before_backward(self, trainer: Trainer, module: LightningModule, loss: Tensor) -> None:
+        """Another callback may have saved after this one's `on_train_batch_start`."""
+        self.heartbeat.activity = "training"
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
-        """Write the step."""
+        """Pass on the step."""
         assert isinstance(module, Task)
-        if time.monotonic() - self._written >= self.every_seconds:
-            self._written = time.monotonic()
-            write_status(self.run.path, Status.RUNNING, step=module.steps_done, since=self._since)
+        self.heartbeat.step = module.steps_done
+
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Measuring what the model generates belongs to it."""
+        self.heartbeat.activity = "validating"
+
+    def on_validation_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
+        """Another callback may have saved before the first batch."""
+        self.heartbeat.activity = "validating"
+
+    def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """A large checkpoint on a slow disk takes minutes."""
+        self.heartbeat.activity = "saving"

@@ -1,54 +1,55 @@
-"""Stopping when asked: the first signal stops at the next step with a checkpoint, the second at once."""
+"""Stopping when asked: between two steps, with a checkpoint."""
 
-import signal
-import threading
-from types import FrameType
+from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from aigc.errors import InterruptedRun, PreemptedRun
+from aigc.callbacks.checkpoints import Checkpoints, agreed
+from aigc.runs import stop
 from aigc.tasks import Task
 
 
-class StopOnSignal(Callback):
-    """Ends a run at a step boundary after Ctrl-C (exit code 130) or SIGTERM (exit code 75)."""
+class StopWhenAsked(Callback):
+    """Ends a run between two steps, all ranks at the same one, once a signal has asked for it; see `aigc.runs.stop`."""
 
     def __init__(self) -> None:
-        self._asked: int | None = None
-        self._before: dict[int, Any] = {}
+        self._common_batches = 0.0
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Take the signals over from Lightning, whose run would end with exit code 0."""
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Take the signals back from Lightning, whose run would end with exit code 0."""
+        stop.take_over()
 
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
-        """Stop here when asked."""
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Take the signals back, as a validation outside training has Lightning register its own, too."""
+        stop.take_over()
+        mine = sum(trainer.num_val_batches)
+        self._common_batches = -agreed(trainer, -mine)
+
+    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
+        """Save and stop here when any rank was asked."""
         assert isinstance(module, Task)
-        if module.ended_step():
-            self._stop_if_asked(trainer, module)
-
-    def on_validation_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
-        """Stop here when asked."""
-        assert isinstance(module, Task)
-        self._stop_if_asked(trainer, module)
-
-    def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before.clear()
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._asked is not None:
-            raise KeyboardInterrupt
-        self._asked = number  # nothing is printed here: the signal may have come in the middle of a print
-
-    def _stop_if_asked(self, trainer: Trainer, module: Task) -> None:
-        if self._asked is None:
+        if trainer.world_size == 1 and stop.asked() is None:
             return
-        kept = f"at step {module.steps_done}; {trainer.default_root_dir}/checkpoints/last.ckpt is kept"
-        if self._asked == signal.SIGTERM:
-            raise PreemptedRun(f"told to end (SIGTERM) {kept}")
-        raise InterruptedRun(f"interrupted {kept}")
+        if not module.ended_step():
+            return
+        number = int(agreed(trainer, stop.asked() or 0))
+        if number:
+            kept = f" at step {module.steps_done}"
+            savers = [callback for callback in trainer.callbacks if isinstance(callback, Checkpoints)]
+            for saver in savers:
+                saver.save(trainer, module)
+                trainer.strategy.checkpoint_io.wait()
+            if savers:
+                kept += f", which is saved; `aigc resume {Path(trainer.default_root_dir).name}` goes on"
+            raise stop.ended_by(number, kept)
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int, loader_idx: int = 0
+    ) -> None:
+        """Stop here when asked: the step was saved before the validation."""
+        if batch_idx >= self._common_batches:
+            return  # another rank may have no such batch, and would not be asked
+        number = int(agreed(trainer, stop.asked() or 0))
+        if number:
+            raise stop.ended_by(number, " while validating; the step is saved")

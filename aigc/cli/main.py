@@ -13,11 +13,14 @@ from aigc.errors import AigcError, exit_code
 
 VERBS = {
     "train": "start a run",
+    "resume": "go on with a run where it stopped",
     "eval": "measure a run's model, on other data if asked",
     "generate": "text from a run's model",
     "validate": "check a config without torch",
     "ls": "the runs, newest first",
     "show": "all about one run",
+    "verify": "check the files of a run against their hashes",
+    "reproduce": "train a run again and compare every number",
 }
 
 
@@ -59,8 +62,11 @@ def _run(verb: str, arguments: list[str]) -> int:
         sys.path.append(str(Path.cwd()))
     module = importlib.import_module(f"aigc.cli.{verb}")
     options = module.parser().parse_intermixed_args(arguments)
+    from aigc.runs import stop  # not for --help, which has ended by now
+
     try:
-        return int(module.run(options) or 0)
+        with stop.listening():
+            return int(module.run(options) or 0)
     except BrokenPipeError:
         # Whoever read our output has closed it; Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -31,20 +31,23 @@ def run(options: argparse.Namespace) -> None:
 
     from aigc.cli.result import print_result
     from aigc.errors import InputError
-    from aigc.launch.start import start
+    from aigc.launch.start import start_or_resume
     from aigc.launch.worker import work
-    from aigc.runs.console import show_messages
-    from aigc.runs.status import read_status
+    from aigc.runs.console import log, show_messages
+    from aigc.runs.status import Status
 
     show_messages()
-    made = start(cfg, options.overrides, ["aigc", *sys.argv[1:]])
-    options.log = made.log
-    try:
-        work(made)
-    except InputError:
-        # A wrong model or schedule is known only once it is built; a run that never took a step holds nothing to keep.
-        if not read_status(made.path).step:
-            options.log = None
-            shutil.rmtree(made.path)
-        raise
-    print_result(made, options.json)
+    one = start_or_resume(cfg, options.overrides, ["aigc", *sys.argv[1:]])
+    if one.status is Status.FINISHED:
+        log.info("it is finished: there is nothing to do")
+    else:
+        options.log = one.log
+        try:
+            work(one)
+        except InputError:
+            # A wrong model or schedule is known only once it is built; a run that never took a step holds nothing.
+            if not one.checkpoints.exists() and one.metrics().empty:
+                options.log = None
+                shutil.rmtree(one.path)
+            raise
+    print_result(one, options.json)

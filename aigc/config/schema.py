@@ -4,7 +4,7 @@ import ast
 import dataclasses
 import inspect
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -47,12 +47,11 @@ class Trainer:
     """Use only so many training batches an epoch; null uses all."""
     limit_val_batches: Annotated[int, Bound(1)] | None = None
     """Use only so many validation batches; null uses all."""
-    overfit_batches: Annotated[int, Bound(0)] = 0
-    """Train on the same first batches again and again; 0 is off."""
     num_threads: Annotated[int, Bound(1)] | None = None
     """CPU threads of torch; null leaves torch's own choice. Part of what makes numbers repeat."""
-    deterministic: bool = True
-    """Use deterministic algorithms, and fail where there is none."""
+    deterministic: bool | Literal["warn"] = True
+    """Use deterministic algorithms, and fail (true) or warn where there is none. Free on CPUs; on GPUs it costs up to a
+    few tenths of the speed where fast kernels add in any order, and without it a run is not the same twice."""
     detect_anomaly: bool = False
     """Find the operation that made a NaN; slow."""
     profiler: Literal["simple", "advanced"] | None = None
@@ -67,6 +66,24 @@ class Paths:
     """Run folders go to <outputs>/runs."""
     cache: str = "~/.cache/aigc"
     """Prepared data, shared by all runs."""
+
+
+@dataclass
+class RunSettings:
+    """Which run folder is worked on."""
+
+    id: str | None = None
+    """Name of the run folder; null makes one from the experiment and the time."""
+    resume: Literal["auto"] | None = None
+    """Go on with the newest run of the same config if there is one, else start (auto): one command for job scripts."""
+
+
+@dataclass
+class Resume:
+    """How a run goes on from a checkpoint."""
+
+    allow: list[Literal["batch_size", "data", "world_size", "seed", "order"]] = field(default_factory=list)
+    """What may differ from the checkpoint; the numbers are then no longer those of an uninterrupted run."""
 
 
 @dataclass
@@ -95,6 +112,10 @@ class Config:
     """How long and how training runs."""
     paths: Paths
     """Where things are written."""
+    run: RunSettings
+    """Which run folder is worked on."""
+    resume: Resume
+    """How a run goes on from a checkpoint."""
     experiment: str = "train"
     """The experiment's name; a run's id starts with it."""
     seed: Annotated[int, Bound(0, 2**32 - 1)] = 0
@@ -123,6 +144,8 @@ def fields_of(section: type) -> Fields:
     for f in dataclasses.fields(section):
         required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         default = None if required else f.default
+        if f.default_factory is not dataclasses.MISSING:
+            default = f.default_factory()
         parameters[f.name] = Parameter(f.name, hints[f.name], required, default, docs.get(f.name, ""))
     return Fields(section.__name__, parameters)
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from aigc.runs import stop
 from aigc.runs.console import stderr
 
 _log = logging.getLogger("aigc")
@@ -12,7 +13,7 @@ _log = logging.getLogger("aigc")
 
 @contextmanager
 def step(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show a step on stderr while it runs.
+    """Show a step on stderr while it runs, and stop when asked: at its begin, its end, and at each unit between.
 
     Args:
         what: What is done, for example "tokenising 3,395 documents".
@@ -20,14 +21,26 @@ def step(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]
 
     Yields:
         A function that takes the number of units done since it was last called.
+
+    Raises:
+        InterruptedRun: A person asked to stop.
+        PreemptedRun: The machine asked to stop.
     """
+    stop.check()
     if not sys.stderr.isatty():
         _log.info(what)
-        yield lambda done: None
+        yield lambda done: stop.check()
+        stop.check()
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=stderr()) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda done: bar.advance(task, done)
+
+        def advance(done: int) -> None:
+            bar.advance(task, done)
+            stop.check()
+
+        yield advance
+    stop.check()

@@ -1,39 +1,71 @@
-"""The order of training rows: a pure function of seed and epoch."""
+"""The order of training samples: a pure function of seed and epoch, entered at any place."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Sampler
 
 
-class EpochSampler(Sampler[int]):
+class EpochSampler(Sampler[Any]):
     """Every index once an epoch, in an order that only the seed and the epoch decide.
+
+    Several ranks deal the one order out among them, so that a batch of all ranks together is the same for any number of
+    ranks; what is left over when it does not divide is left out.
 
     Args:
         length: How many indices there are.
         seed: Any number from 0 on.
         shuffle: Whether the order is random; otherwise it is 0, 1, 2 ...
+        rank: Which of the ranks this is.
+        world_size: How many ranks there are.
+        tell_epoch: Give `(epoch, index)` instead of the index, for a data set that augments: see `generator`.
     """
 
-    def __init__(self, length: int, seed: int, shuffle: bool = True) -> None:
+    def __init__(
+        self,
+        length: int,
+        seed: int,
+        shuffle: bool = True,
+        rank: int = 0,
+        world_size: int = 1,
+        tell_epoch: bool = False,
+    ) -> None:
         self.length = length
         self.seed = seed
         self.shuffle = shuffle
+        self.rank = rank
+        self.world_size = world_size
+        self.tell_epoch = tell_epoch
         self.epoch = 0
+        self.start = 0
+        """Where the next iteration begins, counted in indices of all ranks; the one after it begins at 0 again."""
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; Lightning calls this before each one."""
         self.epoch = epoch
 
     def order(self) -> list[int]:
-        """The indices of the chosen epoch."""
+        """The indices of the chosen epoch, of all ranks."""
         if not self.shuffle:
             return list(range(self.length))
-        generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, self.epoch])))
-        return list(generator.permutation(self.length).tolist())
+        return list(generator(self.seed, self.epoch).permutation(self.length).tolist())
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.order())
+    def __iter__(self) -> Iterator[Any]:
+        start, self.start = self.start, 0
+        left = self.order()[start:]
+        mine = left[self.rank : len(left) - len(left) % self.world_size : self.world_size]
+        return iter([(self.epoch, index) for index in mine] if self.tell_epoch else mine)
 
     def __len__(self) -> int:
-        return self.length
+        """Indices of this rank in a whole epoch."""
+        return self.length // self.world_size
+
+
+def generator(seed: int, *numbers: int) -> np.random.Generator:
+    """Random numbers that depend on these numbers alone: (seed, epoch) for an order, (seed, epoch, index) for a sample.
+
+    A data set that augments draws from `generator(seed, epoch, index)`: then neither the number of workers nor an
+    interruption changes what it gives.
+    """
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *numbers])))

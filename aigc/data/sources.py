@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aigc import assets
 from aigc.data.examples import Example, Layout
+from aigc.data.fingerprints import sha256_of
 from aigc.data.hints import did_you_mean
 from aigc.data.progress import step
 from aigc.data.readers import READERS
@@ -143,14 +144,10 @@ def digest_files(files: dict[str, Path]) -> str:
     Raises:
         InputError: A file cannot be read.
     """
+    contents = sha256_of(files.values())
     total = hashlib.sha256()
     for name, path in files.items():
-        try:
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}.") from error
-        total.update(f"{name}\0{content}\n".encode("utf-8", "surrogateescape"))
+        total.update(f"{name}\0{contents[path]}\n".encode("utf-8", "surrogateescape"))
     return total.hexdigest()
 
 

@@ -4,16 +4,15 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
 from aigc.config.types import Bound
 from aigc.data.examples import Example, Layout
+from aigc.data.loader import EpochLoader, place_among_ranks, training_loader, worker_settings
 from aigc.data.prepared import Prepared, Recipe, prepare
 from aigc.data.rows import Batch, unbatched
-from aigc.data.sampler import EpochSampler
 from aigc.data.sources import open_source
 from aigc.data.tokenizer import TokenizerSettings
 from aigc.errors import InputError
@@ -37,6 +36,7 @@ class TextData(LightningDataModule):
         validation_fraction: Share of the distinct texts that is held out, from 0 (none) to below 1.
         validation_path: Corpus for validation, read like `path`; `validation_fraction` is then without effect.
         batch_size: Rows in a batch.
+        shuffle: Whether the rows come in random order; otherwise in that of the corpus, each epoch alike.
         num_workers: Processes that build batches beside the training process; 0 builds them in it.
         seed: Decides which texts are held out and in which order the rows come.
         cache: Folder where prepared data are kept and found again.
@@ -60,6 +60,7 @@ class TextData(LightningDataModule):
         validation_fraction: Annotated[float, Bound(0, 0.99)] = 0.1,
         validation_path: str | None = None,
         batch_size: Annotated[int, Bound(1)] = 8,
+        shuffle: bool = True,
         num_workers: Annotated[int, Bound(0)] = 0,
         seed: Annotated[int, Bound(0)] = 0,
         cache: str = "~/.cache/aigc",
@@ -77,6 +78,7 @@ class TextData(LightningDataModule):
         self.validation_path = validation_path
         self.sequence_length = sequence_length
         self.batch_size = batch_size
+        self.shuffle = shuffle
         self.num_workers = num_workers
         self.seed = seed
         self.cache = Path(cache).expanduser()
@@ -148,29 +150,30 @@ class TextData(LightningDataModule):
         rows = self.prepared.rows("train")
         return rows.__getitems__(range(min(count, len(rows))))
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffled batches of `batch_size` rows; the rows that fill no batch are left out, others in each epoch."""
-        return self._loader("train", shuffle=True)
+    def train_dataloader(self) -> EpochLoader:
+        """Batches of `batch_size` rows; the rows that fill no batch are left out, others in each epoch."""
+        self._tell_tokenizers()
+        return training_loader(
+            self.prepared.rows("train"),
+            self.batch_size,
+            self.seed,
+            shuffle=self.shuffle,
+            num_workers=self.num_workers,
+            collate=unbatched,
+            fingerprint=self.fingerprint,
+        )
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
-        """All validation rows in order; an empty list without validation."""
-        return self._loader("validation", shuffle=False) if self.info["validation"]["rows"] else []
+        """All validation rows in order, dealt out among the ranks; an empty list without validation."""
+        if not self.info["validation"]["rows"]:
+            return []
+        self._tell_tokenizers()
+        rows = self.prepared.rows("validation")
+        rank, world_size = place_among_ranks()
+        mine = range(rank, len(rows), world_size)
+        settings = worker_settings(self.num_workers, self.seed)
+        return DataLoader(rows, self.batch_size, sampler=mine, collate_fn=unbatched, **settings)
 
-    def _loader(self, name: str, shuffle: bool) -> DataLoader[Batch]:
-        if self.num_workers:
-            os.environ.setdefault(
-                "TOKENIZERS_PARALLELISM", "false"
-            )  # tokenizers warns in every forked worker otherwise
-        rows = self.prepared.rows(name)
-        return DataLoader(
-            rows,
-            batch_size=self.batch_size,
-            sampler=EpochSampler(len(rows), self.seed, shuffle),
-            drop_last=shuffle,
-            collate_fn=unbatched,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            # Without a generator of its own, each iter() of the loader would draw from the global one.
-            generator=torch.Generator().manual_seed(self.seed),
-        )
+    def _tell_tokenizers(self) -> None:
+        if self.num_workers:  # tokenizers warns in every forked worker otherwise
+            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

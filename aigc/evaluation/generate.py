@@ -1,14 +1,23 @@
 """From prompts to texts: batched, padded on the left, without special or unknown tokens in the output."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
-from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
+from torch import Tensor
+from transformers import (
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
 from aigc.data.tokenizer import encode, suppressed_tokens
 from aigc.errors import InputError
 from aigc.evaluation.sampling import Sampling
 from aigc.models.language import context_length
+from aigc.runs import stop
 
 
 def generate_texts(
@@ -31,6 +40,8 @@ def generate_texts(
 
     Raises:
         InputError: A prompt that leaves no room in the model's context, or several texts from one certain choice.
+        InterruptedRun: A person asked to stop.
+        PreemptedRun: The machine asked to stop.
     """
     if sampling.temperature == 0 and sampling.num_samples > sampling.num_beams:
         raise InputError("temperature=0 always writes the same text; for several, raise temperature or num_beams")
@@ -51,6 +62,7 @@ def generate_texts(
             torch.manual_seed(sampling.seed)
             for chosen in _batches([len(ids) for ids in encoded], sampling, context):
                 outputs = _generate_batch(model, tokenizer, [encoded[i] for i in chosen], sampling, context)
+                stop.check()
                 for place, index in enumerate(chosen):
                     texts[index] = outputs[place * sampling.num_samples : (place + 1) * sampling.num_samples]
     finally:
@@ -90,8 +102,16 @@ def _generate_batch(
         input_ids=ids,
         attention_mask=mask,
         generation_config=_configuration(model, tokenizer, sampling, min(limits, default=256)),
+        stopping_criteria=StoppingCriteriaList([_WhenAsked()]),
     )
     return [_text(tokenizer, row[width:].tolist()) for row in output]
+
+
+class _WhenAsked(StoppingCriteria):
+    """Ends every text when the process is asked to stop: a long one can take minutes."""
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+        return torch.full((len(input_ids),), stop.asked() is not None, dtype=torch.bool, device=input_ids.device)
 
 
 def _configuration(

@@ -11,14 +11,13 @@ import torch
 import transformers
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
-from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.loggers.logger import Logger
 from torch.optim.lr_scheduler import LRScheduler
 
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config import build, factory
 from aigc.config.targets import signature
-from aigc.logger import MetricsFileLogger
+from aigc.logger import MetricsFileLogger, TensorBoard
 from aigc.models import ModelFactory, TransformersCausalLM
 from aigc.runs import Run
 from aigc.tasks import Task
@@ -81,9 +80,20 @@ def build_callbacks(cfg: DictConfig, *groups: str) -> dict[str, Callback]:
     return {key: build(node, Callback, key) for key, node in nodes.items() if node is not None}
 
 
-def build_loggers(cfg: DictConfig, run: Run) -> list[Logger]:
-    """metrics.jsonl, and what the config adds."""
+def build_loggers(cfg: DictConfig, run: Run, step: int = 0) -> list[Logger]:
+    """metrics.jsonl, and what the config adds; only the first rank has any.
+
+    Args:
+        cfg: The config.
+        run: Where they write.
+        step: The step of the checkpoint that the run goes on from.
+    """
+    if int(os.environ.get("RANK", "0")) > 0:
+        return []
     chosen = [build(node, Logger, f"logger.{name}", run=run) for name, node in (cfg.logger or {}).items() if node]
+    for logger in chosen:
+        if isinstance(logger, TensorBoard):
+            logger.go_on_from(step)
     return [MetricsFileLogger(run), *chosen]
 
 
@@ -94,7 +104,7 @@ def build_trainer(
     loggers: Sequence[Logger],
     batches: int | None = None,
 ) -> Trainer:
-    """Lightning's trainer on one device; `batches` is the number of training batches in an epoch."""
+    """Lightning's trainer for this rank; `batches` is the number of training batches in an epoch."""
     settings = cfg.trainer
     limit = settings.limit_train_batches
     if limit is None and batches is not None and batches >= settings.accumulate_grad_batches:
@@ -106,11 +116,14 @@ def build_trainer(
 
         profilers = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}
         profiler = profilers[settings.profiler](dirpath=folder, filename="profile")
+    ranks, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     return Trainer(
         max_steps=settings.max_steps,
         max_epochs=-1,
         accelerator=settings.accelerator,
-        devices=1,
+        devices=local,
+        num_nodes=ranks // local,
+        strategy="ddp" if ranks > 1 else "auto",
         precision=resolve_precision(settings.precision, settings.accelerator),
         accumulate_grad_batches=settings.accumulate_grad_batches,
         gradient_clip_val=settings.gradient_clip_val,
@@ -120,7 +133,6 @@ def build_trainer(
         log_every_n_steps=settings.log_every_n_steps,
         limit_train_batches=limit,
         limit_val_batches=settings.limit_val_batches,
-        overfit_batches=settings.overfit_batches,
         detect_anomaly=settings.detect_anomaly,
         deterministic=settings.deterministic,
         profiler=profiler if settings.profiler else None,
@@ -128,7 +140,7 @@ def build_trainer(
         use_distributed_sampler=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+        enable_checkpointing=False,  # Lightning's own; ours are callbacks
         inference_mode=True,
         callbacks=list(callbacks),
         logger=list(loggers),

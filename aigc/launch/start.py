@@ -9,17 +9,20 @@ from omegaconf import DictConfig
 
 from aigc.config import check
 from aigc.config.freeze import frozen_yaml
+from aigc.config.identity import identity
 from aigc.errors import InputError
-from aigc.runs import Run
+from aigc.runs import Run, list_runs
+from aigc.runs.console import log
 
 
-def start(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | None = None) -> Run:
+def start(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | None = None, **notes: Any) -> Run:
     """Make the run folder of a checked config; its data are prepared first, as bad data should leave nothing behind.
 
     Args:
         cfg: A config from `compose`.
         overrides: What was typed.
         command: The command line; None means this process's.
+        notes: What else the manifest shall hold.
 
     Raises:
         InputError: The config, the data or the output folder is wrong; nothing was written but the data cache.
@@ -36,7 +39,48 @@ def start(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | No
         command=command,
         seed=cfg.seed,
         data_fingerprint=data.fingerprint,
+        run_id=cfg.run.id,
+        identity=identity(cfg),
+        **notes,
     )
+
+
+def start_or_resume(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | None = None) -> Run:
+    """The run to work on: with `run.resume=auto` the newest one of the same config, if there is one.
+
+    Raises:
+        InputError: As `start`, and when `run.id` names a run of another config.
+    """
+    if cfg.run.resume != "auto":
+        return start(cfg, overrides, command)
+    found = _same(cfg)
+    if found is None:
+        return start(cfg, overrides, command)
+    log.info("run.resume=auto: going on with %s (%s)", found.id, found.status)
+    return found
+
+
+def _same(cfg: DictConfig) -> Run | None:
+    """The run of this id, or the newest of this config."""
+    wanted, root = identity(cfg), runs_root(cfg)
+    if cfg.run.id is not None:
+        if not (root / cfg.run.id).exists():
+            return None
+        run = Run.open(root / cfg.run.id)
+        if run.manifest.get("identity") != wanted:
+            raise InputError(
+                f"run.id={cfg.run.id}: that run has another config (`aigc show {cfg.run.id} --config`): "
+                "take another run.id"
+            )
+        return run
+    return next((run for run in list_runs(root) if _identity_of(run) == wanted), None)
+
+
+def _identity_of(run: Run) -> str | None:
+    try:
+        return run.manifest.get("identity")
+    except InputError:
+        return None  # a damaged folder is nothing to go on with
 
 
 def runs_root(cfg: DictConfig) -> Path:

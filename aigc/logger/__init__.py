@@ -1,7 +1,24 @@
 """Where metrics go: metrics.jsonl always, TensorBoard or W&B when chosen; all of them inside the run folder."""
 
+from collections.abc import Sequence
+
+from pytorch_lightning.loggers.logger import Logger
+
 from aigc.logger.jsonl import MetricsFileLogger
 from aigc.logger.tensorboard import TensorBoard
 from aigc.logger.wandb import WandB
 
-__all__ = ["MetricsFileLogger", "TensorBoard", "WandB"]
+__all__ = ["MetricsFileLogger", "TensorBoard", "WandB", "rewind"]
+
+
+def rewind(loggers: Sequence[Logger], metrics_bytes: int) -> None:
+    """Go back to the moment of a checkpoint, so that metrics go on without gaps or rows that come twice.
+
+    Args:
+        loggers: The run's loggers.
+        metrics_bytes: The length of metrics.jsonl at that moment.
+    """
+    ahead = sum(logger.cut(metrics_bytes) for logger in loggers if isinstance(logger, MetricsFileLogger))
+    for logger in loggers:
+        if isinstance(logger, WandB):
+            logger.skip(ahead)

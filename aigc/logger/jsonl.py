@@ -4,7 +4,7 @@ from typing import Any
 
 from pytorch_lightning.loggers.logger import Logger
 
-from aigc.runs import Run
+from aigc.runs import Run, metrics_file
 from aigc.runs.metrics_file import MetricsFile
 
 
@@ -18,6 +18,7 @@ class MetricsFileLogger(Logger):
     def __init__(self, run: Run):
         super().__init__()
         self._run = run
+        self.path = run.path / "metrics.jsonl"
         self._file: MetricsFile | None = None
         self.epoch = 0
 
@@ -37,8 +38,19 @@ class MetricsFileLogger(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Append one line."""
         if self._file is None:  # Lightning finalizes after fit, and a validation may follow
-            self._file = MetricsFile(self._run.path / "metrics.jsonl")
+            self._file = MetricsFile(self.path)
         self._file.append(step or 0, self.epoch, metrics)
+
+    def flush(self) -> int:
+        """Force what was logged to disk; return the length of the file in bytes."""
+        if self._file is None:
+            return self.path.stat().st_size if self.path.exists() else 0
+        return self._file.flush()
+
+    def cut(self, size: int) -> int:
+        """Take off what was logged after the file had this many bytes; return how many rows that were."""
+        self.finalize("cut")
+        return metrics_file.cut(self.path, size)
 
     def finalize(self, status: str) -> None:
         """Flush to disk."""

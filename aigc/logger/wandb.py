@@ -1,5 +1,6 @@
 """Weights & Biases, in the run folder's wandb/."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pytorch_lightning.loggers import WandbLogger
@@ -31,4 +32,16 @@ class WandB(WandbLogger):
         # Command line and code differences would be kept unredacted by W&B itself; the manifest has them.
         settings = wandb.Settings(x_disable_meta=True, save_code=False, console="off", silent=True)
         options: dict[str, Any] = {"entity": entity, "tags": tags, "settings": settings, "mode": mode}
+        self._to_skip = 0
         super().__init__(name=run.id, id=run.id, save_dir=str(run.path), project=project, resume="allow", **options)
+
+    def skip(self, rows: int) -> None:
+        """Leave out so many rows from now on: W&B has them from an attempt before, and they come out the same again."""
+        self._to_skip = rows
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Send one row."""
+        if self._to_skip:
+            self._to_skip -= 1
+            return
+        super().log_metrics(metrics, step)

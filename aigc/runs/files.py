@@ -5,8 +5,13 @@ import hashlib
 import json
 import os
 import secrets
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from aigc.errors import AigcError
+from aigc.runs.console import log
 
 _BLOCK = 1 << 20
 
@@ -44,6 +49,35 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
 def write_json(path: Path | str, value: Any) -> None:
     """Write `value` as indented JSON, atomically; NaN and infinities are a ValueError, as JSON has neither."""
     write_atomic(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def retrying(write: Callable[[], None], what: str, patience: float = 60.0) -> None:
+    """Write, and go on trying with growing pauses while the file system refuses: a disk may be full only for a while.
+
+    Args:
+        write: Does all of it anew at each call, and leaves nothing behind when it fails.
+        what: What is being done, for messages: "save x.ckpt".
+        patience: Seconds after which it is an error.
+
+    Raises:
+        AigcError: It was refused all the time.
+    """
+    pause, end = 0.5, time.monotonic() + patience
+    while True:
+        try:
+            write()
+            return
+        except OSError as error:
+            left = end - time.monotonic()
+            reason = error.strerror or str(error)
+            if left <= 0:
+                raise AigcError(
+                    f"cannot {what}: {reason}. It was tried for {patience:g} s; what was saved before is intact. "
+                    "Make room or make the folder writable, then `aigc resume`."
+                ) from error
+            log.warning("cannot %s: %s; trying for %.0f s more", what, reason, left)
+            time.sleep(min(pause, max(left, 0.01)))
+            pause *= 2
 
 
 def sha256_file(path: Path | str) -> str:

@@ -1,12 +1,13 @@
 """The run folder: made once before a run starts, read by everything that comes after."""
 
+import fcntl
 import os
 import re
 import secrets
 import shutil
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -52,6 +53,8 @@ class Run:
         command: Sequence[str] | None = None,
         seed: int | None = None,
         data_fingerprint: str | None = None,
+        run_id: str | None = None,
+        **notes: Any,
     ) -> "Run":
         """Make the folder of a new run; it appears under its final name with all its files or not at all.
 
@@ -63,14 +66,16 @@ class Run:
             command: The command line; None means the one of this process.
             seed: The seed of the run.
             data_fingerprint: SHA-256 of the content of the data, when it is known already.
+            run_id: The name of the folder; None makes one from the experiment, the time, and chance.
+            notes: What else the manifest shall hold.
 
         Raises:
-            InputError: The folder cannot be made or written; the message names it and the reason.
+            InputError: The folder cannot be made or written, or exists; the message names it and the reason.
         """
         root = Path(root)
         try:
             root.mkdir(parents=True, exist_ok=True)
-            temporary, final = _reserve(root, _clean(name))
+            temporary, final = _reserve(root, _clean(name), run_id and _clean(run_id))
             try:
                 write_atomic(temporary / CONFIG_FILE, redact_yaml(config_yaml))
                 write_atomic(temporary / "overrides.txt", "".join(redact(line) + "\n" for line in overrides))
@@ -80,8 +85,8 @@ class Run:
                 manifest = new_manifest(
                     final.name, command=command, seed=seed, data_fingerprint=data_fingerprint, ignore=root
                 )
-                write_manifest(temporary, manifest)
-                write_status(temporary, Status.PENDING)
+                write_manifest(temporary, {**manifest, **notes})
+                write_status(temporary, Status.PENDING, pid=0)
                 temporary.rename(final)
             except BaseException:
                 shutil.rmtree(temporary, ignore_errors=True)
@@ -145,6 +150,23 @@ class Run:
     def status(self) -> Status:
         """What the run is doing now, or how it ended; `aigc.runs.status.read_status` tells since when and why."""
         return read_status(self.path).status
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Hold the run for one process; the system lets go of it however that process ends.
+
+        Raises:
+            InputError: Another process works on it.
+        """
+        with (self.path / ".lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                record = read_status(self.path)
+                raise InputError(
+                    f"run {self.id} is worked on by process {record.pid} on {record.host}: wait for it, or stop it"
+                ) from error
+            yield
 
     def metrics(self) -> "pd.DataFrame":
         """Return a row per logged step: columns step, epoch, wall_time (seconds since 1970), then a name each."""
@@ -211,11 +233,17 @@ def _clean(name: str) -> str:
     return cleaned
 
 
-def _reserve(root: Path, name: str) -> tuple[Path, Path]:
-    """Make a hidden folder that holds a new run id for this process; return it and the final folder."""
+def _reserve(root: Path, name: str, run_id: str | None) -> tuple[Path, Path]:
+    """Make a hidden folder for this process; return it and the final folder, of the given id or of a new one."""
+    if run_id is not None:
+        if (root / run_id).exists():
+            raise InputError(f"there is a run {root / run_id} already: take another run.id, or run.resume=auto")
+        temporary = root / f".{run_id}.{secrets.token_hex(4)}.partial"
+        temporary.mkdir()
+        return temporary, root / run_id
     while True:
-        run_id = f"{name}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-        temporary, final = root / f".{run_id}.partial", root / run_id
+        new = f"{name}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        temporary, final = root / f".{new}.partial", root / new
         try:
             temporary.mkdir()
         except FileExistsError:

@@ -1,5 +1,7 @@
 """What git knows about the code a run started from; nothing here fails when git knows nothing."""
 
+import contextlib
+import hashlib
 import os
 import subprocess
 import threading
@@ -12,19 +14,24 @@ from aigc.runs.secrets import redact_code
 PATCH_LIMIT = 1_000_000
 _TIMEOUT = 5.0
 _LISTED_FILES = 200
+_HASHED_BYTES = 1 << 24
+# Of untracked files these are code; data, notes and what runs leave change nothing.
+_CODE = frozenset((".py", ".pyx", ".c", ".cc", ".cpp", ".cu", ".h", ".sh"))
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # what HEAD stands for before the first commit
 
 
 def git_state(folder: Path | str, ignore: Path | None = None) -> dict[str, Any] | None:
-    """Return {sha, branch, dirty} of the repository around `folder`, or None where there is none.
+    """Return {sha, branch, dirty, patch_sha256} of the repository around `folder`, or None where there is none.
 
     `sha` is None before the first commit, `branch` is None on a detached head, and untracked files make it dirty.
+    `patch_sha256` is a hash of all uncommitted changes and of the content of untracked code; None when there are none.
 
     Args:
         folder: Any folder of the repository.
         ignore: A folder below it whose files do not count, such as the one that holds the runs.
     """
-    output = _Git(folder).run("status", "--porcelain=v2", "--branch", "-z", *_paths(folder, ignore))
+    git = _Git(folder)
+    output = git.run("status", "--porcelain=v2", "--branch", "-z", *_paths(folder, ignore))
     if output is None:
         return None
     headers = {}
@@ -40,6 +47,7 @@ def git_state(folder: Path | str, ignore: Path | None = None) -> dict[str, Any] 
         "sha": None if sha == "(initial)" else sha,
         "branch": None if branch == "(detached)" else branch,
         "dirty": dirty,
+        "patch_sha256": _hash_changes(git, ignore) if dirty else None,
     }
 
 
@@ -54,18 +62,37 @@ def code_patch(folder: Path | str, ignore: Path | None = None) -> str:
         ignore: A folder of the repository whose untracked files are not listed.
     """
     git = _Git(folder)
-    top = git.run("rev-parse", "--show-toplevel")
-    if top is None:
-        return ""
-    git.folder = Path(os.fsdecode(top.rstrip(b"\n")))
-    base = "HEAD" if git.run("rev-parse", "--verify", "--quiet", "HEAD") else _EMPTY_TREE
-    diff = git.run("diff", "--no-ext-diff", "--no-textconv", "--no-color", base, limit=PATCH_LIMIT) or b""
-    names = git.run("ls-files", "--others", "--exclude-standard", "-z", *_paths(git.folder, ignore)) or b""
-    listing = _list_untracked(git.folder, [os.fsdecode(name) for name in names.split(b"\0") if name])
+    diff, names = _changes(git, ignore, PATCH_LIMIT)
+    listing = _list_untracked(git.folder, names)
     text = diff.decode("utf-8", "replace")
     if len(diff) > PATCH_LIMIT:
         text = text[: text.rfind("\n", 0, PATCH_LIMIT) + 1] + f"# truncated: the changes exceed {PATCH_LIMIT} bytes\n"
     return redact_code(listing + text)
+
+
+def _changes(git: "_Git", ignore: Path | None, limit: int) -> tuple[bytes, list[str]]:
+    """Return at most `limit` + 1 bytes of the uncommitted changes, and the untracked files; move `git` to the top."""
+    top = git.run("rev-parse", "--show-toplevel")
+    if top is None:
+        return b"", []
+    git.folder = Path(os.fsdecode(top.rstrip(b"\n")))
+    base = "HEAD" if git.run("rev-parse", "--verify", "--quiet", "HEAD") else _EMPTY_TREE
+    diff = git.run("diff", "--no-ext-diff", "--no-textconv", "--no-color", base, limit=limit) or b""
+    names = git.run("ls-files", "--others", "--exclude-standard", "-z", *_paths(git.folder, ignore)) or b""
+    return diff, [os.fsdecode(name) for name in names.split(b"\0") if name]
+
+
+def _hash_changes(git: "_Git", ignore: Path | None) -> str | None:
+    diff, names = _changes(git, ignore, _HASHED_BYTES)
+    code = [name for name in names if Path(name).suffix.lower() in _CODE][:_LISTED_FILES]
+    if not diff and not code:
+        return None
+    total = hashlib.sha256(diff)
+    for name in code:
+        total.update(b"\0" + os.fsencode(name) + b"\0")
+        with contextlib.suppress(OSError), (git.folder / name).open("rb") as file:
+            total.update(hashlib.sha256(file.read(PATCH_LIMIT)).digest())
+    return total.hexdigest()
 
 
 def _paths(folder: Path | str, ignore: Path | None) -> list[str]:

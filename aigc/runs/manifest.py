@@ -12,18 +12,15 @@ from typing import Any
 
 import aigc
 from aigc.errors import InputError
+from aigc.runs.environment import environment, package_versions, source_digest
 from aigc.runs.files import write_json
 from aigc.runs.git import git_state
 from aigc.runs.metrics_file import decode_values, encode_values
 from aigc.runs.secrets import redact_arguments
-from aigc.runs.status import utc_now
+from aigc.runs.status import Status, read_status, utc_now
 
 MANIFEST_FILE = "manifest.json"
 SCHEMA_VERSION = 1
-PACKAGES = (
-    *("aigc", "torch", "pytorch-lightning", "transformers", "hydra-core", "omegaconf", "torchmetrics", "tokenizers"),
-    *("datasets", "numpy", "sacrebleu", "rouge-score", "wandb", "safetensors"),
-)
 _LOCK_FILE = ".manifest.lock"
 
 
@@ -33,6 +30,7 @@ def new_manifest(
     command: Sequence[str],
     seed: int | None = None,
     data_fingerprint: str | None = None,
+    config_sha256: str | None = None,
     folder: Path | str | None = None,
     ignore: Path | None = None,
 ) -> dict[str, Any]:
@@ -43,24 +41,32 @@ def new_manifest(
         command: The command line as a list of arguments; secrets in it are replaced.
         seed: The seed of the run.
         data_fingerprint: SHA-256 of the content of the data, when it is known already.
+        config_sha256: SHA-256 of config.yaml as it was written.
         folder: Where the person works; None means the working directory.
         ignore: The folder that holds the runs: it does not make the code dirty.
 
     Returns:
-        A dict that JSON can hold. `hardware.gpus`, `attempts`, `artifacts`, `metrics` and `signatures` are empty:
-        they are filled in by whoever runs it.
+        A dict that JSON can hold. `hardware.gpus`, `threads`, `determinism`, `attempts`, `artifacts`, `metrics` and
+        `signatures` are empty: they are filled in by whoever runs it.
     """
+    folder = Path(folder or Path.cwd())
     return {
         "schema_version": SCHEMA_VERSION,
         "run_id": run_id,
         "created": utc_now(),
         "command": redact_arguments(command),
-        "git": {"working_directory": git_state(folder or Path.cwd(), ignore), "aigc": _aigc_state(ignore)},
+        "cwd": str(folder.absolute()),
+        "git": {"working_directory": git_state(folder, ignore), "aigc": _aigc_state(ignore)},
+        "source_sha256": source_digest(),
         "packages": package_versions(),
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "environment": environment(),
         "hardware": hardware(),
+        "threads": {},
+        "determinism": {},
         "seed": seed,
+        "config_sha256": config_sha256,
         "data_fingerprint": data_fingerprint,
         "attempts": [],
         "artifacts": {},
@@ -81,6 +87,25 @@ def new_attempt(from_step: int = 0) -> dict[str, Any]:
         "from_step": from_step,
         "to_step": None,
     }
+
+
+def close_dead_attempts(manifest: dict[str, Any], folder: Path | str) -> int:
+    """Close as killed every attempt that has no end, and return how many there were.
+
+    Call it before a new attempt is added, by the one process that works on the run from now on: whoever began those
+    attempts is dead then. Their end is the last sign of life in status.json.
+
+    Args:
+        manifest: The manifest, open for editing.
+        folder: The run folder, whose status.json is still that of the dead process.
+    """
+    still_open = [attempt for attempt in manifest["attempts"] if not attempt.get("end")]
+    if still_open:
+        record = read_status(folder)
+        for attempt in still_open:
+            end = max(record.heartbeat or record.since, str(attempt["start"]))
+            attempt |= {"end": end, "status": str(Status.KILLED), "to_step": record.step}
+    return len(still_open)
 
 
 def read_manifest(folder: Path | str) -> dict[str, Any]:
@@ -128,19 +153,6 @@ def merge(target: dict[str, Any], changes: Mapping[str, Any]) -> None:
             merge(target[key], value)
         else:
             target[key] = value
-
-
-def package_versions() -> dict[str, str | None]:
-    """Return the installed version of each package whose version can change a number; None for a missing one."""
-    from importlib.metadata import PackageNotFoundError, version  # 30 ms that `aigc ls` need not pay
-
-    def find(name: str) -> str | None:
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            return aigc.__version__ if name == "aigc" else None
-
-    return {name: find(name) for name in PACKAGES}
 
 
 def hardware() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aigc.errors import InputError
+from aigc.runs.console import log
 
 FIXED_COLUMNS = ("step", "epoch", "wall_time")
 
@@ -42,6 +43,11 @@ class MetricsFile:
         line = json.dumps({**row, **encode_values(values)}, ensure_ascii=False)
         self._file.write(line.encode("utf-8") + b"\n")
 
+    def flush(self) -> int:
+        """Flush the file to disk; return its length in bytes."""
+        os.fsync(self._file.fileno())
+        return os.fstat(self._file.fileno()).st_size
+
     def close(self) -> None:
         """Flush the file to disk and close it; closing twice does nothing."""
         if not self._file.closed:
@@ -67,6 +73,25 @@ def read(path: Path | str) -> list[dict[str, Any]]:
         return []
     # What stands after the last line break was never finished.
     return [_parse(path, number, line) for number, line in enumerate(lines[:-1], start=1) if line]
+
+
+def cut(path: Path | str, size: int) -> int:
+    """Keep the first `size` bytes of a metrics file; return how many whole rows were dropped after them.
+
+    A file that is shorter stays as it is, which only a person's own editing can bring about; a warning says so.
+    """
+    path = Path(path)
+    length = path.stat().st_size if path.exists() else 0
+    if length < size:
+        log.warning("%s: rows are missing; it had %d bytes at the checkpoint and has %d now", path, size, length)
+    if length <= size:
+        return 0
+    with path.open("rb+") as file:
+        file.seek(size)
+        dropped = file.read().count(b"\n")
+        file.truncate(size)
+        os.fsync(file.fileno())
+    return dropped
 
 
 def read_last(path: Path | str, tail: int = 1 << 16) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from aigc.config.problems import ConfigError, Problem
+from aigc.data.loader import EpochLoader
+from aigc.errors import DivergedRun
 
 
 class Task(LightningModule):
@@ -27,6 +29,7 @@ class Task(LightningModule):
         self.gradient_norm: Tensor | None = None
         """Norm of all gradients before clipping, at the last step."""
         self._steps_before = 0
+        self._bad_batch: Tensor | None = None
 
     @property
     def steps_done(self) -> int:
@@ -42,6 +45,45 @@ class Task(LightningModule):
         for logger in self.trainer.loggers:
             logger.log_metrics(dict(values), step=self.steps_done)
 
+    def over_ranks(self, value: Tensor | float) -> float:
+        """The sum of a value over all ranks, in float64."""
+        if self.trainer.world_size == 1:
+            return float(value)
+        shared = torch.tensor(float(value), dtype=torch.float64, device=self.trainer.strategy.root_device)
+        torch.distributed.all_reduce(shared)
+        return float(shared)
+
+    def refuse_non_finite(self, value: Tensor) -> None:
+        """Note whether a batch's loss, or the norm of its gradient, is a finite number; tell before its optimiser step where telling costs nothing.
+
+        On an accelerator that would stop it once a step, so there it is told at logged steps and before each save:
+        the checkpoint of a diverged run is never written.
+
+        Raises:
+            DivergedRun: It is not; the message has the step and the samples of the batch.
+        """
+        batch = self.trainer.fit_loop.total_batch_idx
+        bad = torch.where(torch.isfinite(value.detach()), -1, batch)
+        self._bad_batch = bad if self._bad_batch is None else torch.where(self._bad_batch >= 0, self._bad_batch, bad)
+        if value.device.type == "cpu":
+            self.tell_non_finite()
+
+    def tell_non_finite(self) -> None:
+        """Raise what `refuse_non_finite` has noted, if it has."""
+        if self._bad_batch is None or (batch := int(self._bad_batch)) < 0:
+            return
+        loop = self.trainer.fit_loop
+        loader = self.trainer.train_dataloader
+        in_epoch = loop.batch_idx - (loop.total_batch_idx - batch)
+        samples = loader.indices(in_epoch) if isinstance(loader, EpochLoader) and in_epoch >= 0 else []
+        step = batch // self.trainer.accumulate_grad_batches + 1
+        shown = ", ".join(map(str, samples[:32])) + (", ..." if len(samples) > 32 else "")
+        raise DivergedRun(
+            f"the training loss or its gradient is no finite number at step {step}, batch {batch}"
+            + (f", training samples {shown}" if samples else "")
+            + "; lower optimizer.lr, or look at these samples. The last checkpoint is from before it"
+        )
+
     def at_logged_step(self) -> bool:
         """Whether this batch ended an optimiser step whose values are logged."""
         due = self.steps_done % self.trainer.log_every_n_steps == 0 or self.steps_done == self.trainer.max_steps
@@ -50,6 +92,10 @@ class Task(LightningModule):
     def ended_step(self) -> bool:
         """Whether this batch ended an optimiser step, and was not only accumulated."""
         return self.steps_done > self._steps_before
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep a diverged state out of the checkpoints."""
+        self.tell_non_finite()
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         """Note the step, as a batch that is accumulated ends none."""
@@ -73,10 +119,22 @@ class Task(LightningModule):
             raise ConfigError([Problem("trainer.precision", what)])
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self.gradient_norm = torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
+        self.refuse_non_finite(self.gradient_norm)
 
-    def on_validation_start(self) -> None:
+    def on_validation_end(self) -> None:
         """Note the step, so that the end of training is validated once and only once."""
         self.validated_at = self.steps_done
+
+    def training_state(self) -> dict[str, Any]:
+        """What a resumed run has to know besides weights and optimisers, in plain containers and tensors.
+
+        A task that keeps sums between steps adds them, and takes them back in `load_training_state`.
+        """
+        return {"latest": dict(self.latest), "validated_at": self.validated_at}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """Take back what `training_state` gave."""
+        self.latest, self.validated_at = dict(state["latest"]), state["validated_at"]
 
     def amount(self, batch: Any) -> int:
         """How many units a batch holds."""

@@ -1,6 +1,5 @@
 """Next-token prediction over packed documents, normalised by the target tokens of the whole optimiser step."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +14,6 @@ from transformers import PreTrainedModel
 
 from aigc.config.types import Bound
 from aigc.data.packing import IGNORE
-from aigc.errors import DivergedRun
 from aigc.metrics.text import Perplexity
 from aigc.tasks.base import Task
 
@@ -47,11 +45,11 @@ class CausalLM(Task):
         self.decay_vectors = decay_vectors
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
-        self._step_tokens: list[int] = []
+        self._step_tokens: list[float] = []
         self._logged_nll: Tensor | float = 0.0
-        self._logged_tokens = 0
+        self._logged_tokens = 0.0
         self._validation_nll = 0.0
-        self._validation_tokens = 0
+        self._validation_tokens = 0.0
 
     def forward(self, batch: dict[str, Any]) -> Tensor:
         """Logits of a packed batch, (rows, length, vocabulary); documents of one row do not see each other."""
@@ -76,12 +74,14 @@ class CausalLM(Task):
     def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
         """The summed loss over this batch, scaled so that the whole step is normalised by all its target tokens."""
         nll = self.token_losses(self(batch), batch["labels"]).sum()
-        tokens = batch["target_tokens"]
+        self.refuse_non_finite(nll)
+        tokens = self.over_ranks(batch["target_tokens"])
         self._step_tokens.append(tokens)
         self._logged_nll = self._logged_nll + nll.detach()
         self._logged_tokens += tokens
         # Lightning divides by the number of batches. How many tokens the others have is not known yet: see below.
-        scaled: Tensor = nll * (self.trainer.accumulate_grad_batches / self._step_tokens[0])
+        batches = self.trainer.accumulate_grad_batches * self.trainer.world_size  # gradients are averaged over both
+        scaled: Tensor = nll * (batches / self._step_tokens[0])
         return scaled
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -95,9 +95,8 @@ class CausalLM(Task):
     def on_train_batch_end(self, outputs: Any, batch: dict[str, Any], batch_index: int) -> None:
         """Record the token-weighted mean loss since the last record."""
         if self.at_logged_step():
-            loss = float(self._logged_nll) / self._logged_tokens
-            if not math.isfinite(loss):
-                raise DivergedRun(f"the training loss is {loss} at step {self.steps_done}; lower optimizer.lr")
+            self.tell_non_finite()
+            loss = self.over_ranks(self._logged_nll) / self._logged_tokens
             rate = self.trainer.optimizers[0].param_groups[-1]["lr"]
             values = {"train/loss": loss, "train/learning_rate": rate}
             if self.gradient_norm is not None:
@@ -118,11 +117,10 @@ class CausalLM(Task):
         """Record perplexity per token and per character, and bits per byte."""
         whole = self.trainer.datamodule.info["validation"]
         # One for a whole validation; a limited one stands for its share of the text.
-        share = self._validation_tokens / whole["target_tokens"]
+        nll, tokens = self.over_ranks(self._validation_nll), self.over_ranks(self._validation_tokens)
+        share = tokens / whole["target_tokens"]
         measured = Perplexity()
-        measured.update(
-            self._validation_nll, self._validation_tokens, whole["characters"] * share, whole["bytes"] * share
-        )
+        measured.update(nll, int(tokens), whole["characters"] * share, whole["bytes"] * share)
         self.record({f"val/{name}": value for name, value in measured.compute().items()})
 
     def configure_optimizers(self) -> dict[str, Any]:
@@ -144,6 +142,16 @@ class CausalLM(Task):
             return {"optimizer": optimizer}
         scheduler = self._make_scheduler(optimizer=optimizer, total_steps=self.trainer.max_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def training_state(self) -> dict[str, Any]:
+        """The loss since the last record, too."""
+        logged = {"nll": float(self._logged_nll), "tokens": self._logged_tokens}
+        return super().training_state() | {"logged": logged}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """Take it back."""
+        super().load_training_state(state)
+        self._logged_nll, self._logged_tokens = state["logged"]["nll"], state["logged"]["tokens"]
 
     def amount(self, batch: dict[str, Any]) -> int:
         """Target tokens."""

@@ -64,7 +64,7 @@ def trainer(folder: Path, **settings: Any) -> Trainer:
         "logger": False,
         "enable_progress_bar": False,
         "enable_model_summary": False,
-        "enable_checkpointing": bool(settings.get("callbacks")),
+        "enable_checkpointing": False,
         "num_sanity_val_steps": 0,
         "use_distributed_sampler": False,
         "plugins": [AtomicCheckpointIO()],

@@ -1,9 +1,16 @@
+import errno
+import hashlib
+import json
+import resource
+import threading
+
 import pytest
 import torch
 
-from aigc.callbacks import Checkpoints
+from aigc.callbacks import Checkpoints, ExactState
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.errors import AigcError
+from aigc.runs.checkpoints import CheckpointFolder, damage
 from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
 
 TEXTS = ["春眠不覺曉", "處處聞啼鳥", "夜來風雨聲", "花落知多少", "白日依山盡", "黃河入海流", "山", "河"]
@@ -12,9 +19,14 @@ TEXTS = ["春眠不覺曉", "處處聞啼鳥", "夜來風雨聲", "花落知多�
 def fitted(folder, callback, **settings):
     data = text_data(folder, TEXTS)
     task = sgd_task(tiny_model(data), **({"lr": settings.pop("lr")} if "lr" in settings else {}))
-    chosen = {"max_steps": 4, "val_check_interval": 1, "check_val_every_n_epoch": None, "callbacks": [callback]}
+    callbacks = [callback, ExactState(), *settings.pop("more", [])]
+    chosen = {"max_steps": 4, "val_check_interval": 1, "check_val_every_n_epoch": None, "callbacks": callbacks}
     made = trainer(folder, **(chosen | settings))
     return data, task, made
+
+
+def names(folder):
+    return sorted(path.name for path in (folder / "checkpoints").iterdir() if path.suffix != ".sha256")
 
 
 def test_last_and_best_are_readable_with_weights_only(tmp_path):
@@ -24,13 +36,85 @@ def test_last_and_best_are_readable_with_weights_only(tmp_path):
     last = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
     assert last["global_step"] == 4
     assert torch.load(tmp_path / "checkpoints/best.ckpt", weights_only=True)["global_step"] == callback.best["step"]
-    assert list(last["callbacks"].values())[-1]["best"]["step"] == callback.best["step"]
-    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == [
-        "best.ckpt",
-        "best.ckpt.sha256",
-        "last.ckpt",
-        "last.ckpt.sha256",
-    ]
+    assert damage(tmp_path / "checkpoints/last.ckpt") is None
+    assert (tmp_path / "checkpoints/last.ckpt").resolve().name == "step-000004.ckpt"
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(1, [4]), (2, [3, 4]), (9, [1, 2, 3, 4])])
+def test_so_many_are_kept(tmp_path, keep, kept):
+    data, task, made = fitted(tmp_path, Checkpoints(monitor=None, keep=keep))
+    made.fit(task, datamodule=data)
+    steps = [f"step-{step:06d}.ckpt" for step in kept]
+    assert names(tmp_path) == ["checkpoints.json", "last.ckpt", *steps]
+
+
+def test_the_best_are_kept_beside_the_newest(tmp_path):
+    callback = Checkpoints(keep=1, keep_best=2)
+    data, task, made = fitted(tmp_path, callback, lr=5.0)  # so large a step makes every later model worse
+    made.fit(task, datamodule=data)
+    best = [one["step"] for one in callback.ranking]
+    assert best == [1, 2]
+    assert names(tmp_path)[3:] == ["step-000001.ckpt", "step-000002.ckpt", "step-000004.ckpt"]
+
+
+def test_only_own_files_are_deleted(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    for name in ("step-000000.ckpt", "mine.ckpt", "step-000002.ckpt.bak"):
+        (tmp_path / "checkpoints" / name).write_text("mine")
+    data, task, made = fitted(tmp_path, Checkpoints(monitor=None, keep=1))
+    made.fit(task, datamodule=data)
+    assert {"step-000000.ckpt", "mine.ckpt", "step-000002.ckpt.bak"} <= set(names(tmp_path))
+
+
+def test_the_old_one_is_deleted_only_once_the_new_one_is_on_disk(tmp_path, monkeypatch):
+    data, task, made = fitted(tmp_path, Checkpoints(monitor=None, keep=1, patience=0))
+    write = AtomicCheckpointIO._write
+
+    def full(self, checkpoint, path, then):
+        if path.name != "step-000003.ckpt":
+            return write(self, checkpoint, path, then)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(AtomicCheckpointIO, "_write", full)
+    with pytest.raises(OSError, match="No space"):
+        made.fit(task, datamodule=data)
+    assert CheckpointFolder(tmp_path / "checkpoints").newest_whole().name == "step-000002.ckpt"
+
+
+@pytest.mark.parametrize("every", [{"every_n_steps": 2}, {"every_n_minutes": 0.0}])
+def test_saves_by_steps_or_by_time(tmp_path, every):
+    data, task, made = fitted(tmp_path, Checkpoints(keep=9, **every), limit_val_batches=0)
+    made.fit(task, datamodule=data)
+    expected = (2, 4) if "every_n_steps" in every else (1, 2, 3, 4)
+    assert names(tmp_path) == ["checkpoints.json", "last.ckpt", *(f"step-{step:06d}.ckpt" for step in expected)]
+
+
+def test_asynchronous_saves_hold_the_state_of_their_step(tmp_path):
+    for name, asynchronous in (("plain", False), ("thread", True)):
+        folder = tmp_path / name
+        folder.mkdir()
+        data, task, made = fitted(folder, Checkpoints(keep=9, asynchronous=asynchronous, every_n_steps=1))
+        made.fit(task, datamodule=data)
+    for step in (1, 2, 3, 4):
+        one, other = (
+            torch.load(tmp_path / name / f"checkpoints/step-{step:06d}.ckpt", weights_only=True)["state_dict"]
+            for name in ("plain", "thread")
+        )
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_an_asynchronous_save_does_not_hold_up_training_and_its_failure_is_not_lost(tmp_path):
+    writer, may_write = AtomicCheckpointIO(asynchronous=True, patience=0), threading.Event()
+    tensor = torch.zeros(3)
+    writer.save_checkpoint({"a": tensor}, tmp_path / "x.ckpt", {"then": lambda: may_write.wait(30)})
+    tensor += 1  # training goes on, and changes what was saved
+    may_write.set()
+    writer.wait()
+    assert torch.equal(writer.load_checkpoint(tmp_path / "x.ckpt")["a"], torch.zeros(3))
+    (tmp_path / "file").touch()
+    writer.save_checkpoint({"a": 1}, tmp_path / "file" / "y.ckpt")
+    with pytest.raises(AigcError, match=r"cannot save .*y.ckpt"):
+        writer.wait()
 
 
 def test_best_is_the_best_and_not_the_last(tmp_path):
@@ -48,19 +132,18 @@ def test_the_mode_turns_the_choice_around(tmp_path):
     assert callback.best["value"] >= task.latest["val/perplexity"]
 
 
-def test_a_failure_keeps_what_was_learned(tmp_path):
+def test_a_failure_loses_nothing_before_the_last_save_and_saves_nothing_half_done(tmp_path):
     from pytorch_lightning import Callback
 
     class Fail(Callback):
-        def on_train_batch_start(self, trainer, module, *args):
+        def on_before_optimizer_step(self, trainer, module, optimizer):
             if module.steps_done == 3:
                 raise RuntimeError("no")
 
-    data, task, made = fitted(tmp_path, Checkpoints(), limit_val_batches=0)
-    made.callbacks.append(Fail())
+    data, task, made = fitted(tmp_path, Checkpoints(every_n_steps=2), limit_val_batches=0, more=[Fail()])
     with pytest.raises(RuntimeError, match="no"):
         made.fit(task, datamodule=data)
-    assert torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 3
+    assert names(tmp_path) == ["checkpoints.json", "last.ckpt", "step-000002.ckpt"]
 
 
 @pytest.mark.parametrize("place", [0, 100, -1])
@@ -82,3 +165,29 @@ def test_a_failed_save_leaves_the_old_checkpoint(tmp_path):
         AtomicCheckpointIO().save_checkpoint({"a": lambda: 0}, path)
     assert AtomicCheckpointIO().load_checkpoint(path) == {"a": 1}
     assert not list(tmp_path.glob(".*"))
+
+
+def test_the_checksum_is_that_of_the_file(tmp_path):
+    path = tmp_path / "x.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"a": torch.arange(10**5)}, path)
+    assert (tmp_path / "x.ckpt.sha256").read_text().split() == [hashlib.sha256(path.read_bytes()).hexdigest(), "x.ckpt"]
+
+
+def test_a_checkpoint_is_written_tensor_by_tensor(tmp_path):
+    state = {f"t{i}": torch.ones(4_000_000) for i in range(16)}  # 256 MB
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    AtomicCheckpointIO().save_checkpoint(state, tmp_path / "x.ckpt")
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 100_000  # KB
+
+
+def test_a_damaged_list_deletes_nothing(tmp_path):
+    folder = CheckpointFolder(tmp_path)
+    for step in (1, 2, 3):
+        AtomicCheckpointIO().save_checkpoint({"step": step}, folder.file(step))
+        folder.added(step, keep=9)
+    (tmp_path / "checkpoints.json").write_text("{")
+    AtomicCheckpointIO().save_checkpoint({"step": 4}, folder.file(4))
+    folder.added(4, keep=1)
+    assert len(list(tmp_path.glob("step-*.ckpt"))) == 4
+    assert list(json.loads((tmp_path / "checkpoints.json").read_text())["files"]) == ["4"]

@@ -1,9 +1,18 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 import torch
+from transformers import StoppingCriteria, StoppingCriteriaList
 
-from aigc.errors import InputError
+from aigc.errors import InputError, PreemptedRun
 from aigc.evaluation.generate import generate_texts
 from aigc.evaluation.sampling import Sampling
+from aigc.runs import stop
+from tests.conftest import REPOSITORY
 from tests.training.helpers import text_data, tiny_model
 
 TEXTS = ["春眠不覺曉", "處處聞啼鳥", "夜來風雨聲", "花落知多少", "白日依山盡", "黃河入海流"]
@@ -85,3 +94,98 @@ def test_a_long_prompt_is_shortened_on_the_left_where_asked(parts):
 def test_several_texts_from_a_certain_choice_are_refused(parts):
     with pytest.raises(InputError, match="always writes the same text"):
         generate_texts(*parts, ["春"], Sampling(temperature=0.0, num_samples=2))
+
+
+class Asks(StoppingCriteria):
+    """Sends a signal to this process when so many tokens were written."""
+
+    def __init__(self, number, after=3):
+        self.number, self.after, self.tokens = number, after, 0
+
+    def __call__(self, input_ids, scores, **kwargs):
+        self.tokens += 1
+        if self.tokens == self.after:
+            os.kill(os.getpid(), self.number)
+        return torch.zeros(len(input_ids), dtype=torch.bool)
+
+
+def generating_with(model, criterion, monkeypatch):
+    real, calls = model.generate, []
+
+    def generate(*, stopping_criteria, **named):
+        criteria = StoppingCriteriaList([criterion, *stopping_criteria])
+        output = real(stopping_criteria=criteria, **named)
+        calls.append(output.shape[1] - named["input_ids"].shape[1])
+        return output
+
+    monkeypatch.setattr(model, "generate", generate)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(max_new_tokens=20, batch_size=2),
+        Sampling(temperature=0.0, max_new_tokens=20, batch_size=2),
+        Sampling(temperature=0.0, num_beams=2, max_new_tokens=20, batch_size=2),
+    ],
+    ids=["sampled", "greedy", "beams"],
+)
+def test_generation_ends_within_a_batch_when_asked(parts, monkeypatch, sampling):
+    model, tokenizer = parts
+    model.train()
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    written = generating_with(model, Asks(signal.SIGTERM), monkeypatch)
+    with stop.listening(), pytest.raises(PreemptedRun, match="SIGTERM"):
+        generate_texts(model, tokenizer, PROMPTS, sampling)
+    assert written == [3]  # of 20 tokens in the first of three batches
+    assert model.training
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_nobody_asks_and_generation_goes_to_its_end(parts, monkeypatch):
+    model, tokenizer = parts
+    written = generating_with(model, Asks(signal.SIGTERM, after=10**9), monkeypatch)
+    with stop.listening():
+        texts = generate_texts(model, tokenizer, PROMPTS, Sampling(max_new_tokens=20, batch_size=2))
+    assert len(written) == 3
+    assert max(written) > 3
+    assert len(texts) == len(PROMPTS)
+
+
+def test_an_interrupt_in_a_real_generation_is_quick(tmp_path):
+    code = """
+import sys
+from pathlib import Path
+from aigc.errors import exit_code
+from aigc.evaluation.generate import generate_texts
+from aigc.evaluation.sampling import Sampling
+from aigc.runs import stop
+from tests.conftest import REPOSITORY
+from aigc.runs import stop
+from tests.training.helpers import text_data
+from aigc.models import TransformersCausalLM
+data = text_data(Path(sys.argv[1]), ["春眠不覺曉", "處處聞啼鳥", "夜來風雨聲", "花落知多少"])
+settings = {"n_layer": 8, "n_head": 4, "n_embd": 256, "max_position_embeddings": 16000}
+model = TransformersCausalLM(architecture="gpt2", settings=settings).create(data)
+try:
+    with stop.listening():
+        print("ready", flush=True)
+        generate_texts(model, data.tokenizer, ["春"] * 64, Sampling(max_new_tokens=15000, temperature=5.0))
+except Exception as error:
+    print(error, flush=True)
+    sys.exit(exit_code(error))
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(2)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "interrupted\n")
+    assert time.monotonic() - began < 10

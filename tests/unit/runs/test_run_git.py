@@ -39,12 +39,14 @@ def test_without_git(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_before_the_first_commit(repository: Path) -> None:
-    assert git_state(repository) == {"sha": None, "branch": "main", "dirty": False}
+    assert git_state(repository) == {"sha": None, "branch": "main", "dirty": False, "patch_sha256": None}
     assert code_patch(repository) == ""
     (repository / "a.py").write_text("x = 1\n")
     (repository / "b.py").write_text("y = 1\n")
     run(repository, "add", "a.py")
-    assert git_state(repository) == {"sha": None, "branch": "main", "dirty": True}
+    state = git_state(repository)
+    assert state is not None
+    assert (state["sha"], state["branch"], state["dirty"], len(state["patch_sha256"])) == (None, "main", True, 64)
     patch = code_patch(repository)
     assert "+x = 1" in patch
     assert "# untracked: b.py" in patch
@@ -57,7 +59,10 @@ def test_clean_and_dirty(repository: Path) -> None:
     assert (len(state["sha"]), state["branch"], state["dirty"]) == (40, "main", False)
     assert code_patch(repository) == ""
     (repository / "诗 1.txt").write_text("new\n")
-    assert git_state(repository) == {**state, "dirty": True}
+    changed = git_state(repository)
+    assert changed is not None
+    assert changed == {**state, "dirty": True, "patch_sha256": changed["patch_sha256"]}
+    assert len(changed["patch_sha256"]) == 64
     assert "-old\n+new" in code_patch(repository)
     assert "诗 1.txt" in code_patch(repository)
 
@@ -130,3 +135,40 @@ def test_a_slow_git_is_given_up(repository: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(git, "_TIMEOUT", 0.2)
     assert git_state(repository) is None
     assert code_patch(repository) == ""
+
+
+def patch_hash(folder: Path) -> str | None:
+    state = git_state(folder)
+    assert state is not None
+    return state["patch_sha256"]
+
+
+def test_the_patch_hash_follows_every_change_of_code_and_nothing_else(repository: Path) -> None:
+    commit(repository)
+    (repository / "data.jsonl").write_text("untracked data")
+    (repository / "notes.txt").write_text("untracked notes")
+    assert patch_hash(repository) is None
+    hashes = [None]
+    for name, content in [
+        ("mine.py", "x = 1\n"),
+        ("mine.py", "x = 2\n"),
+        ("诗 1.txt", "new\n"),
+        ("诗 1.txt", "newer\n"),
+    ]:
+        (repository / name).write_text(content)
+        hashes.append(patch_hash(repository))
+    assert len(set(hashes)) == len(hashes)
+    (repository / "诗 1.txt").write_text("new\n")
+    assert patch_hash(repository) == hashes[3]
+    inside = repository / "inside"
+    inside.mkdir()
+    assert patch_hash(inside) == hashes[3]
+
+
+def test_the_patch_hash_sees_beyond_the_size_that_is_kept(repository: Path) -> None:
+    commit(repository)
+    hashes = set()
+    for last in ("a", "b"):
+        (repository / "诗 1.txt").write_text("line\n" * 400_000 + last)
+        hashes.add(patch_hash(repository))
+    assert len(hashes) == 2

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from aigc.errors import InputError
-from aigc.runs.manifest import edit_manifest, new_attempt, new_manifest, read_manifest, write_manifest
+from aigc.runs.environment import PACKAGES, environment, may_change_numbers, normalised, package_versions, source_digest
+from aigc.runs.manifest import (
+    close_dead_attempts,
+    edit_manifest,
+    new_attempt,
+    new_manifest,
+    read_manifest,
+    write_manifest,
+)
+from aigc.runs.status import Status, write_status
 
 COUNT = """
 import sys
@@ -25,11 +34,18 @@ def make(folder: Path) -> None:
 
 def test_says_what_the_run_was_made_from(tmp_path: Path) -> None:
     manifest = new_manifest(
-        "a-1", command=["aigc", "train", "hf_token=x1"], seed=7, data_fingerprint="f" * 64, folder=tmp_path
+        "a-1",
+        command=["aigc", "train", "hf_token=x1"],
+        seed=7,
+        data_fingerprint="f" * 64,
+        config_sha256="c" * 64,
+        folder=tmp_path,
     )
     assert manifest["command"] == ["aigc", "train", "hf_token=<redacted>"]
     assert (manifest["schema_version"], manifest["run_id"], manifest["seed"]) == (1, "a-1", 7)
-    assert manifest["data_fingerprint"] == "f" * 64
+    assert (manifest["data_fingerprint"], manifest["config_sha256"]) == ("f" * 64, "c" * 64)
+    assert manifest["cwd"] == str(tmp_path)
+    assert manifest["source_sha256"] == source_digest()
     assert manifest["git"]["working_directory"] is None
     assert manifest["packages"]["numpy"] is not None
     assert manifest["packages"]["aigc"] is not None
@@ -89,3 +105,88 @@ def test_attempt() -> None:
     attempt = new_attempt(from_step=30)
     assert list(attempt) == ["host", "pid", "start", "end", "exit_code", "status", "from_step", "to_step"]
     assert (attempt["from_step"], attempt["end"]) == (30, None)
+
+
+def test_all_distributions_are_listed_and_the_important_ones_stand_first() -> None:
+    from importlib.metadata import version
+
+    found = package_versions()
+    assert tuple(found)[: len(PACKAGES)] == PACKAGES
+    assert list(found)[len(PACKAGES) :] == sorted(set(found) - set(PACKAGES))
+    for name in ("pytest", "hypothesis", "pyyaml", "antlr4-python3-runtime", "huggingface-hub"):
+        assert found[name] == version(name)
+
+
+def test_a_missing_package_is_null_and_names_are_normalised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "Foo.Bar_baz-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: Foo.Bar_baz\nVersion: 1.0\n")
+    (tmp_path / "damaged-1.0.dist-info").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    found = package_versions()
+    assert found["foo-bar-baz"] == "1.0"
+    assert (found["torch"], found["aigc"]) == (None, "0.1.0")
+    assert "damaged" not in found
+    assert normalised("Foo.Bar_baz") == "foo-bar-baz"
+
+
+def test_the_environment_is_an_allow_list_without_secrets() -> None:
+    token = "hf_" + "a1" * 17
+    variables = {
+        "OMP_NUM_THREADS": "4",
+        "MKL_CBWR": "COMPATIBLE",
+        "NCCL_ALGO": "Ring",
+        "SLURM_JOB_ID": "12",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "HF_TOKEN": token,
+        "WANDB_API_KEY": "f" * 40,
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "HOME": "/home/me",
+        "TORCH_HUB_TOKEN": "abcdef1",
+        "TORCH_HOME": f"/x/{token}",
+    }
+    found = environment(variables)
+    assert found["OMP_NUM_THREADS"] == "4"
+    expected = {"OMP_NUM_THREADS", "MKL_CBWR", "NCCL_ALGO", "SLURM_JOB_ID", "CUBLAS_WORKSPACE_CONFIG"}
+    assert set(found) == expected | {"TORCH_HUB_TOKEN", "TORCH_HOME"}
+    assert found["TORCH_HUB_TOKEN"] == "<redacted>"
+    assert found["TORCH_HOME"] == "/x/<redacted>"
+
+
+@pytest.mark.parametrize(
+    ("name", "may"),
+    [
+        ("OMP_NUM_THREADS", True),
+        ("MKL_CBWR", True),
+        ("NVIDIA_TF32_OVERRIDE", True),
+        ("PYTHONHASHSEED", True),
+        ("SLURM_JOB_ID", False),
+        ("TMPDIR", False),
+        ("AIGC_CACHE", False),
+        ("HF_HUB_OFFLINE", False),
+    ],
+)
+def test_which_variables_may_change_numbers(name: str, may: bool) -> None:
+    assert may_change_numbers(name) is may
+
+
+def test_dead_attempts_are_closed_as_killed_and_ended_ones_stay(tmp_path: Path) -> None:
+    make(tmp_path)
+    ended = {**new_attempt(), "end": "2026-01-01T00:00:00+00:00", "status": "preempted", "to_step": 4}
+    with edit_manifest(tmp_path) as manifest:
+        manifest["attempts"] = [ended, new_attempt(4)]
+    record = write_status(tmp_path, Status.RUNNING, step=9)
+    with edit_manifest(tmp_path) as manifest:
+        assert close_dead_attempts(manifest, tmp_path) == 1
+        assert close_dead_attempts(manifest, tmp_path) == 0
+    first, second = read_manifest(tmp_path)["attempts"]
+    assert first == ended
+    assert (second["status"], second["from_step"], second["to_step"]) == ("killed", 4, 9)
+    assert second["start"] <= second["end"]
+    assert second["end"] == record.heartbeat
+
+
+def test_a_run_without_a_status_has_no_dead_attempts(tmp_path: Path) -> None:
+    make(tmp_path)
+    with edit_manifest(tmp_path) as manifest:
+        assert close_dead_attempts(manifest, tmp_path) == 0

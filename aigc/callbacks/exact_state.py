@@ -1,0 +1,133 @@
+"""Puts into every checkpoint what Lightning leaves out, so that a resumed run is the same run to the last bit."""
+
+from collections.abc import Collection
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from aigc.callbacks.position import Order, Position, as_plain, loop_state, moved
+from aigc.callbacks.random_state import random_state, restore_random_state
+from aigc.data.loader import EpochLoader
+from aigc.errors import InputError
+from aigc.logger import MetricsFileLogger, rewind
+from aigc.runs.console import log
+from aigc.tasks import Task
+
+KEY = "aigc"
+FORMAT = 1
+
+
+class ExactState(Callback):
+    """Saves and restores position, random generators, the task's own sums, and the length of metrics.jsonl.
+
+    Checkpoints must be saved between two optimiser steps: from `on_train_batch_start`, from `on_validation_start`, or
+    when training has ended. A validation never moves training's random generators.
+
+    Args:
+        allow: Differences between checkpoint and run that are accepted, see `aigc.callbacks.position.moved`.
+    """
+
+    def __init__(self, allow: Collection[str] = ()):
+        self.allow = tuple(allow)
+        self._begin = Position(0, 0, 0, 0)
+        self._before_validation: dict[str, Any] | None = None
+        self._to_restore: dict[str, Any] | None = None
+
+    def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add everything, and say plainly where training stands."""
+        assert isinstance(module, Task)
+        order = _order(trainer, trainer.train_dataloader, trainer.num_training_batches)
+        position = self._position(trainer, order)
+        state = self._before_validation or random_state(trainer.strategy.root_device)
+        checkpoint["loops"] = loop_state(position, checkpoint["loops"])
+        checkpoint["epoch"] = position.epoch
+        checkpoint[KEY] = {
+            "format": FORMAT,
+            "step": module.steps_done,
+            "position": as_plain(position),
+            "order": as_plain(order),
+            "ranks": _of_all_ranks(trainer, {"random": state, "task": module.training_state()}),
+            "metrics_bytes": _metrics_bytes(trainer),
+        }
+
+    def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Check that the checkpoint fits, and tell Lightning where to go on."""
+        assert isinstance(module, Task)
+        own = checkpoint.get(KEY)
+        if own is None or own["format"] > FORMAT:
+            raise InputError("the checkpoint was not written by this version of aigc; it cannot be gone on from")
+        saved = Order(**own["order"])
+        loader = trainer.datamodule.train_dataloader()
+        now = _order(trainer, loader, _limited(len(loader), trainer.limit_train_batches))
+        self._begin = moved(Position(**own["position"]), saved, now, self.allow)
+        checkpoint["loops"] = loop_state(self._begin, checkpoint["loops"])
+        if saved.world_size == now.world_size:
+            self._to_restore = own["ranks"][trainer.global_rank]["random"]
+        else:
+            log.warning(
+                "%d ranks go on where %d stopped: random generators start anew", now.world_size, saved.world_size
+            )
+            torch.manual_seed(own["step"] * now.world_size + trainer.global_rank)
+        rank = min(trainer.global_rank, saved.world_size - 1)
+        module.load_training_state(own["ranks"][rank]["task"])
+        rewind(trainer.loggers, own["metrics_bytes"])
+        for logger in _metrics_files(trainer):
+            logger.epoch = self._begin.epoch - (self._begin.batch == 0)
+
+    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Put the generators back as late as can be; tell the metrics file which epoch it is."""
+        if self._to_restore is not None:
+            restore_random_state(self._to_restore, trainer.strategy.root_device)
+            self._to_restore = None
+        for logger in _metrics_files(trainer):
+            logger.epoch = trainer.fit_loop.epoch_progress.current.processed
+
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Note the generators."""
+        self._before_validation = self._to_restore or random_state(trainer.strategy.root_device)
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Put them back, whatever the validation has drawn."""
+        if self._before_validation is not None:
+            restore_random_state(self._before_validation, trainer.strategy.root_device)
+            self._before_validation = None
+
+    def _position(self, trainer: Trainer, order: Order) -> Position:
+        """Counted where batches are consumed: what the loader has prepared ahead does not matter."""
+        progress = trainer.fit_loop.epoch_loop.batch_progress
+        total = progress.total.completed
+        done = total - self._begin.total
+        batch = self._begin.batch + done
+        epoch, batch_in_epoch = self._begin.epoch + batch // order.batches, batch % order.batches
+        first = self._begin if epoch == self._begin.epoch else Position(0, epoch, 0, 0)
+        samples = (batch_in_epoch - first.batch) * (order.batch_size or 0) * order.world_size
+        return Position(total, epoch, batch_in_epoch, first.sample + samples)
+
+
+def _order(trainer: Trainer, loader: Any, batches: int | float) -> Order:
+    if batches == float("inf"):
+        raise InputError("data: the training loader has no length, so a run could not go on from a checkpoint")
+    described = loader.state_dict() if isinstance(loader, EpochLoader) else {"world_size": trainer.world_size}
+    return Order(int(batches), trainer.accumulate_grad_batches, **described)
+
+
+def _limited(length: int, limit: int | float | None) -> int:
+    """How many batches Lightning uses; its default limit is the share 1.0."""
+    return length if not isinstance(limit, int) else min(length, limit)
+
+
+def _of_all_ranks(trainer: Trainer, own: dict[str, Any]) -> list[dict[str, Any]]:
+    if trainer.world_size == 1:
+        return [own]
+    gathered: list[Any] = [None] * trainer.world_size
+    torch.distributed.all_gather_object(gathered, own)
+    return gathered
+
+
+def _metrics_files(trainer: Trainer) -> list[MetricsFileLogger]:
+    return [logger for logger in trainer.loggers if isinstance(logger, MetricsFileLogger)]
+
+
+def _metrics_bytes(trainer: Trainer) -> int:
+    return max((logger.flush() for logger in _metrics_files(trainer)), default=0)

@@ -1,0 +1,151 @@
+"""Where training stands: epoch, batch and step in a checkpoint, and how Lightning's loops go on from there."""
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from aigc.errors import InputError
+
+ALLOWED = ("batch_size", "data", "world_size", "seed", "order")
+"""What `resume.allow` may name."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the order of the batches depends on.
+
+    Args:
+        batches: Batches in an epoch.
+        accumulate: Batches in an optimiser step.
+        length: Samples; None where the loader cannot go on in the middle of an epoch, as for the next five.
+        batch_size: Samples in a batch of one rank.
+        world_size: Number of ranks.
+        seed: Seed of the order.
+        shuffle: Whether there is an order to speak of.
+        fingerprint: Hash of the data's content, when it is known.
+    """
+
+    batches: int
+    accumulate: int
+    length: int | None = None
+    batch_size: int | None = None
+    world_size: int = 1
+    seed: int | None = None
+    shuffle: bool = True
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far training has come.
+
+    Args:
+        total: Batches over all epochs.
+        epoch: The epoch that is running.
+        batch: Batches of it that are done; never all of them.
+        sample: Samples of it that are done, of all ranks.
+    """
+
+    total: int
+    epoch: int
+    batch: int
+    sample: int
+
+
+def moved(position: Position, saved: Order, now: Order, allow: Collection[str]) -> Position:
+    """Where a run goes on whose data, batch size or number of ranks may have changed.
+
+    With another batch size or number of ranks, training goes on at the same sample of the same order, and an epoch ends
+    where the samples left fill no optimiser step. With other data, another seed, or a loader that can only start at the
+    beginning, the rest of the interrupted epoch is left out.
+
+    Args:
+        position: From the checkpoint.
+        saved: From the checkpoint.
+        now: As it is now.
+        allow: Which differences the person has allowed, of `ALLOWED`.
+
+    Raises:
+        InputError: Something differs that was not allowed; the message has both values and what is allowed.
+    """
+    refused = [(name, what) for name, what in _differences(saved, now) if name not in allow]
+    if position.batch and now.length is None and "order" not in allow:
+        what = "the training loader cannot go on in the middle of an epoch (aigc.data.EpochLoader can)"
+        refused.append(("order", what))
+    if refused:
+        whats = "; ".join(what for _, what in refused)
+        names = ",".join(dict.fromkeys(name for name, _ in refused))
+        raise InputError(
+            f"the checkpoint does not fit: {whats}. The same data and settings go on exactly; "
+            f"to go on all the same: resume.allow=[{names}]"
+        )
+    total = position.total // saved.accumulate * now.accumulate
+    other_data = any(name in ("data", "seed") for name, _ in _differences(saved, now))
+    if position.batch and (other_data or now.length is None):
+        return Position(total, position.epoch + 1, 0, 0)
+    if replace(saved, shuffle=now.shuffle, batches=now.batches) == now:
+        return replace(position, total=total)
+    assert now.length is not None
+    assert now.batch_size is not None
+    left = (now.length - position.sample) // (now.batch_size * now.world_size)
+    batch = now.batches - min(left, now.batches) // now.accumulate * now.accumulate
+    if batch >= now.batches:
+        return Position(total, position.epoch + 1, 0, 0)
+    return Position(total, position.epoch, batch, position.sample)
+
+
+def _differences(saved: Order, now: Order) -> list[tuple[str, str]]:
+    """The kinds of difference, and both values in words."""
+    found = []
+    for name, key, words in (
+        ("batch_size", "batch_size", "batch size"),
+        ("batch_size", "accumulate", "batches per optimiser step"),
+        ("batch_size", "batches", "batches per epoch"),
+        ("world_size", "world_size", "number of ranks"),
+        ("data", "length", "number of training samples"),
+        ("data", "fingerprint", "data fingerprint"),
+        ("seed", "seed", "seed of the data's order"),
+        ("seed", "shuffle", "shuffling"),
+    ):
+        before, after = getattr(saved, key), getattr(now, key)
+        if before != after and None not in (before, after):
+            found.append((name, f"{words} was {_shown(before)} and is {_shown(after)}"))
+    # Other batches per epoch follow from another batch size, number of ranks or length; alone they are a limit.
+    causes = {name for name, what in found if not what.startswith("batches per epoch")}
+    return [(name, what) for name, what in found if not (what.startswith("batches per epoch") and causes)]
+
+
+def _shown(value: Any) -> str:
+    return value[:16] if isinstance(value, str) else str(value)
+
+
+def loop_state(position: Position, loops: dict[str, Any]) -> dict[str, Any]:
+    """Lightning's loop state for a run that stands between two batches.
+
+    Lightning saves counters as they happen to be in the hook that saves, and guesses from them on restart where that
+    was. These say one thing only: so many batches are whole, the next has not begun, and a validation that is due
+    after them has yet to be run.
+
+    Args:
+        position: Where training stands.
+        loops: Lightning's own state; the counters of optimisers and schedulers in it are kept.
+    """
+    fit = dict(loops["fit_loop"])
+    epoch = {"ready": position.epoch + 1, "started": position.epoch + 1}
+    epoch |= {"processed": position.epoch, "completed": position.epoch}
+    fit["epoch_progress"] = {"total": epoch, "current": dict(epoch)}
+    fit["epoch_loop.batch_progress"] = {
+        "total": dict.fromkeys(("ready", "started", "processed", "completed"), position.total),
+        "current": dict.fromkeys(("ready", "started", "processed", "completed"), position.batch),
+        "is_last_batch": False,
+    }
+    begun = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+    fit["epoch_loop.val_loop.batch_progress"] = {"total": begun, "current": dict(begun), "is_last_batch": False}
+    fit["epoch_loop.state_dict"] = {"_batches_that_stepped": 0}
+    fit["state_dict"] = {"combined_loader": [{"epoch": position.epoch, "sample": position.sample}]}
+    return {**loops, "fit_loop": fit}
+
+
+def as_plain(record: Position | Order) -> dict[str, Any]:
+    """What a checkpoint holds."""
+    return asdict(record)

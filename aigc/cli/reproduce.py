@@ -1,0 +1,101 @@
+"""`aigc reproduce RUN`: train again and compare the numbers."""
+
+import argparse
+import json
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from aigc.cli.options import VerbParser, use_trusted
+
+if TYPE_CHECKING:
+    from aigc.launch.reproduce import Reproduction
+
+_SHOWN = 8
+
+
+def parser() -> argparse.ArgumentParser:
+    """The verb's arguments."""
+    made = VerbParser(
+        "reproduce",
+        "Say what has changed since a run was made (code, packages, data, hardware, threads ...), train its frozen\n"
+        "config again in a new run folder, and compare every logged value and the weights bit for bit.\n"
+        "Exit code 0: identical; 1: different, with the first value that differs and the likely cause.",
+        "aigc reproduce latest --steps 100",
+    )
+    made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
+    made.add_argument("--steps", type=int, metavar="N", help="train the first N steps only, with the same schedule")
+    made.add_argument("--json", action="store_true", help="print JSON")
+    made.add_argument(
+        "--trust", action="append", default=[], metavar="PACKAGE", help="let _target_ name classes of your own package"
+    )
+    return made
+
+
+def run(options: argparse.Namespace) -> int:
+    """Reproduce, and print what came of it."""
+    from aigc.errors import InputError
+    from aigc.launch.reproduce import reproduce
+    from aigc.runs import Run
+    from aigc.runs.console import show_messages
+    from aigc.runs.status import read_status
+
+    use_trusted(options.trust)
+    show_messages()
+    made: list[Run] = []
+
+    def began(new: Run) -> None:
+        made.append(new)
+        options.log = new.log
+        show_messages()  # once more, as Lightning has set its loggers when it was imported
+
+    try:
+        found = reproduce(Run.open(options.run), options.steps, ["aigc", *sys.argv[1:]], began)
+    except InputError:
+        if made and not read_status(made[0].path).step:  # as `aigc train`: nothing was trained, nothing is kept
+            options.log = None
+            shutil.rmtree(made[0].path)
+        raise
+    print(json.dumps(as_dict(found), ensure_ascii=False) if options.json else text(found))
+    return 0 if found.identical else 1
+
+
+def text(found: "Reproduction") -> str:
+    """What came of it, in one to three lines."""
+    metrics, weights = found.metrics, found.weights
+    size = f"{metrics.steps} steps, {metrics.metrics} metrics"
+    if found.identical:
+        kept = f", weights {weights.digest[:_SHOWN]}" if weights else ""
+        return f"identical, {size} ({metrics.values} values){kept}\n{found.made.path}"
+    lines = []
+    if metrics.first:
+        lines.append(f"different {metrics.first}; {len(metrics.differences)} of {metrics.values} values differ")
+    elif weights and not weights.identical:
+        name = weights.differing[0]
+        old, new = ((digest or "none")[:_SHOWN] for digest in weights.files[name])
+        lines.append(
+            f"different weights: {name} was {old}, is {new}; all {metrics.values} values of {size} are the same"
+        )
+    if found.diverged:
+        lines.append(f"different end: {found.diverged}")
+    return "\n".join([*lines, str(found.cause), str(found.made.path)])
+
+
+def as_dict(found: "Reproduction") -> dict[str, object]:
+    """What came of it, for a script."""
+    metrics, weights = found.metrics, found.weights
+    return {
+        "run_id": found.run.id,
+        "reproduction": found.made.id,
+        "path": str(found.made.path),
+        "identical": found.identical,
+        "steps": metrics.steps,
+        "metrics": metrics.metrics,
+        "values": metrics.values,
+        "differing_values": len(metrics.differences),
+        "first_difference": metrics.first.as_dict() if metrics.first else None,
+        "weights": {"identical": weights.identical, "sha256": weights.digest} if weights else None,
+        "diverged": found.diverged,
+        "drift": [vars(each) for each in found.drifts],
+        "likely_cause": found.cause,
+    }

@@ -1,0 +1,45 @@
+"""`aigc resume RUN`: go on where it stopped."""
+
+import argparse
+
+from aigc.cli.options import VerbParser, add_overrides, use_trusted
+
+
+def parser() -> argparse.ArgumentParser:
+    """The verb's arguments."""
+    made = VerbParser(
+        "resume",
+        "Go on with a run from its newest whole checkpoint, in the same folder. The numbers are those of a run that\n"
+        "never stopped, to the last bit. When the data, the batch size or the number of ranks has changed, that is an\n"
+        "error, unless resume.allow=[data,batch_size,world_size] says that it is meant.",
+        "aigc resume latest data.num_workers=2",
+    )
+    made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
+    add_overrides(made, "what differs from now on: data.*, trainer.*, callbacks.*, evaluation.*, logger.*, resume.*")
+    made.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
+    return made
+
+
+def run(options: argparse.Namespace) -> None:
+    """Go on, and print the result."""
+    from aigc.config import check
+    from aigc.launch.attempt import attempt_config
+    from aigc.runs import Run
+    from aigc.runs.console import log, show_messages
+    from aigc.runs.status import Status
+
+    use_trusted(options.trust)
+    one = Run.open(options.run)
+    check(attempt_config(one, options.overrides))
+    show_messages()
+    if one.status is Status.FINISHED:
+        log.info("%s is finished: there is nothing to go on with", one.id)
+    else:
+        from aigc.launch.worker import work
+
+        options.log = one.log
+        work(one, options.overrides)
+
+    from aigc.cli.result import print_result
+
+    print_result(one, options.json)

@@ -1,0 +1,72 @@
+"""One hash for what a config means: two configs with the same identity train the same model to the last bit."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from aigc.errors import InputError
+
+# Where things are written, who is told, and the name: none of it reaches a number.
+_NOT_COUNTED = ("paths", "logger", "run", "resume", "experiment", "callbacks.progress", "data.cache")
+# Named nodes, of which `null` means the same as not being there.
+_NAMED = ("callbacks", "evaluation")
+
+
+def identity(cfg: DictConfig | Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical form of a resolved config, as 64 hexadecimal digits.
+
+    Keys count in no order and numbers by their value, so that 1e-3 and 0.001, or 1 and 1.0, are the same; a text is
+    never a number. Interpolations count by what they resolve to, environment variables included. The seed counts.
+    Paths, loggers, the progress display, the experiment's name and the sections `run` and `resume` do not.
+
+    Args:
+        cfg: A config from `compose`, one read from a run folder, or a plain mapping.
+
+    Raises:
+        InputError: An interpolation cannot be resolved; the message names the key.
+    """
+    counted = _counted(cfg if isinstance(cfg, DictConfig) else OmegaConf.create(dict(cfg)))
+    text = json.dumps(_canonical(counted), ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _counted(cfg: DictConfig) -> dict[Any, Any]:
+    """The plain resolved config without what does not count."""
+    bare = OmegaConf.to_container(cfg, resolve=False)  # a copy without flags that forbid taking keys out
+    assert isinstance(bare, dict)
+    for name in _NOT_COUNTED:
+        section, _, key = name.partition(".")
+        if key and isinstance(bare.get(section), dict):
+            bare[section].pop(key, None)
+    cfg = OmegaConf.create(bare)
+    try:
+        plain = {name: _plain(cfg, name) for name in cfg if name not in _NOT_COUNTED}
+    except OmegaConfBaseException as error:
+        key = f"{error.full_key}: " if error.full_key else ""
+        raise InputError(f"{key}{str(error).splitlines()[0]}") from error
+    for section in _NAMED:
+        if isinstance(nodes := plain.get(section), dict):
+            plain[section] = {name: node for name, node in nodes.items() if node is not None}
+    return plain
+
+
+def _plain(cfg: DictConfig, name: Any) -> Any:
+    value = "???" if OmegaConf.is_missing(cfg, name) else cfg[name]
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def _canonical(node: Any) -> Any:
+    """A tree of which equal configs have an equal JSON text, and others another."""
+    if isinstance(node, Mapping):
+        # repr keeps the key 1 apart from "1".
+        return {"map": sorted([repr(key), _canonical(value)] for key, value in node.items())}
+    if isinstance(node, list | tuple):
+        return [_canonical(item) for item in node]
+    if isinstance(node, float):
+        return int(node) if math.isfinite(node) and node.is_integer() else node
+    return node if node is None or isinstance(node, str | bool | int) else {type(node).__name__: str(node)}

@@ -1,0 +1,97 @@
+"""Training batches in an order that can be entered at any place, without replaying what came before."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from aigc.data.sampler import EpochSampler
+from aigc.data.workers import leave_signals_alone
+
+
+class EpochLoader(DataLoader[Any]):
+    """A DataLoader over an `EpochSampler` that says what its order depends on, and goes on where it is told to.
+
+    Lightning asks for `state_dict` when it saves and calls `load_state_dict` before the first batch of a resumed run.
+    The position itself is counted by the training loop, so that batches which workers have prepared but which were
+    not trained on do not count.
+    """
+
+    sampler: EpochSampler
+    fingerprint: str | None = None
+    """Hash of the data's content, when it is known."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the order of the batches depends on."""
+        sampler = self.sampler
+        return {
+            "length": sampler.length,
+            "batch_size": self.batch_size,
+            "world_size": sampler.world_size,
+            "seed": sampler.seed,
+            "shuffle": sampler.shuffle,
+            "fingerprint": self.fingerprint,
+        }
+
+    def indices(self, batch: int) -> list[int]:
+        """The samples of a batch of the running epoch, as indices into the data set, of this rank."""
+        sampler, size = self.sampler, self.batch_size or 1
+        begun = size * sampler.world_size * batch
+        return sampler.order()[begun + sampler.rank : begun + size * sampler.world_size : sampler.world_size]
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Begin at `state["epoch"]`, after `state["sample"]` samples of all ranks."""
+        self.sampler.epoch = state["epoch"]
+        self.sampler.start = state["sample"]
+
+
+def training_loader(
+    dataset: Dataset[Any],
+    batch_size: int,
+    seed: int,
+    *,
+    shuffle: bool = True,
+    num_workers: int = 0,
+    tell_epoch: bool = False,
+    collate: Callable[[Any], Any] | None = None,
+    fingerprint: str | None = None,
+) -> EpochLoader:
+    """Full batches, the samples that fill none left out, others in each epoch.
+
+    Args:
+        dataset: Has a length; randomness in it comes from `aigc.data.sampler.generator`.
+        batch_size: Samples in a batch of one rank.
+        seed: Decides the order together with the epoch.
+        shuffle: Whether the order is random.
+        num_workers: Processes that build batches; their number changes no batch.
+        tell_epoch: Ask the data set for `(epoch, index)` instead of `index`, as one that augments needs.
+        collate: Makes a batch of samples; None stacks tensors.
+        fingerprint: Hash of the data's content; a resumed run must find the same.
+    """
+    rank, world_size = place_among_ranks()
+    sampler = EpochSampler(len(dataset), seed, shuffle, rank, world_size, tell_epoch)  # type: ignore[arg-type]
+    loader = EpochLoader(
+        dataset, batch_size, sampler=sampler, drop_last=True, collate_fn=collate, **worker_settings(num_workers, seed)
+    )
+    loader.fingerprint = fingerprint
+    return loader
+
+
+def worker_settings(num_workers: int, seed: int) -> dict[str, Any]:
+    """What every loader of this project is made with."""
+    return {
+        "num_workers": num_workers,
+        "persistent_workers": num_workers > 0,
+        "worker_init_fn": leave_signals_alone,
+        "pin_memory": torch.cuda.is_available(),
+        # Without a generator of its own, each iter() of the loader would draw from the global one.
+        "generator": torch.Generator().manual_seed(seed),
+    }
+
+
+def place_among_ranks() -> tuple[int, int]:
+    """Rank and number of ranks; (0, 1) in a process of its own."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1

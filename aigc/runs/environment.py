@@ -1,0 +1,91 @@
+"""What a run's process stands on: installed packages, environment variables, and aigc's own source."""
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import aigc
+from aigc.runs.secrets import redact_mapping
+
+PACKAGES = (
+    *("aigc", "torch", "pytorch-lightning", "transformers", "hydra-core", "omegaconf", "torchmetrics", "tokenizers"),
+    *("datasets", "numpy", "sacrebleu", "rouge-score", "wandb", "safetensors"),
+)
+"""The packages that change numbers most often; they stand first, and a missing one is null."""
+
+_VARIABLES = frozenset(
+    (
+        *(
+            "PYTHONHASHSEED",
+            "PYTHONPATH",
+            "LD_PRELOAD",
+            "LD_LIBRARY_PATH",
+            "TMPDIR",
+            "LANG",
+            "LC_ALL",
+            "LC_CTYPE",
+            "TZ",
+        ),
+        *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_LAUNCH_BLOCKING", "NVIDIA_TF32_OVERRIDE"),
+        *("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "TOKENIZERS_PARALLELISM"),
+        *("SLURM_JOB_ID", "SLURM_JOB_NAME", "SLURM_JOB_NODELIST", "SLURM_NNODES", "SLURM_NTASKS", "SLURM_PROCID"),
+        *("SLURM_CPUS_PER_TASK", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT"),
+        *("RANK", "LOCAL_RANK", "WORLD_SIZE", "AIGC_OUTPUTS", "AIGC_CACHE"),
+    )
+)
+_FAMILIES = (
+    *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "DNNL_", "ONEDNN_"),
+    *("CUBLAS", "CUDNN_", "NCCL_", "GLOO_", "TORCH", "PYTORCH_"),
+)
+# These say where things lie and who runs them, or are set by libraries; the hardware tells which GPUs are visible.
+_WITHOUT_EFFECT = re.compile(
+    r"SLURM_.*|TMPDIR|LANG|LC_.*|TZ|AIGC_.*|.*_OFFLINE|TOKENIZERS_PARALLELISM|CUDA_VISIBLE_DEVICES|CUDA_DEVICE_ORDER|"
+    r"CUDA_LAUNCH_BLOCKING|CUBLAS_WORKSPACE_CONFIG|TORCH_HOME|.*_DIR|.*_DEBUG|.*_LOGS?|RANK|LOCAL_RANK|"
+    r"KMP_(INIT_AT_FORK|DUPLICATE_LIB_OK)|PYTORCH_NVML_BASED_CUDA_CHECK"
+)
+
+
+def package_versions() -> dict[str, str | None]:
+    """Return all installed distributions by normalised name with their versions, those of `PACKAGES` first."""
+    from importlib.metadata import distributions  # 30 ms that `aigc ls` need not pay
+
+    found: dict[str, str] = {}
+    for distribution in distributions():
+        # The first on the path is the one that is imported; a damaged one has no name.
+        if distribution.name and distribution.version:
+            found.setdefault(normalised(distribution.name), distribution.version)
+    found.setdefault("aigc", aigc.__version__)
+    return {name: found.get(name) for name in PACKAGES} | dict(sorted(found.items()))
+
+
+def normalised(name: str) -> str:
+    """A distribution's name as package indexes compare it: `Foo.Bar_baz` is `foo-bar-baz`."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment variables that a list allows, sorted, with what looks like a secret replaced.
+
+    Args:
+        variables: The environment; None means this process's.
+    """
+    variables = os.environ if variables is None else variables
+    allowed = {name: variables[name] for name in sorted(variables) if name in _VARIABLES or name.startswith(_FAMILIES)}
+    return redact_mapping(allowed)
+
+
+def may_change_numbers(variable: str) -> bool:
+    """Say whether another value of this environment variable could give other numbers."""
+    return _WITHOUT_EFFECT.fullmatch(variable) is None
+
+
+def source_digest() -> str:
+    """Return one SHA-256 over the names and content of aigc's own Python files, as they are on disk now."""
+    package = Path(aigc.__file__).parent
+    total = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        total.update(f"{path.relative_to(package).as_posix()}\0{content}\n".encode())
+    return total.hexdigest()

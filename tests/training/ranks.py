@@ -1,0 +1,48 @@
+"""Two ranks that train, are stopped by a signal to one of them, and go on; started by torchrun from a test."""
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+from pytorch_lightning.strategies import DDPStrategy
+
+from tests.training.resumable import TASKS, differences, final_state, rows, train
+
+
+class Bare(DDPStrategy):
+    """Ranks without Lightning's wrapper, for a task that reduces its gradients itself."""
+
+    def configure_ddp(self) -> None:
+        """Leave the module as it is."""
+
+    def _register_ddp_hooks(self) -> None:
+        """There is no wrapper to hook."""
+
+
+def main(place: Path) -> None:
+    """Every task, stopped in the middle of an epoch, at its end, and at a validation."""
+    rank = int(os.environ["RANK"])
+    for name in TASKS:
+        strategy = Bare if name == "two_players" else DDPStrategy
+        settings = {"devices": 2, "accelerator": "cpu"}
+
+        def run(folder: Path, at: int | None = None, name=name, strategy=strategy, settings=settings) -> bool:
+            chosen = {"strategy": strategy(process_group_backend="gloo"), **settings}
+            return train(name, folder, signal_at_batch=at if rank == 0 else None, **chosen)
+
+        assert run(place / name)
+        for batch in (2, 5, 20):
+            folder = place / f"{name}-{batch}"
+            assert not run(folder, batch)
+            assert run(folder)
+            if rank == 0:
+                found = differences(final_state(folder), final_state(place / name))
+                assert not found, found[:5]
+                assert rows(folder) == rows(place / name)
+                print(f"{name} {batch} equal", flush=True)
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,250 @@
+"""The tasks that must resume to the last bit, and what it takes to train, stop and compare them.
+
+A new task joins every suite of resuming by one line in TASKS.
+"""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from pytorch_lightning import Callback, LightningDataModule
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from aigc.callbacks import Checkpoints, ExactState, StopWhenAsked
+from aigc.data.loader import training_loader, worker_settings
+from aigc.data.sampler import generator
+from aigc.errors import PreemptedRun
+from aigc.logger import MetricsFileLogger
+from aigc.runs import Run, stop
+from aigc.runs.checkpoints import CheckpointFolder
+from aigc.runs.console import show_messages
+from aigc.runs.metrics_file import read
+from aigc.tasks import CausalLM, Task
+from aigc.tasks.schedules import WarmupCosine
+from tests.training.helpers import text_data, trainer
+
+CHARACTERS = "春眠不覺曉處聞啼鳥夜來風雨聲花落知多少白日依山盡黃河入海流欲窮千里目更上一層樓"
+
+
+def language_model(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
+    """GPT-2 with dropout, AdamW, a schedule, and a loss that is summed between logged steps."""
+    from aigc.models import TransformersCausalLM
+
+    texts = [CHARACTERS[i : i + 5 + i % 4] for i in range(32)]
+    data = text_data(folder, texts, sequence_length=8, packing=False, batch_size=3, num_workers=workers)
+    settings = {"n_layer": 1, "n_head": 2, "n_embd": 16, "resid_pdrop": 0.3, "embd_pdrop": 0.3, "attn_pdrop": 0.3}
+    model = TransformersCausalLM(architecture="gpt2", settings=settings).create(data)
+    scheduler = partial(WarmupCosine, warmup_steps=3)
+    return data, CausalLM(model, partial(torch.optim.AdamW, lr=1e-2), scheduler)
+
+
+class Noisy(Dataset[torch.Tensor]):
+    """Points that are augmented with noise of their own in each epoch."""
+
+    def __len__(self) -> int:
+        return 25
+
+    def __getitem__(self, place: tuple[int, int]) -> torch.Tensor:
+        epoch, index = place
+        noise = generator(7, epoch, index).normal(size=4)
+        return torch.full((4,), float(index) / 25) + torch.from_numpy(noise).float()
+
+
+class NoisyData(LightningDataModule):
+    """Batches of them."""
+
+    def __init__(self, workers: int):
+        super().__init__()
+        self.workers = workers
+
+    def train_dataloader(self) -> Any:
+        return training_loader(Noisy(), 2, seed=3, num_workers=self.workers, tell_epoch=True)
+
+    def val_dataloader(self) -> Any:
+        places = [(0, index) for index in range(6)]
+        return DataLoader(Noisy(), 2, sampler=places, **worker_settings(self.workers, 0))
+
+
+class TwoPlayers(Task):
+    """Two networks with an optimiser each, averaged weights, and a probability that adapts: a GAN in small."""
+
+    def __init__(self, accumulate: int = 1) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.one = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.4), nn.BatchNorm1d(8), nn.Linear(8, 4))
+        self.other = nn.utils.parametrizations.spectral_norm(nn.Linear(4, 1))
+        self.averaged = nn.Linear(8, 4)
+        self.register_buffer("probability", torch.zeros(()))
+        self._sum = 0.0
+
+    @property
+    def steps_done(self) -> int:
+        return int(self.global_step) // 2
+
+    def training_step(self, batch: torch.Tensor, batch_index: int) -> None:
+        for buffer in self.buffers() if self.trainer.world_size > 1 else ():
+            torch.distributed.broadcast(buffer, 0)  # as DDP does: the first rank's are those that are saved
+        first, second = self.optimizers()
+        for optimizer, sign in ((first, 1.0), (second, -1.0)):
+            optimizer.zero_grad()
+            given = batch + torch.randn_like(batch) * (torch.rand(()) < self.probability)
+            loss = sign * self.other(self.one(given)).mean() + self.one(given).square().mean()
+            self.manual_backward(loss)
+            for parameter in self.parameters():
+                if self.trainer.world_size > 1 and parameter.grad is not None:
+                    torch.distributed.all_reduce(parameter.grad)
+            optimizer.step()
+        for schedule in self.lr_schedulers():
+            schedule.step()
+        with torch.no_grad():
+            self.averaged.weight.lerp_(self.one[3].weight, 0.1)
+            self.probability.add_(0.03)
+        self._sum += float(loss.detach())
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        if self.at_logged_step():
+            self.record({"train/loss": self._sum})
+            self._sum = 0.0
+
+    def validation_step(self, batch: torch.Tensor, batch_index: int) -> None:
+        torch.rand(3)  # a validation that draws must not move training's generator
+        self.latest["val/size"] = float(self.one(batch).square().mean())
+
+    def on_validation_epoch_end(self) -> None:
+        self.record({"val/perplexity": self.latest["val/size"]})
+
+    def training_state(self) -> dict[str, Any]:
+        return super().training_state() | {"sum": self._sum}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        super().load_training_state(state)
+        self._sum = state["sum"]
+
+    def configure_optimizers(self) -> Any:
+        optimizers = [torch.optim.Adam(self.one.parameters(), 1e-2), torch.optim.AdamW(self.other.parameters(), 1e-2)]
+        return optimizers, [torch.optim.lr_scheduler.StepLR(o, 5, 0.5) for o in optimizers]
+
+
+def two_players(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
+    """The toy."""
+    return NoisyData(workers), TwoPlayers()
+
+
+class Resumable(NamedTuple):
+    """A task that resumes."""
+
+    make: Callable[[Path, int], tuple[LightningDataModule, Task]]
+    accumulate: int
+
+
+TASKS = {
+    "language_model": Resumable(language_model, accumulate=1),
+    "language_model_accumulating": Resumable(language_model, accumulate=3),
+    "two_players": Resumable(two_players, accumulate=1),
+}
+STEPS = 30
+VALIDATE_EVERY = 7
+
+
+class SignalAt(Callback):
+    """Sends this process a signal while a batch is trained on."""
+
+    def __init__(self, batch: int):
+        self.batch = batch
+
+    def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
+        if trainer.fit_loop.total_batch_idx == self.batch:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def train(
+    name: str,
+    folder: Path,
+    workers: int = 0,
+    signal_at_batch: int | None = None,
+    callbacks: list[Callback] | None = None,
+    change: Callable[[dict[str, Any]], None] | None = None,
+    allow: tuple[str, ...] = (),
+    **settings: Any,
+) -> bool:
+    """Train, going on from the newest checkpoint if there is one; whether it came to its end.
+
+    Args:
+        name: One of TASKS.
+        folder: The run folder.
+        workers: Data workers.
+        signal_at_batch: The batch (over all epochs) in which SIGTERM comes.
+        callbacks: More of them.
+        change: Changes the newest checkpoint before it is gone on from.
+        allow: As `resume.allow`.
+        settings: For the trainer.
+    """
+    folder.mkdir(exist_ok=True, parents=True)
+    show_messages(logging.ERROR)
+    task_of = TASKS[name]
+    with stop.listening():
+        torch.manual_seed(0)
+        data, task = task_of.make(folder, workers)
+        torch.manual_seed(os.getpid() + time.time_ns() % 10**6)  # what a new process finds is not to matter
+        always = [*(callbacks or []), Checkpoints(every_n_minutes=None), ExactState(allow), StopWhenAsked()]
+        if signal_at_batch is not None:
+            always.insert(0, SignalAt(signal_at_batch))
+        batches = len(data.train_dataloader())
+        chosen: dict[str, Any] = {
+            "max_steps": STEPS * (2 if name == "two_players" else 1),
+            "accumulate_grad_batches": task_of.accumulate,
+            "limit_train_batches": batches - batches % task_of.accumulate,
+            "val_check_interval": VALIDATE_EVERY * task_of.accumulate,
+            "check_val_every_n_epoch": None,
+            "log_every_n_steps": 4,
+            "logger": MetricsFileLogger(Run(folder)) if int(os.environ.get("RANK", "0")) == 0 else False,
+            "callbacks": always,
+        }
+        made = trainer(folder, **(chosen | settings))
+        checkpoint = CheckpointFolder(folder / "checkpoints").newest_whole()
+        if checkpoint is not None and change is not None:
+            state = torch.load(checkpoint, weights_only=True)
+            change(state)
+            made.strategy.checkpoint_io.save_checkpoint(state, checkpoint)
+        try:
+            torch.manual_seed(0) if checkpoint is None else None
+            made.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        except PreemptedRun:
+            return False
+        finally:
+            for logger in made.loggers:
+                logger.finalize("success")
+    return True
+
+
+def final_state(folder: Path) -> dict[str, Any]:
+    """Everything in the last checkpoint, but for how many digits the clock had in metrics.jsonl."""
+    state: dict[str, Any] = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
+    del state["aigc"]["metrics_bytes"]
+    return state
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    """All metric rows, without the time."""
+    return [{k: v for k, v in row.items() if k != "wall_time"} for row in read(folder / "metrics.jsonl")]
+
+
+def differences(one: Any, other: Any, path: str = "") -> list[str]:
+    """Where two nested values differ; tensors must be equal to the last bit."""
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        same = one.dtype == other.dtype and one.shape == other.shape and torch.equal(one, other)
+        return [] if same else [path]
+    if isinstance(one, dict) and isinstance(other, dict):
+        if one.keys() != other.keys():
+            return [f"{path}: keys {sorted(set(map(str, one)) ^ set(map(str, other)))}"]
+        return [d for key in one for d in differences(one[key], other[key], f"{path}.{key}")]
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
+        return [d for i, (a, b) in enumerate(zip(one, other, strict=True)) for d in differences(a, b, f"{path}[{i}]")]
+    return [] if one == other else [f"{path}: {one!r} != {other!r}"]

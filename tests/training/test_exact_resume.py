@@ -1,0 +1,168 @@
+"""A run that was stopped and gone on with is the run that was never stopped, to the last bit."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from aigc.errors import InputError
+from tests.conftest import REPOSITORY
+from tests.training.resumable import STEPS, TASKS, VALIDATE_EVERY, differences, final_state, rows, train
+
+EPOCH = 12
+"""Batches in an epoch of every task here."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Each task's run that was never stopped."""
+    folders = {}
+    for name in TASKS:
+        folders[name] = tmp_path_factory.mktemp(name) / "whole"
+        assert train(name, folders[name])
+    return folders
+
+
+def assert_equal(folder: Path, whole: Path) -> None:
+    assert differences(final_state(folder), final_state(whole)) == []
+    assert rows(folder) == rows(whole)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_cases_are_what_they_are_said_to_be(name, whole, tmp_path):
+    assert final_state(whole[name])["aigc"]["order"]["batches"] == EPOCH
+    assert sorted({row["step"] for row in rows(whole[name]) if "val/perplexity" in row}) == [7, 14, 21, 28]
+
+
+@pytest.mark.parametrize(
+    ("validations", "batch"),
+    [
+        pytest.param(0, 0, id="first_batch"),
+        pytest.param(0, 4, id="mid_epoch"),
+        pytest.param(0, EPOCH - 2, id="one_before_the_epoch_ends"),
+        pytest.param(0, EPOCH - 1, id="epoch_ends"),
+        pytest.param(0, EPOCH, id="one_after_the_epoch_ended"),
+        pytest.param(3, -2, id="just_before_a_validation"),
+        pytest.param(3, -1, id="at_a_validation"),
+        pytest.param(3, 0, id="just_after_a_validation"),
+    ],
+)
+@pytest.mark.parametrize("name", TASKS)
+def test_resume_is_bit_exact(name, validations, batch, whole, tmp_path):
+    batch += validations * VALIDATE_EVERY * TASKS[name].accumulate
+    assert not train(name, tmp_path, signal_at_batch=batch)
+    assert train(name, tmp_path)
+    assert_equal(tmp_path, whole[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TASKS)
+def test_resume_is_bit_exact_after_every_batch(name, whole, tmp_path):
+    for batch in range(TASKS[name].accumulate * (STEPS - 1)):
+        folder = tmp_path / str(batch)
+        assert not train(name, folder, signal_at_batch=batch)
+        assert train(name, folder)
+        assert_equal(folder, whole[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TASKS)
+def test_a_run_stopped_after_every_step_is_the_same_run(name, whole, tmp_path):
+    for step in range(STEPS - 1):
+        assert not train(name, tmp_path, signal_at_batch=TASKS[name].accumulate * step)
+    assert train(name, tmp_path)
+    assert_equal(tmp_path, whole[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "after"), [(2, 2), (0, 2), (2, 0)])
+@pytest.mark.parametrize("name", TASKS)
+def test_the_number_of_workers_does_not_matter(name, before, after, whole, tmp_path):
+    for batch in (4, EPOCH - 1, EPOCH):
+        folder = tmp_path / str(batch)
+        assert not train(name, folder, workers=before, signal_at_batch=batch)
+        assert train(name, folder, workers=after)
+        assert_equal(folder, whole[name])
+
+
+@pytest.mark.slow
+def test_resume_is_bit_exact_on_two_ranks(tmp_path):
+    launcher = ["torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    command = [sys.executable, "-m", *launcher, "-m", "tests.training.ranks", str(tmp_path)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:] + done.stdout[-2000:]
+    assert done.stdout.count("equal") == len(TASKS) * 3
+
+
+def forget_random_state(state: dict[str, Any]) -> None:
+    torch.manual_seed(12345)
+    for rank in state["aigc"]["ranks"]:
+        rank["random"]["torch"] = torch.get_rng_state()
+
+
+def forget_position(state: dict[str, Any]) -> None:
+    state["aigc"]["position"] |= {"epoch": 0, "batch": 0, "sample": 0}
+
+
+def forget_samples(state: dict[str, Any]) -> None:
+    state["aigc"]["position"]["sample"] = 0
+
+
+def forget_sums(state: dict[str, Any]) -> None:
+    for rank in state["aigc"]["ranks"]:
+        rank["task"] |= {"logged": {"nll": 0.0, "tokens": 0}, "sum": 0.0}
+
+
+def forget_moments(state: dict[str, Any]) -> None:
+    for optimizer in state["optimizer_states"]:
+        for moments in optimizer["state"].values():
+            moments["exp_avg"].zero_()
+
+
+@pytest.mark.parametrize("forget", [forget_random_state, forget_position, forget_samples, forget_sums, forget_moments])
+@pytest.mark.parametrize("name", TASKS)
+def test_what_is_missing_from_a_checkpoint_would_be_noticed(name, forget, whole, tmp_path):
+    assert not train(name, tmp_path, signal_at_batch=TASKS[name].accumulate * 17)
+    assert train(name, tmp_path, change=forget)
+    assert differences(final_state(tmp_path), final_state(whole[name])) or rows(tmp_path) != rows(whole[name])
+
+
+def test_a_validation_that_draws_would_be_noticed(tmp_path, whole, monkeypatch):
+    from aigc.callbacks import ExactState
+
+    monkeypatch.setattr(ExactState, "on_validation_end", lambda *_: None)
+    assert train("two_players", tmp_path)
+    assert differences(final_state(tmp_path), final_state(whole["two_players"]))
+
+
+def other_batch_size(state: dict[str, Any]) -> None:
+    state["aigc"]["order"]["batch_size"] = 2
+
+
+def other_data(state: dict[str, Any]) -> None:
+    state["aigc"]["order"]["fingerprint"] = "0" * 64
+
+
+def other_length(state: dict[str, Any]) -> None:
+    state["aigc"]["order"]["length"] = 99
+
+
+@pytest.mark.parametrize(
+    ("change", "said", "allowed"),
+    [
+        (other_batch_size, "batch size was 2 and is 3", "batch_size"),
+        (other_data, "data fingerprint was 0000000000000000 and is", "data"),
+        (other_length, "number of training samples was 99 and is 36", "data"),
+    ],
+)
+def test_a_mismatch_is_an_error_that_names_both_values_or_is_allowed(change, said, allowed, tmp_path):
+    name = "language_model"
+    assert not train(name, tmp_path, signal_at_batch=4)
+    with pytest.raises(InputError, match=said) as error:
+        train(name, tmp_path, change=change)
+    assert f"resume.allow=[{allowed}]" in str(error.value)
+    assert train(name, tmp_path, allow=(allowed,))
+    assert final_state(tmp_path)["global_step"] == STEPS
