@@ -48,6 +48,7 @@ def print_description(run: Run) -> None:
         ("code", code),
         ("data", str(manifest["data_fingerprint"])[:16]),
         ("hardware", f"{manifest['hardware'].get('cpu')}, {len(manifest['hardware'].get('gpus') or [])} GPUs"),
+        ("threads", str((manifest.get("threads") or {}).get("torch"))),
         ("packages", ", ".join(f"{n} {v}" for n, v in list(manifest["packages"].items())[:4])),
         ("checkpoints", ", ".join(told["checkpoints"]) or "none"),
         ("model", str(run.model) if told["has_model"] else "none"),

@@ -17,7 +17,6 @@ from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, step_of
 from aigc.runs.console import log
 from aigc.runs.heartbeat import Heartbeat
-from aigc.runs.manifest import merge
 from aigc.tasks import Task
 
 
@@ -62,10 +61,10 @@ class Training:
         with components.own_interrupt():
             try:
                 trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+                if task.validated_at != task.steps_done and data.val_dataloader():
+                    trainer.validate(task, datamodule=data, verbose=False)
             except _Reached:
                 return
-            if task.validated_at != task.steps_done and data.val_dataloader():
-                trainer.validate(task, datamodule=data, verbose=False)
         self.beat.activity = "saving"
         for logger in loggers:
             logger.finalize("success")
@@ -86,7 +85,7 @@ class Training:
 
     def _tell(self, trainer: Trainer, task: Task, step: int) -> None:
         with self.run.edit_manifest() as manifest:
-            merge(manifest, describe_machine())
+            manifest.update(describe_machine())
             manifest["attempts"][-1]["from_step"] = step
             manifest["precision"] = str(trainer.precision)
         size = sum(p.numel() for p in task.parameters())

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aigc.errors import InputError
 from aigc.runs import metrics_file
-from aigc.runs.files import sync_folder, write_atomic
+from aigc.runs.files import sha256_file, sync_folder, write_atomic
 from aigc.runs.git import code_patch
 from aigc.runs.locate import CONFIG_FILE, find_run, run_folders
 from aigc.runs.manifest import edit_manifest, merge, new_manifest, read_manifest, write_manifest
@@ -83,7 +83,12 @@ class Run:
                     write_atomic(temporary / "code.patch", patch)
                 command = list(sys.argv if command is None else command)
                 manifest = new_manifest(
-                    final.name, command=command, seed=seed, data_fingerprint=data_fingerprint, ignore=root
+                    final.name,
+                    command=command,
+                    seed=seed,
+                    data_fingerprint=data_fingerprint,
+                    ignore=root,
+                    config_sha256=sha256_file(temporary / CONFIG_FILE),
                 )
                 write_manifest(temporary, {**manifest, **notes})
                 write_status(temporary, Status.PENDING, pid=0)

@@ -61,6 +61,9 @@ def test_every_package_has_its_place():
         ["train", "trainer.max_stepz=1"],
         ["ls"],
         ["show", "nothing"],
+        ["resume", "nothing"],
+        ["reproduce", "nothing"],
+        ["verify", "nothing"],
     ],
 )
 def test_quick_answers_import_nothing_heavy(arguments, own_place):

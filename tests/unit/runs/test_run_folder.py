@@ -87,7 +87,7 @@ def test_id_that_is_taken_is_not_taken_again(root: Path, monkeypatch: pytest.Mon
 
 
 def test_half_made_folder_is_never_left(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         assert len(list(root.glob(".*.partial"))) == 1
         raise OSError(28, "No space left on device")
 

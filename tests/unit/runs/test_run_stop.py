@@ -93,13 +93,19 @@ def test_the_first_signal_stops_where_the_work_asks(number: int, code: int, said
 @pytest.mark.parametrize(("first", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)])
 def test_a_second_signal_ends_at_once_with_the_code_of_the_first(first: int, code: int, tmp_path: Path) -> None:
     process = started(deaf(at_once="note"), tmp_path / "note")
-    err, took = twice(process, first, signal.SIGTERM)
+    err, took = twice(process, first, signal.SIGUSR2 if first == signal.SIGUSR1 else signal.SIGTERM)
     assert process.returncode == code
     assert took < 2
     assert err.strip().splitlines() == [
         f"aigc: asked twice to stop, first by {signal.Signals(first).name}: ended at once"
     ]
     assert (tmp_path / "note").read_text() == str(int(first))
+
+
+def test_the_term_that_a_cluster_sends_after_its_notice_is_the_same_request() -> None:
+    process = started(deaf("time.sleep(3)"))
+    twice(process, signal.SIGUSR1, signal.SIGTERM)
+    assert process.returncode == 0
 
 
 def test_a_process_that_hangs_outside_python_is_ended_too(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""What goes wrong in a child of the fork server: slow disks, small disks, and places where it waits to be hit."""
+
+import os
+import random
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def forget_parent() -> None:
+    """A real process starts with generators of its own."""
+    random.seed(os.getpid())
+    np.random.seed(os.getpid())
+    torch.manual_seed(os.getpid())
+
+
+def slow_writes(seconds: float) -> None:
+    """Make each of the few hundred writes of a checkpoint slow."""
+    from aigc.callbacks.checkpoint_io import _Hashed
+
+    _before(_Hashed, "write", lambda count: time.sleep(seconds))
+
+
+def slow_disk(seconds: float) -> None:
+    """Wait after whatever changes the file system for good, so that a kill often comes between two such changes."""
+    for owner, name in ((os, "fsync"), (Path, "replace"), (Path, "rename"), (Path, "unlink"), (Path, "symlink_to")):
+        _after(owner, name, seconds)
+
+
+def wait_in(place: str, marker: str, count: int = 1, for_ever: bool = False) -> None:
+    """At the so-manieth call of a function touch `marker`, and wait there until `marker`.go exists.
+
+    Args:
+        place: module:Class.function or module:function.
+        marker: A file.
+        count: Which call waits, from 1.
+        for_ever: Never go on.
+    """
+    module, _, path = place.partition(":")
+    owner: Any = __import__(module, fromlist=["_"])
+    *names, function = path.split(".")
+    for name in names:
+        owner = getattr(owner, name)
+
+    def wait(called: int) -> None:
+        if called != count:
+            return
+        Path(marker).touch()
+        while for_ever or not Path(f"{marker}.go").exists():
+            time.sleep(0.01)
+
+    _before(owner, function, wait)
+
+
+def file_size_limit(size: int, place: str, count: int = 1) -> None:
+    """From the so-manieth call of a function on, no file may be larger, as with a quota."""
+    module, _, path = place.partition(":")
+    owner_name, _, function = path.partition(".")
+    owner = getattr(__import__(module, fromlist=["_"]), owner_name)
+
+    def limit(called: int) -> None:
+        if called == count:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    _before(owner, function, limit)
+
+
+def memory_limit(more: int, place: str, count: int = 1) -> None:
+    """From the so-manieth call of a function on, the process gets only so many bytes more."""
+    module, _, path = place.partition(":")
+    owner_name, _, function = path.partition(".")
+    owner = getattr(__import__(module, fromlist=["_"]), owner_name)
+
+    def limit(called: int) -> None:
+        if called == count:
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            size = pages * resource.getpagesize() + more
+            resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+
+    _before(owner, function, limit)
+
+
+def _before(owner: Any, name: str, call: Callable[[int], None]) -> None:
+    """Have `call` called before each call of a function, with the number of calls so far."""
+    original = getattr(owner, name)
+    calls = 0
+
+    def patched(*arguments: Any, **settings: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        call(calls)
+        return original(*arguments, **settings)
+
+    setattr(owner, name, patched)
+
+
+def _after(owner: Any, name: str, seconds: float) -> None:
+    original = getattr(owner, name)
+
+    def patched(*arguments: Any, **settings: Any) -> Any:
+        value = original(*arguments, **settings)
+        time.sleep(seconds)
+        return value
+
+    setattr(owner, name, patched)

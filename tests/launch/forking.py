@@ -1,0 +1,221 @@
+"""Real processes that need not import torch: children of a process that has imported everything and computed nothing."""
+
+import atexit
+import contextlib
+import importlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PRELOADED = [
+    "aigc.cli.result",
+    "aigc.cli.resume",
+    "aigc.cli.train",
+    "aigc.evaluation",
+    "aigc.launch.start",
+    "aigc.launch.worker",
+    "rouge_score.rouge_scorer",
+    "sacrebleu",
+    "tests.launch.faults",
+    "transformers.models.gpt2.modeling_gpt2",
+]
+
+
+class Child:
+    """One attempt: a process that leads a group of its own."""
+
+    def __init__(self, server: "Server", pid: int, said: Path):
+        self._server = server
+        self._said = said
+        self.pid = pid
+
+    @property
+    def said(self) -> str:
+        """What it wrote to stdout and stderr until now."""
+        return self._said.read_text("utf-8")
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is gone; a dead one that its parent has not yet heard of is."""
+        self._server.hear(0)
+        return self.pid in self._server.ends
+
+    def send(self, number: int) -> None:
+        """A signal to the process alone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def send_to_group(self, number: int) -> None:
+        """A signal to it and its data workers."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    def wait(self, timeout: float = 60) -> int:
+        """Its exit code, or minus the number of the signal that it died of."""
+        wait_until(lambda: self.ended, timeout, lambda: f"process {self.pid} goes on; it said\n{self.said}", pause=0)
+        return self._server.ends[self.pid]
+
+    def kill(self) -> int:
+        """SIGKILL; its exit code, which is -9 unless it had ended before."""
+        self.send(signal.SIGKILL)
+        return self.wait()
+
+
+class Server:
+    """The process that has imported everything."""
+
+    def __init__(self) -> None:
+        env = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "tests.launch.forking"]
+        self._process = subprocess.Popen(
+            command, cwd=REPOSITORY, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+        self.ends: dict[int, int] = {}
+        """Exit codes of the children that have ended, by process."""
+        self._started: list[int] = []
+        self._rest = b""
+        atexit.register(self.close)
+        wait_until(lambda: self.hear(1.0), 120)
+
+    def start(
+        self, arguments: Sequence[str], place: Path, faults: Sequence[Sequence[Any]] = (), **env: str
+    ) -> Child:
+        """Run `aigc ...` in a child.
+
+        Args:
+            arguments: Those of the command line.
+            place: Its working directory, where its output is kept, too.
+            faults: Functions of tests.launch.faults that are called first, with arguments: `[["slow_writes", 0.01]]`.
+            env: Environment variables.
+        """
+        said = place / f".said-{time.monotonic_ns()}"
+        request = {"arguments": list(arguments), "cwd": str(place), "said": str(said), "faults": faults, "env": env}
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        wait_until(lambda: self.hear(1.0) and self._started, 60)
+        return Child(self, self._started.pop(), said)
+
+    def hear(self, timeout: float) -> bool:
+        """Take in what the server says; whether it said anything."""
+        if not select.select([self._process.stdout], [], [], timeout)[0]:
+            return False
+        data = os.read(self._process.stdout.fileno(), 1 << 16)
+        assert data, "the fork server is gone"
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            told = json.loads(line)
+            if "started" in told:
+                self._started.append(told["started"])
+            elif "ended" in told:
+                self.ends[told["ended"]] = told["code"]
+        return True
+
+    def close(self) -> None:
+        """End it."""
+        self._process.stdin.close()
+        self._process.wait(timeout=30)
+        self._process.stdout.close()
+
+
+@cache
+def server() -> Server:
+    """One for all tests of this process."""
+    return Server()
+
+
+def wait_until(
+    true: Callable[[], Any], timeout: float, otherwise: Callable[[], str] = lambda: "", pause: float = 0.002
+) -> Any:
+    """Wait for something to be true, and return it."""
+    end = time.monotonic() + timeout
+    while not (found := true()):
+        assert time.monotonic() < end, f"not within {timeout} s. {otherwise()}"
+        time.sleep(pause or 0.002)
+    return found
+
+
+def _serve() -> int:
+    """Fork a child for each line of JSON on stdin, and say on stdout how each of them ends."""
+    for name in PRELOADED:
+        importlib.import_module(name)
+    from aigc.cli.main import main
+
+    with contextlib.redirect_stdout(sys.stderr):
+        main(["validate"])  # fills caches of the config's own, without torch
+    threads = len(list(Path("/proc/self/task").iterdir()))
+    assert threads == 1, f"{threads} threads: a fork would lose all but one"
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(writer)
+    _say(ready=True)
+    rest = b""
+    while True:
+        readable, _, _ = select.select([0, reader], [], [])
+        if reader in readable:
+            os.read(reader, 1 << 10)
+            _reap()
+        if 0 in readable:
+            data = os.read(0, 1 << 16)
+            if not data:
+                return 0
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                pid = os.fork()
+                if pid == 0:
+                    signal.set_wakeup_fd(-1)
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    os.close(reader)
+                    os.close(writer)
+                    _attempt(**json.loads(line))
+                _say(started=pid)
+
+
+def _attempt(arguments: list[str], cwd: str, said: str, faults: list[list[Any]], env: dict[str, str]) -> None:
+    """What a child does; it does not return."""
+    code = 1
+    try:
+        os.setpgid(0, 0)
+        output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for number, source in ((0, os.open(os.devnull, os.O_RDONLY)), (1, output), (2, output)):
+            os.dup2(source, number)
+        os.chdir(cwd)
+        os.environ.update(env)
+        sys.argv = ["aigc", *arguments]
+        import tests.launch.faults
+
+        tests.launch.faults.forget_parent()
+        for name, *given in faults:
+            getattr(tests.launch.faults, name)(*given)
+        from aigc.cli.main import main
+
+        code = main(arguments)
+    except SystemExit as error:
+        code = error.code
+    finally:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # the interpreter's own end takes longer than the training
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            _say(ended=found[0], code=os.waitstatus_to_exitcode(found[1]))
+
+
+def _say(**told: Any) -> None:
+    os.write(1, json.dumps(told).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(_serve())

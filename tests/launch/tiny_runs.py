@@ -1,0 +1,132 @@
+"""Runs of a second: their configs, and what must be equal when two of them are said to be the same."""
+
+import math
+import random
+import signal
+from pathlib import Path
+from typing import Any
+
+from aigc.runs import Run
+from aigc.runs.checkpoints import CheckpointFolder, step_of
+from aigc.runs.files import sha256_file
+from aigc.runs.metrics_file import read
+from tests.launch.forking import Child, server
+from tests.training.resumable import CHARACTERS, differences, final_state
+
+LANGUAGE_MODEL = [
+    "experiment=lm/tang_quatrains",
+    "data=text",
+    "data.path=corpus.txt",
+    "data.sequence_length=16",
+    "data.batch_size=4",
+    "data.validation_fraction=0.2",
+    "model.settings.n_layer=1",
+    "model.settings.n_head=2",
+    "model.settings.n_embd=16",
+    "model.settings.resid_pdrop=0.3",
+    "model.settings.attn_pdrop=0.3",
+    "optimizer.lr=0.01",
+    "evaluation.generation.samples=2",
+    "evaluation.generation.prompt_pattern=null",
+    "evaluation.generation.sampling.max_new_tokens=4",
+]
+EXPERIMENTS = {"language_model": LANGUAGE_MODEL}
+"""Whatever must survive everything; another task joins by one line."""
+
+EVERY = 2
+"""Steps between saves."""
+ALL = [
+    f"callbacks.checkpoints.every_n_steps={EVERY}",
+    "logger=none",
+    "trainer.log_every_n_steps=1",
+    "trainer.num_threads=1",
+    "run.resume=auto",
+]
+
+
+def command(name: str, steps: int, validate: int, *more: str) -> list[str]:
+    """The same command again and again."""
+    last = [f"trainer.max_steps={steps}", f"trainer.validate_every_n_steps={validate}"]
+    return ["train", *EXPERIMENTS[name], *ALL, *last, *more]
+
+
+def place_at(folder: Path) -> Path:
+    """A working directory with a corpus."""
+    folder.mkdir(parents=True, exist_ok=True)
+    chance = random.Random(0)
+    lines = ["".join(chance.choices(CHARACTERS, k=chance.randint(5, 9))) for _ in range(80)]
+    (folder / "corpus.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def start(place: Path, arguments: list[str], *faults: list[Any], cache: str = "../cache", **env: str) -> Child:
+    """A process; prepared data are shared by the places of one folder."""
+    return server().start(arguments, place, faults, AIGC_OUTPUTS="outputs", AIGC_CACHE=cache, **env)
+
+
+def finish(place: Path, arguments: list[str], *faults: list[Any], **env: str) -> str:
+    """A process that must end well; what it said."""
+    child = start(place, arguments, *faults, **env)
+    assert child.wait() == 0, child.said
+    return child.said
+
+
+def run_in(place: Path) -> Run | None:
+    """The run of a place, when there is one."""
+    root = place / "outputs/runs"
+    found = [path for path in root.iterdir() if not path.name.startswith(".")] if root.exists() else []
+    assert len(found) <= 1, found
+    return Run.open(found[0]) if found else None
+
+
+def the_run(place: Path) -> Run:
+    """The run of a place."""
+    run = run_in(place)
+    assert run is not None
+    return run
+
+
+def reached(run: Run) -> int:
+    """The last step that was logged."""
+    return max((row["step"] for row in read(run.path / "metrics.jsonl")), default=0)
+
+
+def saved(run: Run) -> int:
+    """The step of the newest whole checkpoint."""
+    newest = CheckpointFolder(run.checkpoints).newest_whole()
+    return step_of(newest) if newest else 0
+
+
+def numbers(run: Run) -> dict[str, Any]:
+    """Everything that a run is made of, but for times."""
+    rows = _without_times(read(run.path / "metrics.jsonl"))
+    return {
+        "weights": sha256_file(run.model / "model.safetensors"),
+        "rows": [row for row in rows if len(row) > 2],
+        "state": _without_times(final_state(run.path)),
+        "samples": {path.name: path.read_text("utf-8") for path in run.samples.iterdir() if path.suffix == ".jsonl"},
+        "result": _without_times(run.manifest["metrics"]),
+    }
+
+
+def _without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        timed = {key for key in value if str(key) == "wall_time" or str(key).endswith("_per_second")}
+        return {key: _without_times(item) for key, item in value.items() if key not in timed}
+    if isinstance(value, list):
+        return [_without_times(item) for item in value]
+    return "NaN" if isinstance(value, float) and math.isnan(value) else value
+
+
+def assert_same(one: Run, other: Run) -> None:
+    """Two runs are equal to the last bit."""
+    found = differences(numbers(one), numbers(other))
+    assert not found, "\n".join([str(one.path), *found[:20]])
+
+
+def files(run: Run) -> list[str]:
+    """All files of a run."""
+    return sorted(str(path.relative_to(run.path)) for path in run.path.rglob("*"))
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
