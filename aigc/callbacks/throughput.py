@@ -19,10 +19,9 @@ class Throughput(Callback):
         self._seconds = 0.0
         self._since: float | None = None
 
-    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the clock."""
-        if self._since is None:
-            self._since = time.perf_counter()
+        self._since = time.perf_counter()
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Stop the clock."""
@@ -46,6 +45,16 @@ class Throughput(Callback):
                 module.record({f"train/{module.unit}_per_second": self._amount / self._seconds})
             self.total_amount, self.total_seconds = self.total_amount + self._amount, self.total_seconds + self._seconds
             self._amount, self._seconds = 0, 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was counted, so that the mean of a resumed run is that of all its attempts."""
+        counted = {"amount": self.total_amount + self._amount, "seconds": self.total_seconds + self._seconds}
+        return {"unit": self.unit, **counted}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.unit = state_dict["unit"]
+        self.total_amount, self.total_seconds = state_dict["amount"], state_dict["seconds"]
 
     def per_second(self) -> float | None:
         """The mean over the run; None before anything was counted."""

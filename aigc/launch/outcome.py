@@ -1,6 +1,7 @@
 """What a finished run leaves: its model in a layout that other tools load, and its scores in the manifest."""
 
 import shutil
+from datetime import datetime
 from typing import Any
 
 from pytorch_lightning import Callback
@@ -28,19 +29,35 @@ def keep_model(run: Run, task: Task, data: Any) -> None:
 def keep_result(
     run: Run, metrics: dict[str, float], callbacks: dict[str, Callback], best_step: int | None, seconds: float
 ) -> None:
-    """Write final metrics, how they were made, time, throughput, and the hashes of what the run left."""
+    """Write final metrics, how they were made, time of all attempts, throughput, and the hashes of what the run left.
+
+    Args:
+        run: The run.
+        metrics: The final ones.
+        callbacks: Those of the run, by name.
+        best_step: The step whose weights were kept; None when the last ones were.
+        seconds: Time of this attempt.
+    """
     signatures = {
         f"val/{name}": signature
         for callback in callbacks.values()
         for name, signature in getattr(callback, "signatures", {}).items()
     }
     throughput = next((c for c in callbacks.values() if isinstance(c, Throughput)), None)
-    kept = [*run.model.rglob("*"), *run.checkpoints.glob("*.ckpt")]
+    kept = [*run.model.rglob("*"), *run.checkpoints.glob("*.ckpt"), *run.samples.glob("*"), run.path / "metrics.jsonl"]
     artifacts = {str(path.relative_to(run.path)): sha256_file(path) for path in sorted(kept) if path.is_file()}
     with run.edit_manifest() as manifest:
+        seconds += sum(map(_seconds, manifest["attempts"][:-1]))
         manifest["metrics"] = metrics
         manifest["signatures"] = signatures
         manifest["artifacts"] = artifacts
         manifest["result"] = {"best_step": best_step, "seconds": seconds}
         if throughput is not None:
             manifest["result"] |= {"per_second": throughput.per_second(), "unit": throughput.unit}
+
+
+def _seconds(attempt: dict[str, Any]) -> float:
+    """How long an attempt took; one whose end nobody knows counts nothing."""
+    if not attempt.get("end"):
+        return 0.0
+    return (datetime.fromisoformat(attempt["end"]) - datetime.fromisoformat(attempt["start"])).total_seconds()

@@ -7,6 +7,7 @@ from pytorch_lightning.loggers.logger import Logger
 from aigc.logger.jsonl import MetricsFileLogger
 from aigc.logger.tensorboard import TensorBoard
 from aigc.logger.wandb import WandB
+from aigc.runs import metrics_file
 
 __all__ = ["MetricsFileLogger", "TensorBoard", "WandB", "rewind"]
 
@@ -18,7 +19,10 @@ def rewind(loggers: Sequence[Logger], metrics_bytes: int) -> None:
         loggers: The run's loggers.
         metrics_bytes: The length of metrics.jsonl at that moment.
     """
-    ahead = sum(logger.cut(metrics_bytes) for logger in loggers if isinstance(logger, MetricsFileLogger))
     for logger in loggers:
-        if isinstance(logger, WandB):
-            logger.skip(ahead)
+        if isinstance(logger, MetricsFileLogger):
+            logger.cut(metrics_bytes)
+            rows = metrics_file.read(logger.path)
+            for other in loggers:
+                if isinstance(other, WandB):
+                    other.go_on_from(rows)

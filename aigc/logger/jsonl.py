@@ -47,10 +47,10 @@ class MetricsFileLogger(Logger):
             return self.path.stat().st_size if self.path.exists() else 0
         return self._file.flush()
 
-    def cut(self, size: int) -> int:
-        """Take off what was logged after the file had this many bytes; return how many rows that were."""
+    def cut(self, size: int) -> None:
+        """Take off what was logged after the file had this many bytes."""
         self.finalize("cut")
-        return metrics_file.cut(self.path, size)
+        metrics_file.cut(self.path, size)
 
     def finalize(self, status: str) -> None:
         """Flush to disk."""

@@ -75,7 +75,7 @@ class Run:
         root = Path(root)
         try:
             root.mkdir(parents=True, exist_ok=True)
-            temporary, final = _reserve(root, _clean(name), run_id and _clean(run_id))
+            temporary, final = _reserve(root, _clean(name), run_id)
             try:
                 write_atomic(temporary / CONFIG_FILE, redact_yaml(config_yaml))
                 write_atomic(temporary / "overrides.txt", "".join(redact(line) + "\n" for line in overrides))
@@ -241,6 +241,8 @@ def _clean(name: str) -> str:
 def _reserve(root: Path, name: str, run_id: str | None) -> tuple[Path, Path]:
     """Make a hidden folder for this process; return it and the final folder, of the given id or of a new one."""
     if run_id is not None:
+        if _clean(run_id) != run_id or run_id == "latest":
+            raise InputError(f"run.id={run_id} cannot name a folder: letters, digits, '_', '-' and '.' can")
         if (root / run_id).exists():
             raise InputError(f"there is a run {root / run_id} already: take another run.id, or run.resume=auto")
         temporary = root / f".{run_id}.{secrets.token_hex(4)}.partial"

@@ -75,8 +75,8 @@ def read(path: Path | str) -> list[dict[str, Any]]:
     return [_parse(path, number, line) for number, line in enumerate(lines[:-1], start=1) if line]
 
 
-def cut(path: Path | str, size: int) -> int:
-    """Keep the first `size` bytes of a metrics file; return how many whole rows were dropped after them.
+def cut(path: Path | str, size: int) -> None:
+    """Keep the first `size` bytes of a metrics file.
 
     A file that is shorter stays as it is, which only a person's own editing can bring about; a warning says so.
     """
@@ -84,14 +84,10 @@ def cut(path: Path | str, size: int) -> int:
     length = path.stat().st_size if path.exists() else 0
     if length < size:
         log.warning("%s: rows are missing; it had %d bytes at the checkpoint and has %d now", path, size, length)
-    if length <= size:
-        return 0
-    with path.open("rb+") as file:
-        file.seek(size)
-        dropped = file.read().count(b"\n")
-        file.truncate(size)
-        os.fsync(file.fileno())
-    return dropped
+    if length > size:
+        with path.open("rb+") as file:
+            file.truncate(size)
+            os.fsync(file.fileno())
 
 
 def read_last(path: Path | str, tail: int = 1 << 16) -> dict[str, Any]:

@@ -54,10 +54,10 @@ class Task(LightningModule):
         return float(shared)
 
     def refuse_non_finite(self, value: Tensor) -> None:
-        """Note whether a batch's loss, or the norm of its gradient, is a finite number; tell before its optimiser step where telling costs nothing.
+        """Note whether a batch's loss, or the norm of its gradient, is a finite number.
 
-        On an accelerator that would stop it once a step, so there it is told at logged steps and before each save:
-        the checkpoint of a diverged run is never written.
+        On a CPU it is told at once, before the optimiser step. On an accelerator that would stop it once a step, so
+        there it is told at logged steps and before each save: a diverged state never gets into a checkpoint.
 
         Raises:
             DivergedRun: It is not; the message has the step and the samples of the batch.

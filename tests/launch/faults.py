@@ -41,11 +41,6 @@ def wait_in(place: str, marker: str, count: int = 1, for_ever: bool = False) -> 
         count: Which call waits, from 1.
         for_ever: Never go on.
     """
-    module, _, path = place.partition(":")
-    owner: Any = __import__(module, fromlist=["_"])
-    *names, function = path.split(".")
-    for name in names:
-        owner = getattr(owner, name)
 
     def wait(called: int) -> None:
         if called != count:
@@ -54,35 +49,80 @@ def wait_in(place: str, marker: str, count: int = 1, for_ever: bool = False) -> 
         while for_ever or not Path(f"{marker}.go").exists():
             time.sleep(0.01)
 
-    _before(owner, function, wait)
+    _before(*_found(place), wait)
 
 
 def file_size_limit(size: int, place: str, count: int = 1) -> None:
     """From the so-manieth call of a function on, no file may be larger, as with a quota."""
-    module, _, path = place.partition(":")
-    owner_name, _, function = path.partition(".")
-    owner = getattr(__import__(module, fromlist=["_"]), owner_name)
-
-    def limit(called: int) -> None:
-        if called == count:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-    _before(owner, function, limit)
+    _limit(place, count, resource.RLIMIT_FSIZE, lambda: size)
 
 
 def memory_limit(more: int, place: str, count: int = 1) -> None:
     """From the so-manieth call of a function on, the process gets only so many bytes more."""
-    module, _, path = place.partition(":")
-    owner_name, _, function = path.partition(".")
-    owner = getattr(__import__(module, fromlist=["_"]), owner_name)
 
+    def size() -> int:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        return pages * resource.getpagesize() + more
+
+    _limit(place, count, resource.RLIMIT_AS, size)
+
+
+def cut_row(number: int) -> None:
+    """Let a part of the so-manieth row of metrics.jsonl be written, and the rows after it whole: room came back."""
+    from aigc.runs.metrics_file import MetricsFile
+
+    original, calls = MetricsFile.append, 0
+
+    def append(self: MetricsFile, *arguments: Any) -> None:
+        nonlocal calls
+        calls += 1
+        size = self.path.stat().st_size + 20 if calls == number else resource.RLIM_INFINITY
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        original(self, *arguments)
+
+    MetricsFile.append = append
+
+
+def non_finite_loss(step: int, value: float) -> None:
+    """The loss of one step is no finite number."""
+    from aigc.tasks import CausalLM
+
+    original = CausalLM.token_losses
+
+    def token_losses(self: CausalLM, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        losses = original(self, logits, labels)
+        return losses * value if self.steps_done == step - 1 else losses
+
+    CausalLM.token_losses = token_losses
+
+
+def out_of_memory(step: int) -> None:
+    """A device has no memory left."""
+    from aigc.tasks import CausalLM
+
+    def refuse(called: int) -> None:
+        if called == step:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    _before(CausalLM, "forward", refuse)
+
+
+def _limit(place: str, count: int, kind: int, size: Callable[[], int]) -> None:
     def limit(called: int) -> None:
         if called == count:
-            pages = int(Path("/proc/self/statm").read_text().split()[0])
-            size = pages * resource.getpagesize() + more
-            resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+            resource.setrlimit(kind, (size(), resource.RLIM_INFINITY))
 
-    _before(owner, function, limit)
+    _before(*_found(place), limit)
+
+
+def _found(place: str) -> tuple[Any, str]:
+    """The owner of a function, and its name, for module:Class.function or module:function."""
+    module, _, path = place.partition(":")
+    owner: Any = __import__(module, fromlist=["_"])
+    *names, function = path.split(".")
+    for name in names:
+        owner = getattr(owner, name)
+    return owner, function
 
 
 def _before(owner: Any, name: str, call: Callable[[int], None]) -> None:

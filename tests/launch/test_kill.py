@@ -1,6 +1,5 @@
 """A run that is killed again and again, at any moment, is the run that was never killed, to the last bit."""
 
-import contextlib
 import os
 import random
 import shutil
@@ -8,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,8 @@ import torch
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, damage
-from tests.launch.forking import Child, wait_until
+from tests.launch.forking import wait_until
+from tests.launch.killing import Murdered, come_through, kill_at, logged
 from tests.launch.tiny_runs import (
     EVERY,
     EXPERIMENTS,
@@ -40,15 +39,6 @@ pytestmark = pytest.mark.slow
 KILLS = 56
 KILLS_IN_WRITES = 15
 STEPS, VALIDATE = 44, 11
-
-
-@dataclass
-class Murdered:
-    """What was seen of runs that were killed until they came through."""
-
-    runs: list[Run] = field(default_factory=list)
-    facts: list[dict[str, object]] = field(default_factory=list)
-    """For each kill: status, step reached, step saved, and whether a checkpoint was half-written."""
 
 
 @pytest.fixture(scope="module")
@@ -92,62 +82,6 @@ def murdered(name: str, folder: Path, other_disk: Path) -> Murdered:
         come_through(place, command(name, STEPS, VALIDATE), chance, seen, TMPDIR=str(other_disk))
         seen.runs.append(the_run(place))
     return seen
-
-
-def come_through(
-    place: Path, arguments: list[str], chance: random.Random, seen: Murdered, most: int = 16, **env: str
-) -> None:
-    """Kill the same command until it ends by itself, which it may after some kills."""
-    for _ in range(most):
-        child = kill_somewhere(place, arguments, chance, env)
-        if child.wait() == 0:
-            break
-        assert child.wait() == -signal.SIGKILL, child.said
-        note(place, seen)
-    finish(place, arguments, **env)
-
-
-def kill_somewhere(place: Path, arguments: list[str], chance: random.Random, env: dict[str, str]) -> Child:
-    """One attempt, killed anywhere, while it trains, or while it writes a checkpoint slowly."""
-    how = chance.choice(["anywhere", "training", "writing", "writing"])
-    faults = [["slow_writes", 0.0008], ["slow_disk", 0.002]] if how == "writing" else [["slow_disk", 0.01]]
-    child = start(place, arguments, *faults, **env)
-    writes, wait = chance.randint(1, 3), chance.random()
-    if how == "anywhere":
-        wait *= 1.5
-    elif how == "training":
-        before = logged(place)
-        wait_until(lambda: child.ended or logged(place) != before, 30)
-    else:
-        wait *= 0.35
-        written: set[str] = set()
-        while len(written) < writes and not child.ended:
-            written |= half_written(place)
-            time.sleep(0.002)
-    wait_until(lambda end=time.monotonic() + wait: child.ended or time.monotonic() > end, 30)
-    child.kill()
-    return child
-
-
-def logged(place: Path) -> tuple[int, int] | None:
-    with contextlib.suppress(FileNotFoundError, AttributeError):
-        info = (run_in(place).path / "metrics.jsonl").stat()
-        return info.st_mtime_ns, info.st_size
-    return None
-
-
-def half_written(place: Path) -> set[str]:
-    """Names of checkpoints that are being written, or were when the process died."""
-    return {path.name for path in place.glob("outputs/runs/*/checkpoints/.step-*.ckpt.*.tmp")}
-
-
-def note(place: Path, seen: Murdered) -> None:
-    run = run_in(place)
-    facts = {"place": place.name, "half_written": bool(half_written(place))}
-    if run is not None:
-        pending = not run.manifest["attempts"]  # it was made, and nobody has worked on it
-        facts |= {"status": str(run.status), "pending": pending, "reached": reached(run), "saved": saved(run)}
-    seen.facts.append(facts)
 
 
 def test_kills_are_many_and_many_are_inside_a_write(murdered, capsys):
@@ -196,6 +130,13 @@ def test_no_half_made_folder_stays_beside_the_run(murdered):
         assert [path.name for path in run.path.parent.iterdir()] == [run.id]
 
 
+def test_lightnings_counters_are_those_of_a_run_never_killed(name, folder, whole):
+    place = place_at(folder / "epoch_end")
+    kill_at(place, command(name, STEPS, VALIDATE), "aigc.tasks.base:Task.on_train_batch_start", STEPS - VALIDATE + 1)
+    finish(place, command(name, STEPS, VALIDATE))
+    assert_same(the_run(place), whole, counters=True)
+
+
 def test_the_comparison_would_notice_a_lost_random_state(name, folder, whole):
     place = place_at(folder / "forgetful")
     child = start(place, command(name, STEPS, VALIDATE))
@@ -222,7 +163,7 @@ def test_a_run_that_saves_in_a_thread_is_the_same_run(name, folder, whole, other
     assert_same(the_run(place), whole)
 
 
-def test_whole_processes_survive_kills(name, folder, whole, other_disk):
+def test_full_processes_survive_kills(name, folder, whole, other_disk):
     place, chance = place_at(folder / "processes"), random.Random(3)
     env = os.environ | {"AIGC_OUTPUTS": "outputs", "AIGC_CACHE": "../cache", "TMPDIR": str(other_disk)}
     whole_command = [sys.executable, "-m", "aigc", *command(name, STEPS, VALIDATE)]
@@ -239,3 +180,44 @@ def test_whole_processes_survive_kills(name, folder, whole, other_disk):
     assert subprocess.run(whole_command, cwd=place, env=env, stdout=output, stderr=output, timeout=120).returncode == 0
     output.close()
     assert_same(the_run(place), whole)
+
+
+RENAMES = {
+    3: "manifest_of_a_new_run",
+    4: "status_of_a_new_run",
+    5: "first_attempt",
+    6: "heartbeat",
+    13: "checkpoint",
+    14: "last",
+    15: "list",
+    16: "samples",
+    17: "last_after_validation",
+    18: "best",
+    19: "list_after_validation",
+    26: "last_step",
+    27: "last_of_last_step",
+    30: "samples_of_last_step",
+    33: "list_of_last_step",
+    34: "result",
+    35: "status_at_the_end",
+    36: "attempt_at_the_end",
+}
+"""Which file is about to get its name at the so-manieth rename of six steps with two validations."""
+
+
+@pytest.fixture(scope="module")
+def short(folder: Path) -> Run:
+    """Six steps, never killed."""
+    place = place_at(folder / "short")
+    finish(place, command("language_model", 6, 3))
+    return the_run(place)
+
+
+@pytest.mark.parametrize("rename", [pytest.param(number, id=name) for number, name in RENAMES.items()])
+def test_a_kill_between_writing_a_file_and_naming_it_leaves_nothing(rename, folder, short):
+    place = place_at(folder / f"rename-{rename}")
+    kill_at(place, command("language_model", 6, 3), "pathlib:Path.replace", rename)
+    finish(place, command("language_model", 6, 3))
+    assert_same(the_run(place), short)
+    assert files(the_run(place)) == files(short)
+    assert [path.name for path in the_run(place).path.parent.iterdir()] == [the_run(place).id]

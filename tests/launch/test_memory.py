@@ -5,9 +5,9 @@ import torch
 from omegaconf import OmegaConf
 
 from aigc.config import compose
+from aigc.errors import is_out_of_memory
 from aigc.evaluation.generate import generate_texts
 from aigc.evaluation.sampling import Sampling
-from aigc.errors import is_out_of_memory
 from aigc.launch.memory import advice
 
 

@@ -111,16 +111,25 @@ def numbers(run: Run) -> dict[str, Any]:
 
 def _without_times(value: Any) -> Any:
     if isinstance(value, dict):
-        timed = {key for key in value if str(key) == "wall_time" or str(key).endswith("_per_second")}
+        timed = {key for key in value if key in ("wall_time", "seconds") or str(key).endswith("_per_second")}
         return {key: _without_times(item) for key, item in value.items() if key not in timed}
     if isinstance(value, list):
         return [_without_times(item) for item in value]
     return "NaN" if isinstance(value, float) and math.isnan(value) else value
 
 
-def assert_same(one: Run, other: Run) -> None:
-    """Two runs are equal to the last bit."""
-    found = differences(numbers(one), numbers(other))
+def assert_same(one: Run, other: Run, counters: bool = False) -> None:
+    """Two runs are equal to the last bit.
+
+    Args:
+        one: A run.
+        other: Another.
+        counters: Compare also what Lightning has counted, which decides no number.
+    """
+    told, expected = numbers(one), numbers(other)
+    if not counters:
+        del told["state"]["loops"], expected["state"]["loops"]
+    found = differences(told, expected)
     assert not found, "\n".join([str(one.path), *found[:20]])
 
 

@@ -1,0 +1,192 @@
+"""`aigc resume`, `run.resume=auto` and `run.id` as processes."""
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from wandb.proto.wandb_internal_pb2 import Record
+
+from aigc.runs import Run
+from aigc.runs.checkpoints import CheckpointFolder, step_of
+from aigc.runs.metrics_file import read
+
+pytestmark = pytest.mark.slow
+
+TINY = [
+    "data.sequence_length=32",
+    "data.batch_size=2",
+    "model.settings={n_layer:1,n_head:2,n_embd:16}",
+    "trainer.max_steps=40",
+    "trainer.validate_every_n_steps=20",
+    "trainer.limit_val_batches=2",
+    "trainer.log_every_n_steps=1",
+    "trainer.num_threads=1",
+    "evaluation.generation.samples=2",
+    "evaluation.generation.sampling.max_new_tokens=3",
+    "callbacks.checkpoints.every_n_steps=5",
+    "callbacks.progress.every_seconds=0",
+]
+
+
+def started(place, *arguments, until, verb="train"):
+    """A process, once it has said so."""
+    command = [sys.executable, "-m", "aigc", verb, *arguments]
+    process = subprocess.Popen(
+        command, cwd=place, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    for line in process.stderr:
+        if until in line:
+            return process
+    raise AssertionError(f"never said {until!r}")
+
+
+def ended(process, number):
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+def rows(run):
+    left_out = {"wall_time", "train/tokens_per_second"}
+    return [{k: v for k, v in row.items() if k not in left_out} for row in read(run.path / "metrics.jsonl")]
+
+
+def weights(run):
+    return run.manifest["artifacts"]["model/model.safetensors"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, cache):
+    place = tmp_path_factory.mktemp("whole")
+    env = os.environ | {"AIGC_OUTPUTS": str(place / "outputs"), "AIGC_CACHE": str(cache)}
+    command = [sys.executable, "-m", "aigc", "train", *TINY, "run.id=whole"]
+    done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return Run.open(place / "outputs/runs/whole")
+
+
+def test_resume_goes_on_in_the_same_folder_and_ends_with_the_same_bits(aigc, own_place, whole):
+    process = started(own_place, *TINY, until="step 12 of")
+    code, said = ended(process, signal.SIGTERM)
+    run = Run.open("latest", own_place / "outputs/runs")
+    assert code == 75
+    assert f"which is saved; `aigc resume {run.id}` goes on" in said
+    assert run.status == "preempted"
+    done = aigc("resume", run.id, "data.num_workers=1")
+    assert done.returncode == 0, done.stderr
+    assert "going on from step" in done.stderr
+    assert str(run.path.relative_to(own_place)) in done.stdout
+    assert len(list((own_place / "outputs/runs").iterdir())) == 1
+    assert rows(run) == rows(whole)
+    assert weights(run) == weights(whole)
+    first, second = run.manifest["attempts"]
+    assert (first["status"], second["status"]) == ("preempted", "finished")
+    assert second["from_step"] == first["to_step"]
+    assert second["overrides"] == ["data.num_workers=1"]
+    again = aigc("resume", run.id)
+    assert (again.returncode, "is finished" in again.stderr) == (0, True)
+
+
+def test_the_same_command_starts_goes_on_and_then_has_nothing_to_do(aigc, own_place, whole):
+    command = [*TINY, "run.resume=auto"]
+    assert ended(started(own_place, *command, until="step 12 of"), signal.SIGKILL)[0] == -signal.SIGKILL
+    run = Run.open("latest", own_place / "outputs/runs")
+    assert run.status == "killed"
+    reached = rows(run)[-1]["step"]
+    assert reached - step_of(CheckpointFolder(run.checkpoints).newest_whole()) <= 5
+    for said in ("going on with", "it is finished: there is nothing to do"):
+        done = aigc("train", *command)
+        assert done.returncode == 0, done.stderr
+        assert said in done.stderr
+    assert len(list((own_place / "outputs/runs").iterdir())) == 1
+    assert rows(run) == rows(whole)
+    assert weights(run) == weights(whole)
+    assert [attempt["status"] for attempt in run.manifest["attempts"]] == ["killed", "finished"]
+    other = aigc("train", *command, "seed=1", "trainer.max_steps=2")
+    assert other.returncode == 0, other.stderr
+    assert len(list((own_place / "outputs/runs").iterdir())) == 2
+
+
+def test_a_run_in_work_is_not_worked_on_twice(aigc, own_place):
+    process = started(own_place, *TINY, "trainer.max_steps=100000", "run.id=mine", until="step 2 of")
+    for arguments in (
+        ["resume", "mine"],
+        ["train", *TINY, "trainer.max_steps=100000", "run.id=mine", "run.resume=auto"],
+    ):
+        done = aigc(*arguments)
+        assert done.returncode == 2
+        assert f"run mine is worked on by process {process.pid} on" in done.stderr
+    assert Run.open(own_place / "outputs/runs/mine").status == "running"
+    assert ended(process, signal.SIGINT)[0] == 130
+
+
+def test_a_wrong_resume_says_what_is_wrong(aigc, own_place):
+    for arguments, said in [
+        (["resume", "nothing"], "there is no run 'nothing'"),
+        (["train", *TINY, "run.id=a/b"], "run.id=a/b cannot name a folder"),
+        (["train", "run.resume=always"], "run.resume"),
+        (["train", "resume.allow=[everything]"], "resume.allow"),
+    ]:
+        done = aigc(*arguments)
+        assert done.returncode == 2, done.stderr
+        assert said in done.stderr
+    code, _ = ended(started(own_place, *TINY, "run.id=mine", until="step 12 of"), signal.SIGTERM)
+    assert code == 75
+    for arguments, said in [
+        (["train", *TINY, "run.id=mine"], "mine already: take another run.id, or run.resume=auto"),
+        (["train", *TINY, "run.id=mine", "run.resume=auto", "seed=5"], "has another config"),
+        (["resume", "mine", "optimizer.lr=1"], "optimizer.lr (command line: optimizer.lr=1): cannot be changed"),
+        (["resume", "mine", "data.batch_size=4"], "batch size was 2 and is 4"),
+        (["resume", "mine", "data=couplets"], "data fingerprint was"),
+    ]:
+        done = aigc(*arguments)
+        assert done.returncode == 2, done.stderr
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+    done = aigc("resume", "mine", "data.batch_size=4", "resume.allow=[batch_size]")
+    assert done.returncode == 0, done.stderr
+    assert Run.open(own_place / "outputs/runs/mine").manifest["attempts"][-1]["overrides"][0] == "data.batch_size=4"
+
+
+def records(path: Path):
+    """The records of an offline W&B run: LevelDB's log format, blocks of 32 KiB, after a header of seven bytes."""
+    content, position, parts = path.read_bytes(), 7, []
+    while position + 7 <= len(content):
+        left = 32768 - position % 32768
+        if left < 7:
+            position += left
+            continue
+        _, size, kind = struct.unpack("<IHB", content[position : position + 7])
+        parts.append(content[position + 7 : position + 7 + size])
+        position += 7 + size
+        if kind in (1, 4):
+            record = Record()
+            record.ParseFromString(b"".join(parts))
+            parts = []
+            yield record
+
+
+def test_wandb_goes_on_with_the_same_run_without_gaps_or_rows_twice(aigc, own_place):
+    command = [*TINY, "logger=wandb", "run.resume=auto"]
+    process = started(own_place, *command, until="step 13 of")
+    ended(process, signal.SIGKILL)
+    run = Run.open("latest", own_place / "outputs/runs")
+    done = aigc("train", *command)
+    assert done.returncode == 0, done.stderr
+    parts = sorted((run.path / "wandb").glob("offline-run-*"))
+    assert len(parts) == 2
+    sent: Counter[tuple[int, str]] = Counter()
+    for part in parts:
+        assert (part / f"run-{run.id}.wandb").is_file()
+    for record in records(parts[-1] / f"run-{run.id}.wandb"):
+        if record.WhichOneof("record_type") == "history":
+            row = {item.key or item.nested_key[0]: json.loads(item.value_json) for item in record.history.item}
+            sent.update((row["trainer/global_step"], name) for name in row if name.startswith(("train/", "val/")))
+    logged = Counter((row["step"], name) for row in read(run.path / "metrics.jsonl") for name in row if "/" in name)
+    assert sent == logged

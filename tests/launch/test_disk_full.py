@@ -1,0 +1,227 @@
+"""A disk that is full or cannot be written costs time, never a checkpoint, and is told as what it is."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from aigc.runs import Run
+from aigc.runs.checkpoints import damage
+from aigc.runs.status import read_status
+from tests.launch.forking import Child, wait_until
+from tests.launch.tiny_runs import assert_same, command, finish, place_at, saved, start, the_run
+
+pytestmark = pytest.mark.slow
+
+STEPS, VALIDATE = 12, 4
+TRAINING = "aigc.tasks.causal_lm:CausalLM.training_step"
+ROOM = 64 << 10
+"""Enough for everything but a checkpoint."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("disk")
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> Run:
+    """The run whose disk was never full."""
+    place = place_at(folder / "whole")
+    finish(place, command("language_model", STEPS, VALIDATE))
+    return the_run(place)
+
+
+@contextmanager
+def mounted(path: Path, *arguments: str) -> Iterator[None]:
+    """Mount something for a while; skip where that is not allowed."""
+    path.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(["mount", *arguments, str(path)], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"mounting is not allowed here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+@pytest.fixture
+def place(folder: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A working directory whose outputs lie on a disk of 2 MB."""
+    made = place_at(folder / request.node.name)
+    with mounted(made / "outputs", "-t", "tmpfs", "-o", "size=2m", "none"):
+        yield made
+
+
+def fill(place: Path, room: int = 0) -> Path:
+    """Fill the disk but for some room; the file to remove is returned."""
+    filler = place / "outputs/filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            file.truncate(file.tell() - room)
+    return filler
+
+
+def starting(place: Path, where: str, count: int, *more: str) -> tuple[Child, Callable[[], None]]:
+    """A process that waits at the so-manieth call of a function, and how to let it go on."""
+    marker = place / "waits"
+    child = start(place, command("language_model", STEPS, VALIDATE, *more), ["wait_in", where, str(marker), count])
+    wait_until(lambda: marker.exists() or child.ended, 30)
+    assert not child.ended, child.said
+    return child, (place / "waits.go").touch
+
+
+def patience(seconds: int) -> str:
+    return f"callbacks.checkpoints.patience={seconds}"
+
+
+def assert_told_and_intact(place: Path, child: Child, reason: str, step: int = 4) -> None:
+    """It failed as it should, and what was saved is whole."""
+    assert child.wait() == 1
+    run = the_run(place)
+    assert f"cannot save {run.checkpoints.relative_to(place)}/step-" in child.said
+    assert reason in child.said
+    assert "what was saved before is intact. Make room or make the folder writable, then `aigc resume`" in child.said
+    assert "trying for 2 s more" in child.said
+    assert "Traceback" not in child.said
+    assert (run.status, run.manifest["attempts"][-1]["exit_code"]) == ("failed", 1)
+    assert "cannot save" in read_status(run.path).message
+    assert saved(run) == step
+    assert [reason for path in run.checkpoints.glob("*.ckpt") if (reason := damage(path))] == []
+    assert not list(run.checkpoints.glob(".*"))
+
+
+def assert_goes_on(place: Path, whole: Run) -> None:
+    finish(place, ["resume", "latest"])
+    assert_same(the_run(place), whole)
+
+
+@pytest.mark.parametrize("asynchronous", ["false", "true"])
+def test_a_save_on_a_full_disk_fails_loudly_after_some_patience(asynchronous, place, whole):
+    how = f"callbacks.checkpoints.asynchronous={asynchronous}"
+    child, go = starting(place, TRAINING, 6, patience(2), how)
+    filler = fill(place, ROOM)
+    go()
+    assert_told_and_intact(place, child, "No space left on device")
+    filler.unlink()
+    assert_goes_on(place, whole)
+
+
+def test_room_that_is_made_in_time_lets_the_run_go_on(place, whole):
+    child, go = starting(place, TRAINING, 6, patience(60))
+    filler = fill(place, ROOM)
+    go()
+    wait_until(lambda: "trying for" in child.said, 30)
+    filler.unlink()
+    assert child.wait() == 0, child.said
+    assert_same(the_run(place), whole)
+
+
+def test_a_signal_ends_the_wait_for_room(place, whole):
+    child, go = starting(place, TRAINING, 6, patience(300))
+    filler = fill(place, ROOM)
+    go()
+    wait_until(lambda: "trying for" in child.said, 30)
+    child.send(signal.SIGTERM)
+    assert child.wait(timeout=20) == 75
+    filler.unlink()
+    assert saved(the_run(place)) == 4
+    assert_goes_on(place, whole)
+
+
+def test_a_folder_that_cannot_be_written_is_told(place, whole):
+    child, go = starting(place, TRAINING, 6, patience(2))
+    checkpoints = the_run(place).checkpoints
+    with mounted(checkpoints, "--bind", str(checkpoints)):  # root may write whatever the mode says
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(checkpoints)], check=True)
+        go()
+        assert_told_and_intact(place, child, "Read-only file system")
+    assert_goes_on(place, whole)
+
+
+def test_a_limit_on_the_size_of_a_file_is_told(folder, whole):
+    place = place_at(folder / "limit")
+    limit = ["file_size_limit", 60_000, TRAINING, 6]
+    child = start(place, command("language_model", STEPS, VALIDATE, patience(2)), limit)
+    assert_told_and_intact(place, child, "File too large")
+    assert_goes_on(place, whole)
+
+
+ELSEWHERE = {
+    "metrics": (TRAINING, 6),
+    "status_and_manifest": ("aigc.launch.worker:_note_end", 1),
+    "samples": ("aigc.evaluation.generation:write_atomic", 2),
+    "model": ("aigc.launch.train:keep_model", 1),
+    "result": ("aigc.launch.train:keep_result", 1),
+}
+
+
+@pytest.mark.parametrize("what", ELSEWHERE)
+def test_a_disk_without_a_single_byte_is_told_and_costs_nothing(what, place, whole):
+    child, go = starting(place, *ELSEWHERE[what], patience(2))
+    filler = fill(place)
+    go()
+    code = child.wait()
+    assert "No space left on device" in child.said, child.said
+    if what != "status_and_manifest":  # all had been done
+        assert code == 1
+    status = the_run(place).status
+    filler.unlink()
+    assert status not in ("running", "pending")
+    finish(place, ["resume", "latest"])
+    assert_same(the_run(place), whole)
+    assert the_run(place).status == "finished"
+    assert the_run(place).manifest["attempts"][-1]["end"]
+
+
+@pytest.mark.parametrize("what", ["metrics", "samples", "model"])
+def test_the_message_names_the_file_and_what_to_do(what, place):
+    child, go = starting(place, *ELSEWHERE[what], patience(2))
+    fill(place)
+    go()
+    child.wait()
+    last = child.said.strip().splitlines()[-1]
+    assert {"metrics": "metrics.jsonl", "samples": "samples/step-", "model": "model"}[what] in last, last
+    assert "aigc resume" in last, last
+
+
+def test_a_row_that_a_quota_cuts_in_two_is_not_lost(folder, whole):
+    """A write may do a part of what it should, and say so by its length alone."""
+    place = place_at(folder / "row")
+    rows = (whole.path / "metrics.jsonl").read_bytes().split(b"\n")
+    limit = sum(len(row) + 1 for row in rows[:11]) + len(rows[11]) // 2
+    child = start(
+        place, command("language_model", STEPS, VALIDATE, patience(0)), ["file_size_limit", limit, TRAINING, 5]
+    )
+    assert child.wait() == 1, child.said
+    assert_goes_on(place, whole)
+
+
+def test_a_row_cut_in_two_does_not_swallow_the_next_one(folder, whole):
+    place = place_at(folder / "cut_row")
+    child = start(place, command("language_model", STEPS, VALIDATE), ["cut_row", 9])
+    if child.wait() != 0:  # either way is right, as long as it is told
+        assert "metrics.jsonl" in child.said
+        finish(place, ["resume", "latest"])
+    assert_same(the_run(place), whole)
+
+
+def test_a_run_that_cannot_even_begin_leaves_nothing(place):
+    filler = fill(place)
+    child = start(place, command("language_model", STEPS, VALIDATE))
+    assert child.wait() == 2
+    assert "No space left on device" in child.said
+    filler.unlink()
+    assert [path for path in (place / "outputs").rglob("*") if path.is_file()] == []
+
+
+def test_the_machine_is_left_as_it_was(folder):
+    assert str(folder) not in Path("/proc/mounts").read_text()
+    assert os.statvfs("/").f_bavail > 0

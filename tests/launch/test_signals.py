@@ -1,0 +1,251 @@
+"""A run that is told to end ends between two steps with all it has done; one that cannot go on says why."""
+
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from aigc.runs import Run
+from aigc.runs.checkpoints import damage
+from aigc.runs.metrics_file import read
+from aigc.runs.status import read_status
+from tests.launch.forking import Child, wait_until
+from tests.launch.tiny_runs import (
+    SIGNALS,
+    assert_same,
+    command,
+    finish,
+    place_at,
+    reached,
+    run_in,
+    saved,
+    start,
+    the_run,
+)
+
+pytestmark = pytest.mark.slow
+
+STEPS, VALIDATE = 12, 4
+TRAINING = "aigc.tasks.causal_lm:CausalLM.training_step"
+PHASES = {
+    "training": (TRAINING, 6),
+    "accumulating": (TRAINING, 5 * 2 + 1),
+    "saving": ("aigc.callbacks.checkpoint_io:_Hashed.write", 500),
+    "saving_in_a_thread": ("aigc.callbacks.checkpoint_io:_Hashed.write", 500),
+    "validating": ("aigc.tasks.causal_lm:CausalLM.validation_step", 2),
+    "generating": ("aigc.evaluation.generate:_generate_batch", 1),
+    "saving_the_model": ("aigc.launch.train:keep_model", 1),
+}
+MORE = {
+    "accumulating": ["trainer.accumulate_grad_batches=2"],
+    "saving_in_a_thread": ["callbacks.checkpoints.asynchronous=true"],
+}
+CODES = {number: (75, "preempted") for number in SIGNALS} | {signal.SIGINT: (130, "interrupted")}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("signals")
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> dict[str, Run]:
+    """The runs that were never told to end, by what is accumulated."""
+    runs = {}
+    for name, more in (("plain", []), ("accumulating", MORE["accumulating"])):
+        place = place_at(folder / name)
+        finish(place, arguments(*more))
+        runs[name] = the_run(place)
+    return runs
+
+
+@pytest.fixture
+def place(folder: Path, request: pytest.FixtureRequest) -> Path:
+    return place_at(folder / request.node.name)
+
+
+def arguments(*more: str) -> list[str]:
+    return command("language_model", STEPS, VALIDATE, *more)
+
+
+def waiting(place: Path, where: tuple[str, int], *more: str, for_ever: bool = False) -> Child:
+    """A process that is where it should be hit; `go` lets it go on."""
+    child = start(place, arguments(*more), ["wait_in", where[0], str(place / "waits"), where[1], for_ever])
+    wait_until(lambda: (place / "waits").exists() or child.ended, 30)
+    assert not child.ended, child.said
+    return child
+
+
+def go(place: Path) -> None:
+    (place / "waits.go").touch()
+
+
+def assert_ended_well(place: Path, child: Child, number: int) -> None:
+    code, status = CODES[number]
+    assert child.wait(timeout=30) == code, child.said
+    run = the_run(place)
+    last = run.manifest["attempts"][-1]
+    assert (run.status, last["status"], last["exit_code"]) == (status, status, code)
+    assert last["end"]
+    assert reached(run) == saved(run) == last["to_step"] == read_status(run.path).step
+    assert [reason for path in run.checkpoints.glob("*.ckpt") if (reason := damage(path))] == []
+    assert "Traceback" not in child.said
+    assert ("interrupted" if code == 130 else f"told to end ({signal.Signals(number).name})") in child.said
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_signal_loses_nothing(phase, number, place, whole):
+    child = waiting(place, PHASES[phase], *MORE.get(phase, []))
+    child.send(number)
+    time.sleep(0.05)
+    go(place)
+    assert_ended_well(place, child, number)
+    finish(place, ["resume", "latest"])
+    assert_same(the_run(place), whole.get(phase, whole["plain"]))
+    assert [attempt["status"] for attempt in the_run(place).manifest["attempts"]] == [CODES[number][1], "finished"]
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_a_signal_before_the_run_exists_leaves_nothing(number, place):
+    faults = ["wait_in", "aigc.data.prepared:read_corpus", str(place / "waits"), 1]
+    child = start(place, arguments(), faults, cache="own-cache")
+    wait_until((place / "waits").exists, 30)
+    child.send(number)
+    time.sleep(0.05)
+    go(place)
+    assert child.wait() == CODES[number][0], child.said
+    assert run_in(place) is None
+    assert [path for path in (place / "own-cache").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGTERM), (signal.SIGUSR1, signal.SIGINT)],
+    ids=lambda number: number.name,
+)
+@pytest.mark.parametrize("phase", ["training", "generating", "saving"])
+def test_a_second_signal_ends_at_once_with_the_code_of_the_first(phase, first, second, place, whole):
+    child = waiting(place, PHASES[phase], for_ever=True)
+    child.send(first)
+    time.sleep(0.7)
+    assert not child.ended
+    child.send(second)
+    code, status = CODES[first]
+    assert child.wait(timeout=3) == code
+    run = the_run(place)
+    assert run.status == status
+    finish(place, ["resume", "latest"])
+    assert_same(the_run(place), whole["plain"])
+    assert run.manifest["attempts"][0]["status"] == status
+
+
+def test_the_same_signal_twice_in_a_moment_is_one_request(place):
+    child = waiting(place, PHASES["training"])
+    child.send(signal.SIGTERM)
+    time.sleep(0.1)
+    child.send(signal.SIGTERM)
+    go(place)
+    assert_ended_well(place, child, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_a_signal_to_the_whole_group_with_data_workers_loses_nothing(number, place, whole):
+    child = waiting(place, PHASES["training"], "data.num_workers=2")
+    assert len(group(child)) >= 3
+    child.send_to_group(number)
+    time.sleep(0.05)
+    go(place)
+    assert_ended_well(place, child, number)
+    wait_until(lambda: not group(child), 10, lambda: "data workers live on")
+    finish(place, ["resume", "latest", "data.num_workers=0"])
+    assert_same(the_run(place), whole["plain"])
+
+
+def test_a_killed_run_with_data_workers_is_free_to_go_on_at_once(place, whole):
+    child = waiting(place, PHASES["training"], "data.num_workers=2")
+    assert child.kill() == -signal.SIGKILL
+    finish(place, ["resume", "latest", "data.num_workers=0"])
+    assert_same(the_run(place), whole["plain"])
+    wait_until(lambda: not group(child), 20, lambda: "data workers live on")
+
+
+def group(child: Child) -> list[int]:
+    """The living processes of its group."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, leader = path.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(leader) == child.pid and state not in "ZX":
+            found.append(int(path.parent.name))
+    return found
+
+
+def assert_finite(run: Run) -> None:
+    for path in run.checkpoints.glob("*.ckpt"):
+        state = torch.load(path, weights_only=True)
+        tensors = [*state["state_dict"].values()]
+        tensors += [v for o in state["optimizer_states"] for s in o["state"].values() for v in s.values()]
+        assert all(torch.isfinite(tensor).all() for tensor in tensors), path
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_loss_that_is_no_finite_number_ends_the_run_before_it_is_saved(value, place):
+    child = start(place, arguments("callbacks.checkpoints.every_n_steps=1"), ["non_finite_loss", 7, value])
+    assert child.wait() == 3, child.said
+    run = the_run(place)
+    assert "no finite number at step 7, batch 6, training samples " in child.said
+    assert (run.status, run.manifest["attempts"][-1]["exit_code"]) == ("diverged", 3)
+    assert saved(run) == reached(run) == 6
+    assert_finite(run)
+
+
+@pytest.mark.parametrize("more", [[], ["trainer.gradient_clip_val=null"], ["scheduler=null"]], ids=str)
+def test_a_far_too_large_learning_rate_is_told_and_no_checkpoint_is_ruined(more, place):
+    every = "callbacks.checkpoints.every_n_steps=1"
+    child = start(place, ["train", *arguments(*more, "optimizer.lr=1e30", every)[1:]])
+    assert child.wait() == 3, child.said
+    assert "lower optimizer.lr" in child.said
+    assert the_run(place).status == "diverged"
+    assert_finite(the_run(place))
+
+
+def test_a_diverged_run_diverges_again_from_its_checkpoint(place):
+    start(place, arguments(), ["non_finite_loss", 7, float("nan")]).wait()
+    rows = len(read(the_run(place).path / "metrics.jsonl"))
+    child = start(place, ["resume", "latest"], ["non_finite_loss", 7, float("nan")])
+    assert child.wait() == 3
+    assert the_run(place).manifest["attempts"][-1]["from_step"] == 6
+    assert len(read(the_run(place).path / "metrics.jsonl")) == rows
+
+
+@pytest.mark.parametrize("fault", [["out_of_memory", 6], ["memory_limit", 0, TRAINING, 6]], ids=["device", "host"])
+def test_out_of_memory_is_told_with_advice_and_loses_nothing(fault, place, whole):
+    child = start(place, arguments(), fault)
+    assert child.wait() == 4, child.said
+    run = the_run(place)
+    assert (run.status, run.manifest["attempts"][-1]["exit_code"]) == ("out_of_memory", 4)
+    assert "data.batch_size=2 trainer.accumulate_grad_batches=2" in child.said
+    finish(place, ["resume", "latest"])
+    assert_same(run, whole["plain"])
+
+
+@pytest.mark.parametrize("verb", ["train", "resume"])
+@pytest.mark.parametrize("step", [1, 6])
+def test_a_second_process_on_the_same_run_is_refused_and_harms_nothing(step, verb, place, whole):
+    first = waiting(place, (TRAINING, step))
+    (place / "second").mkdir()
+    second = start(place, arguments() if verb == "train" else ["resume", "latest"])
+    assert second.wait() == 2
+    assert f"is worked on by process {first.pid} on" in second.said
+    assert "Traceback" not in second.said
+    assert the_run(place).status == "running"
+    go(place)
+    assert first.wait() == 0, first.said
+    assert_same(the_run(place), whole["plain"])
+    assert len(the_run(place).manifest["attempts"]) == 1
