@@ -51,9 +51,12 @@ class ExactState(Callback):
             "metrics_bytes": _metrics_bytes(trainer),
         }
 
-    def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Check that the checkpoint fits, and tell Lightning where to go on."""
-        assert isinstance(module, Task)
+    def on_checkpoint_read(self, trainer: Trainer, module: Task, checkpoint: dict[str, Any]) -> None:
+        """Check that the checkpoint fits, and tell Lightning where to go on; before anything is loaded from it.
+
+        Raises:
+            InputError: It does not fit; the message has both values.
+        """
         own = checkpoint.get(KEY)
         if own is None or own["format"] > FORMAT:
             raise InputError("the checkpoint was not written by this version of aigc; it cannot be gone on from")
@@ -62,13 +65,19 @@ class ExactState(Callback):
         now = _order(trainer, loader, _limited(len(loader), trainer.limit_train_batches))
         self._begin = moved(Position(**own["position"]), saved, now, self.allow)
         checkpoint["loops"] = loop_state(self._begin, checkpoint["loops"])
-        if saved.world_size == now.world_size:
+
+    def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Take generators, sums and metrics back to that moment."""
+        assert isinstance(module, Task)
+        own = checkpoint[KEY]
+        saved = Order(**own["order"])
+        if saved.world_size == trainer.world_size:
             self._to_restore = own["ranks"][trainer.global_rank]["random"]
         else:
             log.warning(
-                "%d ranks go on where %d stopped: random generators start anew", now.world_size, saved.world_size
+                "%d ranks go on where %d stopped: random generators start anew", trainer.world_size, saved.world_size
             )
-            torch.manual_seed(own["step"] * now.world_size + trainer.global_rank)
+            torch.manual_seed(own["step"] * trainer.world_size + trainer.global_rank)
         rank = min(trainer.global_rank, saved.world_size - 1)
         module.load_training_state(own["ranks"][rank]["task"])
         rewind(trainer.loggers, own["metrics_bytes"])

@@ -31,12 +31,13 @@ def run(options: argparse.Namespace) -> None:
     use_trusted(options.trust)
     one = Run.open(options.run)
     check(attempt_config(one, options.overrides))
-    show_messages()
     if one.status is Status.FINISHED:
+        show_messages()
         log.info("%s is finished: there is nothing to go on with", one.id)
     else:
         from aigc.launch.worker import work
 
+        show_messages()  # after Lightning was imported, which sets levels of its own
         options.log = one.log
         work(one, options.overrides)
 

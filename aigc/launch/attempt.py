@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from aigc.config.compose import override
 from aigc.config.schema import sections
+from aigc.errors import InputError
 from aigc.runs import Run
 
 CHANGEABLE = ("data", "trainer", "callbacks", "evaluation", "logger", "resume")
@@ -24,7 +25,9 @@ def attempt_config(run: Run, more: Sequence[str] = ()) -> DictConfig:
         ConfigError: An override is wrong.
     """
     attempts: list[dict[str, Any]] = run.manifest["attempts"]
-    said = [list(attempt.get("overrides") or []) for attempt in attempts] + ([list(more)] if more else [])
+    refused = InputError.exit_code  # what an attempt said that was refused counts for nothing
+    said = [list(attempt.get("overrides") or []) for attempt in attempts if attempt["exit_code"] != refused]
+    said += [list(more)] if more else []
     lasting = [text for overrides in said[:-1] for text in overrides if not text.startswith("resume.")]
     cfg = override(run.config, [*lasting, *(said[-1] if said else [])], CHANGEABLE)
     for section, fields in sections().items():  # runs of an older version have fewer keys

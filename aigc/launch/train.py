@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from aigc.callbacks import Checkpoints, ExactState, KeepStatus, StopWhenAsked
+from aigc.errors import InputError
 from aigc.launch import components
 from aigc.launch.hardware import describe_machine
 from aigc.launch.outcome import keep_model, keep_result
@@ -65,6 +66,10 @@ class Training:
                     trainer.validate(task, datamodule=data, verbose=False)
             except _Reached:
                 return
+            except RuntimeError as error:
+                if "loading state_dict" not in str(error):
+                    raise
+                raise InputError(f"the model of this config does not fit the checkpoint: {_first(error)}") from error
         self.beat.activity = "saving"
         for logger in loggers:
             logger.finalize("success")
@@ -129,6 +134,11 @@ class _Until(Callback):
 
 def _best(callbacks: dict[str, Callback]) -> dict[str, Any] | None:
     return next((c.best for c in callbacks.values() if isinstance(c, Checkpoints) and c.best), None)
+
+
+def _first(error: RuntimeError) -> str:
+    """The first of the misfits that torch lists."""
+    return str(error).partition("\n")[2].partition("\n")[0].strip() or str(error)
 
 
 def _load_weights(trainer: Trainer, task: Task, path: Path) -> None:

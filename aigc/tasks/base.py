@@ -97,6 +97,12 @@ class Task(LightningModule):
         """Keep a diverged state out of the checkpoints."""
         self.tell_non_finite()
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Show it to callbacks before weights are loaded from it: they say better than sizes why it does not fit."""
+        for callback in self.trainer.callbacks:
+            if see := getattr(callback, "on_checkpoint_read", None):
+                see(self.trainer, self, checkpoint)
+
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         """Note the step, as a batch that is accumulated ends none."""
         self._steps_before = self.steps_done

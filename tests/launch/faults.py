@@ -54,17 +54,12 @@ def wait_in(place: str, marker: str, count: int = 1, for_ever: bool = False) -> 
 
 def file_size_limit(size: int, place: str, count: int = 1) -> None:
     """From the so-manieth call of a function on, no file may be larger, as with a quota."""
-    _limit(place, count, resource.RLIMIT_FSIZE, lambda: size)
 
+    def limit(called: int) -> None:
+        if called == count:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
-def memory_limit(more: int, place: str, count: int = 1) -> None:
-    """From the so-manieth call of a function on, the process gets only so many bytes more."""
-
-    def size() -> int:
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        return pages * resource.getpagesize() + more
-
-    _limit(place, count, resource.RLIMIT_AS, size)
+    _before(*_found(place), limit)
 
 
 def cut_row(number: int) -> None:
@@ -96,7 +91,7 @@ def non_finite_loss(step: int, value: float) -> None:
     CausalLM.token_losses = token_losses
 
 
-def out_of_memory(step: int) -> None:
+def out_of_device_memory(step: int) -> None:
     """A device has no memory left."""
     from aigc.tasks import CausalLM
 
@@ -104,15 +99,20 @@ def out_of_memory(step: int) -> None:
         if called == step:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
-    _before(CausalLM, "forward", refuse)
+    _before(CausalLM, "training_step", refuse)
 
 
-def _limit(place: str, count: int, kind: int, size: Callable[[], int]) -> None:
-    def limit(called: int) -> None:
-        if called == count:
-            resource.setrlimit(kind, (size(), resource.RLIM_INFINITY))
+def out_of_host_memory(step: int) -> None:
+    """The process may have no more memory than it has, and wants some."""
+    from aigc.tasks import CausalLM
 
-    _before(*_found(place), limit)
+    def want(called: int) -> None:
+        if called == step:
+            size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+            torch.empty(1 << 30)
+
+    _before(CausalLM, "training_step", want)
 
 
 def _found(place: str) -> tuple[Any, str]:

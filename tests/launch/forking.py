@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -48,6 +49,17 @@ class Child:
         """Whether it is gone; a dead one that its parent has not yet heard of is."""
         self._server.hear(0)
         return self.pid in self._server.ends
+
+    @property
+    def group(self) -> list[int]:
+        """The living processes of its group."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                state, _, leader = path.read_text().rpartition(")")[2].split()[:3]
+                if int(leader) == self.pid and state not in "ZX":
+                    found.append(int(path.parent.name))
+        return found
 
     def send(self, number: int) -> None:
         """A signal to the process alone."""
@@ -204,6 +216,8 @@ def _attempt(arguments: list[str], cwd: str, said: str, faults: list[list[Any]],
         code = main(arguments)
     except SystemExit as error:
         code = error.code
+    except BaseException:
+        traceback.print_exc()
     finally:
         atexit._run_exitfuncs()
         sys.stdout.flush()

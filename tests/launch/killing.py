@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aigc.runs import Run
 from tests.launch.forking import Child, wait_until
-from tests.launch.tiny_runs import finish, reached, run_in, saved, start
+from tests.launch.tiny_runs import finish, reached, run_in, saved, start, wait_in
 
 
 @dataclass
@@ -80,7 +80,5 @@ def note(place: Path, seen: Murdered) -> None:
 
 def kill_at(place: Path, arguments: list[str], where: str, count: int) -> None:
     """Kill the process at the so-manieth call of a function, before it does anything."""
-    marker = place / f"killed-at-{count}"
-    child = start(place, arguments, ["wait_in", where, str(marker), count, True])
-    wait_until(lambda: marker.exists() or child.ended, 30)
+    child = wait_in(place, arguments, where, count, for_ever=True)
     assert child.kill() == -signal.SIGKILL, child.said

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from aigc.runs import Run
 from aigc.runs.checkpoints import damage
 from aigc.runs.status import read_status
 from tests.launch.forking import Child, wait_until
-from tests.launch.tiny_runs import assert_same, command, finish, place_at, saved, start, the_run
+from tests.launch.tiny_runs import assert_same, command, finish, go, place_at, saved, start, the_run, wait_in
 
 pytestmark = pytest.mark.slow
 
@@ -69,13 +69,8 @@ def fill(place: Path, room: int = 0) -> Path:
     return filler
 
 
-def starting(place: Path, where: str, count: int, *more: str) -> tuple[Child, Callable[[], None]]:
-    """A process that waits at the so-manieth call of a function, and how to let it go on."""
-    marker = place / "waits"
-    child = start(place, command("language_model", STEPS, VALIDATE, *more), ["wait_in", where, str(marker), count])
-    wait_until(lambda: marker.exists() or child.ended, 30)
-    assert not child.ended, child.said
-    return child, (place / "waits.go").touch
+def starting(place: Path, where: str, count: int, *more: str) -> Child:
+    return wait_in(place, command("language_model", STEPS, VALIDATE, *more), where, count)
 
 
 def patience(seconds: int) -> str:
@@ -106,18 +101,18 @@ def assert_goes_on(place: Path, whole: Run) -> None:
 @pytest.mark.parametrize("asynchronous", ["false", "true"])
 def test_a_save_on_a_full_disk_fails_loudly_after_some_patience(asynchronous, place, whole):
     how = f"callbacks.checkpoints.asynchronous={asynchronous}"
-    child, go = starting(place, TRAINING, 6, patience(2), how)
+    child = starting(place, TRAINING, 6, patience(2), how)
     filler = fill(place, ROOM)
-    go()
+    go(place)
     assert_told_and_intact(place, child, "No space left on device")
     filler.unlink()
     assert_goes_on(place, whole)
 
 
 def test_room_that_is_made_in_time_lets_the_run_go_on(place, whole):
-    child, go = starting(place, TRAINING, 6, patience(60))
+    child = starting(place, TRAINING, 6, patience(60))
     filler = fill(place, ROOM)
-    go()
+    go(place)
     wait_until(lambda: "trying for" in child.said, 30)
     filler.unlink()
     assert child.wait() == 0, child.said
@@ -125,9 +120,9 @@ def test_room_that_is_made_in_time_lets_the_run_go_on(place, whole):
 
 
 def test_a_signal_ends_the_wait_for_room(place, whole):
-    child, go = starting(place, TRAINING, 6, patience(300))
+    child = starting(place, TRAINING, 6, patience(300))
     filler = fill(place, ROOM)
-    go()
+    go(place)
     wait_until(lambda: "trying for" in child.said, 30)
     child.send(signal.SIGTERM)
     assert child.wait(timeout=20) == 75
@@ -137,11 +132,11 @@ def test_a_signal_ends_the_wait_for_room(place, whole):
 
 
 def test_a_folder_that_cannot_be_written_is_told(place, whole):
-    child, go = starting(place, TRAINING, 6, patience(2))
+    child = starting(place, TRAINING, 6, patience(2))
     checkpoints = the_run(place).checkpoints
     with mounted(checkpoints, "--bind", str(checkpoints)):  # root may write whatever the mode says
         subprocess.run(["mount", "-o", "remount,ro,bind", str(checkpoints)], check=True)
-        go()
+        go(place)
         assert_told_and_intact(place, child, "Read-only file system")
     assert_goes_on(place, whole)
 
@@ -165,9 +160,9 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize("what", ELSEWHERE)
 def test_a_disk_without_a_single_byte_is_told_and_costs_nothing(what, place, whole):
-    child, go = starting(place, *ELSEWHERE[what], patience(2))
+    child = starting(place, *ELSEWHERE[what], patience(2))
     filler = fill(place)
-    go()
+    go(place)
     code = child.wait()
     assert "No space left on device" in child.said, child.said
     if what != "status_and_manifest":  # all had been done
@@ -183,9 +178,9 @@ def test_a_disk_without_a_single_byte_is_told_and_costs_nothing(what, place, who
 
 @pytest.mark.parametrize("what", ["metrics", "samples", "model"])
 def test_the_message_names_the_file_and_what_to_do(what, place):
-    child, go = starting(place, *ELSEWHERE[what], patience(2))
+    child = starting(place, *ELSEWHERE[what], patience(2))
     fill(place)
-    go()
+    go(place)
     child.wait()
     last = child.said.strip().splitlines()[-1]
     assert {"metrics": "metrics.jsonl", "samples": "samples/step-", "model": "model"}[what] in last, last

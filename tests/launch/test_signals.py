@@ -1,6 +1,5 @@
 """A run that is told to end ends between two steps with all it has done; one that cannot go on says why."""
 
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -18,12 +17,14 @@ from tests.launch.tiny_runs import (
     assert_same,
     command,
     finish,
+    go,
     place_at,
     reached,
     run_in,
     saved,
     start,
     the_run,
+    wait_in,
 )
 
 pytestmark = pytest.mark.slow
@@ -37,13 +38,12 @@ PHASES = {
     "saving_in_a_thread": ("aigc.callbacks.checkpoint_io:_Hashed.write", 500),
     "validating": ("aigc.tasks.causal_lm:CausalLM.validation_step", 2),
     "generating": ("aigc.evaluation.generate:_generate_batch", 1),
-    "saving_the_model": ("aigc.launch.train:keep_model", 1),
 }
 MORE = {
     "accumulating": ["trainer.accumulate_grad_batches=2"],
     "saving_in_a_thread": ["callbacks.checkpoints.asynchronous=true"],
 }
-CODES = {number: (75, "preempted") for number in SIGNALS} | {signal.SIGINT: (130, "interrupted")}
+CODES = dict.fromkeys(SIGNALS, (75, "preempted")) | {signal.SIGINT: (130, "interrupted")}
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +72,7 @@ def arguments(*more: str) -> list[str]:
 
 
 def waiting(place: Path, where: tuple[str, int], *more: str, for_ever: bool = False) -> Child:
-    """A process that is where it should be hit; `go` lets it go on."""
-    child = start(place, arguments(*more), ["wait_in", where[0], str(place / "waits"), where[1], for_ever])
-    wait_until(lambda: (place / "waits").exists() or child.ended, 30)
-    assert not child.ended, child.said
-    return child
-
-
-def go(place: Path) -> None:
-    (place / "waits.go").touch()
+    return wait_in(place, arguments(*more), *where, for_ever)
 
 
 def assert_ended_well(place: Path, child: Child, number: int) -> None:
@@ -107,6 +99,15 @@ def test_a_signal_loses_nothing(phase, number, place, whole):
     finish(place, ["resume", "latest"])
     assert_same(the_run(place), whole.get(phase, whole["plain"]))
     assert [attempt["status"] for attempt in the_run(place).manifest["attempts"]] == [CODES[number][1], "finished"]
+
+
+def test_a_signal_after_the_last_step_lets_the_run_finish(place, whole):
+    child = waiting(place, ("aigc.launch.train:keep_model", 1))
+    child.send(signal.SIGTERM)
+    go(place)
+    assert child.wait() == 0, child.said
+    assert the_run(place).status == "finished"
+    assert_same(the_run(place), whole["plain"])
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
@@ -140,7 +141,17 @@ def test_a_second_signal_ends_at_once_with_the_code_of_the_first(phase, first, s
     assert run.status == status
     finish(place, ["resume", "latest"])
     assert_same(the_run(place), whole["plain"])
-    assert run.manifest["attempts"][0]["status"] == status
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_the_manifest_tells_how_an_attempt_ended_that_a_second_signal_ended(number, place):
+    child = waiting(place, PHASES["training"], for_ever=True)
+    child.send(number)
+    time.sleep(0.7)
+    child.send(number)
+    child.wait(timeout=3)
+    finish(place, ["resume", "latest"])
+    assert the_run(place).manifest["attempts"][0]["status"] == CODES[number][1]
 
 
 def test_the_same_signal_twice_in_a_moment_is_one_request(place):
@@ -155,12 +166,12 @@ def test_the_same_signal_twice_in_a_moment_is_one_request(place):
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_signal_to_the_whole_group_with_data_workers_loses_nothing(number, place, whole):
     child = waiting(place, PHASES["training"], "data.num_workers=2")
-    assert len(group(child)) >= 3
+    assert len(child.group) >= 3
     child.send_to_group(number)
     time.sleep(0.05)
     go(place)
     assert_ended_well(place, child, number)
-    wait_until(lambda: not group(child), 10, lambda: "data workers live on")
+    wait_until(lambda: not child.group, 10, lambda: "data workers live on")
     finish(place, ["resume", "latest", "data.num_workers=0"])
     assert_same(the_run(place), whole["plain"])
 
@@ -170,20 +181,7 @@ def test_a_killed_run_with_data_workers_is_free_to_go_on_at_once(place, whole):
     assert child.kill() == -signal.SIGKILL
     finish(place, ["resume", "latest", "data.num_workers=0"])
     assert_same(the_run(place), whole["plain"])
-    wait_until(lambda: not group(child), 20, lambda: "data workers live on")
-
-
-def group(child: Child) -> list[int]:
-    """The living processes of its group."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, leader = path.read_text().rpartition(")")[2].split()[:3]
-        except OSError:
-            continue
-        if int(leader) == child.pid and state not in "ZX":
-            found.append(int(path.parent.name))
-    return found
+    wait_until(lambda: not child.group, 20, lambda: "data workers live on")
 
 
 def assert_finite(run: Run) -> None:
@@ -224,9 +222,9 @@ def test_a_diverged_run_diverges_again_from_its_checkpoint(place):
     assert len(read(the_run(place).path / "metrics.jsonl")) == rows
 
 
-@pytest.mark.parametrize("fault", [["out_of_memory", 6], ["memory_limit", 0, TRAINING, 6]], ids=["device", "host"])
+@pytest.mark.parametrize("fault", ["out_of_device_memory", "out_of_host_memory"])
 def test_out_of_memory_is_told_with_advice_and_loses_nothing(fault, place, whole):
-    child = start(place, arguments(), fault)
+    child = start(place, arguments(), [fault, 6])
     assert child.wait() == 4, child.said
     run = the_run(place)
     assert (run.status, run.manifest["attempts"][-1]["exit_code"]) == ("out_of_memory", 4)
@@ -239,7 +237,6 @@ def test_out_of_memory_is_told_with_advice_and_loses_nothing(fault, place, whole
 @pytest.mark.parametrize("step", [1, 6])
 def test_a_second_process_on_the_same_run_is_refused_and_harms_nothing(step, verb, place, whole):
     first = waiting(place, (TRAINING, step))
-    (place / "second").mkdir()
     second = start(place, arguments() if verb == "train" else ["resume", "latest"])
     assert second.wait() == 2
     assert f"is worked on by process {first.pid} on" in second.said

@@ -10,7 +10,7 @@ from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, step_of
 from aigc.runs.files import sha256_file
 from aigc.runs.metrics_file import read
-from tests.launch.forking import Child, server
+from tests.launch.forking import Child, server, wait_until
 from tests.training.resumable import CHARACTERS, differences, final_state
 
 LANGUAGE_MODEL = [
@@ -69,6 +69,19 @@ def finish(place: Path, arguments: list[str], *faults: list[Any], **env: str) ->
     child = start(place, arguments, *faults, **env)
     assert child.wait() == 0, child.said
     return child.said
+
+
+def wait_in(place: Path, arguments: list[str], where: str, count: int, for_ever: bool = False) -> Child:
+    """A process that waits before the so-manieth call of a function until it is told to go on."""
+    child = start(place, arguments, ["wait_in", where, str(place / "waits"), count, for_ever])
+    wait_until(lambda: (place / "waits").exists() or child.ended, 30)
+    assert not child.ended, child.said
+    return child
+
+
+def go(place: Path) -> None:
+    """Let it go on."""
+    (place / "waits.go").touch()
 
 
 def run_in(place: Path) -> Run | None:
