@@ -20,9 +20,13 @@ OFTEN_CHANGED = (
     "trainer.precision",
     "trainer.accelerator",
     "trainer.validate_every_n_steps",
+    "trainer.deterministic",
     "evaluation.generation.samples",
     "evaluation.generation.sampling.temperature",
     "callbacks.checkpoints.monitor",
+    "callbacks.checkpoints.every_n_minutes",
+    "run.id",
+    "run.resume",
     "paths.outputs",
 )
 

@@ -50,8 +50,9 @@ class Trainer:
     num_threads: Annotated[int, Bound(1)] | None = None
     """CPU threads of torch; null leaves torch's own choice. Part of what makes numbers repeat."""
     deterministic: bool | Literal["warn"] = True
-    """Use deterministic algorithms, and fail (true) or warn where there is none. Free on CPUs; on GPUs it costs up to a
-    few tenths of the speed where fast kernels add in any order, and without it a run is not the same twice."""
+    """Use deterministic algorithms, and fail (true) or warn where there is none, or do not care (false). No cost was
+    measured on CPUs; GPUs can lose tenths of the speed where fast kernels add in any order, and gain numbers that
+    repeat."""
     detect_anomaly: bool = False
     """Find the operation that made a NaN; slow."""
     profiler: Literal["simple", "advanced"] | None = None

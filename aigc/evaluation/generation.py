@@ -20,7 +20,7 @@ from aigc.evaluation.sampling import Sampling
 from aigc.metrics.text import FormAccuracy
 from aigc.metrics.text.base import TextMetric
 from aigc.runs.console import log
-from aigc.runs.files import write_atomic
+from aigc.runs.files import retrying, write_atomic
 from aigc.tasks import Task
 
 
@@ -118,7 +118,8 @@ class TextGeneration(Callback):
         lines = [json.dumps({"prompt": p, "output": o, "reference": r}, ensure_ascii=False) for p, o, r in rows]
         samples = folder / "samples"
         samples.mkdir(exist_ok=True)
-        write_atomic(samples / f"step-{step:06d}.jsonl", "\n".join(lines) + "\n")
+        path = samples / f"step-{step:06d}.jsonl"
+        retrying(lambda: write_atomic(path, "\n".join(lines) + "\n"), f"write {path}")
 
     def _show(self, prompts: list[str], written: list[str]) -> None:
         for prompt, text in list(zip(prompts, written, strict=True))[: self.shown]:

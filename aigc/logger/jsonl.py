@@ -5,6 +5,7 @@ from typing import Any
 from pytorch_lightning.loggers.logger import Logger
 
 from aigc.runs import Run, metrics_file
+from aigc.runs.files import retrying
 from aigc.runs.metrics_file import MetricsFile
 
 
@@ -39,7 +40,8 @@ class MetricsFileLogger(Logger):
         """Append one line."""
         if self._file is None:  # Lightning finalizes after fit, and a validation may follow
             self._file = MetricsFile(self.path)
-        self._file.append(step or 0, self.epoch, metrics)
+        file = self._file
+        retrying(lambda: file.append(step or 0, self.epoch, metrics), f"write to {self.path}")
 
     def flush(self) -> int:
         """Force what was logged to disk; return the length of the file in bytes."""

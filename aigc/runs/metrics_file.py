@@ -1,5 +1,6 @@
 """metrics.jsonl: one line of JSON per logged step."""
 
+import errno
 import json
 import math
 import os
@@ -35,13 +36,20 @@ class MetricsFile:
             step: Optimiser steps done.
             epoch: The epoch that was running.
             values: Name to value; NaN and infinities are kept. A name of `FIXED_COLUMNS` is a ValueError.
+
+        Raises:
+            OSError: The disk refuses; the file is then as it was.
         """
         clash = set(FIXED_COLUMNS).intersection(values)
         if clash:
             raise ValueError(f"a metric cannot be called {sorted(clash)[0]!r}: {', '.join(FIXED_COLUMNS)} are columns")
         row = {"step": int(step), "epoch": int(epoch), "wall_time": time.time()}
-        line = json.dumps({**row, **encode_values(values)}, ensure_ascii=False)
-        self._file.write(line.encode("utf-8") + b"\n")
+        line = json.dumps({**row, **encode_values(values)}, ensure_ascii=False).encode("utf-8") + b"\n"
+        length = os.fstat(self._file.fileno()).st_size
+        written = self._file.write(line)
+        if written != len(line):  # the disk was full in the middle of the line
+            self._file.truncate(length)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def flush(self) -> int:
         """Flush the file to disk; return its length in bytes."""

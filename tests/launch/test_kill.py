@@ -125,11 +125,6 @@ def test_the_files_are_those_of_a_run_never_killed(murdered, whole):
         assert files(run) == files(whole)
 
 
-def test_no_half_made_folder_stays_beside_the_run(murdered):
-    for run in murdered.runs:
-        assert [path.name for path in run.path.parent.iterdir()] == [run.id]
-
-
 def test_lightnings_counters_are_those_of_a_run_never_killed(name, folder, whole):
     place = place_at(folder / "epoch_end")
     kill_at(place, command(name, STEPS, VALIDATE), "aigc.tasks.base:Task.on_train_batch_start", STEPS - VALIDATE + 1)
@@ -220,4 +215,10 @@ def test_a_kill_between_writing_a_file_and_naming_it_leaves_nothing(rename, fold
     finish(place, command("language_model", 6, 3))
     assert_same(the_run(place), short)
     assert files(the_run(place)) == files(short)
+
+
+def test_a_run_folder_that_was_never_whole_is_removed(folder):
+    place = place_at(folder / "partial")
+    kill_at(place, command("language_model", 6, 3), "aigc.runs.folder:write_status", 1)
+    finish(place, command("language_model", 6, 3))
     assert [path.name for path in the_run(place).path.parent.iterdir()] == [the_run(place).id]
