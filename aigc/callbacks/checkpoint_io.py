@@ -24,12 +24,10 @@ class AtomicCheckpointIO(CheckpointIO):
     Args:
         asynchronous: Copy the tensors and write in a thread, so that training goes on meanwhile; the copy takes as much
             memory again as a checkpoint. An error of the thread is raised by the next save or by `wait`.
-        patience: Seconds to go on trying when the disk refuses.
     """
 
-    def __init__(self, asynchronous: bool = False, patience: float = 60.0):
+    def __init__(self, asynchronous: bool = False):
         self.asynchronous = asynchronous
-        self.patience = patience
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
@@ -47,7 +45,7 @@ class AtomicCheckpointIO(CheckpointIO):
             storage_options: `{"then": function}` is called once the file is on disk.
 
         Raises:
-            AigcError: The disk refused for longer than `patience`.
+            AigcError: The disk refused for as long as `aigc.runs.files.retrying` has patience.
         """
         self.wait()
         then = (storage_options or {}).get("then", lambda: None)
@@ -99,7 +97,7 @@ class AtomicCheckpointIO(CheckpointIO):
                 write_atomic(checksum_path(path), f"{hashed.digest.hexdigest()}  {path.name}\n")
             then()
 
-        retrying(write, f"save {path}", self.patience)
+        retrying(write, f"save {path}")
 
     def _write_noting_error(self, *arguments: Any) -> None:
         try:

@@ -30,7 +30,6 @@ class Checkpoints(Callback):
         keep: How many of the newest are kept; with two, one is left when the newest turns out damaged.
         keep_best: How many of the best are kept.
         asynchronous: Write in a thread while training goes on; needs memory for a second copy of the state.
-        patience: Seconds to go on trying when the disk is full or cannot be written, before the run fails.
     """
 
     def __init__(
@@ -42,7 +41,6 @@ class Checkpoints(Callback):
         keep: Annotated[int, Bound(1)] = 2,
         keep_best: Annotated[int, Bound(1)] = 1,
         asynchronous: bool = False,
-        patience: Annotated[float, Bound(0)] = 60.0,
     ):
         self.monitor = monitor
         self.mode = mode
@@ -51,7 +49,6 @@ class Checkpoints(Callback):
         self.keep = keep
         self.keep_best = keep_best
         self.asynchronous = asynchronous
-        self.patience = patience
         self.ranking: list[dict[str, Any]] = []
         """Step, value and all metrics of the best checkpoints, the very best first."""
         self.seconds = 0.0
@@ -68,7 +65,7 @@ class Checkpoints(Callback):
         """Tell the writer how to write."""
         writer = trainer.strategy.checkpoint_io
         assert isinstance(writer, AtomicCheckpointIO)
-        writer.asynchronous, writer.patience = self.asynchronous, self.patience
+        writer.asynchronous = self.asynchronous
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         """Save between two steps, when it is time."""

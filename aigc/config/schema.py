@@ -77,6 +77,8 @@ class RunSettings:
     """Name of the run folder; null makes one from the experiment and the time."""
     resume: Literal["auto"] | None = None
     """Go on with the newest run of the same config if there is one, else start (auto): one command for job scripts."""
+    patience: Annotated[float, Bound(0)] = 60.0
+    """Seconds to go on trying when the disk is full or cannot be written, before the run fails."""
 
 
 @dataclass

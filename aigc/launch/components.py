@@ -20,6 +20,7 @@ from aigc.config.targets import signature
 from aigc.logger import MetricsFileLogger, TensorBoard
 from aigc.models import ModelFactory, TransformersCausalLM
 from aigc.runs import Run
+from aigc.runs.files import be_patient
 from aigc.tasks import Task
 
 
@@ -28,6 +29,7 @@ def prepare_machine(cfg: DictConfig) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS has no deterministic algorithm without it
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     transformers.utils.logging.disable_progress_bar()
+    be_patient(cfg.run.patience)
     if cfg.trainer.num_threads:
         torch.set_num_threads(cfg.trainer.num_threads)
     # Filling fresh memory with NaN finds reads of it, and costs a tenth of the speed.

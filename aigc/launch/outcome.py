@@ -1,5 +1,7 @@
 """What a finished run leaves: its model in a layout that other tools load, and its scores in the manifest."""
 
+import os
+import re
 import shutil
 from datetime import datetime
 from typing import Any
@@ -8,16 +10,30 @@ from pytorch_lightning import Callback
 
 from aigc.callbacks import Throughput
 from aigc.runs import Run
-from aigc.runs.files import sha256_file, sync_folder
+from aigc.runs.files import retrying, sha256_file, sync_folder
 from aigc.tasks import Task
 
 
 def keep_model(run: Run, task: Task, data: Any) -> None:
-    """Write model/ whole or not at all."""
+    """Write model/ whole or not at all.
+
+    Raises:
+        AigcError: The disk refused for too long.
+    """
+    retrying(lambda: _write_model(run, task, data), f"write {run.model}")
+
+
+def _write_model(run: Run, task: Task, data: Any) -> None:
     temporary = run.path / ".model.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
-    task.save_model(temporary)
+    try:
+        task.save_model(temporary)
+    except Exception as error:  # safetensors has an error of its own for what the system says
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1])), str(temporary)) from error
     tokenizer = getattr(data, "tokenizer", None)
     if tokenizer is not None:
         tokenizer.save_pretrained(temporary)

@@ -17,6 +17,7 @@ from aigc.logger import rewind
 from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, step_of
 from aigc.runs.console import log
+from aigc.runs.files import retrying
 from aigc.runs.heartbeat import Heartbeat
 from aigc.tasks import Task
 
@@ -79,7 +80,11 @@ class Training:
         if trainer.is_global_zero:
             keep_model(run, task, data)
             metrics, best_step = (best["metrics"], best["step"]) if best else (task.latest, None)
-            keep_result(run, metrics, callbacks, best_step, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            retrying(
+                lambda: keep_result(run, metrics, callbacks, best_step, seconds),
+                f"write {run.path}/manifest.json",
+            )
 
     def _checkpoint(self) -> tuple[Path | None, int]:
         """The checkpoint to go on from and its step."""

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from aigc.errors import AigcError
+from aigc.runs import stop
 from aigc.runs.console import log
 
 _BLOCK = 1 << 20
+_patience = 60.0
 
 
 def write_atomic(path: Path | str, data: bytes | str) -> None:
@@ -51,17 +53,18 @@ def write_json(path: Path | str, value: Any) -> None:
     write_atomic(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
-def retrying(write: Callable[[], None], what: str, patience: float = 60.0) -> None:
+def retrying(write: Callable[[], None], what: str, patience: float | None = None) -> None:
     """Write, and go on trying with growing pauses while the file system refuses: a disk may be full only for a while.
 
     Args:
         write: Does all of it anew at each call, and leaves nothing behind when it fails.
         what: What is being done, for messages: "save x.ckpt".
-        patience: Seconds after which it is an error.
+        patience: Seconds after which it is an error; None means those of `be_patient`.
 
     Raises:
-        AigcError: It was refused all the time.
+        AigcError: It was refused all the time, or the process was asked to stop meanwhile.
     """
+    patience = _patience if patience is None else patience
     pause, end = 0.5, time.monotonic() + patience
     while True:
         try:
@@ -76,8 +79,21 @@ def retrying(write: Callable[[], None], what: str, patience: float = 60.0) -> No
                     "Make room or make the folder writable, then `aigc resume`."
                 ) from error
             log.warning("cannot %s: %s; trying for %.0f s more", what, reason, left)
-            time.sleep(min(pause, max(left, 0.01)))
-            pause *= 2
+        _sleep(min(pause, max(left, 0.01)), what)
+        pause *= 2
+
+
+def be_patient(seconds: float) -> None:
+    """Set how long this process goes on trying when a file system refuses."""
+    global _patience
+    _patience = seconds
+
+
+def _sleep(seconds: float, what: str) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        stop.check(f" while it could not {what}")
+        time.sleep(min(0.2, left))
 
 
 def sha256_file(path: Path | str) -> str:

@@ -71,11 +71,11 @@ def fill(place: Path, room: int = 0) -> Path:
 
 
 def starting(place: Path, where: str, count: int, *more: str) -> Child:
-    return wait_in(place, command("language_model", STEPS, VALIDATE, *more), where, count)
+    return wait_in(place, command("language_model", STEPS, VALIDATE, *more), where, count, ["impatient", 2])
 
 
 def patience(seconds: int) -> str:
-    return f"callbacks.checkpoints.patience={seconds}"
+    return f"run.patience={seconds}"
 
 
 def assert_told_and_intact(place: Path, child: Child, reason: str, step: int = 4) -> None:
@@ -194,9 +194,8 @@ def test_a_row_that_a_quota_cuts_in_two_is_not_lost(folder, whole):
     place = place_at(folder / "row")
     rows = (whole.path / "metrics.jsonl").read_bytes().split(b"\n")
     limit = sum(len(row) + 1 for row in rows[:11]) + len(rows[11]) // 2
-    child = start(
-        place, command("language_model", STEPS, VALIDATE, patience(0)), ["file_size_limit", limit, TRAINING, 5]
-    )
+    faults = [["file_size_limit", limit, TRAINING, 5], ["impatient", 1]]
+    child = start(place, command("language_model", STEPS, VALIDATE, patience(0)), *faults)
     assert child.wait() == 1, child.said
     assert_goes_on(place, whole)
 

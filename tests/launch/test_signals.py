@@ -72,7 +72,7 @@ def arguments(*more: str) -> list[str]:
 
 
 def waiting(place: Path, where: tuple[str, int], *more: str, for_ever: bool = False) -> Child:
-    return wait_in(place, arguments(*more), *where, for_ever)
+    return wait_in(place, arguments(*more), *where, for_ever=for_ever)
 
 
 def assert_ended_well(place: Path, child: Child, number: int) -> None:

@@ -71,9 +71,11 @@ def finish(place: Path, arguments: list[str], *faults: list[Any], **env: str) ->
     return child.said
 
 
-def wait_in(place: Path, arguments: list[str], where: str, count: int, for_ever: bool = False) -> Child:
+def wait_in(
+    place: Path, arguments: list[str], where: str, count: int, *faults: list[Any], for_ever: bool = False
+) -> Child:
     """A process that waits before the so-manieth call of a function until it is told to go on."""
-    child = start(place, arguments, ["wait_in", where, str(place / "waits"), count, for_ever])
+    child = start(place, arguments, ["wait_in", where, str(place / "waits"), count, for_ever], *faults)
     wait_until(lambda: (place / "waits").exists() or child.ended, 30)
     assert not child.ended, child.said
     return child

@@ -11,7 +11,16 @@ from aigc.callbacks import Checkpoints, ExactState
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.errors import AigcError
 from aigc.runs.checkpoints import CheckpointFolder, damage
+from aigc.runs.files import be_patient
 from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
+
+
+@pytest.fixture(autouse=True)
+def impatient():
+    be_patient(0)
+    yield
+    be_patient(60)
+
 
 TEXTS = ["春眠不覺曉", "處處聞啼鳥", "夜來風雨聲", "花落知多少", "白日依山盡", "黃河入海流", "山", "河"]
 
@@ -67,7 +76,7 @@ def test_only_own_files_are_deleted(tmp_path):
 
 
 def test_the_old_one_is_deleted_only_once_the_new_one_is_on_disk(tmp_path, monkeypatch):
-    data, task, made = fitted(tmp_path, Checkpoints(monitor=None, keep=1, patience=0))
+    data, task, made = fitted(tmp_path, Checkpoints(monitor=None, keep=1))
     write = AtomicCheckpointIO._write
 
     def full(self, checkpoint, path, then):
@@ -104,7 +113,7 @@ def test_asynchronous_saves_hold_the_state_of_their_step(tmp_path):
 
 
 def test_an_asynchronous_save_does_not_hold_up_training_and_its_failure_is_not_lost(tmp_path):
-    writer, may_write = AtomicCheckpointIO(asynchronous=True, patience=0), threading.Event()
+    writer, may_write = AtomicCheckpointIO(asynchronous=True), threading.Event()
     tensor = torch.zeros(3)
     writer.save_checkpoint({"a": tensor}, tmp_path / "x.ckpt", {"then": lambda: may_write.wait(30)})
     tensor += 1  # training goes on, and changes what was saved
