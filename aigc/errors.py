@@ -22,6 +22,10 @@ class InputError(AigcError):
     exit_code = 2
 
 
+class RunInWork(InputError):
+    """Another process works on the run."""
+
+
 class InterruptedRun(AigcError):
     """A person stopped the run; the checkpoint was kept."""
 

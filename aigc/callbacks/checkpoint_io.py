@@ -1,7 +1,7 @@
 """Checkpoints on disk: whole or not there at all, with a checksum beside them, plain tensors and containers only."""
 
+import copy
 import hashlib
-import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,8 +11,8 @@ import torch
 from lightning_fabric.plugins import CheckpointIO
 
 from aigc.errors import AigcError
-from aigc.runs.checkpoints import checksum_path, damage, replacing
-from aigc.runs.files import retrying, write_atomic
+from aigc.runs.checkpoints import checksum_path, damage
+from aigc.runs.files import replacing, retrying, write_atomic
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -75,7 +75,8 @@ class AtomicCheckpointIO(CheckpointIO):
         reason = damage(path)
         if reason is not None:
             raise AigcError(reason)
-        return torch.load(path, map_location=map_location, weights_only=True)
+        # To the CPU: on its own device it would stand beside the model that it is loaded into.
+        return torch.load(path, map_location=map_location or "cpu", weights_only=True)
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete a checkpoint and its checksum."""
@@ -88,11 +89,10 @@ class AtomicCheckpointIO(CheckpointIO):
 
     def _write(self, checkpoint: dict[str, Any], path: Path, then: Callable[[], None]) -> None:
         def write() -> None:
-            with replacing(path) as temporary:
-                with temporary.open("xb") as file:
-                    hashed = _Hashed(file)
-                    hashed.save(checkpoint)
-                    os.fsync(file.fileno())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as file:
+                hashed = _Hashed(file)
+                hashed.save(checkpoint)
                 # First the checksum: a file of that name from before would rather read as damaged than be half-trusted.
                 write_atomic(checksum_path(path), f"{hashed.digest.hexdigest()}  {path.name}\n")
             then()
@@ -135,12 +135,16 @@ class _Hashed:
         self._file.flush()
 
 
-def _copy(value: Any) -> Any:
-    """The same containers with tensors copied to the CPU."""
+def _copy(value: Any, copies: dict[Any, Any] | None = None) -> Any:
+    """The same with tensors copied to the CPU; tied weights stay one tensor."""
+    copies = {} if copies is None else copies
     if isinstance(value, torch.Tensor):
-        return value.detach().to("cpu", copy=True)
+        key = (value.device, value.data_ptr(), value.shape, value.stride(), value.dtype)
+        if key not in copies:
+            copies[key] = value.detach().to("cpu", copy=True)
+        return copies[key]
     if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(map(_copy, value))
-    return value
+        return {key: _copy(item, copies) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_copy(item, copies) for item in value)
+    return copy.deepcopy(value)

@@ -11,7 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config.problems import suggest
 from aigc.config.types import Bound
-from aigc.runs.checkpoints import CheckpointFolder
+from aigc.runs.checkpoints import CheckpointFolder, damage
 from aigc.runs.console import log
 from aigc.tasks import Task
 
@@ -66,6 +66,19 @@ class Checkpoints(Callback):
         writer = trainer.strategy.checkpoint_io
         assert isinstance(writer, AtomicCheckpointIO)
         writer.asynchronous = self.asynchronous
+
+    def best_whole(self, trainer: Trainer, module: Task) -> dict[str, Any] | None:
+        """The best whose weights are at hand; one whose file is lost or damaged is passed over with a warning."""
+        for one in self.ranking:
+            reason = None if one["step"] == module.steps_done else damage(_folder(trainer).file(one["step"]))
+            if reason is None:
+                return one
+            log.warning("the best checkpoint cannot be used: %s", reason)
+        return None
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Forget best ones whose files a later best had replaced before an older checkpoint was gone back to."""
+        self.ranking = [one for one in self.ranking if _folder(trainer).file(one["step"]).is_file()]
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         """Save between two steps, when it is time."""

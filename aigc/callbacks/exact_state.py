@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 
 from aigc.callbacks.position import Order, Position, as_plain, loop_state, moved
 from aigc.callbacks.random_state import random_state, restore_random_state
@@ -22,7 +22,7 @@ class ExactState(Callback):
     """Saves and restores position, random generators, the task's own sums, and the length of metrics.jsonl.
 
     Checkpoints must be saved between two optimiser steps: from `on_train_batch_start`, from `on_validation_start`, or
-    when training has ended. A validation never moves training's random generators.
+    when training has ended. What a validation draws does not move training's random generators.
 
     Args:
         allow: Differences between checkpoint and run that are accepted, see `aigc.callbacks.position.moved`.
@@ -33,14 +33,16 @@ class ExactState(Callback):
         self._begin = Position(0, 0, 0, 0)
         self._before_validation: dict[str, Any] | None = None
         self._to_restore: dict[str, Any] | None = None
+        self._checked = False
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add everything, and say plainly where training stands."""
         assert isinstance(module, Task)
+        module.tell_non_finite()
         order = _order(trainer, trainer.train_dataloader, trainer.num_training_batches)
         position = self._position(trainer, order)
-        state = self._before_validation or random_state(trainer.strategy.root_device)
-        checkpoint["loops"] = loop_state(position, checkpoint["loops"])
+        state = self._before_validation or self._to_restore or random_state(trainer.strategy.root_device)
+        checkpoint["loops"] = loop_state(position, checkpoint["loops"], order.length is not None)
         checkpoint["epoch"] = position.epoch
         checkpoint[KEY] = {
             "format": FORMAT,
@@ -64,11 +66,14 @@ class ExactState(Callback):
         loader = trainer.datamodule.train_dataloader()
         now = _order(trainer, loader, _limited(len(loader), trainer.limit_train_batches))
         self._begin = moved(Position(**own["position"]), saved, now, self.allow)
-        checkpoint["loops"] = loop_state(self._begin, checkpoint["loops"])
+        checkpoint["loops"] = loop_state(self._begin, checkpoint["loops"], now.length is not None)
+        self._checked = True
 
     def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take generators, sums and metrics back to that moment."""
         assert isinstance(module, Task)
+        if not self._checked:
+            raise _without_super(module, "on_load_checkpoint")
         own = checkpoint[KEY]
         saved = Order(**own["order"])
         if saved.world_size == trainer.world_size:
@@ -77,9 +82,11 @@ class ExactState(Callback):
             log.warning(
                 "%d ranks go on where %d stopped: random generators start anew", trainer.world_size, saved.world_size
             )
-            torch.manual_seed(own["step"] * trainer.world_size + trainer.global_rank)
+            seed_everything(own["step"] * trainer.world_size + trainer.global_rank, verbose=False)
         rank = min(trainer.global_rank, saved.world_size - 1)
         module.load_training_state(own["ranks"][rank]["task"])
+        if saved.world_size != trainer.world_size:
+            module.forget_sums()
         rewind(trainer.loggers, own["metrics_bytes"])
         for logger in _metrics_files(trainer):
             logger.epoch = self._begin.epoch - (self._begin.batch == 0)
@@ -92,12 +99,20 @@ class ExactState(Callback):
         for logger in _metrics_files(trainer):
             logger.epoch = trainer.fit_loop.epoch_progress.current.processed
 
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
+        """See that the task counts its steps."""
+        assert isinstance(module, Task)
+        if module.begun_batch != trainer.fit_loop.total_batch_idx:
+            raise _without_super(module, "on_train_batch_start")
+
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Note the generators."""
         self._before_validation = self._to_restore or random_state(trainer.strategy.root_device)
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Put them back, whatever the validation has drawn."""
+        """Put them back, whatever the validation has drawn; note the step, as each is validated once."""
+        assert isinstance(module, Task)
+        module.validated_at = module.steps_done
         if self._before_validation is not None:
             restore_random_state(self._before_validation, trainer.strategy.root_device)
             self._before_validation = None
@@ -109,6 +124,8 @@ class ExactState(Callback):
         done = total - self._begin.total
         batch = self._begin.batch + done
         epoch, batch_in_epoch = self._begin.epoch + batch // order.batches, batch % order.batches
+        if batch_in_epoch == 0 and trainer.fit_loop.epoch_progress.current.processed < epoch:
+            epoch, batch_in_epoch = epoch - 1, order.batches  # validated before the epoch has been ended
         first = self._begin if epoch == self._begin.epoch else Position(0, epoch, 0, 0)
         samples = (batch_in_epoch - first.batch) * (order.batch_size or 0) * order.world_size
         return Position(total, epoch, batch_in_epoch, first.sample + samples)
@@ -118,7 +135,12 @@ def _order(trainer: Trainer, loader: Any, batches: int | float) -> Order:
     if batches == float("inf"):
         raise InputError("data: the training loader has no length, so a run could not go on from a checkpoint")
     described = loader.state_dict() if isinstance(loader, EpochLoader) else {"world_size": trainer.world_size}
-    return Order(int(batches), trainer.accumulate_grad_batches, **described)
+    return Order(int(batches), trainer.accumulate_grad_batches, precision=str(trainer.precision), **described)
+
+
+def _without_super(module: Task, hook: str) -> InputError:
+    name = type(module).__name__
+    return InputError(f"task: {name}.{hook} must call super().{hook}(...): the run could not be gone on with otherwise")
 
 
 def _limited(length: int, limit: int | float | None) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from aigc.errors import InputError
 
-ALLOWED = ("batch_size", "data", "world_size", "seed", "order")
+ALLOWED = ("batch_size", "data", "world_size", "seed", "order", "precision")
 """What `resume.allow` may name."""
 
 
@@ -23,6 +23,7 @@ class Order:
         seed: Seed of the order.
         shuffle: Whether there is an order to speak of.
         fingerprint: Hash of the data's content, when it is known.
+        precision: Number format of the computation, which is no part of the order but must stay the same likewise.
     """
 
     batches: int
@@ -33,6 +34,7 @@ class Order:
     seed: int | None = None
     shuffle: bool = True
     fingerprint: str | None = None
+    precision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Position:
     Args:
         total: Batches over all epochs.
         epoch: The epoch that is running.
-        batch: Batches of it that are done; never all of them.
+        batch: Batches of it that are done; all of them until its end has been told to callbacks.
         sample: Samples of it that are done, of all ranks.
     """
 
@@ -69,8 +71,8 @@ def moved(position: Position, saved: Order, now: Order, allow: Collection[str]) 
         InputError: Something differs that was not allowed; the message has both values and what is allowed.
     """
     refused = [(name, what) for name, what in _differences(saved, now) if name not in allow]
-    if position.batch and now.length is None and "order" not in allow:
-        what = "the training loader cannot go on in the middle of an epoch (aigc.data.EpochLoader can)"
+    if now.length is None and "order" not in allow:
+        what = "the training loader cannot go on where it was (an aigc.data.loader.EpochLoader can)"
         refused.append(("order", what))
     if refused:
         whats = "; ".join(what for _, what in refused)
@@ -79,11 +81,13 @@ def moved(position: Position, saved: Order, now: Order, allow: Collection[str]) 
             f"the checkpoint does not fit: {whats}. The same data and settings go on exactly; "
             f"to go on all the same: resume.allow=[{names}]"
         )
-    total = position.total // saved.accumulate * now.accumulate
+    total = position.total
+    if saved.accumulate != now.accumulate:
+        total = position.total // saved.accumulate * now.accumulate
     other_data = any(name in ("data", "seed") for name, _ in _differences(saved, now))
-    if position.batch and (other_data or now.length is None):
-        return Position(total, position.epoch + 1, 0, 0)
-    if replace(saved, shuffle=now.shuffle, batches=now.batches) == now:
+    if other_data or now.length is None:
+        return Position(total, position.epoch + (position.batch > 0), 0, 0)
+    if replace(saved, shuffle=now.shuffle, batches=now.batches, precision=now.precision) == now:
         return replace(position, total=total)
     assert now.length is not None
     assert now.batch_size is not None
@@ -106,6 +110,7 @@ def _differences(saved: Order, now: Order) -> list[tuple[str, str]]:
         ("data", "fingerprint", "data fingerprint"),
         ("seed", "seed", "seed of the data's order"),
         ("seed", "shuffle", "shuffling"),
+        ("precision", "precision", "precision"),
     ):
         before, after = getattr(saved, key), getattr(now, key)
         if before != after and None not in (before, after):
@@ -119,7 +124,7 @@ def _shown(value: Any) -> str:
     return value[:16] if isinstance(value, str) else str(value)
 
 
-def loop_state(position: Position, loops: dict[str, Any]) -> dict[str, Any]:
+def loop_state(position: Position, loops: dict[str, Any], resumable: bool = True) -> dict[str, Any]:
     """Lightning's loop state for a run that stands between two batches.
 
     Lightning saves counters as they happen to be in the hook that saves, and guesses from them on restart where that
@@ -129,6 +134,7 @@ def loop_state(position: Position, loops: dict[str, Any]) -> dict[str, Any]:
     Args:
         position: Where training stands.
         loops: Lightning's own state; the counters of optimisers and schedulers in it are kept.
+        resumable: Whether the loader can be told where to go on.
     """
     fit = dict(loops["fit_loop"])
     epoch = {"ready": position.epoch + 1, "started": position.epoch + 1}
@@ -142,8 +148,24 @@ def loop_state(position: Position, loops: dict[str, Any]) -> dict[str, Any]:
     begun = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
     fit["epoch_loop.val_loop.batch_progress"] = {"total": begun, "current": dict(begun), "is_last_batch": False}
     fit["epoch_loop.state_dict"] = {"_batches_that_stepped": 0}
-    fit["state_dict"] = {"combined_loader": [{"epoch": position.epoch, "sample": position.sample}]}
+    place = {"epoch": position.epoch, "batch": position.batch, "sample": position.sample}
+    fit["state_dict"] = {"combined_loader": [place]} if resumable else {}
+    if position.batch == 0:  # Lightning begins to count anew with an epoch, but not when it goes on from one's begin
+        for name in (
+            "scheduler_progress",
+            "automatic_optimization.optim_progress",
+            "manual_optimization.optim_step_progress",
+        ):
+            if f"epoch_loop.{name}" in fit:
+                fit[f"epoch_loop.{name}"] = _from_zero(fit[f"epoch_loop.{name}"])
     return {**loops, "fit_loop": fit}
+
+
+def _from_zero(progress: dict[str, Any]) -> dict[str, Any]:
+    """The same progress with nothing done in the current epoch."""
+    if "current" in progress:
+        return {**progress, "current": dict.fromkeys(progress["current"], 0)}
+    return {key: _from_zero(value) if isinstance(value, dict) else value for key, value in progress.items()}
 
 
 def as_plain(record: Position | Order) -> dict[str, Any]:

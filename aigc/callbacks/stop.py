@@ -19,6 +19,7 @@ class StopWhenAsked(Callback):
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Take the signals back from Lightning, whose run would end with exit code 0."""
         stop.take_over()
+        trainer._signal_connector.received_sigterm = False  # ours, and not its, is the one that is asked
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Take the signals back, as a validation outside training has Lightning register its own, too."""

@@ -48,6 +48,8 @@ class Throughput(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What was counted, so that the mean of a resumed run is that of all its attempts."""
+        if self._since is not None:
+            self._take_time()
         counted = {"amount": self.total_amount + self._amount, "seconds": self.total_seconds + self._seconds}
         return {"unit": self.unit, **counted}
 

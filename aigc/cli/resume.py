@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> None:
     """Go on, and print the result."""
     from aigc.config import check
+    from aigc.errors import InputError
     from aigc.launch.attempt import attempt_config
     from aigc.runs import Run
     from aigc.runs.console import log, show_messages
@@ -31,6 +32,8 @@ def run(options: argparse.Namespace) -> None:
     use_trusted(options.trust)
     one = Run.open(options.run)
     check(attempt_config(one, options.overrides))
+    if one.status is Status.FINISHED and options.overrides:
+        raise InputError(f"{one.id} is finished: there is nothing to go on with, so {options.overrides[0]} has no use")
     if one.status is Status.FINISHED:
         show_messages()
         log.info("%s is finished: there is nothing to go on with", one.id)

@@ -30,23 +30,27 @@ def run(options: argparse.Namespace) -> None:
     check(cfg)  # before torch is imported, as most errors are found here
 
     from aigc.cli.result import print_result
-    from aigc.errors import InputError
-    from aigc.launch.start import start_or_resume
+    from aigc.errors import InputError, RunInWork
+    from aigc.launch.attempt import attempt_config
+    from aigc.launch.start import carried_over, start_or_resume
     from aigc.launch.worker import work
     from aigc.runs.console import log, show_messages
     from aigc.runs.status import Status
 
     show_messages()
-    one = start_or_resume(cfg, options.overrides, ["aigc", *sys.argv[1:]])
+    one, is_new = start_or_resume(cfg, options.overrides, ["aigc", *sys.argv[1:]])
     if one.status is Status.FINISHED:
         log.info("it is finished: there is nothing to do")
     else:
         options.log = one.log
+        more = [] if is_new else carried_over(options.overrides)
+        check(attempt_config(one, more))
         try:
-            work(one)
-        except InputError:
+            work(one, more)
+        except InputError as error:
             # A wrong model or schedule is known only once it is built; a run that never took a step holds nothing.
-            if not one.checkpoints.exists() and one.metrics().empty:
+            held = one.checkpoints.exists() or not one.metrics().empty
+            if is_new and not held and not isinstance(error, RunInWork):
                 options.log = None
                 shutil.rmtree(one.path)
             raise

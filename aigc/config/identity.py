@@ -12,7 +12,16 @@ from omegaconf.errors import OmegaConfBaseException
 from aigc.errors import InputError
 
 # Where things are written, who is told, and the name: none of it reaches a number.
-_NOT_COUNTED = ("paths", "logger", "run", "resume", "experiment", "callbacks.progress", "data.cache")
+_NOT_COUNTED = (
+    "paths",
+    "logger",
+    "run",
+    "resume",
+    "experiment",
+    "callbacks.progress",
+    "data.cache",
+    "data.num_workers",
+)
 # Named nodes, of which `null` means the same as not being there.
 _NAMED = ("callbacks", "evaluation")
 

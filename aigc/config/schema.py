@@ -85,7 +85,7 @@ class RunSettings:
 class Resume:
     """How a run goes on from a checkpoint."""
 
-    allow: list[Literal["batch_size", "data", "world_size", "seed", "order"]] = field(default_factory=list)
+    allow: list[Literal["batch_size", "data", "world_size", "seed", "order", "precision"]] = field(default_factory=list)
     """What may differ from the checkpoint; the numbers are then no longer those of an uninterrupted run."""
 
 

@@ -9,6 +9,8 @@ from torch.utils.data import DataLoader, Dataset
 from aigc.data.sampler import EpochSampler
 from aigc.data.workers import leave_signals_alone
 
+_FRESH = {"epoch": 0, "batch": 0, "sample": 0}
+
 
 class EpochLoader(DataLoader[Any]):
     """A DataLoader over an `EpochSampler` that says what its order depends on, and goes on where it is told to.
@@ -19,6 +21,7 @@ class EpochLoader(DataLoader[Any]):
     """
 
     sampler: EpochSampler
+    _began = _FRESH
     fingerprint: str | None = None
     """Hash of the data's content, when it is known."""
 
@@ -37,13 +40,15 @@ class EpochLoader(DataLoader[Any]):
     def indices(self, batch: int) -> list[int]:
         """The samples of a batch of the running epoch, as indices into the data set, of this rank."""
         sampler, size = self.sampler, self.batch_size or 1
-        begun = size * sampler.world_size * batch
+        began = self._began if self._began["epoch"] == sampler.epoch else _FRESH
+        begun = began["sample"] + size * sampler.world_size * (batch - began["batch"])
         return sampler.order()[begun + sampler.rank : begun + size * sampler.world_size : sampler.world_size]
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Begin at `state["epoch"]`, after `state["sample"]` samples of all ranks."""
+        """Begin in `state["epoch"]`, after `state["sample"]` samples of all ranks in `state["batch"]` batches."""
         self.sampler.epoch = state["epoch"]
         self.sampler.start = state["sample"]
+        self._began = dict(state)
 
 
 def training_loader(

@@ -39,10 +39,12 @@ class EpochSampler(Sampler[Any]):
         self.tell_epoch = tell_epoch
         self.epoch = 0
         self.start = 0
-        """Where the next iteration begins, counted in indices of all ranks; the one after it begins at 0 again."""
+        """Where the next iteration of this epoch begins, counted in indices of all ranks; all others begin at 0."""
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; Lightning calls this before each one."""
+        if epoch != self.epoch:
+            self.start = 0
         self.epoch = epoch
 
     def order(self) -> list[int]:

@@ -13,6 +13,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
+from aigc.data.loader import place_among_ranks
 from aigc.data.tokenizer import encode, suppressed_tokens
 from aigc.errors import InputError
 from aigc.evaluation.sampling import Sampling
@@ -62,7 +63,8 @@ def generate_texts(
             torch.manual_seed(sampling.seed)
             for chosen in _batches([len(ids) for ids in encoded], sampling, context):
                 outputs = _generate_batch(model, tokenizer, [encoded[i] for i in chosen], sampling, context)
-                stop.check()
+                if _may_stop():
+                    stop.check()
                 for place, index in enumerate(chosen):
                     texts[index] = outputs[place * sampling.num_samples : (place + 1) * sampling.num_samples]
     finally:
@@ -111,7 +113,9 @@ class _WhenAsked(StoppingCriteria):
     """Ends every text when the process is asked to stop: a long one can take minutes."""
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
-        return torch.full((len(input_ids),), stop.asked() is not None, dtype=torch.bool, device=input_ids.device)
+        return torch.full(
+            (len(input_ids),), _may_stop() and stop.asked() is not None, dtype=torch.bool, device=input_ids.device
+        )
 
 
 def _configuration(
@@ -155,3 +159,8 @@ def _refuse_too_long(encoded: list[list[int]], prompts: Sequence[str], context: 
                 f"prompt {shown!r} has {len(ids)} tokens with its start mark; the model's context is {context},"
                 " of which one is needed to write: shorten the prompt"
             )
+
+
+def _may_stop() -> bool:
+    """One of several ranks must not stop alone: they agree between two steps."""
+    return place_among_ranks()[1] == 1

@@ -1,14 +1,15 @@
 """The config of one attempt at a run: the frozen one, and what attempts since then have set anew."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from aigc.config.compose import override
 from aigc.config.schema import sections
 from aigc.errors import InputError
 from aigc.runs import Run
+from aigc.runs.secrets import redact
 
 CHANGEABLE = ("data", "trainer", "callbacks", "evaluation", "logger", "resume")
 """Sections that `aigc resume` may change; the others are in the weights or in the checkpoint."""
@@ -23,13 +24,18 @@ def attempt_config(run: Run, more: Sequence[str] = ()) -> DictConfig:
 
     Raises:
         ConfigError: An override is wrong.
+        InputError: An override holds a secret, which the manifest must not keep.
     """
+    for text in more:
+        if redact(text) != text:
+            raise InputError(f"{text.partition('=')[0]}: a secret cannot be an override: use ${{oc.env:NAME}}")
     attempts: list[dict[str, Any]] = run.manifest["attempts"]
-    refused = InputError.exit_code  # what an attempt said that was refused counts for nothing
-    said = [list(attempt.get("overrides") or []) for attempt in attempts if attempt["exit_code"] != refused]
+    said = [list(attempt.get("overrides") or []) for attempt in attempts if not was_refused(attempt)]
     said += [list(more)] if more else []
     lasting = [text for overrides in said[:-1] for text in overrides if not text.startswith("resume.")]
     cfg = override(run.config, [*lasting, *(said[-1] if said else [])], CHANGEABLE)
+    if OmegaConf.select(cfg, "trainer.overfit_batches") == 0:  # a key of an earlier version, switched off
+        del cfg.trainer["overfit_batches"]
     for section, fields in sections().items():  # runs of an older version have fewer keys
         for name, parameter in fields.parameters.items():
             if section not in cfg:
@@ -37,3 +43,8 @@ def attempt_config(run: Run, more: Sequence[str] = ()) -> DictConfig:
             if name not in cfg[section] and not parameter.required:
                 cfg[section][name] = parameter.default
     return cfg
+
+
+def was_refused(attempt: Mapping[str, Any]) -> bool:
+    """Whether an attempt ended with wrong input before it took a step; what it said counts for nothing."""
+    return bool(attempt["exit_code"] == InputError.exit_code and attempt["to_step"] == attempt["from_step"])

@@ -12,11 +12,13 @@ import transformers
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
 from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch.optim.lr_scheduler import LRScheduler
 
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config import build, factory
 from aigc.config.targets import signature
+from aigc.errors import InputError
 from aigc.logger import MetricsFileLogger, TensorBoard
 from aigc.models import ModelFactory, TransformersCausalLM
 from aigc.runs import Run
@@ -108,17 +110,16 @@ def build_trainer(
 ) -> Trainer:
     """Lightning's trainer for this rank; `batches` is the number of training batches in an epoch."""
     settings = cfg.trainer
+    ranks, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     limit = settings.limit_train_batches
-    if limit is None and batches is not None and batches >= settings.accumulate_grad_batches:
-        # Every optimiser step has all its batches, so that steps and batches count alike.
-        limit = batches - batches % settings.accumulate_grad_batches
+    if batches is not None:
+        limit = _whole_steps(min(batches // ranks, limit or batches), settings.accumulate_grad_batches)
     every = settings.validate_every_n_steps
     if settings.profiler:
         from pytorch_lightning.profilers import AdvancedProfiler, SimpleProfiler
 
         profilers = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}
         profiler = profilers[settings.profiler](dirpath=folder, filename="profile")
-    ranks, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     return Trainer(
         max_steps=settings.max_steps,
         max_epochs=-1,
@@ -149,6 +150,36 @@ def build_trainer(
         plugins=[AtomicCheckpointIO()],
         default_root_dir=folder,
     )
+
+
+def _whole_steps(batches: int, accumulate: int) -> int:
+    """Batches of an epoch that make whole optimiser steps, so that steps and batches count alike."""
+    if batches < accumulate:
+        raise InputError(
+            f"trainer.accumulate_grad_batches={accumulate}: an epoch has only {batches} batches; "
+            "lower it, or give more data"
+        )
+    return batches - batches % accumulate
+
+
+def batches_per_epoch(data: Any) -> int:
+    """Training batches in an epoch of one rank alone.
+
+    Raises:
+        InputError: The loader has no length.
+    """
+    try:
+        return len(data.train_dataloader())
+    except TypeError as error:
+        raise InputError("data: the training loader has no length, so a run could not be gone on with") from error
+
+
+def has_validation(data: Any) -> bool:
+    """Whether there is anything to validate on."""
+    if not is_overridden("val_dataloader", data):
+        return False
+    loader = data.val_dataloader()
+    return bool(loader) if isinstance(loader, list) else loader is not None
 
 
 def resolve_precision(precision: str, accelerator: str) -> str:

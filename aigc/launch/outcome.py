@@ -37,8 +37,12 @@ def _write_model(run: Run, task: Task, data: Any) -> None:
     tokenizer = getattr(data, "tokenizer", None)
     if tokenizer is not None:
         tokenizer.save_pretrained(temporary)
-    shutil.rmtree(run.model, ignore_errors=True)
+    before = run.path / ".model.before.tmp"
+    shutil.rmtree(before, ignore_errors=True)
+    if run.model.exists():
+        run.model.rename(before)
     temporary.rename(run.model)
+    shutil.rmtree(before, ignore_errors=True)
     sync_folder(run.path)
 
 

@@ -9,9 +9,11 @@ from typing import Any
 from omegaconf import DictConfig
 
 from aigc.config import check
+from aigc.config.compose import override
+from aigc.config.identity import identity
 from aigc.config.problems import ConfigError
 from aigc.errors import DivergedRun, InputError
-from aigc.launch.attempt import attempt_config
+from aigc.launch.attempt import CHANGEABLE, attempt_config, was_refused
 from aigc.runs import Run
 from aigc.runs.compare import MetricsComparison, WeightsComparison, compare_metrics, compare_weights, logged_steps
 from aigc.runs.console import log
@@ -147,7 +149,8 @@ def _work(made: Run, until: int | None) -> str | None:
 
 def _refuse_changed_settings(run: Run, manifest: dict[str, Any]) -> None:
     for number, attempt in enumerate(manifest["attempts"], 1):
-        if attempt.get("overrides"):
+        changed = attempt.get("overrides") and not was_refused(attempt)
+        if changed and identity(override(run.config, attempt["overrides"], CHANGEABLE)) != identity(run.config):
             raise InputError(
                 f"{run.id} went on with other settings at step {attempt.get('from_step')} (attempt {number}: "
                 f"{' '.join(attempt['overrides'])}), so no one config gives its numbers. "

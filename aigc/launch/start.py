@@ -45,19 +45,26 @@ def start(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | No
     )
 
 
-def start_or_resume(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | None = None) -> Run:
-    """The run to work on: with `run.resume=auto` the newest one of the same config, if there is one.
+def start_or_resume(
+    cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | None = None
+) -> tuple[Run, bool]:
+    """The run to work on, and whether it is new: with `run.resume=auto` the newest of the same config, if there is one.
 
     Raises:
         InputError: As `start`, and when `run.id` names a run of another config.
     """
-    if cfg.run.resume != "auto":
-        return start(cfg, overrides, command)
-    found = _same(cfg)
-    if found is None:
-        return start(cfg, overrides, command)
-    log.info("run.resume=auto: going on with %s (%s)", found.id, found.status)
-    return found
+    found = _same(cfg) if cfg.run.resume == "auto" else None
+    if found is not None:
+        log.info("run.resume=auto: going on with %s (%s)", found.id, found.status)
+        return found, False
+    if cfg.run.resume == "auto":
+        log.info("run.resume=auto: there is no run of this config yet")
+    return start(cfg, overrides, command), True
+
+
+def carried_over(overrides: Sequence[str]) -> list[str]:
+    """Of what was typed, what does not make a config another one and still counts for a run that is gone on with."""
+    return [text for text in overrides if text.lstrip("+~").startswith(("logger", "resume.", "data.num_workers"))]
 
 
 def _same(cfg: DictConfig) -> Run | None:

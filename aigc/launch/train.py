@@ -1,5 +1,6 @@
 """One attempt at training: build the parts, go on from the newest checkpoint, leave model and scores."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from aigc.logger import rewind
 from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, step_of
 from aigc.runs.console import log
+from aigc.runs.environment import source_digest
 from aigc.runs.files import retrying
 from aigc.runs.heartbeat import Heartbeat
 from aigc.tasks import Task
@@ -47,23 +49,25 @@ class Training:
         components.prepare_machine(cfg)
         data = components.build_data(cfg)
         task = components.build_task(cfg, data)
-        # Measuring comes before saving, as what was measured chooses the best checkpoint.
         callbacks = components.build_callbacks(cfg, "evaluation", "callbacks")
         checkpoint, step = self._checkpoint()
         loggers = components.build_loggers(cfg, run, step)
         if checkpoint is None:
+            if not run.metrics().empty:
+                log.warning("there is no checkpoint yet: starting from step 0 again")
             rewind(loggers, 0)
-        always = [KeepStatus(self.beat), ExactState(cfg.resume.allow), StopWhenAsked()]
-        if until is not None:
-            always.append(_Until(until))
-        batches = len(data.train_dataloader())
-        trainer = components.build_trainer(cfg, run.path, [*callbacks.values(), *always], loggers, batches)
+        # Whatever acts at the start of a batch must come after what saves and restores the state before it.
+        savers = [callback for callback in callbacks.values() if isinstance(callback, Checkpoints)]
+        first = [*savers, ExactState(cfg.resume.allow), StopWhenAsked(), *([] if until is None else [_Until(until)])]
+        others = [callback for callback in callbacks.values() if callback not in savers]
+        ordered = [*first, *others, KeepStatus(self.beat)]
+        trainer = components.build_trainer(cfg, run.path, ordered, loggers, components.batches_per_epoch(data))
         if trainer.is_global_zero:
             self._tell(trainer, task, step)
         with components.own_interrupt():
             try:
                 trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-                if task.validated_at != task.steps_done and data.val_dataloader():
+                if task.validated_at != task.steps_done and components.has_validation(data):
                     trainer.validate(task, datamodule=data, verbose=False)
             except _Reached:
                 return
@@ -74,9 +78,9 @@ class Training:
         self.beat.activity = "saving"
         for logger in loggers:
             logger.finalize("success")
-        best = _best(callbacks)
+        best = next((saver.best_whole(trainer, task) for saver in savers if saver.best), None)
         if best is not None and best["step"] != task.steps_done:
-            _load_weights(trainer, task, run.checkpoints / "best.ckpt")
+            _load_weights(trainer, task, CheckpointFolder(run.checkpoints).file(best["step"]))
         if trainer.is_global_zero:
             keep_model(run, task, data)
             metrics, best_step = (best["metrics"], best["step"]) if best else (task.latest, None)
@@ -89,15 +93,27 @@ class Training:
     def _checkpoint(self) -> tuple[Path | None, int]:
         """The checkpoint to go on from and its step."""
         folder = CheckpointFolder(self.run.checkpoints)
-        folder.clean()
-        path = folder.newest_whole()
+        path = folder.begin() if int(os.environ.get("RANK", "0")) == 0 else folder.newest_whole()
         return path, step_of(path) if path else 0
+
+    def _tell_of_change(self, attempts: list[dict[str, Any]]) -> None:
+        """Note the machine of this attempt; another one, or other code, may give other last digits."""
+        now = {"threads": torch.get_num_threads(), "device": _device(), "source_sha256": source_digest()}
+        for name, value in now.items():
+            before = next((a[name] for a in reversed(attempts[:-1]) if a.get(name)), value)
+            if before != value:
+                log.warning(
+                    "%s was %s and is %s: last digits may differ from a run that was not stopped", name, before, value
+                )
+        attempts[-1] |= now
 
     def _tell(self, trainer: Trainer, task: Task, step: int) -> None:
         with self.run.edit_manifest() as manifest:
             manifest.update(describe_machine())
-            manifest["attempts"][-1]["from_step"] = step
+            self._tell_of_change(manifest["attempts"])
+            manifest["attempts"][-1] |= {"from_step": step, "precision": str(trainer.precision)}
             manifest["precision"] = str(trainer.precision)
+        self.beat.step = step
         size = sum(p.numel() for p in task.parameters())
         log.info("%s", self.run.path)
         log.info(
@@ -105,7 +121,7 @@ class Training:
             f"{size:,}",
             f"{trainer.max_steps:,}",
             trainer.precision,
-            _device(trainer),
+            _device(),
         )
         if step:
             log.info("going on from step %s", f"{step:,}")
@@ -137,10 +153,6 @@ class _Until(Callback):
         raise _Reached
 
 
-def _best(callbacks: dict[str, Callback]) -> dict[str, Any] | None:
-    return next((c.best for c in callbacks.values() if isinstance(c, Checkpoints) and c.best), None)
-
-
 def _first(error: RuntimeError) -> str:
     """The first of the misfits that torch lists."""
     return str(error).partition("\n")[2].partition("\n")[0].strip() or str(error)
@@ -151,8 +163,7 @@ def _load_weights(trainer: Trainer, task: Task, path: Path) -> None:
     task.load_state_dict(checkpoint["state_dict"])
 
 
-def _device(trainer: Trainer) -> str:
-    root = trainer.strategy.root_device
-    return (
-        torch.cuda.get_device_name(root) if root.type == "cuda" else f"{root.type} ({torch.get_num_threads()} threads)"
-    )
+def _device() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"cpu ({torch.get_num_threads()} threads)"

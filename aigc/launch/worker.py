@@ -5,6 +5,7 @@ that has a checkpoint is gone on with, so that the same command again is all tha
 """
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,10 +17,12 @@ from aigc.launch.memory import advice
 from aigc.launch.train import Training
 from aigc.runs import Run, stop
 from aigc.runs.console import kept_in, log, show_messages
+from aigc.runs.files import remove_half_written
 from aigc.runs.heartbeat import Heartbeat
 from aigc.runs.manifest import close_dead_attempts, new_attempt
 from aigc.runs.status import Status, read_status, utc_now, write_status
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _STATUS = {3: Status.DIVERGED, 4: Status.OUT_OF_MEMORY, 75: Status.PREEMPTED, 130: Status.INTERRUPTED}
 
 
@@ -34,14 +37,18 @@ def work(run: Run, overrides: Sequence[str] = (), until: int | None = None) -> N
     Raises:
         AigcError: The run was stopped or failed; status.json and the manifest say how, as for any other exception.
     """
+    until = until or run.manifest.get(
+        "until_step"
+    )  # a reproduction of the first steps ends there when it is resumed, too
     if int(os.environ.get("RANK", "0")) > 0:  # the first rank keeps the folder
         Training(run, attempt_config(run), Heartbeat(run.path)).train(until)
         return
     with run.working(), kept_in(run.log):
+        remove_half_written(run.path)
         beat = Heartbeat(run.path, step=read_status(run.path).step or 0)
         with run.edit_manifest() as manifest:
             close_dead_attempts(manifest, run.path)
-            manifest["attempts"].append(new_attempt() | {"overrides": list(overrides)})
+            manifest["attempts"].append(new_attempt(beat.step) | {"overrides": list(overrides)})
         code, message = 0, None
         try:
             with _stoppable(run, beat), beat:
@@ -74,21 +81,29 @@ def _stoppable(run: Run, beat: Heartbeat) -> Iterator[None]:
 def _told(run: Run, error: BaseException, step: int) -> BaseException:
     """The error as a person should hear of it."""
     number = stop.asked()
-    if number is not None and "DataLoader worker" in str(error):
-        return stop.ended_by(number)  # a signal to the whole job may first be felt as the death of a data worker
+    # A signal to the whole job may first be felt as the death of a data worker, or in a handler of Lightning's.
+    if number is not None and ("DataLoader worker" in str(error) or isinstance(error, KeyboardInterrupt)):
+        return stop.ended_by(number)
     if is_out_of_memory(error):
         said = str(error).partition(". ")[0]
-        return AigcError(f"out of memory after step {step}: {said}\n{advice(run.config, error)}")
+        told = AigcError(f"out of memory after step {step}: {said}\n{advice(run.config, error)}")
+        told.__cause__ = error  # the exit code is read from it
+        return told
+    if isinstance(error, OSError) and error.errno in _DISK:
+        what = f"{error.filename}: " if error.filename else ""
+        return AigcError(
+            f"{what}{error.strerror}. What was saved before is intact; make room, then `aigc resume {run.id}`"
+        )
     return error
 
 
 def _note_end(run: Run, status: Status, code: int, step: int, message: str | None) -> None:
     """Write how it ended; a disk that refuses even that must not hide why."""
     try:
-        write_status(run.path, status, step=step, message=message)
         with run.edit_manifest() as manifest:
             end = {"end": utc_now(), "exit_code": code, "status": str(status), "to_step": step}
             manifest["attempts"][-1] |= end
+        write_status(run.path, status, step=step, message=message)  # last: a finished run is not opened again
     except OSError as error:
         log.error("the end of %s could not be written down: %s", run.id, error)
 

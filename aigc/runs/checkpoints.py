@@ -1,16 +1,14 @@
 """The folder of a run's checkpoints: one file a step, `last.ckpt` and `best.ckpt` pointing at two of them."""
 
-import contextlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from aigc.errors import AigcError
 from aigc.runs.console import log
-from aigc.runs.files import sha256_file, sync_folder, write_json
+from aigc.runs.files import remove_half_written, sha256_file, write_json
 
 LIST_FILE = "checkpoints.json"
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -66,10 +64,10 @@ class CheckpointFolder:
             self._point(BEST, listed.best[0])
         removed = [name for name in listed.files.values() if name not in kept]
         listed.files = {s: name for s, name in listed.files.items() if name in kept}
-        self._write(listed)
-        for name in removed:
+        for name in removed:  # before the list forgets them, as a kill in between would keep them for ever
             (self.path / name).unlink(missing_ok=True)
             checksum_path(self.path / name).unlink(missing_ok=True)
+        self._write(listed)
 
     def listed(self) -> Listed:
         """What checkpoints.json says; nothing when it is not there or damaged, so that nothing is deleted by it."""
@@ -78,6 +76,22 @@ class CheckpointFolder:
             return Listed({int(step): str(name) for step, name in found["files"].items()}, list(found["best"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return Listed()
+
+    def begin(self) -> Path | None:
+        """Tidy up after a run that was killed, and give the checkpoint to go on from: see `newest_whole`.
+
+        Only for the one process that works on the run.
+        """
+        remove_half_written(self.path)
+        path = self.newest_whole()
+        listed = self.listed()
+        if path is not None and step_of(path) not in listed.files:  # killed before it could be listed
+            listed.files[step_of(path)] = path.name
+            self._write(listed)
+        for checksum in self.path.glob("step-*.ckpt.sha256"):
+            if not checksum.with_suffix("").exists():
+                checksum.unlink()
+        return path
 
     def newest_whole(self) -> Path | None:
         """The newest checkpoint that is what was written; a warning names each damaged one before it.
@@ -89,6 +103,9 @@ class CheckpointFolder:
             AigcError: There are checkpoints and all of them are damaged.
         """
         reasons = []
+        last = self.path / LAST
+        if last.is_symlink() and not last.exists():
+            log.warning("%s is missing; the one before it is taken", last.resolve())
         for path in sorted(self.path.glob("step-*.ckpt"), key=step_of, reverse=True):
             reason = damage(path)
             if reason is None:
@@ -96,19 +113,15 @@ class CheckpointFolder:
             reasons.append(reason)
             log.warning("%s; the one before it is taken", reason)
         if reasons or self._were_any():
-            told = "; ".join(reasons) or f"{self.path} had checkpoints and holds none"
+            told = "; ".join(reasons) or f"{self.path} holds none of its own (step-*.ckpt), though it had some"
             raise AigcError(
                 f"no usable checkpoint: {told}. Put a good one back, or start a new run; this one is not started anew."
             )
         return None
 
-    def clean(self) -> None:
-        """Remove what writers that were killed have left half-written."""
-        for path in self.path.glob(".*.tmp"):
-            path.unlink(missing_ok=True)
-
     def _were_any(self) -> bool:
-        return (self.path / LIST_FILE).exists() or (self.path / LAST).is_symlink()
+        """Also in the layout of an earlier version, whose checkpoints cannot be gone on from exactly."""
+        return any(os.path.lexists(self.path / name) for name in (LIST_FILE, LAST, BEST))
 
     def _point(self, name: str, target: str) -> None:
         """Make `name` another name of `target`, in one step."""
@@ -144,20 +157,6 @@ def damage(path: Path) -> str | None:
 def checksum_path(path: Path) -> Path:
     """The file beside a checkpoint that holds its SHA-256."""
     return path.with_name(path.name + ".sha256")
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary place in the same folder; after the block it takes the name `path`, or is removed if that failed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-        sync_folder(path.parent)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def step_of(path: Path) -> int:

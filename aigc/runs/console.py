@@ -1,5 +1,6 @@
 """The terminal and the log: stderr carries progress and messages, log.txt keeps them, stdout is left for results."""
 
+import contextlib
 import logging
 import sys
 import warnings
@@ -26,6 +27,17 @@ def stderr() -> "Console":
 class _ToConsole(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         stderr().print(self.format(record), markup=False)
+
+
+class _ToFile(logging.FileHandler):
+    """A full disk must neither hide the error that it caused nor fill the terminal with tracebacks of logging."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Leave it out."""
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
 
 
 class _NoAdverts(logging.Filter):
@@ -55,7 +67,7 @@ def show_messages(level: int = logging.INFO) -> None:
 @contextmanager
 def kept_in(path: Path) -> Iterator[None]:
     """Also write messages and warnings, and the traceback of an exception that passes, to a run's log.txt."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _ToFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handler.addFilter(_NoAdverts())
     loggers = [log, logging.getLogger("pytorch_lightning"), logging.getLogger("py.warnings")]

@@ -4,25 +4,24 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from aigc.errors import AigcError
 from aigc.runs import stop
 from aigc.runs.console import log
 
 _BLOCK = 1 << 20
+_TEMPORARY = re.compile(r"\.(\d+\.)?[0-9a-f]{8}\.tmp$")
 _patience = 60.0
 
 
 def write_atomic(path: Path | str, data: bytes | str) -> None:
-    """Replace the content of `path` in one step, also across a crash of the machine.
-
-    The data go to a temporary file in the same folder (a rename across file systems is a copy, and a copy can be torn),
-    are flushed to disk, and renamed. On failure the old file stays and nothing else is left.
+    """Replace the content of `path` in one step, also across a crash of the machine; on failure the old file stays.
 
     Args:
         path: The file; its folder must exist.
@@ -31,21 +30,42 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
     Raises:
         OSError: The folder does not exist, cannot be written, or is full.
     """
-    path = Path(path)
     # backslashreplace: a command line may hold bytes that are no UTF-8, and they must not stop a run from starting.
     content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
+    with replacing(Path(path)) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file that takes the name `path` at the end of the block, once it is on disk, or is removed if that failed.
+
+    It lies in the same folder meanwhile: a rename across file systems is a copy, and a copy can be torn.
+
+    Raises:
+        OSError: As for `write_atomic`; its file name is that of `path`.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # a full disk is told by a write, which names no file
         raise
     sync_folder(path.parent)
+
+
+def remove_half_written(folder: Path) -> None:
+    """Remove what killed writers have left in a folder and those in it; only while no other process writes there."""
+    for path in folder.rglob(".*.tmp"):
+        if _TEMPORARY.search(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path | str, value: Any) -> None:
@@ -80,7 +100,7 @@ def retrying(write: Callable[[], None], what: str, patience: float | None = None
                 ) from error
             log.warning("cannot %s: %s; trying for %.0f s more", what, reason, left)
         _sleep(min(pause, max(left, 0.01)), what)
-        pause *= 2
+        pause = min(2 * pause, 5.0)
 
 
 def be_patient(seconds: float) -> None:

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigc.errors import InputError
+from aigc.errors import InputError, RunInWork
 from aigc.runs import metrics_file
 from aigc.runs.files import sha256_file, sync_folder, write_atomic
 from aigc.runs.git import code_patch
@@ -161,14 +161,15 @@ class Run:
         """Hold the run for one process; the system lets go of it however that process ends.
 
         Raises:
-            InputError: Another process works on it.
+            RunInWork: Another process works on it.
         """
         with (self.path / ".lock").open("a+") as lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Not flock, which forked data workers would share: they outlive a killed process by seconds.
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 record = read_status(self.path)
-                raise InputError(
+                raise RunInWork(
                     f"run {self.id} is worked on by process {record.pid} on {record.host}: wait for it, or stop it"
                 ) from error
             yield

@@ -104,7 +104,9 @@ def close_dead_attempts(manifest: dict[str, Any], folder: Path | str) -> int:
         record = read_status(folder)
         for attempt in still_open:
             end = max(record.heartbeat or record.since, str(attempt["start"]))
-            attempt |= {"end": end, "status": str(Status.KILLED), "to_step": record.step}
+            # A second signal leaves its status, and no time for the manifest.
+            status = Status.KILLED if record.status in (Status.RUNNING, Status.PENDING) else record.status
+            attempt |= {"end": end, "status": str(status), "to_step": record.step}
     return len(still_open)
 
 

@@ -29,6 +29,8 @@ class Task(LightningModule):
         self.gradient_norm: Tensor | None = None
         """Norm of all gradients before clipping, at the last step."""
         self._steps_before = 0
+        self.begun_batch = -1
+        """The batch (over all epochs) that was begun last."""
         self._bad_batch: Tensor | None = None
 
     @property
@@ -45,12 +47,12 @@ class Task(LightningModule):
         for logger in self.trainer.loggers:
             logger.log_metrics(dict(values), step=self.steps_done)
 
-    def over_ranks(self, value: Tensor | float) -> float:
-        """The sum of a value over all ranks, in float64."""
+    def over_ranks(self, value: Tensor | float, how: Any = torch.distributed.ReduceOp.SUM) -> float:
+        """The sum of a value over all ranks, in float64, or another reduction."""
         if self.trainer.world_size == 1:
             return float(value)
         shared = torch.tensor(float(value), dtype=torch.float64, device=self.trainer.strategy.root_device)
-        torch.distributed.all_reduce(shared)
+        torch.distributed.all_reduce(shared, op=how)
         return float(shared)
 
     def refuse_non_finite(self, value: Tensor) -> None:
@@ -70,7 +72,10 @@ class Task(LightningModule):
 
     def tell_non_finite(self) -> None:
         """Raise what `refuse_non_finite` has noted, if it has."""
-        if self._bad_batch is None or (batch := int(self._bad_batch)) < 0:
+        batch = -1 if self._bad_batch is None else int(self._bad_batch)
+        if self.trainer.world_size > 1:
+            batch = int(self.over_ranks(batch, torch.distributed.ReduceOp.MAX))
+        if batch < 0:
             return
         loop = self.trainer.fit_loop
         loader = self.trainer.train_dataloader
@@ -81,7 +86,7 @@ class Task(LightningModule):
         raise DivergedRun(
             f"the training loss or its gradient is no finite number at step {step}, batch {batch}"
             + (f", training samples {shown}" if samples else "")
-            + "; lower optimizer.lr, or look at these samples. The last checkpoint is from before it"
+            + "; lower optimizer.lr, or look at these samples. No checkpoint holds it"
         )
 
     def at_logged_step(self) -> bool:
@@ -93,10 +98,6 @@ class Task(LightningModule):
         """Whether this batch ended an optimiser step, and was not only accumulated."""
         return self.steps_done > self._steps_before
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep a diverged state out of the checkpoints."""
-        self.tell_non_finite()
-
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Show it to callbacks before weights are loaded from it: they say better than sizes why it does not fit."""
         for callback in self.trainer.callbacks:
@@ -106,6 +107,7 @@ class Task(LightningModule):
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         """Note the step, as a batch that is accumulated ends none."""
         self._steps_before = self.steps_done
+        self.begun_batch = self.trainer.fit_loop.total_batch_idx
 
     def configure_gradient_clipping(
         self,
@@ -127,10 +129,6 @@ class Task(LightningModule):
         self.gradient_norm = torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
         self.refuse_non_finite(self.gradient_norm)
 
-    def on_validation_end(self) -> None:
-        """Note the step, so that the end of training is validated once and only once."""
-        self.validated_at = self.steps_done
-
     def training_state(self) -> dict[str, Any]:
         """What a resumed run has to know besides weights and optimisers, in plain containers and tensors.
 
@@ -141,6 +139,9 @@ class Task(LightningModule):
     def load_training_state(self, state: dict[str, Any]) -> None:
         """Take back what `training_state` gave."""
         self.latest, self.validated_at = dict(state["latest"]), state["validated_at"]
+
+    def forget_sums(self) -> None:
+        """Begin sums between steps anew, as another number of ranks cannot take them over."""
 
     def amount(self, batch: Any) -> int:
         """How many units a batch holds."""

@@ -153,6 +153,10 @@ class CausalLM(Task):
         super().load_training_state(state)
         self._logged_nll, self._logged_tokens = state["logged"]["nll"], state["logged"]["tokens"]
 
+    def forget_sums(self) -> None:
+        """The loss is then recorded of what comes after."""
+        self._logged_nll, self._logged_tokens = 0.0, 0.0
+
     def amount(self, batch: dict[str, Any]) -> int:
         """Target tokens."""
         return int(batch["target_tokens"])

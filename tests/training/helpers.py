@@ -11,6 +11,7 @@ from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.data.text import TextData
 from aigc.data.tokenizer import TokenizerSettings
 from aigc.models import TransformersCausalLM
+from aigc.runs.files import write_atomic
 from aigc.tasks import CausalLM
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -36,7 +37,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def text_data(folder: Path, texts: list[str], **settings: Any) -> TextData:
     """A prepared data module over these texts; a quarter is held out."""
     path = folder / "corpus.txt"
-    path.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    write_atomic(path, "\n".join(texts) + "\n")  # two ranks may do this at once
     chosen = {"sequence_length": 32, "batch_size": 1, "validation_fraction": 0.25} | settings
     tokenizer = TokenizerSettings(kind="character", min_frequency=1)
     data = TextData(str(path), tokenizer=tokenizer, cache=str(folder / "cache"), **chosen)

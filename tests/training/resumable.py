@@ -83,6 +83,13 @@ class TwoPlayers(Task):
         self.averaged = nn.Linear(8, 4)
         self.register_buffer("probability", torch.zeros(()))
         self._sum = 0.0
+        self.epochs = [0, 0]
+
+    def on_train_epoch_start(self) -> None:
+        self.epochs[0] += 1
+
+    def on_train_epoch_end(self) -> None:
+        self.epochs[1] += 1
 
     @property
     def steps_done(self) -> int:
@@ -121,11 +128,11 @@ class TwoPlayers(Task):
         self.record({"val/perplexity": self.latest["val/size"]})
 
     def training_state(self) -> dict[str, Any]:
-        return super().training_state() | {"sum": self._sum}
+        return super().training_state() | {"sum": self._sum, "epochs": list(self.epochs)}
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         super().load_training_state(state)
-        self._sum = state["sum"]
+        self._sum, self.epochs = state["sum"], state["epochs"]
 
     def configure_optimizers(self) -> Any:
         optimizers = [torch.optim.Adam(self.one.parameters(), 1e-2), torch.optim.AdamW(self.other.parameters(), 1e-2)]
@@ -150,7 +157,7 @@ TASKS = {
     "two_players": Resumable(two_players, accumulate=1),
 }
 STEPS = 30
-VALIDATE_EVERY = 7
+VALIDATE_EVERY = 6
 
 
 class SignalAt(Callback):

