@@ -1,14 +1,10 @@
 """The run folder: made once before a run starts, read by everything that comes after."""
 
 import fcntl
-import os
-import re
-import secrets
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,15 +15,13 @@ from aigc.runs.files import sha256_file, sync_folder, write_atomic
 from aigc.runs.git import code_patch
 from aigc.runs.locate import CONFIG_FILE, find_run, run_folders
 from aigc.runs.manifest import edit_manifest, merge, new_manifest, read_manifest, write_manifest
+from aigc.runs.reserve import reserve
 from aigc.runs.secrets import redact, redact_yaml
 from aigc.runs.status import Status, read_status, write_status
 
 if TYPE_CHECKING:
     import pandas as pd
     from omegaconf import DictConfig
-
-# An id must leave room for a prefix in the 255 bytes of a file name.
-_LONGEST_NAME = 200
 
 
 class Run:
@@ -75,7 +69,7 @@ class Run:
         root = Path(root)
         try:
             root.mkdir(parents=True, exist_ok=True)
-            temporary, final = _reserve(root, _clean(name), run_id)
+            temporary, final = reserve(root, name, run_id)
             try:
                 write_atomic(temporary / CONFIG_FILE, redact_yaml(config_yaml))
                 write_atomic(temporary / "overrides.txt", "".join(redact(line) + "\n" for line in overrides))
@@ -227,35 +221,3 @@ def list_runs(root: Path | str | None = None) -> list[Run]:
     from aigc.runs.locate import default_root
 
     return [Run(folder) for folder in run_folders(default_root() if root is None else Path(root))]
-
-
-def _clean(name: str) -> str:
-    """Turn an experiment's name into the beginning of a folder name; letters of every script stay."""
-    cleaned = re.sub(r"[^\w.-]+", "-", name).strip("-.")
-    if not cleaned or len(os.fsencode(cleaned)) > _LONGEST_NAME:
-        raise InputError(
-            f"{name!r} cannot name a run: give 1 to {_LONGEST_NAME} bytes of letters, digits, '_', '-', '/'."
-        )
-    return cleaned
-
-
-def _reserve(root: Path, name: str, run_id: str | None) -> tuple[Path, Path]:
-    """Make a hidden folder for this process; return it and the final folder, of the given id or of a new one."""
-    if run_id is not None:
-        if _clean(run_id) != run_id or run_id == "latest":
-            raise InputError(f"run.id={run_id} cannot name a folder: letters, digits, '_', '-' and '.' can")
-        if (root / run_id).exists():
-            raise InputError(f"there is a run {root / run_id} already: take another run.id, or run.resume=auto")
-        temporary = root / f".{run_id}.{secrets.token_hex(4)}.partial"
-        temporary.mkdir()
-        return temporary, root / run_id
-    while True:
-        new = f"{name}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-        temporary, final = root / f".{new}.partial", root / new
-        try:
-            temporary.mkdir()
-        except FileExistsError:
-            continue
-        if not final.exists():
-            return temporary, final
-        temporary.rmdir()

@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 from aigc.errors import InputError
-from aigc.runs import Run, folder, list_runs
+from aigc.runs import Run, folder, list_runs, reserve
 from aigc.runs.metrics_file import MetricsFile
 from aigc.runs.status import Status, write_status
 
 CONFIG = "seed: 1\nmodel:\n  lr: 0.1\n  token: ${oc.env:HF_TOKEN,none}\n"
 CREATE = """
 import sys
-from aigc.runs import Run, folder
-folder.secrets.token_hex = lambda size, numbers=iter(range(100)): f"{next(numbers):04x}"
+from aigc.runs import Run, reserve
+reserve.secrets.token_hex = lambda size, numbers=iter(range(100)): f"{next(numbers):04x}"
 print(Run.create(sys.argv[1], "lm/tiny", "seed: 1").path)
 """
 
@@ -80,8 +80,8 @@ def test_id_that_is_taken_is_not_taken_again(root: Path, monkeypatch: pytest.Mon
             return cls(2026, 1, 2, 12, 0, 0)
 
     digits = iter(["aaaa", "aaaa", "bbbb"])
-    monkeypatch.setattr(folder, "datetime", Noon)
-    monkeypatch.setattr(folder.secrets, "token_hex", lambda size: next(digits) if size == 2 else "0")
+    monkeypatch.setattr(reserve, "datetime", Noon)
+    monkeypatch.setattr(reserve.secrets, "token_hex", lambda size: next(digits) if size == 2 else "0")
     assert [create(root).id for _ in range(2)] == ["lm-tiny-20260102-120000-aaaa", "lm-tiny-20260102-120000-bbbb"]
     assert len(names(root)) == 2
 
