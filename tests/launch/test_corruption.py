@@ -13,6 +13,8 @@ from aigc.runs.metrics_file import read
 from tests.launch.killing import kill_at
 from tests.launch.tiny_runs import assert_same, command, finish, place_at, start, the_run
 
+pytestmark = pytest.mark.slow
+
 STEPS, VALIDATE = 12, 4
 STOPPED, BEFORE = 8, 6
 """Steps of the two checkpoints that the stopped run has."""

@@ -155,6 +155,7 @@ def test_nobody_asks_and_generation_goes_to_its_end(parts, monkeypatch):
     assert len(texts) == len(PROMPTS)
 
 
+@pytest.mark.slow
 def test_an_interrupt_in_a_real_generation_is_quick(tmp_path):
     code = """
 import sys

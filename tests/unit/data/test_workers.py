@@ -18,6 +18,8 @@ from aigc.data.workers import leave_signals_alone
 from aigc.errors import exit_code
 from aigc.runs import stop
 
+pytestmark = pytest.mark.slow
+
 class Numbers(Dataset):
     def __len__(self):
         return 60

@@ -155,6 +155,8 @@ def test_a_forked_child_does_not_act_and_can_be_terminated() -> None:
     code = """
 import os, signal, sys, time
 from aigc.runs import stop
+
+pytestmark = pytest.mark.slow
 with stop.listening():
     child = os.fork()
     if not child:
