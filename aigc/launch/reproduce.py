@@ -179,7 +179,7 @@ def _last_step_to_train(run: Run, manifest: dict[str, Any], steps: int | None) -
 def _config(run: Run) -> DictConfig:
     """The frozen config; the new run lies beside the old one where that can be written."""
     cfg = attempt_config(run)
-    cfg.run = {"id": None, "resume": None}
+    cfg.run.id = cfg.run.resume = None
     folder = run.path.absolute().parent
     if folder.name == "runs" and os.access(folder, os.W_OK):
         cfg.paths.outputs = str(folder.parent)

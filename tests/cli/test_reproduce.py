@@ -222,10 +222,10 @@ def test_steps_that_the_run_never_made_are_refused(verb: Verb, run: Run, steps: 
 
 def test_a_run_that_went_on_with_other_settings_is_refused(verb: Verb, run: Run) -> None:
     with run.edit_manifest() as manifest:
-        manifest["attempts"].append({**manifest["attempts"][0], "from_step": 2, "overrides": ["trainer.max_steps=4"]})
+        manifest["attempts"].append({**manifest["attempts"][0], "from_step": 2, "overrides": ["data.batch_size=3"]})
     done = verb("reproduce", run.id)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "other settings at step 2 (attempt 2: trainer.max_steps=4)" in done.stderr
+    assert "other settings at step 2 (attempt 2: data.batch_size=3)" in done.stderr
     assert others(run) == []
 
 
