@@ -29,7 +29,8 @@ class Checkpoints(Callback):
         every_n_minutes: Minutes between saves, which is what a crash can cost at most; null is never.
         keep: How many of the newest are kept; with two, one is left when the newest turns out damaged.
         keep_best: How many of the best are kept.
-        asynchronous: Write in a thread while training goes on; needs memory for a second copy of the state.
+        asynchronous: Write in a thread while training goes on; needs memory for a second copy of the state, and a crash
+            in the middle of a write costs the interval before it, too.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ def parser() -> argparse.ArgumentParser:
         "resume",
         "Go on with a run from its newest whole checkpoint, in the same folder. The numbers are those of a run that\n"
         "never stopped, to the last bit. When the data, the batch size or the number of ranks has changed, that is an\n"
-        "error, unless resume.allow=[data,batch_size,world_size] says that it is meant.",
+        "error, unless resume.allow=[batch_size] says that it is meant.",
         "aigc resume latest data.num_workers=2",
     )
     made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
