@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from aigc.callbacks import ExactState, StopWhenAsked
 from aigc.config import compose
 from aigc.launch import components
 from aigc.logger import MetricsFileLogger, TensorBoard
@@ -110,8 +111,9 @@ def whole_fit(cfg: Any, data: Any) -> tuple[float, int, list[torch.Tensor]]:
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder))
         callbacks = components.build_callbacks(cfg, "callbacks")
+        always = [ExactState(), StopWhenAsked()]
         trainer = components.build_trainer(
-            cfg, Path(folder), list(callbacks.values()), [MetricsFileLogger(run), TensorBoard(run)]
+            cfg, Path(folder), [*callbacks.values(), *always], [MetricsFileLogger(run), TensorBoard(run)]
         )
         began = time.perf_counter()
         trainer.fit(task, train_dataloaders=data.train_dataloader())
