@@ -1,5 +1,7 @@
 """Data workers under signals that a terminal or a cluster manager sends to every process of a job."""
 
+import atexit
+import multiprocessing.util  # registers its own end first, so that ours comes before it
 import signal
 
 
@@ -14,3 +16,15 @@ def leave_signals_alone(worker_id: int) -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
+
+
+def _end_workers() -> None:
+    """At exit, multiprocessing asks what is left by SIGTERM, which these ignore, and would wait for ever."""
+    children = [child for child in multiprocessing.active_children() if child.daemon]
+    if children:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would tell of their death as of an error
+    for child in children:
+        child.kill()
+
+
+atexit.register(_end_workers)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # Prints the workers' ids, waits for a line on stdin at batch 5, counts what comes, and says how long the end took.
 LOADER = """
 import sys, time
@@ -17,8 +19,6 @@ from torch.utils.data import DataLoader, Dataset
 from aigc.data.workers import leave_signals_alone
 from aigc.errors import exit_code
 from aigc.runs import stop
-
-pytestmark = pytest.mark.slow
 
 class Numbers(Dataset):
     def __len__(self):
@@ -118,3 +118,13 @@ def test_workers_vanish_when_the_main_process_is_killed() -> None:
     while any(map(alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(map(alive, workers))
+
+
+def test_a_loader_that_was_never_closed_does_not_hold_up_the_end():
+    code = (
+        "import sys\nfrom torch.utils.data import dataloader\nfrom aigc.data.loader import training_loader\n"
+        "dataloader._MultiProcessingDataLoaderIter.__del__ = lambda self: None\n"
+        "sys.kept = iter(training_loader(range(100), 2, 0, num_workers=2))\nnext(sys.kept)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -13,6 +13,8 @@ import pytest
 from aigc.errors import InterruptedRun, PreemptedRun, exit_code
 from aigc.runs import stop
 
+pytestmark = pytest.mark.slow
+
 # Says "ready", works until it is asked to stop, and ends as a run does.
 POLITE = """
 import sys, time
@@ -155,8 +157,6 @@ def test_a_forked_child_does_not_act_and_can_be_terminated() -> None:
     code = """
 import os, signal, sys, time
 from aigc.runs import stop
-
-pytestmark = pytest.mark.slow
 with stop.listening():
     child = os.fork()
     if not child:
