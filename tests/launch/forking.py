@@ -136,8 +136,9 @@ class Server:
         for pid in self._children - self.ends.keys():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-        self._process.stdin.close()
+        self._process.kill()  # closing its stdin would not end it while any other child of ours holds the pipe
         self._process.wait(timeout=30)
+        self._process.stdin.close()
         self._process.stdout.close()
 
 
