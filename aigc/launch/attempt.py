@@ -9,6 +9,7 @@ from aigc.config.compose import override
 from aigc.config.schema import sections
 from aigc.errors import InputError
 from aigc.runs import Run
+from aigc.runs.console import log
 from aigc.runs.secrets import redact
 
 CHANGEABLE = ("data", "trainer", "callbacks", "evaluation", "logger", "resume")
@@ -33,6 +34,8 @@ def attempt_config(run: Run, more: Sequence[str] = ()) -> DictConfig:
     said = [list(attempt.get("overrides") or []) for attempt in attempts if not was_refused(attempt)]
     said += [list(more)] if more else []
     lasting = [text for overrides in said[:-1] for text in overrides if not text.startswith("resume.")]
+    if lasting:
+        log.info("with the settings of an earlier attempt: %s", " ".join(lasting))
     cfg = override(run.config, [*lasting, *(said[-1] if said else [])], CHANGEABLE)
     if OmegaConf.select(cfg, "trainer.overfit_batches") == 0:  # a key of an earlier version, switched off
         del cfg.trainer["overfit_batches"]

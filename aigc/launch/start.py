@@ -59,7 +59,13 @@ def start_or_resume(
         return found, False
     if cfg.run.resume == "auto":
         log.info("run.resume=auto: there is no run of this config yet")
-    return start(cfg, overrides, command), True
+    try:
+        return start(cfg, overrides, command), True
+    except InputError:
+        found = _same(cfg) if cfg.run.resume == "auto" and cfg.run.id else None
+        if found is None:
+            raise
+        return found, False  # the same command was started twice at once, and the other was faster
 
 
 def carried_over(overrides: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from aigc.errors import AigcError, exit_code, is_out_of_memory
+from aigc.errors import AigcError, InputError, exit_code, is_out_of_memory
 from aigc.launch.attempt import attempt_config
 from aigc.launch.memory import advice
 from aigc.launch.train import Training
@@ -20,7 +20,7 @@ from aigc.runs.console import kept_in, log, show_messages
 from aigc.runs.files import remove_half_written
 from aigc.runs.heartbeat import Heartbeat
 from aigc.runs.manifest import close_dead_attempts, new_attempt
-from aigc.runs.status import Status, read_status, utc_now, write_status
+from aigc.runs.status import Status, StatusRecord, read_status, utc_now, write_status
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _STATUS = {3: Status.DIVERGED, 4: Status.OUT_OF_MEMORY, 75: Status.PREEMPTED, 130: Status.INTERRUPTED}
@@ -45,7 +45,8 @@ def work(run: Run, overrides: Sequence[str] = (), until: int | None = None) -> N
         return
     with run.working(), kept_in(run.log):
         remove_half_written(run.path)
-        beat = Heartbeat(run.path, step=read_status(run.path).step or 0)
+        before = read_status(run.path)
+        beat = Heartbeat(run.path, step=before.step or 0)
         with run.edit_manifest() as manifest:
             close_dead_attempts(manifest, run.path)
             manifest["attempts"].append(new_attempt(beat.step) | {"overrides": list(overrides)})
@@ -62,7 +63,10 @@ def work(run: Run, overrides: Sequence[str] = (), until: int | None = None) -> N
             raise
         finally:
             status = _STATUS.get(code, Status.FAILED) if code else Status.FINISHED
-            _note_end(run, status, code, beat.step, message)
+            if code == InputError.exit_code and len(run.manifest["attempts"]) > 1 and beat.step <= (before.step or 0):
+                _take_back(run, before)
+            else:
+                _note_end(run, status, code, beat.step, message)
 
 
 @contextlib.contextmanager
@@ -106,6 +110,14 @@ def _note_end(run: Run, status: Status, code: int, step: int, message: str | Non
         write_status(run.path, status, step=step, message=message)  # last: a finished run is not opened again
     except OSError as error:
         log.error("the end of %s could not be written down: %s", run.id, error)
+
+
+def _take_back(run: Run, before: StatusRecord) -> None:
+    """An attempt that was refused before it took a step leaves the run as it was."""
+    with run.edit_manifest() as manifest:
+        manifest["attempts"].pop()
+    status = Status.KILLED if before.status is Status.RUNNING else before.status
+    write_status(run.path, status, step=before.step, message=before.message, since=before.since, pid=0)
 
 
 def main() -> int:

@@ -102,16 +102,17 @@ class CheckpointFolder:
         Raises:
             AigcError: There are checkpoints and all of them are damaged.
         """
-        reasons = []
+        reasons: list[str] = []
         last = self.path / LAST
         if last.is_symlink() and not last.exists():
             log.warning("%s is missing; the one before it is taken", last.resolve())
         for path in sorted(self.path.glob("step-*.ckpt"), key=step_of, reverse=True):
             reason = damage(path)
             if reason is None:
+                for damaged in reasons:
+                    log.warning("%s; the one before it is taken", damaged)
                 return path
             reasons.append(reason)
-            log.warning("%s; the one before it is taken", reason)
         if reasons or self._were_any():
             told = "; ".join(reasons) or f"{self.path} holds none of its own (step-*.ckpt), though it had some"
             raise AigcError(

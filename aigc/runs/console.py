@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aigc.errors import InterruptedRun, PreemptedRun
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -76,6 +78,9 @@ def kept_in(path: Path) -> Iterator[None]:
         logger.addHandler(handler)
     try:
         yield
+    except (InterruptedRun, PreemptedRun) as stopped:
+        handler.handle(log.makeRecord(log.name, logging.INFO, __file__, 0, str(stopped), (), None))
+        raise
     except BaseException:
         record = log.makeRecord(log.name, logging.ERROR, __file__, 0, "the run ended with an error", (), sys.exc_info())
         handler.handle(record)
