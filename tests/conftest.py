@@ -10,6 +10,27 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 REPOSITORY = Path(__file__).resolve().parent.parent
+WORDS = [
+    "the",
+    "a",
+    "cat",
+    "dog",
+    "house",
+    "tree",
+    "walks",
+    "runs",
+    "sees",
+    "big",
+    "small",
+    "and",
+    "or",
+    "under",
+    "over",
+    "near",
+    "red",
+    "blue",
+]
+"""What own corpora of the tests are made of."""
 
 
 @pytest.fixture(scope="session")

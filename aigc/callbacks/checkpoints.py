@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.distributed import ReduceOp
 
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config.problems import suggest
@@ -84,7 +84,7 @@ class Checkpoints(Callback):
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         """Save between two steps, when it is time."""
         assert isinstance(module, Task)
-        if module.ended_step() and self._due(trainer, module):
+        if module.ended_step() and self._due(module):
             self.save(trainer, module)
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -127,12 +127,13 @@ class Checkpoints(Callback):
         """Take the best so far from a checkpoint."""
         self.ranking, self._saved_step = state_dict["ranking"], state_dict["step"]
 
-    def _due(self, trainer: Trainer, module: Task) -> bool:
+    def _due(self, module: Task) -> bool:
         if self.every_n_steps and module.steps_done % self.every_n_steps == 0:
             return True
         if self.every_n_minutes is None:
             return False
-        return agreed(trainer, time.monotonic() - self._saved_at >= 60 * self.every_n_minutes) > 0
+        late = time.monotonic() - self._saved_at >= 60 * self.every_n_minutes
+        return module.over_ranks(late, ReduceOp.MAX) > 0
 
     def _improve(self, module: Task) -> bool:
         if self.monitor is None or module.steps_done != self._saved_step:
@@ -155,15 +156,6 @@ class Checkpoints(Callback):
 
     def _best_steps(self) -> list[int]:
         return [one["step"] for one in self.ranking]
-
-
-def agreed(trainer: Trainer, value: float) -> float:
-    """The largest value that any rank has, so that all of them decide alike."""
-    if trainer.world_size == 1:
-        return float(value)
-    shared = torch.tensor(float(value), device=trainer.strategy.root_device)
-    torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MAX)
-    return float(shared)
 
 
 def _folder(trainer: Trainer) -> CheckpointFolder:

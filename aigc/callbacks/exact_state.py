@@ -1,12 +1,13 @@
 """Puts into every checkpoint what Lightning leaves out, so that a resumed run is the same run to the last bit."""
 
 from collections.abc import Collection
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 
-from aigc.callbacks.position import Order, Position, as_plain, loop_state, moved
+from aigc.callbacks.position import Order, Position, loop_state, moved
 from aigc.callbacks.random_state import random_state, restore_random_state
 from aigc.data.loader import EpochLoader
 from aigc.errors import InputError
@@ -47,8 +48,8 @@ class ExactState(Callback):
         checkpoint[KEY] = {
             "format": FORMAT,
             "step": module.steps_done,
-            "position": as_plain(position),
-            "order": as_plain(order),
+            "position": asdict(position),
+            "order": asdict(order),
             "ranks": _of_all_ranks(trainer, {"random": state, "task": module.training_state()}),
             "metrics_bytes": _metrics_bytes(trainer),
         }

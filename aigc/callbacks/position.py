@@ -1,7 +1,7 @@
 """Where training stands: epoch, batch and step in a checkpoint, and how Lightning's loops go on from there."""
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aigc.errors import InputError
@@ -166,8 +166,3 @@ def _from_zero(progress: dict[str, Any]) -> dict[str, Any]:
     if "current" in progress:
         return {**progress, "current": dict.fromkeys(progress["current"], 0)}
     return {key: _from_zero(value) if isinstance(value, dict) else value for key, value in progress.items()}
-
-
-def as_plain(record: Position | Order) -> dict[str, Any]:
-    """What a checkpoint holds."""
-    return asdict(record)

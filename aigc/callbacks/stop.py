@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.distributed import ReduceOp
 
-from aigc.callbacks.checkpoints import Checkpoints, agreed
+from aigc.callbacks.checkpoints import Checkpoints
 from aigc.runs import stop
 from aigc.tasks import Task
 
@@ -23,9 +24,10 @@ class StopWhenAsked(Callback):
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Take the signals back, as a validation outside training has Lightning register its own, too."""
+        assert isinstance(module, Task)
         stop.take_over()
         mine = sum(trainer.num_val_batches)
-        self._common_batches = -agreed(trainer, -mine)
+        self._common_batches = module.over_ranks(mine, ReduceOp.MIN)
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         """Save and stop here when any rank was asked."""
@@ -34,7 +36,7 @@ class StopWhenAsked(Callback):
             return
         if not module.ended_step():
             return
-        number = int(agreed(trainer, stop.asked() or 0))
+        number = int(module.over_ranks(stop.asked() or 0, ReduceOp.MAX))
         if number:
             kept = f" at step {module.steps_done}"
             savers = [callback for callback in trainer.callbacks if isinstance(callback, Checkpoints)]
@@ -49,8 +51,9 @@ class StopWhenAsked(Callback):
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int, loader_idx: int = 0
     ) -> None:
         """Stop here when asked: the step was saved before the validation."""
+        assert isinstance(module, Task)
         if batch_idx >= self._common_batches:
             return  # another rank may have no such batch, and would not be asked
-        number = int(agreed(trainer, stop.asked() or 0))
+        number = int(module.over_ranks(stop.asked() or 0, ReduceOp.MAX))
         if number:
             raise stop.ended_by(number, " while validating; the step is saved")

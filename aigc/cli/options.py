@@ -54,6 +54,11 @@ class VerbParser(argparse.ArgumentParser):
 def add_overrides(parser: argparse.ArgumentParser, what: str = "key=value, group=choice or ~key") -> None:
     """Take overrides and `--trust`."""
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=what)
+    add_trust(parser)
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Take `--trust`."""
     parser.add_argument(
         "--trust", action="append", default=[], metavar="PACKAGE", help="let _target_ name classes of your own package"
     )

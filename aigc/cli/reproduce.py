@@ -6,7 +6,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from aigc.cli.options import VerbParser, use_trusted
+from aigc.cli.options import VerbParser, add_trust, use_trusted
 
 if TYPE_CHECKING:
     from aigc.launch.reproduce import Reproduction
@@ -26,9 +26,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
     made.add_argument("--steps", type=int, metavar="N", help="train the first N steps only, with the same schedule")
     made.add_argument("--json", action="store_true", help="print JSON")
-    made.add_argument(
-        "--trust", action="append", default=[], metavar="PACKAGE", help="let _target_ name classes of your own package"
-    )
+    add_trust(made)
     return made
 
 

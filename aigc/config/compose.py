@@ -52,7 +52,7 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
         path = next((path for path in paths if path.is_file()), paths[0])
         problems.append(Problem("experiment", what, f"{shown_path(path)}:1"))
         cfg.experiment = ROOT
-    _fill_defaults(cfg)
+    fill_defaults(cfg)
     set_origins(cfg, origins)
     if problems:
         from aigc.config.check import find_problems
@@ -170,7 +170,7 @@ def _merge_files(loader: Any, groups: list[str]) -> tuple[DictConfig, Origins, d
     return cfg, origins, dict(defaults.overrides.known_choices)
 
 
-def _fill_defaults(cfg: DictConfig) -> None:
+def fill_defaults(cfg: DictConfig) -> None:
     """Keys that no file names take the default of their dataclass."""
     from aigc.config.schema import Config, fields_of, sections
 

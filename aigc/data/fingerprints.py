@@ -1,7 +1,6 @@
 """SHA-256 of files, remembered: a large corpus is hashed once and not before every run."""
 
 import fcntl
-import hashlib
 import json
 import os
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aigc.errors import InputError
-from aigc.runs.files import write_atomic
+from aigc.runs.files import sha256_file, write_atomic
 
 STORE_FILE = "fingerprints.json"
 SMALL = 1 << 20
@@ -44,7 +43,7 @@ def sha256_of(paths: Iterable[Path], cache: Path | None = None) -> dict[Path, st
         try:
             signature = _signature(path)
             found = store.find(path, signature) if signature[0] >= SMALL else None
-            hashes[path] = found or _hash(path)
+            hashes[path] = found or sha256_file(path)
             if not found and signature[0] >= SMALL and _signature(path) == signature and _is_settled(signature):
                 store.fresh[str(path.absolute())] = {"signature": signature, "sha256": hashes[path]}
         except OSError as error:
@@ -67,11 +66,6 @@ def _signature(path: Path) -> _Signature:
 def _is_settled(signature: _Signature) -> bool:
     _, content, status, _ = signature
     return time.time_ns() - max(content, status) > SETTLED_AFTER * 1e9
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Store:

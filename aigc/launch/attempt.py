@@ -5,8 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from aigc.config.compose import override
-from aigc.config.schema import sections
+from aigc.config.compose import fill_defaults, override
 from aigc.errors import InputError
 from aigc.runs import Run
 from aigc.runs.console import log
@@ -39,12 +38,7 @@ def attempt_config(run: Run, more: Sequence[str] = ()) -> DictConfig:
     cfg = override(run.config, [*lasting, *(said[-1] if said else [])], CHANGEABLE)
     if OmegaConf.select(cfg, "trainer.overfit_batches") == 0:  # a key of an earlier version, switched off
         del cfg.trainer["overfit_batches"]
-    for section, fields in sections().items():  # runs of an older version have fewer keys
-        for name, parameter in fields.parameters.items():
-            if section not in cfg:
-                cfg[section] = {}
-            if name not in cfg[section] and not parameter.required:
-                cfg[section][name] = parameter.default
+    fill_defaults(cfg)  # runs of an older version have fewer keys
     return cfg
 
 

@@ -26,6 +26,11 @@ from aigc.runs.files import be_patient
 from aigc.tasks import Task
 
 
+def is_first_rank() -> bool:
+    """Whether this process keeps the run folder; known before there is a process group."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def prepare_machine(cfg: DictConfig) -> None:
     """Threads, determinism and the random state, before anything is built."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS has no deterministic algorithm without it
@@ -92,7 +97,7 @@ def build_loggers(cfg: DictConfig, run: Run, step: int = 0) -> list[Logger]:
         run: Where they write.
         step: The step of the checkpoint that the run goes on from.
     """
-    if int(os.environ.get("RANK", "0")) > 0:
+    if not is_first_rank():
         return []
     chosen = [build(node, Logger, f"logger.{name}", run=run) for name, node in (cfg.logger or {}).items() if node]
     for logger in chosen:

@@ -82,9 +82,9 @@ def reproduce(
     report = _Report(run, then)
     report.tell(new_manifest(run.id, command=[], ignore=run.path.parent))
     check(cfg)  # before torch is imported
-    made = _start(cfg, then, command, {"reproduces": run.id} | ({} if until is None else {"until_step": until}))
     # `run.resume=auto` goes on with the newest run of the same identity, which is never a reproduction of it.
-    made.update_manifest(identity=None)
+    notes = {"reproduces": run.id, "identity": None} | ({} if until is None else {"until_step": until})
+    made = _start(cfg, then, command, notes)
     if began is not None:
         began(made)
     report.tell({**made.manifest, **_machine(cfg, made)}, last=True)

@@ -40,8 +40,7 @@ def start(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | No
         seed=cfg.seed,
         data_fingerprint=data.fingerprint,
         run_id=cfg.run.id,
-        identity=identity(cfg),
-        **notes,
+        **({"identity": identity(cfg)} | notes),
     )
 
 

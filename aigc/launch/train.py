@@ -1,6 +1,5 @@
 """One attempt at training: build the parts, go on from the newest checkpoint, leave model and scores."""
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -93,7 +92,7 @@ class Training:
     def _checkpoint(self) -> tuple[Path | None, int]:
         """The checkpoint to go on from and its step."""
         folder = CheckpointFolder(self.run.checkpoints)
-        path = folder.begin() if int(os.environ.get("RANK", "0")) == 0 else folder.newest_whole()
+        path = folder.begin() if components.is_first_rank() else folder.newest_whole()
         return path, step_of(path) if path else 0
 
     def _tell_of_change(self, attempts: list[dict[str, Any]]) -> None:

@@ -6,13 +6,13 @@ that has a checkpoint is gone on with, so that the same command again is all tha
 
 import contextlib
 import errno
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aigc.errors import AigcError, InputError, exit_code, is_out_of_memory
 from aigc.launch.attempt import attempt_config
+from aigc.launch.components import is_first_rank
 from aigc.launch.memory import advice
 from aigc.launch.train import Training
 from aigc.runs import Run, stop
@@ -40,7 +40,7 @@ def work(run: Run, overrides: Sequence[str] = (), until: int | None = None) -> N
     until = until or run.manifest.get(
         "until_step"
     )  # a reproduction of the first steps ends there when it is resumed, too
-    if int(os.environ.get("RANK", "0")) > 0:  # the first rank keeps the folder
+    if not is_first_rank():
         Training(run, attempt_config(run), Heartbeat(run.path)).train(until)
         return
     with run.working(), kept_in(run.log):

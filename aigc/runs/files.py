@@ -73,19 +73,19 @@ def write_json(path: Path | str, value: Any) -> None:
     write_atomic(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
-def retrying(write: Callable[[], None], what: str, patience: float | None = None) -> None:
+def retrying(write: Callable[[], None], what: str) -> None:
     """Write, and go on trying with growing pauses while the file system refuses: a disk may be full only for a while.
+
+    `be_patient` says for how long.
 
     Args:
         write: Does all of it anew at each call, and leaves nothing behind when it fails.
         what: What is being done, for messages: "save x.ckpt".
-        patience: Seconds after which it is an error; None means those of `be_patient`.
 
     Raises:
         AigcError: It was refused all the time, or the process was asked to stop meanwhile.
     """
-    patience = _patience if patience is None else patience
-    pause, end = 0.5, time.monotonic() + patience
+    pause, end = 0.5, time.monotonic() + _patience
     while True:
         try:
             write()
@@ -95,7 +95,7 @@ def retrying(write: Callable[[], None], what: str, patience: float | None = None
             reason = error.strerror or str(error)
             if left <= 0:
                 raise AigcError(
-                    f"cannot {what}: {reason}. It was tried for {patience:g} s; what was saved before is intact. "
+                    f"cannot {what}: {reason}. It was tried for {_patience:g} s; what was saved before is intact. "
                     "Make room or make the folder writable, then `aigc resume`."
                 ) from error
             log.warning("cannot %s: %s; trying for %.0f s more", what, reason, left)

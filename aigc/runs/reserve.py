@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from aigc.errors import InputError
+from aigc.runs.status import is_dead
 
 # An id must leave room for what stands around it in the 255 bytes of a file name.
 _LONGEST_NAME = 160
@@ -59,15 +60,5 @@ def _clean(name: str) -> str:
 def _remove_abandoned(root: Path) -> None:
     for folder in root.glob(".*.partial"):
         found = _ABANDONED.fullmatch(folder.name)
-        if found and found[2] == socket.gethostname()[:60] and _is_gone(int(found[1])):
+        if found and found[2] == socket.gethostname()[:60] and is_dead(int(found[1]), folder.stat().st_mtime):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return False

@@ -133,7 +133,7 @@ def _why_dead(record: StatusRecord) -> str | None:
     if record.status not in (Status.RUNNING, Status.PENDING) or record.pid is None:
         return None
     if record.host == socket.gethostname():
-        gone = _is_dead(record.pid, since)
+        gone = is_dead(record.pid, since)
         return f"process {record.pid} on {record.host} is gone without a word" if gone else None
     silence = 0.0 if seen is None else datetime.now(UTC).timestamp() - seen
     if record.status is Status.PENDING or silence <= SILENT_AFTER:
@@ -148,7 +148,7 @@ def _readable(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
-def _is_dead(pid: int, since: float) -> bool:
+def is_dead(pid: int, since: float) -> bool:
     """Say whether a process of this machine that lived at `since` is surely gone."""
     try:
         os.kill(pid, 0)

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from aigc.runs.checkpoints import checksum_path
 from aigc.runs.files import sha256_file
 from aigc.runs.folder import Run
 from aigc.runs.locate import CONFIG_FILE
-
-_CHECKSUM = ".sha256"
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,11 @@ def verify(run: Run) -> list[Finding]:
 def _checksums_beside(run: Run) -> dict[str, str | None]:
     """The checkpoints by name with the hash in the `.sha256` beside each, or beside the file that it is a link to."""
     noted: dict[str, str | None] = {}
-    named = {path.with_name(path.name.removesuffix(_CHECKSUM)) for path in run.checkpoints.glob(f"*.ckpt{_CHECKSUM}")}
+    named = {path.with_suffix("") for path in run.checkpoints.glob("*.ckpt.sha256")}
     for path in named | set(run.checkpoints.glob("*.ckpt")):
         file = path.resolve()
         try:
-            words = file.with_name(file.name + _CHECKSUM).read_text(encoding="ascii", errors="replace").split()
+            words = checksum_path(file).read_text(encoding="ascii", errors="replace").split()
         except OSError:
             words = []
         noted[path.relative_to(run.path).as_posix()] = words[0] if words else None

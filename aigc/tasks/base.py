@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
+from torch.distributed import ReduceOp
 from torch.optim import Optimizer
 
 from aigc.config.problems import ConfigError, Problem
@@ -47,7 +48,7 @@ class Task(LightningModule):
         for logger in self.trainer.loggers:
             logger.log_metrics(dict(values), step=self.steps_done)
 
-    def over_ranks(self, value: Tensor | float, how: Any = torch.distributed.ReduceOp.SUM) -> float:
+    def over_ranks(self, value: Tensor | float, how: Any = ReduceOp.SUM) -> float:
         """The sum of a value over all ranks, in float64, or another reduction."""
         if self.trainer.world_size == 1:
             return float(value)
@@ -74,7 +75,7 @@ class Task(LightningModule):
         """Raise what `refuse_non_finite` has noted, if it has."""
         batch = -1 if self._bad_batch is None else int(self._bad_batch)
         if self.trainer.world_size > 1:
-            batch = int(self.over_ranks(batch, torch.distributed.ReduceOp.MAX))
+            batch = int(self.over_ranks(batch, ReduceOp.MAX))
         if batch < 0:
             return
         loop = self.trainer.fit_loop

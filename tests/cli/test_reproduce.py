@@ -16,32 +16,13 @@ import pytest
 from aigc.runs import Run
 from aigc.runs.files import sha256_file
 from aigc.runs.status import write_status
+from tests.conftest import WORDS
 
 pytestmark = pytest.mark.slow
 
 SMALL = [
     *("debug=fast", "trainer.max_steps=4", "data.path=mine.txt", "data.text_column=null", "data.sequence_length=64"),
     *("model.settings.n_embd=32", "model.settings.n_head=2", "logger=none"),
-]
-WORDS = [
-    "the",
-    "a",
-    "cat",
-    "dog",
-    "house",
-    "tree",
-    "walks",
-    "runs",
-    "sees",
-    "big",
-    "small",
-    "and",
-    "or",
-    "under",
-    "over",
-    "near",
-    "red",
-    "blue",
 ]
 Verb = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -10,29 +10,9 @@ import sys
 import pytest
 
 from aigc.runs import Run
+from tests.conftest import WORDS
 
 pytestmark = pytest.mark.slow
-
-WORDS = [
-    "the",
-    "a",
-    "cat",
-    "dog",
-    "house",
-    "tree",
-    "walks",
-    "runs",
-    "sees",
-    "big",
-    "small",
-    "and",
-    "or",
-    "under",
-    "over",
-    "near",
-    "red",
-    "blue",
-]
 
 
 def only_run(place):

@@ -41,13 +41,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def hashed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
     """The files that were really read."""
     read: list[Path] = []
-    real = fingerprints._hash
+    real = fingerprints.sha256_file
 
     def note(path: Path) -> str:
         read.append(path)
         return real(path)
 
-    monkeypatch.setattr(fingerprints, "_hash", note)
+    monkeypatch.setattr(fingerprints, "sha256_file", note)
     return read
 
 
@@ -115,14 +115,14 @@ def test_a_file_from_the_future_is_not_kept(write, cache: Path, monkeypatch: pyt
 
 def test_a_file_that_changes_while_it_is_read_is_not_kept(write, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write("a.txt", "abc")
-    real = fingerprints._hash
+    real = fingerprints.sha256_file
 
     def change(file: Path) -> str:
         found = real(file)
         file.write_bytes(b"longer")
         return found
 
-    monkeypatch.setattr(fingerprints, "_hash", change)
+    monkeypatch.setattr(fingerprints, "sha256_file", change)
     sha256_of([path])
     assert not (cache / STORE_FILE).exists()
 
