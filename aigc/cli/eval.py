@@ -37,8 +37,9 @@ def run(options: argparse.Namespace) -> None:
     from aigc.runs.console import show_messages
 
     show_messages()
-    metrics = measure(one, cfg, options.overrides)
+    metrics, signatures = measure(one, cfg, options.overrides)
     if options.json:
-        print(json.dumps({"run_id": one.id, "overrides": options.overrides, "metrics": metrics}, ensure_ascii=False))
+        told = {"run_id": one.id, "overrides": options.overrides, "metrics": metrics, "signatures": signatures}
+        print(json.dumps(told, ensure_ascii=False))
     else:
-        print_columns(score_rows(metrics))
+        print_columns(score_rows(metrics, signatures))

@@ -3,10 +3,10 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
-from aigc.cli.options import VerbParser, fields_help
+from aigc.cli.lines import read_lines, split_lines, stdin_bytes
+from aigc.cli.options import VerbParser, fields_help, read_value
 
 _SAMPLING = "aigc.evaluation.sampling.Sampling"
 _PROMPT_HELP = "keys (key=value; default in brackets):\n  prompt []\n      Text to go on from."
@@ -71,22 +71,12 @@ def read_keys(overrides: list[str]) -> tuple[str | None, dict[str, Any]]:
         elif key not in known:
             problems.append(Problem(key, f"no such key; {suggest(key, ['prompt', *known])}", f"command line: {text}"))
         else:
-            values[key] = _value(value)
+            values[key] = read_value(value, known[key].type)
             found = mismatches(key, values[key], known[key].type)
             problems += [Problem(name, what, f"command line: {text}") for name, what in found]
     if problems:
         raise ConfigError(problems)
     return prompt, values
-
-
-def _value(text: str) -> Any:
-    """A number, null, or the text itself."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return None if text == "null" else text
 
 
 def _prompts(prompt: str | None, file: str | None) -> list[str]:
@@ -98,35 +88,11 @@ def _prompts(prompt: str | None, file: str | None) -> list[str]:
         return [prompt]
     if file is None and (sys.stdin is None or sys.stdin.isatty()):
         return [""]
-    if file not in (None, "-"):
-        try:
-            return _lines(Path(str(file)).read_text(encoding="utf-8-sig"), str(file))
-        except OSError as error:
-            raise InputError(f"--prompts {file}: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"--prompts {file}: not UTF-8 at byte {error.start}") from error
-    try:
-        return _lines(sys.stdin.buffer.read().decode("utf-8-sig"), "stdin") if file == "-" else _piped()
-    except UnicodeDecodeError as error:
-        raise InputError(f"stdin: not UTF-8 at byte {error.start}") from error
-
-
-def _piped() -> list[str]:
-    """Prompts from a pipe; an empty one, as a job script has it, means no prompt."""
-    return _split(sys.stdin.buffer.read().decode("utf-8-sig")) or [""]
-
-
-def _split(text: str) -> list[str]:
-    """Lines as a text editor counts them: `splitlines` would also cut at U+2028 and form feeds."""
-    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
-
-
-def _lines(text: str, source: str) -> list[str]:
-    from aigc.errors import InputError
-
-    lines = _split(text)
+    if file is None:  # a pipe; an empty one, as a job script has it, means no prompt
+        return split_lines(stdin_bytes(), "stdin") or [""]
+    lines = read_lines(file)
     if not lines:
-        raise InputError(f"{source}: there is no prompt in it; expected one a line")
+        raise InputError(f"{file}: there is no prompt in it; expected one a line")
     return lines
 
 

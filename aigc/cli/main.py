@@ -16,6 +16,7 @@ VERBS = {
     "resume": "go on with a run where it stopped",
     "eval": "measure a run's model, on other data if asked",
     "generate": "text from a run's model",
+    "score": "measure texts in plain files, compare systems",
     "validate": "check a config without torch",
     "ls": "the runs, newest first",
     "show": "all about one run",

@@ -1,6 +1,7 @@
 """What several verbs share: their parsers, the keys that people change most, `--trust`."""
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -83,15 +84,42 @@ def often_changed() -> str:
     return "\n".join(lines)
 
 
-def fields_help(target: str, title: str) -> str:
+def fields_help(target: str, title: str, prefix: str = "") -> str:
     """The parameters of a class with default and docstring, read from its source."""
     from aigc.config.targets import signature
-    from aigc.config.types import shown
 
     lines = [title]
     for name, parameter in signature(target).parameters.items():
-        lines += [f"  {name} [{shown(parameter.default)}]", f"      {parameter.doc}"]
+        value = "required" if parameter.required else parameter.default
+        shown = value if isinstance(value, str) else json.dumps(value, default=str)  # true, null and [1, 2], as in YAML
+        lines += [f"  {prefix}{name} [{shown}]", f"      {parameter.doc}"]
     return "\n".join(lines)
+
+
+def read_value(text: str, kind: Any) -> Any:
+    """What was typed for a parameter of this type: a number, true or false, null, a YAML list, or the text itself."""
+    from aigc.config.types import mismatches
+
+    value = _plain_value(text)
+    # `13` may be meant as a text, and a regular expression may look like a list.
+    fits_as_text_only = any(mismatches("", value, kind)) and not any(mismatches("", text, kind))
+    return text if fits_as_text_only else value
+
+
+def _plain_value(text: str) -> Any:
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            pass
+    if text not in ("true", "false", "null") and text[:1] not in ("[", "{"):
+        return text
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
 
 
 def use_trusted(packages: Sequence[str]) -> None:

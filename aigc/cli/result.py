@@ -16,18 +16,26 @@ def print_result(run: Run, as_json: bool = False) -> None:
         print(json.dumps({"path": str(run.path), **{key: manifest.get(key) for key in keys}}, ensure_ascii=False))
         return
     result = manifest.get("result") or {}
-    rows = [*score_rows(manifest["metrics"]), ("time", duration(result.get("seconds")))]
+    scores = score_rows(manifest["metrics"], manifest.get("signatures"))
+    rows = [("time", duration(result.get("seconds")))]
     if result.get("per_second"):
         rows.append((f"{result['unit']} per second", f"{result['per_second']:,.0f}"))
     if result.get("best_step") is not None:
         rows.append(("best step", str(result["best_step"])))
-    print_columns([*rows, ("run", str(run.path)), ("model", str(run.model)), ("samples", str(run.samples))])
+    rows += [("run", str(run.path)), ("model", str(run.model)), ("samples", str(run.samples))]
+    width = max(len(name) for name, *_ in [*scores, *rows])
+    print_columns(scores, width)
+    print_columns(rows, width)
 
 
-def score_rows(metrics: dict[str, float]) -> list[tuple[str, str]]:
-    """Measured values with the names a person knows, in a fixed order; what training itself logs is left out."""
+def score_rows(metrics: dict[str, float], signatures: dict[str, str] | None = None) -> list[tuple[str, str, str]]:
+    """Measured values: the name a person knows, the value, how it was made; in a fixed order.
+
+    What training itself logs is left out.
+    """
     measured = {name: value for name, value in metrics.items() if not name.startswith("train/")}
-    return [(MEASURES.get(n, n), number(v)) for n, v in main_metrics(measured, len(measured)).items()]
+    made = signatures or {}
+    return [(MEASURES.get(n, n), number(v), made.get(n, "")) for n, v in main_metrics(measured, len(measured)).items()]
 
 
 def print_description(run: Run) -> None:
@@ -55,8 +63,10 @@ def print_description(run: Run) -> None:
         ("samples", f"{len(told['samples'])} files"),
         ("folder", str(run.path)),
     ]
-    signatures = [(f"{MEASURES.get(name, name)} is", text) for name, text in manifest["signatures"].items()]
-    print_columns([*rows, *score_rows(manifest["metrics"]), *signatures])
+    scores = score_rows(manifest["metrics"], manifest["signatures"])
+    width = max(len(name) for name, *_ in [*scores, *rows])
+    print_columns(rows, width)
+    print_columns(scores, width)
 
 
 def number(value: float) -> str:
@@ -75,8 +85,9 @@ def duration(seconds: float | None) -> str:
     return f"{int(seconds // 60)} min {int(seconds % 60):02d} s" if seconds >= 60 else f"{seconds:.1f} s"
 
 
-def print_columns(rows: Sequence[Sequence[str]]) -> None:
-    """Rows in aligned columns; nothing is wrapped or cut, so that a path can be copied."""
+def print_columns(rows: Sequence[Sequence[str]], first: int = 0) -> None:
+    """Rows in aligned columns, the first of at least some width; nothing is wrapped, so that a path can be copied."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    widths[:1] = [max(first, *widths[:1])] if widths else []
     for *cells, last in rows:
         print("  ".join([*(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)), last]).rstrip())

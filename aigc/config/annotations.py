@@ -29,7 +29,7 @@ _NAMES: dict[str, Any] = {
 Resolve = Callable[[ast.expr], Any]
 
 OBJECT = object()
-"""What `resolve` answers for a class whose instances no YAML value can be."""
+"""What `resolve` answers for a class whose instances no YAML value can be; a function is none either."""
 
 
 def annotation_type(node: ast.expr | None, resolve: Resolve) -> Any:
@@ -44,9 +44,11 @@ def annotation_type(node: ast.expr | None, resolve: Resolve) -> Any:
         return Any
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         return _union([annotation_type(node.left, resolve), annotation_type(node.right, resolve)])
+    name = ast.unparse(node).partition("[")[0].rpartition(".")[2]
+    if name == "Callable":
+        return OBJECT
     if isinstance(node, ast.Subscript):
         return _subscript(node, resolve)
-    name = ast.unparse(node).rpartition(".")[2]
     return _NAMES[name] if name in _NAMES else resolve(node)
 
 

@@ -45,6 +45,11 @@ def find_problems(cfg: DictConfig, deep: bool = False) -> list[Problem]:
     return [Problem(key, what, origins.of(key)) for key, what in dict(found).items()]
 
 
+def node_problems(key: str, node: Mapping[str, Any], expect: str) -> list[Problem]:
+    """What is wrong with one `_target_` node whose class should derive from `expect`, a dotted path."""
+    return [Problem(*found) for found in _node_problems(key, node, schema.Place(expect))]
+
+
 def _plain(node: Any, key: str, found: list[_Found]) -> Any:
     """The tree with interpolations resolved; what cannot be resolved is noted and replaced by MISSING."""
     names = range(len(node)) if isinstance(node, ListConfig) else list(node)

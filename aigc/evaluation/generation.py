@@ -2,7 +2,6 @@
 
 import json
 import random
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -17,8 +16,7 @@ from aigc.data.tokenizer import encode
 from aigc.errors import InputError
 from aigc.evaluation.generate import generate_texts
 from aigc.evaluation.sampling import Sampling
-from aigc.metrics.text import FormAccuracy
-from aigc.metrics.text.base import TextMetric
+from aigc.metrics.text import FormAccuracy, TextMetric
 from aigc.runs.console import log
 from aigc.runs.files import retrying, write_atomic
 from aigc.tasks import Task
@@ -66,11 +64,6 @@ class TextGeneration(Callback):
         except regex.error as error:
             raise InputError(f"prompt_pattern {prompt_pattern!r} is no regular expression: {error}") from error
 
-    @property
-    def signatures(self) -> Mapping[str, str]:
-        """How each score was made."""
-        return {name: metric.signature for name, metric in self.metrics.items()}
-
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Generate, measure, save, show."""
         assert isinstance(module, Task)
@@ -84,7 +77,13 @@ class TextGeneration(Callback):
         sampling = replace(self.sampling, max_new_tokens=self.sampling.max_new_tokens or 2 * longest, num_samples=1)
         with trainer.strategy.precision_plugin.forward_context():
             written = [texts[0] for texts in generate_texts(module.model, data.tokenizer, prompts, sampling, True)]
-        module.record({f"val/{name}": value for name, value in self.measure(pairs, written).items()})
+        # All ranks write all texts, as they would alone; each measures its share, and the metrics add the shares up.
+        mine = slice(trainer.global_rank, None, trainer.world_size)
+        values, signatures = self.measure(pairs[mine], written[mine])
+        module.record(
+            {f"val/{name}": value for name, value in values.items()},
+            {f"val/{name}": signature for name, signature in signatures.items()},
+        )
         self._save(Path(trainer.default_root_dir), module.steps_done, prompts, written, references)
         self._show(prompts, written)
 
@@ -97,16 +96,22 @@ class TextGeneration(Callback):
         pairs = [Pair(e.prompt, e.text, "") if e.prompt else self._cut(e.text) for e in chosen]
         return [pair for pair in pairs if pair.given and pair.reference]
 
-    def measure(self, pairs: list[Pair], written: list[str]) -> dict[str, float]:
-        """Every metric; a form is that of the whole text where a part of it was given."""
+    def measure(self, pairs: list[Pair], written: list[str]) -> tuple[dict[str, float], dict[str, str]]:
+        """Scores of every metric over all ranks, and how each was made.
+
+        A form is that of the whole text where a part of it was given.
+        """
         references = [pair.reference for pair in pairs]
         whole = [pair.kept + text for pair, text in zip(pairs, written, strict=True)]
         values: dict[str, float] = {}
+        signatures: dict[str, str] = {}
         for metric in self.metrics.values():
             metric.reset()
             metric.update(whole if isinstance(metric, FormAccuracy) else written, references)
-            values |= metric.compute()
-        return values
+            scores = {name: float(score) for name, score in metric.compute().items()}
+            values |= scores
+            signatures |= dict.fromkeys(scores, metric.signature)
+        return values, signatures
 
     def _cut(self, text: str) -> Pair:
         found = self._pattern.match(text) if self._pattern else None

@@ -14,7 +14,7 @@ from aigc.runs import Run
 from aigc.runs.status import utc_now
 
 
-def measure(run: Run, cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[str, float]:
+def measure(run: Run, cfg: DictConfig, overrides: Sequence[str] = ()) -> tuple[dict[str, float], dict[str, str]]:
     """Validate the run's model under a config, through the same code as training does.
 
     Args:
@@ -23,7 +23,7 @@ def measure(run: Run, cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[st
         overrides: What differs, for evaluations.jsonl.
 
     Returns:
-        Names and values as training records them.
+        Names and values as training records them, and how they were made by the same names.
 
     Raises:
         InputError: The run has no model yet, or the data cannot be used.
@@ -44,6 +44,6 @@ def measure(run: Run, cfg: DictConfig, overrides: Sequence[str] = ()) -> dict[st
         with components.own_interrupt():
             trainer.validate(task, datamodule=data, verbose=False)
     with (run.path / "evaluations.jsonl").open("a", encoding="utf-8") as file:
-        row = {"time": utc_now(), "overrides": list(overrides), "metrics": task.latest}
+        row = {"time": utc_now(), "overrides": list(overrides), "metrics": task.latest, "signatures": task.signatures}
         file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    return task.latest
+    return task.latest, task.signatures

@@ -47,22 +47,23 @@ def _write_model(run: Run, task: Task, data: Any) -> None:
 
 
 def keep_result(
-    run: Run, metrics: dict[str, float], callbacks: dict[str, Callback], best_step: int | None, seconds: float
+    run: Run,
+    metrics: dict[str, float],
+    signatures: dict[str, str],
+    callbacks: dict[str, Callback],
+    best_step: int | None,
+    seconds: float,
 ) -> None:
     """Write final metrics, how they were made, time of all attempts, throughput, and the hashes of what the run left.
 
     Args:
         run: The run.
         metrics: The final ones.
+        signatures: How they were made, by the same names.
         callbacks: Those of the run, by name.
         best_step: The step whose weights were kept; None when the last ones were.
         seconds: Time of this attempt.
     """
-    signatures = {
-        f"val/{name}": signature
-        for callback in callbacks.values()
-        for name, signature in getattr(callback, "signatures", {}).items()
-    }
     throughput = next((c for c in callbacks.values() if isinstance(c, Throughput)), None)
     kept = [*run.model.rglob("*"), *run.checkpoints.glob("*.ckpt"), *run.samples.glob("*"), run.path / "metrics.jsonl"]
     artifacts = {str(path.relative_to(run.path)): sha256_file(path) for path in sorted(kept) if path.is_file()}

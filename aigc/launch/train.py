@@ -85,7 +85,7 @@ class Training:
             metrics, best_step = (best["metrics"], best["step"]) if best else (task.latest, None)
             seconds = time.perf_counter() - began
             retrying(
-                lambda: keep_result(run, metrics, callbacks, best_step, seconds),
+                lambda: keep_result(run, metrics, task.signatures, callbacks, best_step, seconds),
                 f"write {run.path}/manifest.json",
             )
 

@@ -1,5 +1,6 @@
 """The run's own record: metrics.jsonl."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pytorch_lightning.loggers.logger import Logger
@@ -36,12 +37,14 @@ class MetricsFileLogger(Logger):
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Nothing: config.yaml holds them."""
 
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Append one line."""
+    def log_metrics(
+        self, metrics: dict[str, float], step: int | None = None, signatures: Mapping[str, str] | None = None
+    ) -> None:
+        """Append one line; `signatures` say how values were made, by their names."""
         if self._file is None:  # Lightning finalizes after fit, and a validation may follow
             self._file = MetricsFile(self.path)
         file = self._file
-        retrying(lambda: file.append(step or 0, self.epoch, metrics), f"write to {self.path}")
+        retrying(lambda: file.append(step or 0, self.epoch, metrics, signatures), f"write to {self.path}")
 
     def flush(self) -> int:
         """Force what was logged to disk; return the length of the file in bytes."""

@@ -13,6 +13,8 @@ from aigc.errors import InputError
 from aigc.runs.console import log
 
 FIXED_COLUMNS = ("step", "epoch", "wall_time")
+SIGNATURES = "signatures"
+"""The key of a line under which it says how its values were made; `read` gives the numbers alone."""
 
 
 class MetricsFile:
@@ -29,22 +31,30 @@ class MetricsFile:
         self._file = self.path.open("ab", buffering=0)
         _cut_torn_line(self.path)
 
-    def append(self, step: int, epoch: int, values: Mapping[str, float]) -> None:
+    def append(
+        self, step: int, epoch: int, values: Mapping[str, float], signatures: Mapping[str, str] | None = None
+    ) -> None:
         """Write one line.
 
         Args:
             step: Optimiser steps done.
             epoch: The epoch that was running.
-            values: Name to value; NaN and infinities are kept. A name of `FIXED_COLUMNS` is a ValueError.
+            values: Name to value; NaN and infinities are kept. A name of `FIXED_COLUMNS` or `SIGNATURES` is a
+                ValueError.
+            signatures: Name to how the value was made.
 
         Raises:
             OSError: The disk refuses; the file is then as it was.
         """
-        clash = set(FIXED_COLUMNS).intersection(values)
+        taken = (*FIXED_COLUMNS, SIGNATURES)
+        clash = set(taken).intersection(values)
         if clash:
-            raise ValueError(f"a metric cannot be called {sorted(clash)[0]!r}: {', '.join(FIXED_COLUMNS)} are columns")
-        row = {"step": int(step), "epoch": int(epoch), "wall_time": time.time()}
-        line = json.dumps({**row, **encode_values(values)}, ensure_ascii=False).encode("utf-8") + b"\n"
+            raise ValueError(f"a metric cannot be called {sorted(clash)[0]!r}: {', '.join(taken)} are columns")
+        row: dict[str, Any] = {"step": int(step), "epoch": int(epoch), "wall_time": time.time()}
+        row |= encode_values(values)
+        if signatures:
+            row[SIGNATURES] = dict(signatures)
+        line = json.dumps(row, ensure_ascii=False).encode("utf-8") + b"\n"
         length = os.fstat(self._file.fileno()).st_size
         written = self._file.write(line)
         if written != len(line):  # the disk was full in the middle of the line
@@ -130,6 +140,7 @@ def _encode(value: float) -> float | str:
 def _parse(path: Path | str, number: int, line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line)
+        row.pop(SIGNATURES, None)
         fixed = {name: row.pop(name) for name in FIXED_COLUMNS}
         return {**fixed, **decode_values(row)}
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -19,11 +19,15 @@ MEASURES = {
     "val/form_accuracy": "well-formed, %",
     "val/bleu": "BLEU",
     "val/chrf": "chrF",
+    "val/ter": "TER, lower is better",
     "val/rouge1": "ROUGE-1",
     "val/rouge2": "ROUGE-2",
     "val/rougeL": "ROUGE-L",
+    "val/rougeLsum": "ROUGE-Lsum",
+    "val/exact_match": "exact match, %",
     "val/distinct_1": "distinct 1-grams, %",
     "val/distinct_2": "distinct 2-grams, %",
+    "val/self_bleu": "Self-BLEU, lower is more diverse",
 }
 """Measured values by the names a person knows, in the order in which they are shown."""
 

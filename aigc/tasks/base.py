@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from aigc.config.problems import ConfigError, Problem
 from aigc.data.loader import EpochLoader
 from aigc.errors import DivergedRun
+from aigc.logger import MetricsFileLogger
 
 
 class Task(LightningModule):
@@ -25,6 +26,8 @@ class Task(LightningModule):
         super().__init__()
         self.latest: dict[str, float] = {}
         """The last recorded value of each name."""
+        self.signatures: dict[str, str] = {}
+        """How a recorded value was made, by the same names, where the metric says so."""
         self.validated_at = -1
         """The step of the last validation."""
         self.gradient_norm: Tensor | None = None
@@ -39,14 +42,22 @@ class Task(LightningModule):
         """Optimiser steps as a person counts them; a task with several optimisers says which one counts."""
         return int(self.global_step)
 
-    def record(self, values: Mapping[str, float]) -> None:
+    def record(self, values: Mapping[str, float], signatures: Mapping[str, str] | None = None) -> None:
         """Send values (`train/loss`, `val/bleu`) to every logger under the current step.
 
         Lightning's own `log` counts batches, not steps, after accumulation or validation, so it is not used.
+
+        Args:
+            values: Name to value.
+            signatures: How values were made, by their names; metrics.jsonl, the manifest and the final table have them.
         """
         self.latest.update(values)
+        self.signatures.update(signatures or {})
         for logger in self.trainer.loggers:
-            logger.log_metrics(dict(values), step=self.steps_done)
+            if isinstance(logger, MetricsFileLogger):
+                logger.log_metrics(dict(values), self.steps_done, signatures)
+            else:
+                logger.log_metrics(dict(values), step=self.steps_done)
 
     def over_ranks(self, value: Tensor | float, how: Any = ReduceOp.SUM) -> float:
         """The sum of a value over all ranks, in float64, or another reduction."""
@@ -135,11 +146,16 @@ class Task(LightningModule):
 
         A task that keeps sums between steps adds them, and takes them back in `load_training_state`.
         """
-        return {"latest": dict(self.latest), "validated_at": self.validated_at}
+        return {
+            "latest": dict(self.latest),
+            "signatures": dict(self.signatures),
+            "validated_at": self.validated_at,
+        }
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         """Take back what `training_state` gave."""
         self.latest, self.validated_at = dict(state["latest"]), state["validated_at"]
+        self.signatures = dict(state.get("signatures", {}))
 
     def forget_sums(self) -> None:
         """Begin sums between steps anew, as another number of ranks cannot take them over."""

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from aigc.config.types import Bound
 from aigc.data.packing import IGNORE
-from aigc.metrics.text import Perplexity
+from aigc.metrics.text.perplexity import Perplexity, likelihood_scores
 from aigc.tasks.base import Task
 
 
@@ -48,8 +48,7 @@ class CausalLM(Task):
         self._step_tokens: list[float] = []
         self._logged_nll: Tensor | float = 0.0
         self._logged_tokens = 0.0
-        self._validation_nll = 0.0
-        self._validation_tokens = 0.0
+        self._perplexity = Perplexity(ignore_index=IGNORE)
 
     def forward(self, batch: dict[str, Any]) -> Tensor:
         """Logits of a packed batch, (rows, length, vocabulary); documents of one row do not see each other."""
@@ -106,22 +105,23 @@ class CausalLM(Task):
 
     def on_validation_epoch_start(self) -> None:
         """Start the sums anew."""
-        self._validation_nll, self._validation_tokens = 0.0, 0
+        self._perplexity.reset()
 
     def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
         """Add one batch to the sums."""
-        self._validation_nll += float(next_token_nll(self(batch), batch["labels"]).double().sum())
-        self._validation_tokens += batch["target_tokens"]
+        self._perplexity.update(*shifted(self(batch), batch["labels"]))
 
     def on_validation_epoch_end(self) -> None:
         """Record perplexity per token and per character, and bits per byte."""
         whole = self.trainer.datamodule.info["validation"]
+        counted = self._perplexity.details()
         # One for a whole validation; a limited one stands for its share of the text.
-        nll, tokens = self.over_ranks(self._validation_nll), self.over_ranks(self._validation_tokens)
-        share = tokens / whole["target_tokens"]
-        measured = Perplexity()
-        measured.update(nll, int(tokens), whole["characters"] * share, whole["bytes"] * share)
-        self.record({f"val/{name}": value for name, value in measured.compute().items()})
+        share = counted["tokens"] / whole["target_tokens"]
+        scores = likelihood_scores(
+            counted["nll"], counted["tokens"], whole["characters"] * share, whole["bytes"] * share
+        )
+        values = {f"val/{name}": value for name, value in scores.items()}
+        self.record(values, dict.fromkeys(values, self._perplexity.signature))
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Weight decay on matrices, a rate of its own for token embeddings; the schedule moves every optimiser step."""
@@ -172,8 +172,21 @@ def _embedding_layers(model: PreTrainedModel) -> list[nn.Module]:
     return [layer for layer in layers if layer is not None]
 
 
+def shifted(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Each prediction beside the label it predicts, the next one; the only place where labels are shifted.
+
+    Args:
+        logits: (rows, length, vocabulary), any float dtype.
+        labels: (rows, length) int64, not shifted; IGNORE where nothing is learned.
+
+    Returns:
+        Logits and labels of (rows, length - 1) positions.
+    """
+    return logits[:, :-1], labels[:, 1:]
+
+
 def next_token_nll(logits: Tensor, labels: Tensor) -> Tensor:
-    """Negative log likelihood of each label given the tokens before it; the only place where labels are shifted.
+    """Negative log likelihood of each label given the tokens before it.
 
     Args:
         logits: (rows, length, vocabulary), any float dtype.
@@ -182,5 +195,6 @@ def next_token_nll(logits: Tensor, labels: Tensor) -> Tensor:
     Returns:
         (rows * (length - 1),) float32, in nats; 0 where the label is IGNORE.
     """
-    scores = logits[:, :-1].reshape(-1, logits.shape[-1]).float()
-    return F.cross_entropy(scores, labels[:, 1:].reshape(-1), ignore_index=IGNORE, reduction="none")
+    logits, labels = shifted(logits, labels)
+    scores = logits.reshape(-1, logits.shape[-1]).float()
+    return F.cross_entropy(scores, labels.reshape(-1), ignore_index=IGNORE, reduction="none")

@@ -47,10 +47,20 @@ def test_the_manifest_says_how_it_was_made(trained):
     assert manifest["precision"] in ("bf16-mixed", "32-true")
     assert {"val/perplexity", "val/bits_per_byte", "val/bleu", "val/rougeL", "val/chrf"} <= set(manifest["metrics"])
     assert {"val/distinct_1", "val/form_accuracy"} <= set(manifest["metrics"])
+    made = {name for name in manifest["metrics"] if name.startswith("val/")}
+    assert set(manifest["signatures"]) == made, "each score says how it was made"
     assert "tok:zh" in manifest["signatures"]["val/bleu"]
     for name, digest in manifest["artifacts"].items():
         assert sha256_file(trained.path / name) == digest
     assert {"model/model.safetensors", "model/tokenizer.json", "checkpoints/last.ckpt"} <= set(manifest["artifacts"])
+
+
+def test_scores_and_their_signatures_stand_in_one_row(trained):
+    rows = [json.loads(line) for line in (trained.path / "metrics.jsonl").read_text("utf-8").splitlines()]
+    measured = [row for row in rows if "val/bleu" in row or "val/perplexity" in row]
+    assert len(measured) == 4
+    for row in measured:
+        assert set(row["signatures"]) == {name for name in row if name.startswith("val/")}
 
 
 def test_metrics_have_one_row_a_logged_step(trained):

@@ -9,6 +9,7 @@ from aigc.config.check import known_keys
 from aigc.config.compose import compose
 from aigc.config.sources import TargetError, find_class
 from aigc.config.targets import is_subclass, signature
+from aigc.config.types import mismatches
 
 TARGETS = [
     "torch.optim.AdamW",
@@ -65,3 +66,9 @@ def test_what_is_not_there_is_said(target, said):
 def test_every_known_key_of_the_default_config_has_help():
     undocumented = [k for k, p in known_keys(compose()).items() if not p.doc and not k.startswith("optimizer.")]
     assert undocumented == []
+
+
+def test_a_function_is_no_value_of_a_config():
+    (pattern,) = signature("aigc.metrics.text.form.FormAccuracyScorer").parameters.values()
+    assert list(mismatches("pattern", "[a-z]+", pattern.type)) == []
+    assert list(mismatches("pattern", ["a-z"], pattern.type)) == [("pattern", "['a-z'] is not a text")]

@@ -43,6 +43,13 @@ def own_corpus(place):
     write(place / "mine.jsonl", "".join(json.dumps({"text": text}) + "\n" for text in texts))
 
 
+def example_file(arguments):
+    """What `printf` with these arguments writes where the test is."""
+    *texts, arrow, name = arguments
+    assert arrow == ">"
+    subprocess.run(f"{shlex.join(['printf', *texts])} > {shlex.quote(name)}", shell=True, check=True)
+
+
 @pytest.mark.slow
 def test_every_command_runs_in_the_order_of_the_readme(aigc, own_place):
     own_package(own_place)
@@ -50,6 +57,9 @@ def test_every_command_runs_in_the_order_of_the_readme(aigc, own_place):
     ran = 0
     for program, *arguments in commands():
         if program == "make":
+            continue
+        if program == "printf":
+            example_file(arguments)
             continue
         assert program == "aigc"
         done = aigc(*arguments)
@@ -60,6 +70,16 @@ def test_every_command_runs_in_the_order_of_the_readme(aigc, own_place):
     done = subprocess.run([sys.executable, "-c", code], cwd=own_place, env=os.environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "val/perplexity" in done.stdout
+
+
+def test_the_scores_that_are_shown_are_those_of_the_example_files(aigc, own_place):
+    for program, *arguments in commands():
+        if program == "printf":
+            example_file(arguments)
+    printed = aigc("score", "predictions.txt", "references.txt").stdout
+    for readme in (ENGLISH, CHINESE):
+        (shown,) = re.findall(r"```\n(metric .*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+        assert re.sub(r"version:\S+", "", shown) == re.sub(r"version:\S+", "", printed)
 
 
 def test_every_make_target_exists():

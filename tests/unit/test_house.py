@@ -64,6 +64,8 @@ def test_every_package_has_its_place():
         ["resume", "nothing"],
         ["reproduce", "nothing"],
         ["verify", "nothing"],
+        ["score", "--help"],
+        ["score", __file__, __file__, "--compare", __file__],
     ],
 )
 def test_quick_answers_import_nothing_heavy(arguments, own_place):

@@ -1,11 +1,35 @@
-"""Measures of generated text: scores from 0 to 100, equal to the reference implementations, right for Chinese too."""
+"""Measures of generated text: scores from 0 to 100, equal to the reference implementations, right for Chinese too.
 
-from aigc.metrics.text.base import TextMetric
-from aigc.metrics.text.bleu import BLEU
-from aigc.metrics.text.chrf import CHRF
-from aigc.metrics.text.distinct import DistinctN
-from aigc.metrics.text.form import FormAccuracy
-from aigc.metrics.text.perplexity import Perplexity
-from aigc.metrics.text.rouge import ROUGE
+The scorers (`aigc.metrics.text.bleu.BLEUScorer` and so on) need neither torch nor torchmetrics; the classes here are
+torchmetrics around them, and are imported when they are asked for.
+"""
 
-__all__ = ["BLEU", "CHRF", "ROUGE", "DistinctN", "FormAccuracy", "Perplexity", "TextMetric"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aigc.metrics.text.classification import ClassificationReport
+    from aigc.metrics.text.metric import TextMetric
+    from aigc.metrics.text.metrics import BLEU, CHRF, ROUGE, TER, DistinctN, ExactMatch, FormAccuracy, SelfBLEU
+    from aigc.metrics.text.perplexity import Perplexity
+
+__all__ = [
+    "BLEU",
+    "CHRF",
+    "ROUGE",
+    "TER",
+    "ClassificationReport",
+    "DistinctN",
+    "ExactMatch",
+    "FormAccuracy",
+    "Perplexity",
+    "SelfBLEU",
+    "TextMetric",
+]
+_MODULES = {"ClassificationReport": "classification", "Perplexity": "perplexity", "TextMetric": "metric"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'metrics')}"), name)

@@ -3,10 +3,12 @@
 from sacrebleu.metrics import chrf as sacrebleu
 
 from aigc.errors import InputError
-from aigc.metrics.text.corpus import CorpusMetric
+from aigc.metrics.text.inputs import Pair
+from aigc.metrics.text.sacrebleu_scorer import SacrebleuScorer
+from aigc.metrics.text.scorer import Details, Integers
 
 
-class CHRF(CorpusMetric):
+class CHRFScorer(SacrebleuScorer):
     """Corpus chrF from 0 to 100, equal to sacrebleu's (Popović, 2015 and 2017).
 
     Args:
@@ -18,10 +20,8 @@ class CHRF(CorpusMetric):
         eps_smoothing: Count an n-gram order without a match as almost 0 instead of leaving it out, as chrF++.py does.
 
     Raises:
-        InputError: An order is negative, both are 0, or beta is below 1.
+        InputError: An order is negative, or char_order or beta is below 1.
     """
-
-    _name = "chrf"
 
     def __init__(
         self,
@@ -32,28 +32,37 @@ class CHRF(CorpusMetric):
         whitespace: bool = False,
         eps_smoothing: bool = False,
     ) -> None:
-        super().__init__()
         if char_order < 1 or word_order < 0 or beta < 1:
             raise InputError(
-                f"CHRF: char_order is {char_order}, word_order is {word_order}, beta is {beta}: "
+                f"{self.name}: char_order is {char_order}, word_order is {word_order}, beta is {beta}: "
                 "they must be at least 1, 0 and 1."
             )
-        self._char_order = char_order
-        self._word_order = word_order
-        self._beta = beta
-        self._lowercase = lowercase
-        self._whitespace = whitespace
-        self._eps_smoothing = eps_smoothing
+        self._chrf = sacrebleu.CHRF(char_order, word_order, beta, lowercase, whitespace, eps_smoothing)
+        super().__init__()
 
-    def _build(self) -> sacrebleu.CHRF:
-        return sacrebleu.CHRF(
-            char_order=self._char_order,
-            word_order=self._word_order,
-            beta=self._beta,
-            lowercase=self._lowercase,
-            whitespace=self._whitespace,
-            eps_smoothing=self._eps_smoothing,
-        )
+    @property
+    def _columns(self) -> int:
+        # For each order the n-grams of the prediction, those of the reference, and those in both.
+        return 3 * self._chrf.order
 
-    def _unusual(self) -> dict[str, object]:
-        return {} if self._beta == sacrebleu.CHRF.BETA else {"beta": self._beta}
+    def _engine(self) -> sacrebleu.CHRF:
+        return self._chrf
+
+    def _rows(self, pairs: list[Pair]) -> list[list[int]]:
+        return self._statistics(self._chrf, pairs)
+
+    def _scores(self, sums: Integers, pairs: int) -> dict[str, float]:
+        return {"chrf": self._result(sums).score}
+
+    def _details(self, sums: Integers, pairs: int) -> Details:
+        predicted, expected, matches = sums.reshape(-1, 3).T.tolist()
+        return {
+            "precisions": [100.0 * m / n if n else 0.0 for m, n in zip(matches, predicted, strict=True)],
+            "recalls": [100.0 * m / n if n else 0.0 for m, n in zip(matches, expected, strict=True)],
+            "prediction_length": predicted[0],
+            "reference_length": expected[0],
+        }
+
+    def _signature(self, sums: Integers, references: str) -> str:
+        unusual = {} if self._chrf.beta == sacrebleu.CHRF.BETA else {"beta": self._chrf.beta}
+        return self._signature_by(self._chrf, references, **unusual)

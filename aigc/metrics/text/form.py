@@ -1,53 +1,54 @@
 """How many generated texts have the form they should have."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import regex
 
 import aigc
 from aigc.errors import InputError
-from aigc.metrics.text.base import References, TextMetric, check_texts, pair_up
 from aigc.metrics.text.forms import FORMS
+from aigc.metrics.text.inputs import Pair
+from aigc.metrics.text.scorer import AdditiveScorer, Details, Integers
 
 
-class FormAccuracy(TextMetric):
+class FormAccuracyScorer(AdditiveScorer):
     r"""Share of predictions that match a regular expression from their first character to their last, in percent.
 
     Args:
         pattern: A named form (chinese_quatrain, chinese_seven_quatrain, chinese_couplet_line), or a regular expression
-            of the `regex` module, which knows scripts as in `\p{Han}`.
+            of the `regex` module, which knows scripts as in `\p{Han}`; in Python also a function from text to bool.
 
     Raises:
         InputError: The pattern is neither a named form nor a valid regular expression.
     """
 
-    def __init__(self, pattern: str) -> None:
-        self._name = pattern
-        self._pattern = _compile(pattern)
-        self.reset()
+    needs_references = False
 
-    def update(self, predictions: Sequence[str], references: References | None = None) -> None:
-        """Add texts; references are checked for their number and not looked at."""
-        texts = check_texts(predictions, "predictions")
-        if references is not None:
-            pair_up(texts, references)
-        self._matches += sum(self._pattern.fullmatch(text) is not None for text in texts)
-        self._count += len(texts)
-
-    def compute(self) -> dict[str, float]:
-        """Return {"form_accuracy": score}; NaN where nothing was added."""
-        return {"form_accuracy": 100.0 * self._matches / self._count if self._count else float("nan")}
-
-    def reset(self) -> None:
-        """Forget all texts."""
-        self._matches = 0
-        self._count = 0
+    def __init__(self, pattern: str | Callable[[str], bool]) -> None:
+        if callable(pattern):
+            self._form = getattr(pattern, "__name__", type(pattern).__name__)
+            self._fits = pattern
+        else:
+            self._form = pattern
+            self._fits = _compile(pattern).fullmatch
+        super().__init__()
 
     @property
-    def signature(self) -> str:
-        """How the score is made."""
-        return f"form:{self._name}|version:aigc-{aigc.__version__}"
+    def _columns(self) -> int:
+        return 1  # matches
+
+    def _rows(self, pairs: list[Pair]) -> list[list[int]]:
+        return [[bool(self._fits(text))] for text, _ in pairs]
+
+    def _scores(self, sums: Integers, pairs: int) -> dict[str, float]:
+        return {"form_accuracy": 100.0 * int(sums[0]) / pairs}
+
+    def _details(self, sums: Integers, pairs: int) -> Details:
+        return {"matches": int(sums[0]), "predictions": pairs}
+
+    def _signature(self, sums: Integers, references: str) -> str:
+        return f"form:{self._form}|version:aigc-{aigc.__version__}"
 
 
 def _compile(pattern: str) -> "regex.Pattern[str]":

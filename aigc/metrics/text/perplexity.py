@@ -1,69 +1,159 @@
-"""How well a language model predicts a text, from sums that any batching adds up to."""
+"""How well a language model predicts a text, from sums that any batching and any number of ranks add up to."""
 
 import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
 
 import aigc
+from aigc.metrics.collectives import sum_over_ranks
+from aigc.metrics.exact import BITS, DIGITS, from_digits
+from aigc.metrics.metric import RankedMetric
+from aigc.metrics.text.metric import as_tensors
+
+_INFINITE, _NAN, _TOKENS, _CHARACTERS, _BYTES = range(DIGITS, DIGITS + 5)
 
 
-class Perplexity:
-    """Perplexity and bits per byte from summed negative log likelihoods, in float64.
+class Perplexity(RankedMetric):
+    """Perplexity, the exponential of the mean negative log likelihood of the target tokens, and bits per byte.
 
-    The likelihood of the end tokens is part of the sum in every score. Perplexity per token depends on the tokenizer;
-    the scores per character and per byte do not, and are those to compare models by.
+    Losses are computed in float32 or better and summed exactly, so that the score is the same for any split of the
+    tokens. Perplexity per token depends on the tokenizer; the scores per character and per byte do not, and are those
+    to compare models by. They are given where the characters and bytes were.
 
-    It is no `TextMetric`: it is fed likelihoods, not texts.
+    Args:
+        ignore_index: The label of positions that do not count.
     """
 
-    def __init__(self) -> None:
-        self.reset()
+    higher_is_better = False
+    sums: Tensor
 
-    def update(self, nll_sum: float, tokens: int, characters: int, bytes: int) -> None:
-        """Add a batch.
+    def __init__(self, ignore_index: int = -100) -> None:
+        super().__init__(sum_over_ranks)
+        self.ignore_index = ignore_index
+        self.add_state("sums", torch.zeros(DIGITS + 5, dtype=torch.int64), dist_reduce_fx="sum")
+        self._counted: dict[str, Any] = {}
+
+    def update(
+        self, predictions: Tensor | float, references: Tensor | int, characters: int = 0, bytes: int = 0
+    ) -> None:
+        """Add a batch, by its logits or by its summed loss.
 
         Args:
-            nll_sum: Sum of the negative log likelihoods of the target tokens, in nats; compute it in float32 or better.
-            tokens: Number of target tokens in that sum, end tokens included.
-            characters: Number of characters (code points) of the text the targets stand for.
-            bytes: Number of bytes of that text in UTF-8.
+            predictions: Logits of any floating type, (..., vocabulary), or a sum of negative log likelihoods in nats.
+            references: The label at each position, (...), not shifted here; or the number of tokens in that sum.
+            characters: How many characters (code points) the targets stand for.
+            bytes: How many bytes of UTF-8 they stand for.
 
         Raises:
-            ValueError: A number is negative.
+            ValueError: Shapes do not fit, a label is no token of the vocabulary, or a number is negative.
         """
-        if min(tokens, characters, bytes) < 0:
-            raise ValueError(f"counts must not be negative: {tokens} tokens, {characters} characters, {bytes} bytes")
-        self._nll += float(nll_sum)
-        self._tokens += int(tokens)
-        self._characters += int(characters)
-        self._bytes += int(bytes)
+        if isinstance(predictions, Tensor) and predictions.ndim:
+            losses, tokens = self._losses(predictions, references)
+        else:
+            losses = torch.as_tensor(predictions, dtype=torch.float64, device="cpu").reshape(1)
+            tokens = torch.as_tensor(references, device="cpu")
+            if tokens.ndim or tokens.is_floating_point():
+                raise ValueError("with a summed loss, references is the number of its tokens, a whole number")
+            if tokens < 0:
+                raise ValueError(f"the number of tokens must not be negative, got {int(tokens)}")
+        if characters < 0 or bytes < 0:
+            raise ValueError(f"counts must not be negative: {characters} characters, {bytes} bytes")
+        own = [*_digits(losses), torch.isinf(losses).sum(), torch.isnan(losses).sum(), tokens]
+        own += [torch.as_tensor(int(number)) for number in (characters, bytes)]
+        # Not in place: a state that was reset in inference mode could not be changed outside of it.
+        self.sums = self.sums + torch.stack([number.to(self.sums.device) for number in own])
 
-    def compute(self) -> dict[str, float]:
-        """Return the scores.
+    def compute(self) -> dict[str, Tensor]:
+        """The scores over all tokens of all ranks, as `likelihood_scores` names them; scalars of float64.
 
-        Returns:
-            perplexity (per target token), perplexity_per_character, bits_per_byte and bits_per_character; infinity
-            where a perplexity exceeds float64, NaN where there is nothing to divide by.
+        Raises:
+            ValueError: No token was counted.
         """
-        bits = self._nll / math.log(2.0)
-        return {
-            "perplexity": _exp(_divide(self._nll, self._tokens)),
-            "perplexity_per_character": _exp(_divide(self._nll, self._characters)),
-            "bits_per_byte": _divide(bits, self._bytes),
-            "bits_per_character": _divide(bits, self._characters),
-        }
+        self._counted = _plain(self.sums)
+        return as_tensors(likelihood_scores(**self._counted))
 
-    def reset(self) -> None:
-        """Forget all batches."""
-        self._nll = 0.0
-        self._tokens = self._characters = self._bytes = 0
+    def details(self) -> dict[str, Any]:
+        """The scores, and what they were made of: nll in nats, and numbers of tokens, characters and bytes."""
+        self.compute()
+        return {**likelihood_scores(**self._counted), **self._counted}
 
     @property
     def signature(self) -> str:
         """How the score is made."""
-        return f"weight:token|end:included|sum:float64|version:aigc-{aigc.__version__}"
+        return f"weight:token|loss:float32|sum:exact|version:aigc-{aigc.__version__}"
+
+    def _losses(self, logits: Tensor, labels: Tensor | int) -> tuple[Tensor, Tensor]:
+        """The loss at each position, 0 where it does not count, and the number of those that count."""
+        if not isinstance(labels, Tensor) or labels.shape != logits.shape[:-1]:
+            shape = tuple(labels.shape) if isinstance(labels, Tensor) else labels
+            raise ValueError(
+                f"logits of shape {tuple(logits.shape)} need labels of shape {tuple(logits.shape[:-1])}, got {shape}"
+            )
+        if not logits.is_floating_point() or labels.is_floating_point():
+            raise ValueError(f"logits must be floating and labels whole numbers, got {logits.dtype} and {labels.dtype}")
+        counts = labels != self.ignore_index
+        wrong = counts & ((labels < 0) | (labels >= logits.shape[-1]))
+        if bool(wrong.any()):
+            raise ValueError(
+                f"label {int(labels[wrong][0])} is neither one of {logits.shape[-1]} tokens "
+                f"nor the ignored label {self.ignore_index}"
+            )
+        exact = logits if logits.dtype == torch.float64 else logits.float()
+        losses = F.cross_entropy(
+            exact.reshape(-1, logits.shape[-1]),
+            labels.reshape(-1).long(),
+            ignore_index=self.ignore_index,
+            reduction="none",
+        )
+        return losses, counts.sum()
 
 
-def _divide(total: float, count: int) -> float:
-    return total / count if count else float("nan")
+def likelihood_scores(nll: float, tokens: int, characters: float = 0, bytes: float = 0) -> dict[str, float]:
+    """The scores of a text from the sum of the negative log likelihoods of its target tokens.
+
+    Args:
+        nll: The sum in nats, end tokens included.
+        tokens: How many target tokens.
+        characters: How many characters the text has; 0 where nobody counted.
+        bytes: How many bytes of UTF-8 it has; 0 where nobody counted.
+
+    Returns:
+        perplexity (per target token); perplexity_per_character and bits_per_character; bits_per_byte. A perplexity
+        beyond float64 is infinite.
+
+    Raises:
+        ValueError: There is no token.
+    """
+    if not tokens:
+        raise ValueError("Perplexity has no token to measure: all labels are ignored, or nothing was added")
+    scores = {"perplexity": _exp(nll / tokens)}
+    if characters:
+        scores["perplexity_per_character"] = _exp(nll / characters)
+    if bytes:
+        scores["bits_per_byte"] = nll / math.log(2.0) / bytes
+    if characters:
+        scores["bits_per_character"] = nll / math.log(2.0) / characters
+    return scores
+
+
+def _digits(losses: Tensor) -> list[Tensor]:
+    """The sum of the finite numbers as digits of `aigc.metrics.exact`; each step is exact in their own type."""
+    rest = torch.where(torch.isfinite(losses), losses, 0.0)
+    digits = []
+    for _ in range(DIGITS):
+        whole = torch.trunc(rest)
+        digits.append(whole.long().sum())
+        rest = (rest - whole) * 2.0**BITS
+    return digits
+
+
+def _plain(sums: Tensor) -> dict[str, Any]:
+    numbers = [int(number) for number in sums.tolist()]
+    nll = math.nan if numbers[_NAN] else math.inf if numbers[_INFINITE] else from_digits(numbers[:DIGITS])
+    return {"nll": nll, "tokens": numbers[_TOKENS], "characters": numbers[_CHARACTERS], "bytes": numbers[_BYTES]}
 
 
 def _exp(value: float) -> float:

@@ -1,35 +1,49 @@
-"""Cut text of any script into the units that metrics count."""
+"""Cut text of any script into the tokens that metrics count."""
 
-from collections.abc import Iterable
+import re
+import warnings
+from collections.abc import Callable, Hashable, Iterable
 from functools import lru_cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any
 
 import regex
 
+from aigc.config.problems import nearest
+from aigc.errors import InputError
+
+Tokenize = Callable[[str], Iterable[Hashable]]
+NAMES = ("auto", "rouge_score", "zh-char", "jieba")
+
+_LATIN = re.compile(r"[a-z0-9]+")
 # Full-width letters and digits are how Chinese and Japanese fonts write the same Latin word.
-_FULL_WIDTH = {
+_FULL_WIDTH = re.compile(r"[０-９Ａ-Ｚａ-ｚ]+")
+_HALF_WIDTH = {
     code: code - 0xFEE0 for first, last in ("０９", "ＡＺ", "ａｚ") for code in range(ord(first), ord(last) + 1)
 }
 
-# Chinese has no spaces: each character is a unit. Other scripts give words, vowel signs and joiners included. Latin
-# letters beyond a-z separate words, as they do in rouge_score.
-_UNIT = regex.compile(
-    r"""
-      (?P<latin>[a-z0-9]+)
-    | (?P<han>\p{Han})
-    | (?P<kana>\p{Hiragana}+ ー* | [\p{Katakana}ー]+)
-    | (?P<hangul>\p{Hangul}+)
-    | (?P<other>[\p{L}\p{Nd}--[\p{Latin}0-9]--[\p{Common}--\p{Nd}]]
-                [\p{L}\p{M}\p{Nd}\u200c\u200d--[\p{Latin}0-9]--[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]]*)
-    """,
-    regex.VERBOSE | regex.VERSION1,
+_KANA = r"[\p{Hiragana}\p{Katakana}ーｰ]"
+_CLUSTERED = r"[[\p{Line_Break=Complex_Context}\p{Javanese}\p{Balinese}\p{Bopomofo}\p{Yi}]&&[\p{L}\p{M}]]"
+# Letters and digits of the scripts that write words: a sign that many scripts share does not begin one.
+_WORD = rf"""
+    [\p{{L}}\p{{Nd}}--[\p{{Latin}}0-9\p{{Han}}]--{_KANA}--{_CLUSTERED}--[\p{{Common}}--\p{{Nd}}]]
+    [\p{{L}}\p{{M}}\p{{Nd}}\u200c\u200d--[\p{{Latin}}0-9\p{{Han}}]--{_KANA}--{_CLUSTERED}]*
+"""
+_TOKEN = regex.compile(
+    rf"[a-z0-9]+ | \p{{Han}}+ | {_KANA}[\p{{M}}ﾞﾟ]* | (?={_CLUSTERED})\X | {_WORD}", regex.VERBOSE | regex.VERSION1
 )
+_HAN = regex.compile(r"\p{Han}")
 
 
 class ScriptTokenizer:
-    """Cut text into units by script; on ASCII text the units are exactly rouge_score's.
+    """Cut text into tokens by script; on ASCII text the tokens are exactly rouge_score's.
 
-    Latin words are lower-cased runs of a-z and 0-9, each Chinese character is a unit of its own, and runs of kana,
-    hangul, Cyrillic, Arabic, Devanagari and the other scripts are words. Everything else separates.
+    A Latin word is a lower-cased run of a-z and 0-9, full-width ones included. A Chinese character is a token of its
+    own, and so is a kana; Thai, Lao, Khmer, Burmese and others that write no spaces either are cut into what a reader
+    takes for characters (grapheme clusters, Unicode Standard Annex 29). Hangul, Cyrillic, Arabic, Devanagari and the
+    other scripts give words, vowel signs and joiners included. All the rest separates, Latin letters beyond a-z too, as
+    they do in rouge_score.
 
     Args:
         use_stemmer: Reduce Latin words of more than three letters to their stem, as rouge_score does.
@@ -39,33 +53,112 @@ class ScriptTokenizer:
         self._use_stemmer = use_stemmer
 
     def tokenize(self, text: str) -> list[str]:
-        """Return the units of `text` in order."""
-        units = _UNIT.finditer(_normalize(text))
-        if not self._use_stemmer:
-            return [match[0] for match in units]
-        return [_stem(match[0]) if match.lastgroup == "latin" else match[0] for match in units]
+        """Return the tokens of `text` in order."""
+        text = text.lower()
+        if text.isascii():
+            tokens = _LATIN.findall(text)
+        else:
+            if _FULL_WIDTH.search(text):
+                text = text.translate(_HALF_WIDTH)
+            tokens = self._cut(text)
+        return stem_words(tokens) if self._use_stemmer else tokens
+
+    def _cut(self, text: str) -> list[str]:
+        tokens: list[str] = []
+        for token in _TOKEN.findall(text):
+            if len(token) > 1 and _HAN.match(token):
+                tokens += self._cut_han(token)
+            else:
+                tokens.append(token)
+        return tokens
+
+    def _cut_han(self, text: str) -> Iterable[str]:
+        return text
 
 
-def count_scripts(texts: Iterable[str]) -> dict[str, int]:
-    """Count units per script: `han` characters, `kana`, `hangul` and `other` words, `latin` words and numbers."""
-    counts = dict.fromkeys(("latin", "han", "kana", "hangul", "other"), 0)
-    for text in texts:
-        for match in _UNIT.finditer(_normalize(text)):
-            counts[match.lastgroup] += 1
-    return counts
+class SegmentingTokenizer(ScriptTokenizer):
+    """Cut runs of Chinese characters into words, as jieba with its own dictionary does, and the rest by script."""
+
+    def _cut_han(self, text: str) -> Iterable[str]:
+        words: list[str] = _segmenter().lcut(text)
+        return words
 
 
-def _normalize(text: str) -> str:
-    return text.translate(_FULL_WIDTH).lower()
+def cut_latin(text: str) -> list[str]:
+    """rouge_score's tokens: lower-cased runs of a-z and 0-9, of whatever text."""
+    return _LATIN.findall(text.lower())
+
+
+def cut_and_stem_latin(text: str) -> list[str]:
+    """rouge_score's tokens with its stemmer."""
+    return stem_words(cut_latin(text))
+
+
+def cut_characters(text: str) -> list[str]:
+    """All characters but white space, lower-cased, each a token."""
+    return list("".join(text.lower().split()))
+
+
+def choose_tokenizer(who: str, tokenizer: str | Tokenize, use_stemmer: bool) -> tuple[Tokenize, str]:
+    """The function that cuts texts, and its name for a signature.
+
+    Args:
+        who: The metric, for messages.
+        tokenizer: One of `NAMES`, or a function from a text to its tokens.
+        use_stemmer: Whether Latin words are reduced to their stem.
+
+    Raises:
+        InputError: There is no such tokeniser, what it needs is not installed, or it gives no words to reduce.
+    """
+    if callable(tokenizer):
+        if use_stemmer:
+            raise InputError(f"{who}: use_stemmer has no effect on a function as tokenizer: let it stem by itself.")
+        return tokenizer, getattr(tokenizer, "__name__", type(tokenizer).__name__)
+    if tokenizer not in NAMES:
+        close = nearest(str(tokenizer), NAMES)
+        meant = f" Did you mean {close}?" if close else ""
+        raise InputError(
+            f"{who}: tokenizer is {tokenizer!r}.{meant} Allowed: {', '.join(NAMES)}, or a function from a text to a "
+            "list of tokens."
+        )
+    if tokenizer == "zh-char":
+        if use_stemmer:
+            raise InputError(f"{who}: use_stemmer has no effect with tokenizer=zh-char, which gives no words.")
+        return cut_characters, tokenizer
+    if tokenizer == "rouge_score":
+        return cut_and_stem_latin if use_stemmer else cut_latin, tokenizer
+    if tokenizer == "auto":
+        return ScriptTokenizer(use_stemmer).tokenize, tokenizer
+    if not find_spec("jieba"):
+        raise InputError(f"{who}: tokenizer=jieba needs a package that is missing: pip install 'aigc[chinese]'.")
+    return SegmentingTokenizer(use_stemmer).tokenize, f"jieba-{version('jieba')}"
+
+
+def stem_words(tokens: list[str]) -> list[str]:
+    """Reduce the Latin words of more than three letters among some tokens to their stem, as rouge_score does."""
+    return [_stem(token) if len(token) > 3 and token.isascii() else token for token in tokens]
 
 
 @lru_cache(maxsize=1 << 16)
 def _stem(word: str) -> str:
-    return str(_stemming_tokenizer().tokenize(word)[0])
+    return str(_stemmer().stem(word))
 
 
 @lru_cache(maxsize=1)
-def _stemming_tokenizer():  # type: ignore[no-untyped-def]
-    from rouge_score.tokenizers import DefaultTokenizer  # it imports nltk: half a second
+def _stemmer() -> Any:
+    from nltk.stem.porter import PorterStemmer  # a quarter of a second
 
-    return DefaultTokenizer(use_stemmer=True)
+    return PorterStemmer()
+
+
+@lru_cache(maxsize=1)
+def _segmenter() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its source has escape sequences that newer Pythons frown on
+        import jieba
+    # Its own way to start talks on stderr and trusts a file in the folder for temporary files, where anybody may write.
+    # A tokeniser of our own also keeps out the words that a program may have added to jieba's.
+    segmenter = jieba.Tokenizer()
+    segmenter.FREQ, segmenter.total = segmenter.gen_pfdict(segmenter.get_dict_file())
+    segmenter.initialized = True
+    return segmenter

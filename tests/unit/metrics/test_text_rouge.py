@@ -1,138 +1,272 @@
-"""ROUGE against rouge_score, and the tokeniser it stands on."""
+"""ROUGE against rouge_score: each pair's F-measure, precision and recall, for every tokeniser."""
 
-import math
-import string
+import copy
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
-from rouge_score.tokenizers import DefaultTokenizer
 
+import aigc
 from aigc.errors import InputError
 from aigc.metrics.text import ROUGE
-from aigc.metrics.text.tokenizer import ScriptTokenizer, count_scripts
+from aigc.metrics.text.rouge import TYPES, ROUGEScorer
+from aigc.metrics.text.sentences import split_sentences
+from aigc.metrics.text.tokenizer import choose_tokenizer
+from tests.unit.metrics.text_samples import LONG, LONG_CHINESE, POEMS, REAL, Pairs, corpora, split
 
-TYPES = ("rouge1", "rouge2", "rouge3", "rougeL", "rougeLsum")
-CHINESE = "生成对抗网络由生成器和判别器组成。"
+SOME = ("rouge1", "rouge2", "rouge3", "rougeL", "rougeLsum")
 words = st.lists(
-    st.sampled_from(["The", "cat,", "sat!", "running", "runners", "GPT-2", "isn't", "3.14", "\n", "MAT"]), max_size=12
+    st.sampled_from(["The", "cat,", "sat!", "running", "runners.", "GPT-2", "isn't", "3.14", "\n", "MAT"]), max_size=14
 ).map(" ".join)
-texts = st.one_of(words, st.text(alphabet=string.printable, max_size=30))
-corpora = st.lists(st.tuples(texts, st.lists(texts, min_size=1, max_size=3)), min_size=1, max_size=5)
-Pairs = list[tuple[str, list[str]]]
+english = corpora(st.one_of(words, st.text(alphabet=st.characters(max_codepoint=127), max_size=20)))
+END = f"score:f1|version:aigc-{aigc.__version__}"
+CHINESE = "生成对抗网络由生成器和判别器组成。"
+SAME = {
+    "English": "The cat sat on the mat.",
+    "Chinese": CHINESE,
+    "mixed": "我们用PyTorch训练GPT-2模型。",
+    "full-width": "ＡＢＣ　１２３",
+    "Japanese": "私はコンピュータです",
+    "half-width": "ｺﾝﾋﾟｭｰﾀ",
+    "Korean": "나는 매일 컴퓨터를 사용합니다.",
+    "Russian": "Кошка сидела на ковре.",
+    "Greek": "η γάτα κάθεται",
+    "Arabic": "القطة على السجادة",
+    "Hebrew": "החתול ישב על השטיח",
+    "Hindi": "बिल्ली चटाई पर बैठी है",
+    "Tamil": "பூனை பாயில் அமர்ந்தது",
+    "Thai": "แมวนั่งบนเสื่อ",
+    "Lao": "ແມວນັ່ງເທິງເສື່ອ",
+    "Khmer": "ឆ្មាអង្គុយលើកន្ទេល",
+    "Burmese": "ကြောင်ဖျာပေါ်မှာထိုင်",
+    "Tibetan": "ཞི་མི་གདན་སྟེང་ལ་བསྡད།",
+    "Georgian": "კატა ხალიჩაზე იჯდა",
+    "Amharic": "ድመቷ ምንጣፉ ላይ ተቀመጠች",
+}
+
+
+class Tokenizer:
+    """One of our tokenisers as rouge_score takes them."""
+
+    def __init__(self, name: str, use_stemmer: bool = False):
+        self.tokenize, _ = choose_tokenizer("ROUGE", name, use_stemmer)
+
+
+def expected(pair: tuple[str, list[str]], types: Sequence[str], scorer: RougeScorer, sentences: bool) -> Any:
+    """For each type F-measure, precision and recall by rouge_score, of the best reference."""
+    prediction, references = pair
+    if sentences:  # rouge_score takes lines for sentences
+        prediction, *references = ("\n".join(split_sentences(text)) for text in (prediction, *references))
+    rows = [scorer.score(reference, prediction) for reference in references]
+    return {name: max((row[name].fmeasure, row[name].precision, row[name].recall) for row in rows) for name in types}
+
+
+def check(pairs: Pairs, library: Any = None, sentences: bool = True, types: Sequence[str] = SOME, **ours: Any) -> None:
+    """Each pair and the whole corpus are as rouge_score has them, with its own tokeniser or one that is given to it."""
+    scorer = ROUGEScorer(types, **ours)
+    theirs = RougeScorer([*types], use_stemmer=ours.get("use_stemmer", False), tokenizer=library)
+    rows = scorer.statistics(*split(pairs))
+    scores = [expected(pair, types, theirs, sentences) for pair in pairs]
+    for row, one in zip(rows, scores, strict=True):
+        details = scorer.details_of(row)
+        for name in types:
+            found = [details[key] / 100 for key in (name, f"{name}_precision", f"{name}_recall")]
+            assert found == pytest.approx(one[name], abs=1e-12)
+    means = {name: 100 * sum(one[name][0] for one in scores) / len(pairs) for name in types}
+    assert scorer.scores_of(rows.sum(axis=0)) == pytest.approx(means, abs=1e-10)
 
 
 def score(
-    data: Pairs, types: tuple[str, ...] = TYPES, use_stemmer: bool = False, tokenizer: str = "auto"
+    prediction: str, references: str | list[str], types: Sequence[str] = SOME, **options: Any
 ) -> dict[str, float]:
-    metric = ROUGE(types, use_stemmer, tokenizer)
-    metric.update([prediction for prediction, _ in data], [references for _, references in data])
-    return metric.compute()
+    return ROUGEScorer(types, **options).measure([prediction], [references]).scores
 
 
-@given(corpora, st.booleans())
-@settings(max_examples=80, deadline=None)
-def test_equals_rouge_score_on_ascii_text(data: Pairs, use_stemmer: bool) -> None:
-    scorer = RougeScorer(list(TYPES), use_stemmer=use_stemmer)
-    scores = [scorer.score_multi(references, prediction) for prediction, references in data]
-    expected = {name: 100 * sum(row[name].fmeasure for row in scores) / len(scores) for name in TYPES}
-    assert score(data, use_stemmer=use_stemmer) == pytest.approx(expected, abs=1e-6)
-    assert score(data, use_stemmer=use_stemmer, tokenizer="rouge_score") == pytest.approx(expected, abs=1e-6)
-
-
-@given(st.text(alphabet=st.characters(max_codepoint=127)), st.booleans())
-@settings(deadline=None)
-def test_tokens_of_ascii_text_are_those_of_rouge_score(text: str, use_stemmer: bool) -> None:
-    assert ScriptTokenizer(use_stemmer).tokenize(text) == DefaultTokenizer(use_stemmer).tokenize(text)
-
-
-@given(corpora, st.randoms(use_true_random=False))
+@given(corpora(), st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_order_of_references_does_not_matter(data: Pairs, random: object) -> None:
-    shuffled = [(prediction, random.sample(references, len(references))) for prediction, references in data]  # type: ignore[attr-defined]
-    assert score(shuffled) == score(data)
+def test_rouge_score_is_rouge_score_on_any_text(pairs: Pairs, use_stemmer: bool) -> None:
+    check(pairs, sentences=False, tokenizer="rouge_score", use_stemmer=use_stemmer)
 
 
-@given(corpora, st.integers(0, 5))
+@given(english, st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_several_updates_are_one(data: Pairs, cut: int) -> None:
-    metric = ROUGE(TYPES)
-    for part in (data[:cut], data[cut:]):
-        metric.update([prediction for prediction, _ in part], [references for _, references in part])
-    assert metric.compute() == score(data)
+def test_auto_is_rouge_score_on_ascii_text(pairs: Pairs, use_stemmer: bool) -> None:
+    check(pairs, use_stemmer=use_stemmer)
+    check(pairs, use_stemmer=use_stemmer, sentences=False, split_summaries=False)
 
 
-def test_identical_chinese_text_scores_100() -> None:
-    assert score([(CHINESE, [CHINESE])], tokenizer="rouge_score")["rouge1"] == 0, (
-        "the control: rouge_score alone gives 0"
-    )
-    assert score([(CHINESE, [CHINESE])]) == pytest.approx(dict.fromkeys(TYPES, 100.0))
+@pytest.mark.parametrize("tokenizer", ["auto", "zh-char", "jieba"])
+@given(pairs=corpora())
+@settings(max_examples=25, deadline=None)
+def test_equals_rouge_score_that_is_given_the_tokeniser(tokenizer: str, pairs: Pairs) -> None:
+    check(pairs, Tokenizer(tokenizer), tokenizer=tokenizer)
 
 
-def test_unrelated_chinese_text_that_shares_latin_words_does_not_score_100() -> None:
-    pair = ("我们用PyTorch训练GPT-2模型，学习率为3e-4。", ["完全不同的内容 PyTorch GPT-2 3e-4"])
-    assert score([pair], tokenizer="rouge_score")["rouge1"] == 100, "the control: rouge_score alone gives 100"
-    scores = score([pair], ("rouge1", "rouge2", "rougeL"))
-    assert scores == pytest.approx({"rouge1": 35.71, "rouge2": 15.38, "rougeL": 35.71}, abs=0.01)
+def test_equals_rouge_score_on_long_and_real_text() -> None:
+    pairs = [(text, [REAL[place - 1], REAL[place - 2], REAL[place - 7]]) for place, text in enumerate(REAL)]
+    pairs += [(LONG[0], [LONG[1]]), (LONG_CHINESE[0], [LONG_CHINESE[1]])]
+    check(pairs, Tokenizer("auto"), types=TYPES)
+    check(pairs[:-1], Tokenizer("jieba", use_stemmer=True), tokenizer="jieba", use_stemmer=True)
+    check(pairs[:-1], sentences=False, tokenizer="rouge_score", types=TYPES)
 
 
-@pytest.mark.parametrize(
-    ("text", "tokens"),
-    [
-        ("我们用PyTorch，3e-4", ["我", "们", "用", "pytorch", "3e", "4"]),
-        ("２０２６年ＧＰＴ", ["2026", "年", "gpt"]),
-        ("𠀀々〇", ["𠀀", "々", "〇"]),
-        ("私はコンピュータです", ["私", "は", "コンピュータ", "です"]),
-        ("한국어 문장", ["한국어", "문장"]),
-        ("Привет, мир!", ["привет", "мир"]),
-        ("مرحبا بالعالم", ["مرحبا", "بالعالم"]),
-        ("नमस्ते दुनिया", ["नमस्ते", "दुनिया"]),
-        ("café", ["caf"]),
-        ("😀，。！", []),
-    ],
-)
-def test_units_of_scripts(text: str, tokens: list[str]) -> None:
-    assert ScriptTokenizer().tokenize(text) == tokens
-    assert ScriptTokenizer(use_stemmer=True).tokenize(text) == tokens
+def test_many_references() -> None:
+    several = [POEMS[place] + POEMS[place + 1] for place in range(30)]
+    check([(POEMS[3] + POEMS[20], several), (POEMS[0], several[:1]), ("a", ["", "b"])], Tokenizer("auto"))
 
 
-def test_count_of_scripts() -> None:
-    counts = count_scripts(["我们 GPT 2 です", "мир 한국어"])
-    assert counts == {"latin": 2, "han": 2, "kana": 1, "hangul": 1, "other": 1}
+@given(corpora(), st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_the_order_of_references_does_not_count(pairs: Pairs, random: Any) -> None:
+    shuffled = [(prediction, random.sample(references, len(references))) for prediction, references in pairs]
+    scorer = ROUGEScorer(SOME)
+    assert np.array_equal(scorer.statistics(*split(shuffled)), scorer.statistics(*split(pairs)))
+
+
+def test_of_references_that_are_as_good_one_is_taken_whatever_their_order() -> None:
+    prediction, references = "a b c d", ["a x", "a b s t u v w y"]
+    tied = RougeScorer(["rouge1"])
+    precisions = {tied.score_multi(order, prediction)["rouge1"].precision for order in (references, references[::-1])}
+    assert precisions == {0.25, 0.5}, "the control: rouge_score takes the first"
+    for order in (references, references[::-1]):
+        details = ROUGEScorer(["rouge1"]).measure([prediction], [order]).details
+        assert details == pytest.approx({"rouge1": 100 / 3, "rouge1_precision": 50, "rouge1_recall": 25})
 
 
 def test_each_type_takes_its_own_best_reference() -> None:
     references = ["a b x x x", "b a c y y"]
-    single = [score([("a b c", [reference])]) for reference in references]
-    assert score([("a b c", references)]) == {name: max(row[name] for row in single) for name in TYPES}
+    single = [score("a b c", reference) for reference in references]
+    assert single[0]["rouge2"] > single[1]["rouge2"]
+    assert single[0]["rouge1"] < single[1]["rouge1"]
+    assert score("a b c", references) == {name: max(row[name] for row in single) for name in SOME}
 
 
-def test_nothing_gives_nan() -> None:
-    metric = ROUGE()
-    assert all(map(math.isnan, metric.compute().values()))
-    metric.update(["a"], ["a"])
-    metric.reset()
-    assert list(metric.compute()) == ["rouge1", "rouge2", "rougeL"]
-    assert all(map(math.isnan, metric.compute().values()))
+@pytest.mark.parametrize("script", SAME)
+def test_identical_text_scores_100_in_every_script(script: str) -> None:
+    types = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+    assert score(SAME[script], SAME[script], types) == dict.fromkeys(types, 100.0)
+    if script not in ("English", "mixed"):
+        assert not any(score(SAME[script], SAME[script], types, tokenizer="rouge_score").values()), "the control"
 
 
-def test_unequal_numbers_are_refused() -> None:
-    with pytest.raises(ValueError, match="1 predictions but 2 references"):
-        ROUGE().update(["a"], ["a", "b"])
+def test_unrelated_chinese_text_that_shares_latin_words_scores_low() -> None:
+    pair = ("我们用PyTorch训练GPT-2模型，学习率为3e-4。", "完全不同的内容 PyTorch GPT-2 3e-4")
+    assert score(*pair, tokenizer="rouge_score")["rouge1"] == 100, "the control: rouge_score alone gives 100"
+    assert score(*pair, ("rouge1", "rouge2", "rougeL")) == pytest.approx(
+        {"rouge1": 35.714286, "rouge2": 15.384615, "rougeL": 35.714286}, abs=1e-6
+    )
+    assert score(*pair, ("rouge1",), tokenizer="jieba")["rouge1"] == pytest.approx(50)
 
 
-@pytest.mark.parametrize("types", [("rouge0",), ("rougel",), (), "rouge1"])
-def test_wrong_type_is_refused(types: tuple[str, ...]) -> None:
-    with pytest.raises(InputError, match="rouge_types"):
-        ROUGE(types)
+def test_sentences_are_cut_by_default_and_lines_for_rouge_score() -> None:
+    pair = ("Dogs run. Cats sit.", "Cats sit. Dogs run.")
+    types = ("rougeL", "rougeLsum")
+    whole, by_sentence = {"rougeL": 50.0, "rougeLsum": 50.0}, {"rougeL": 50.0, "rougeLsum": 100.0}
+    assert score(*pair, types) == score(*pair, types, tokenizer="rouge_score", split_summaries=True) == by_sentence
+    assert score(*pair, types, tokenizer="rouge_score") == score(*pair, types, split_summaries=False) == whole
+    assert score("狗跑。猫坐！", "猫坐！狗跑。", types) == by_sentence
+    assert score("狗跑。\n猫坐！", "猫坐！\n狗跑。", types, split_summaries=False) == by_sentence
 
 
-def test_wrong_tokenizer_is_refused() -> None:
-    with pytest.raises(InputError, match="jieba"):
-        ROUGE(tokenizer="jieba")
+def test_a_function_cuts() -> None:
+    def by_comma(text: str) -> list[str]:
+        return text.split(",")
+
+    measured = ROUGEScorer(["rouge1"], tokenizer=by_comma).measure(["a b,c"], ["c,A b"])
+    assert measured.scores == {"rouge1": 50.0}
+    assert measured.signature == f"nrefs:1|refs:best|tok:by_comma|stem:no|{END}"
+    by_generator = ROUGEScorer(["rouge2"], tokenizer=lambda text: (word for word in text.split(",")))
+    assert by_generator.measure(["a b,c"], ["a b,c"]).scores == {"rouge2": 100.0}
 
 
-def test_signature() -> None:
-    assert ROUGE().signature == "refs:best|case:lc|tok:script|stem:no|score:f1|version:0.1.2"
-    assert "tok:rouge_score|stem:porter" in ROUGE(use_stemmer=True, tokenizer="rouge_score").signature
+@pytest.mark.parametrize(("tokenizer", "kind"), [(str.lower, "str"), (lambda _: None, "NoneType")])
+def test_a_function_that_gives_no_list_is_refused(tokenizer: Callable[[str], Any], kind: str) -> None:
+    with pytest.raises(TypeError, match=f"must return a list of tokens, got a {kind}"):
+        ROUGEScorer(tokenizer=tokenizer).measure(["a"], ["a"])
+
+
+@given(corpora(), st.integers(0, 5))
+@settings(max_examples=25, deadline=None)
+def test_several_updates_are_one(pairs: Pairs, cut: int) -> None:
+    metric = ROUGE(SOME, use_stemmer=True)
+    for part in (pairs[:cut], pairs[cut:]):
+        metric = pickle.loads(pickle.dumps(copy.deepcopy(metric)))
+        metric.update(*split(part))
+    measured = ROUGEScorer(SOME, use_stemmer=True).measure(*split(pairs))
+    assert {name: float(value) for name, value in metric.compute().items()} == measured.scores
+    assert metric.details() == measured.details
+    assert metric.signature == measured.signature
+
+
+@pytest.mark.parametrize(
+    ("types", "told"),
+    [
+        (("rouge0",), "Did you mean rouge"),
+        (("rouge1", "rougel"), "Did you mean rougeL"),
+        (("rouge10",), "Allowed: a list of rouge1, rouge2, .*, rougeL, rougeLsum"),
+        ((), r"\(\)\. Allowed: a list of"),
+        ("rouge1", "Allowed: a list of"),
+        ((1,), "Allowed: a list of"),
+    ],
+)
+def test_wrong_types_are_refused(types: Any, told: str) -> None:
+    with pytest.raises(InputError, match=f"rouge_types is .*{told}"):
+        ROUGEScorer(types)
+
+
+def test_a_wrong_tokeniser_is_refused() -> None:
+    with pytest.raises(InputError, match=r"ROUGE: tokenizer is 'zh_char'\. Did you mean zh-char\? Allowed: auto"):
+        ROUGE(tokenizer="zh_char")
+
+
+def test_nothing_is_no_score() -> None:
+    with pytest.raises(ValueError, match="ROUGE has no text to measure"):
+        ROUGEScorer().measure([], [])
+
+
+def test_a_type_counts_once() -> None:
+    assert score("a b", "a c", ("rougeL", "rouge1", "rougeL")) == {"rougeL": 50.0, "rouge1": 50.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "cut"),
+    [
+        ({}, "case:lc|tok:auto|stem:no"),
+        ({"use_stemmer": True, "tokenizer": "rouge_score"}, "case:lc|tok:rouge_score|stem:porter"),
+        ({"tokenizer": "jieba"}, f"case:lc|tok:jieba-{version('jieba')}|stem:no"),
+        ({"rouge_types": ["rougeLsum"]}, "case:lc|tok:auto|stem:no|split:sentence"),
+        ({"rouge_types": ["rougeLsum"], "tokenizer": "rouge_score"}, "case:lc|tok:rouge_score|stem:no|split:line"),
+    ],
+)
+def test_signature(options: dict[str, Any], cut: str) -> None:
+    metric = ROUGE(**options)
+    assert metric.signature == f"refs:best|{cut}|{END}"
+    metric.update(["a", "b"], [["a", "b"], ["c", "d"]])
+    assert metric.signature == f"nrefs:2|refs:best|{cut}|{END}"
+    metric.update(["a"], ["b"])
+    assert metric.signature.startswith("nrefs:var|refs:best|")
+
+
+@pytest.mark.slow
+def test_only_what_is_asked_for_is_imported() -> None:
+    script = """
+import json, sys
+from aigc.metrics.text.rouge import ROUGEScorer
+found = []
+for options in ({"rouge_types": ["rougeLsum"]}, {"use_stemmer": True}, {"tokenizer": "jieba"}):
+    ROUGEScorer(**options).measure(["模型running. a"], ["模型 running"])
+    found.append(sorted({"nltk", "jieba", "rouge_score", "torch"} & set(sys.modules)))
+print(json.dumps(found))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(done.stdout) == [[], ["nltk"], ["jieba", "nltk"]]
+    assert done.stderr == ""

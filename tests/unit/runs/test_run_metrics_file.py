@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aigc.errors import InputError
-from aigc.runs.metrics_file import FIXED_COLUMNS, MetricsFile, decode_values, encode_values, read, read_last
+from aigc.runs.metrics_file import FIXED_COLUMNS, SIGNATURES, MetricsFile, decode_values, encode_values, read, read_last
 
 
 def test_round_trip_with_values_json_has_not(tmp_path: Path) -> None:
@@ -83,10 +83,23 @@ def test_lines_survive_kill_9(tmp_path: Path) -> None:
     assert [row["step"] for row in read(path)] == list(range(50))
 
 
-@pytest.mark.parametrize("name", FIXED_COLUMNS)
+@pytest.mark.parametrize("name", [*FIXED_COLUMNS, SIGNATURES])
 def test_a_metric_cannot_take_the_name_of_a_column(tmp_path: Path, name: str) -> None:
     with MetricsFile(tmp_path / "m") as file, pytest.raises(ValueError, match=name):
         file.append(1, 0, {name: 1.0})
+
+
+def test_a_line_can_say_how_its_values_were_made_and_still_reads_as_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    with MetricsFile(path) as file:
+        file.append(1, 0, {"val/bleu": 7.5}, {"val/bleu": "nrefs:1|tok:zh"})
+        file.append(2, 0, {"val/bleu": 8.5})
+    assert [json.loads(line).get(SIGNATURES) for line in path.read_text("utf-8").splitlines()] == [
+        {"val/bleu": "nrefs:1|tok:zh"},
+        None,
+    ]
+    assert [row["val/bleu"] for row in read(path)] == [7.5, 8.5]
+    assert SIGNATURES not in read(path)[0]
 
 
 def test_no_file_has_no_lines(tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""Texts in plain files: one a line, in UTF-8."""
+
+import gzip
+import sys
+import zlib
+from pathlib import Path
+
+from aigc.errors import InputError
+
+STDIN = "-"
+
+
+def read_lines(file: str) -> list[str]:
+    """The lines of a file, of a `.gz` file unpacked, or of stdin where it is `-`; none where it is empty.
+
+    Raises:
+        InputError: The file cannot be read, is no whole gzip file, or is not UTF-8.
+    """
+    return split_lines(_read(file), "stdin" if file == STDIN else file)
+
+
+def split_lines(data: bytes, source: str) -> list[str]:
+    r"""Lines as a text editor counts them: they end at \n and \r\n alone, and a byte order mark is no text.
+
+    Raises:
+        InputError: Not UTF-8; the message names `source` and the line.
+    """
+    try:
+        text = data.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{source}, line {line}: not UTF-8 at byte {error.start}; "
+            "save it as UTF-8 (from GBK: iconv -f GB18030 -t UTF-8 OLD > NEW)"
+        ) from error
+    # `splitlines` would also cut at U+2028 and form feeds.
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
+
+
+def stdin_bytes() -> bytes:
+    """All of stdin; nothing where there is none."""
+    return b"" if sys.stdin is None else sys.stdin.buffer.read()
+
+
+def _read(file: str) -> bytes:
+    if file == STDIN:
+        return stdin_bytes()
+    try:
+        data = Path(file).read_bytes()
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}") from error
+    if not file.endswith(".gz"):
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{file}: not a whole gzip file: {error}") from error

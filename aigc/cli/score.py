@@ -1,0 +1,120 @@
+"""`aigc score FILE FILE`: measure texts in plain files."""
+
+import argparse
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aigc.cli.corpus import is_samples, read_corpus
+from aigc.cli.options import VerbParser, add_trust, use_trusted
+from aigc.cli.scorers import DEFAULT, METRICS, is_option, make_scorers, metrics_help
+from aigc.errors import InputError
+
+if TYPE_CHECKING:
+    from aigc.metrics.text.scorer import Scorer
+
+
+def parser() -> argparse.ArgumentParser:
+    """The verb's arguments."""
+    made = VerbParser(
+        "score",
+        "Measure texts in plain files, one a line in UTF-8: predictions, then references; several reference files are\n"
+        "several references for each line, an empty line an empty one. .gz is unpacked, - is stdin. Samples of a run\n"
+        "(.jsonl with output and reference) stand alone.\n"
+        "--compare tells whether another system is better by more than chance: paired bootstrap resampling (Koehn,\n"
+        "2004), for each metric that is a sum over the texts.",
+        "aigc score predictions.txt references.txt bleu.tokenize=zh --compare other.txt",
+        metrics_help,
+    )
+    made.add_argument(
+        "given", nargs="+", metavar="FILE|OPTION", help="predictions, references, and metric.option=value, see below"
+    )
+    made.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"{', '.join(METRICS)}, or a class of your own; repeat it for more ({', '.join(DEFAULT)})",
+    )
+    made.add_argument(
+        "--compare",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="predictions of another system for the same references; repeat it for more",
+    )
+    made.add_argument("--samples", type=int, metavar="N", help="resamples for --compare (1000)")
+    made.add_argument("--seed", type=int, metavar="N", help="seed of the resamples (12345)")
+    made.add_argument("--details", action="store_true", help="also print what the scores were made of")
+    made.add_argument("--json", action="store_true", help="print JSON, with details and all digits")
+    add_trust(made)
+    return made
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure and print."""
+    use_trusted(options.trust)
+    samples, seed = _resampling(options)
+    files = [text for text in options.given if not is_option(text)]
+    scorers = make_scorers(options.metric, [text for text in options.given if is_option(text)])
+    _see_files(files, scorers)
+
+    from aigc.cli.score_tables import print_json, print_tables
+    from aigc.metrics.text.comparison import measure_systems
+
+    corpus = read_corpus(files[0], files[1:], options.compare)
+    predictions = [texts for _, texts in corpus.systems]
+    with _plain_warnings():
+        try:
+            results = measure_systems(scorers, predictions, corpus.references, samples, seed)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+    if options.json:
+        print_json(corpus, results, samples, seed)
+    else:
+        print_tables(corpus, results, samples, seed, options.details)
+
+
+def _resampling(options: argparse.Namespace) -> tuple[int, int]:
+    """The number of resamples and their seed."""
+    from aigc.metrics.text.significance import SAMPLES, SEED
+
+    if not options.compare and (options.samples, options.seed) != (None, None):
+        raise InputError("--samples and --seed are for --compare, which is not given")
+    samples = SAMPLES if options.samples is None else options.samples
+    seed = SEED if options.seed is None else options.seed
+    if samples < 1 or seed < 0:
+        raise InputError(f"--samples is {samples}, --seed is {seed}: they must be at least 1 and 0")
+    return samples, seed
+
+
+def _see_files(files: Sequence[str], scorers: Mapping[str, "Scorer"]) -> None:
+    """See that there are as many files as the metrics need, before any is read."""
+    for file in files:
+        if (file in METRICS or "=" in file) and not Path(file).exists():
+            meant = f"a metric as --metric {file}" if file in METRICS else "an option as metric.option=value"
+            raise InputError(f"{file}: there is no such file; {meant} is understood")
+    if not files:
+        raise InputError("there is no file of predictions")
+    comparing = [name for name, scorer in scorers.items() if scorer.needs_references]
+    if len(files) == 1 and comparing and not is_samples(files[0]):
+        raise InputError(f"{', '.join(comparing)}: compared with references; name a file of them after {files[0]}")
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Warnings of Python and of sacrebleu as lines on stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("aigc score: warning: %(message)s"))
+    logger = logging.getLogger("sacrebleu")
+    logger.addHandler(handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: print(f"aigc score: warning: {message}", file=sys.stderr)
+            yield
+    finally:
+        logger.removeHandler(handler)

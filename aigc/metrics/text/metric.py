@@ -1,0 +1,168 @@
+"""Scorers as torchmetrics: they collect over batches and ranks, and any way to split a corpus gives the same score."""
+
+import itertools
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aigc.metrics.collectives import gather_bytes, sum_over_ranks
+from aigc.metrics.metric import RankedMetric
+from aigc.metrics.text.inputs import References, check_texts, pair_up
+from aigc.metrics.text.scorer import AdditiveScorer, CollectionScorer, Details, Integers, refuse_nothing
+
+
+class TextMetric(RankedMetric):
+    """A measure of generated texts. Over several ranks `compute` must be called on each of them."""
+
+    @abstractmethod
+    def update(self, predictions: Sequence[str], references: References) -> None:
+        """Add texts.
+
+        Args:
+            predictions: What the model generated.
+            references: What it should have generated: as many, each a text or a list of equally good texts.
+
+        Raises:
+            ValueError: The numbers of predictions and references differ, or a prediction has no reference.
+            TypeError: Something in them is no text; the message says where.
+        """
+
+    @abstractmethod
+    def compute(self) -> dict[str, Tensor]:
+        """Return name to score, scalars of float64, over all texts of all ranks; ValueError where there is none."""
+
+    @abstractmethod
+    def details(self) -> Details:
+        """What the scores were made of, over all ranks: plain numbers, the scores among them."""
+
+    @property
+    @abstractmethod
+    def signature(self) -> str:
+        """How the score is made, in sacrebleu's manner: `key:value` joined by `|`, the version at the end.
+
+        What depends on the texts (their number of references, a tokeniser chosen by script) is that of the last
+        `compute`, and of the texts of this rank where these have changed since.
+        """
+
+
+_MARKS = itertools.count(1)
+
+
+class AdditiveMetric(AdditiveScorer, TextMetric):
+    """A scorer with its sums as state: one tensor of int64, one all_reduce."""
+
+    sums: Tensor
+    """The sums of the scorer, and a mark."""
+
+    def __init__(self) -> None:
+        super().__init__(sum_over_ranks)
+        # Metrics whose states are equal after one batch share a state in a MetricCollection from then on, whatever
+        # their options: the mark keeps them apart. It is small because they are compared with a tolerance of 1e-5.
+        start = torch.zeros(self.width + 1, dtype=torch.int64)
+        start[-1] = next(_MARKS) % 2**15
+        self.add_state("sums", start, dist_reduce_fx="sum")
+        self._scored: tuple[Integers, Integers] | None = None
+
+    def update(self, predictions: Sequence[str], references: References | None = None) -> None:
+        """Add texts; see `TextMetric.update`."""
+        rows = self.statistics(predictions, references)
+        # Not in place: a state that was reset in inference mode could not be changed outside of it.
+        self.sums = self.sums + torch.from_numpy(np.append(rows.sum(axis=0), 0)).to(self.sums.device)
+
+    def forward(self, predictions: Sequence[str], references: References | None = None) -> dict[str, Tensor]:
+        """Add texts and return the scores of these alone, on this rank; errors as of `update` and `compute`."""
+        before = self.sums
+        self.update(predictions, references)
+        return as_tensors(self.scores_of(_numbers(self.sums - before)))
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return name to score; see `TextMetric.compute`."""
+        own = self._cache["sums"] if self._is_synced and self._cache else self.sums
+        sums = _numbers(self.sums)
+        scores = as_tensors(self.scores_of(sums))
+        self._scored = _numbers(own), sums
+        return scores
+
+    def details(self) -> Details:
+        """What the scores were made of; see `TextMetric.details`."""
+        self.compute()
+        assert self._scored is not None
+        return self.details_of(self._scored[1])
+
+    def reset(self) -> None:
+        """Forget all texts."""
+        super().reset()
+        self._scored = None
+
+    @property
+    def signature(self) -> str:
+        """How the score is made; see `TextMetric.signature`."""
+        own = _numbers(self.sums)
+        if self._scored is not None and np.array_equal(own, self._scored[0]):
+            return self.signature_of(self._scored[1])
+        return self.signature_of(own)
+
+
+class CollectionMetric(CollectionScorer, TextMetric):
+    """A scorer with the texts as state, as one tensor of bytes: their score is no sum, so the ranks gather them."""
+
+    texts: Tensor
+
+    def __init__(self) -> None:
+        super().__init__(gather_bytes)
+        self.add_state("texts", torch.empty(0, dtype=torch.uint8), dist_reduce_fx="cat")
+        self._computed_texts: list[str] = []
+
+    def update(self, predictions: Sequence[str], references: References | None = None) -> None:
+        """Add texts; references are checked for their number and not looked at."""
+        texts = check_texts(predictions, "predictions")
+        if references is not None:
+            pair_up(texts, references)
+        self.texts = torch.cat([self.texts, _to_bytes(texts).to(self.texts.device)])
+
+    def forward(self, predictions: Sequence[str], references: References | None = None) -> dict[str, Tensor]:
+        """Add texts and return the scores of these alone, on this rank; errors as of `update` and `compute`."""
+        self.update(predictions, references)
+        return self._score(list(predictions))
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return name to score; see `TextMetric.compute`."""
+        self._computed_texts = _from_bytes(self.texts)
+        return self._score(self._computed_texts)
+
+    def details(self) -> Details:
+        """What the scores were made of; see `TextMetric.details`."""
+        self.compute()
+        return self.details_of(self._computed_texts)
+
+    def _score(self, texts: list[str]) -> dict[str, Tensor]:
+        refuse_nothing(self.name, len(texts))
+        texts.sort()  # one order for any split of the texts
+        return as_tensors(self.scores_of(texts))
+
+
+def as_tensors(scores: dict[str, float]) -> dict[str, Tensor]:
+    """Scores as scalars of float64, in the main memory: not every device knows that type."""
+    return {name: torch.tensor(score, dtype=torch.float64) for name, score in scores.items()}
+
+
+def _numbers(sums: Tensor) -> Integers:
+    """The sums of the scorer, without the mark."""
+    return sums[:-1].cpu().numpy().copy()
+
+
+_END = b"\xff"  # a byte that UTF-8 never has
+
+
+def _to_bytes(texts: list[str]) -> Tensor:
+    # A lone surrogate is no character, yet Python's texts can hold one.
+    data = b"".join(text.encode("utf-8", "surrogatepass") + _END for text in texts)
+    return torch.from_numpy(np.frombuffer(data, dtype=np.uint8).copy())
+
+
+def _from_bytes(texts: Tensor) -> list[str]:
+    data = texts.reshape(-1).cpu().numpy().tobytes()
+    return [text.decode("utf-8", "surrogatepass") for text in data.split(_END)[:-1]]

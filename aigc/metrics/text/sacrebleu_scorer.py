@@ -1,0 +1,47 @@
+"""What the scorers share whose statistics and formulas are sacrebleu's own."""
+
+from abc import abstractmethod
+from typing import Any
+
+from sacrebleu.metrics.base import Metric
+
+from aigc.metrics.text.inputs import Pair
+from aigc.metrics.text.scorer import AdditiveScorer, Integers
+
+
+class SacrebleuScorer(AdditiveScorer):
+    """A scorer around a metric of sacrebleu, which turns each pair into numbers, and their sums into a score.
+
+    Of several references that are equally near, sacrebleu's chrF takes the first. They are put in order before, the
+    shorter first, so that the order in which they are given never counts.
+    """
+
+    @abstractmethod
+    def _engine(self) -> Metric:
+        """The metric of sacrebleu that knows the formula."""
+
+    def _statistics(self, engine: Metric, pairs: list[Pair]) -> list[list[Any]]:
+        """The numbers of each pair, sacrebleu's."""
+        ordered = [sorted(several, key=_order) if len(several) > 1 else several for _, several in pairs]
+        most = max(map(len, ordered))
+        # It takes one stream for each place in the lists of references, with None where a list is shorter.
+        streams = [[several[place] if place < len(several) else None for several in ordered] for place in range(most)]
+        return engine._extract_corpus_statistics([prediction for prediction, _ in pairs], streams)  # type: ignore
+
+    def _result(self, sums: Integers | list[float]) -> Any:
+        """What sacrebleu says of the sums: its BLEUScore, CHRFScore or TERScore."""
+        return self._engine()._compute_score_from_stats([*sums] if isinstance(sums, list) else sums.tolist())
+
+    def _signature_by(self, engine: Metric, references: str, **unusual: object) -> str:
+        """The signature, sacrebleu's, and what it leaves out."""
+        number = references.removeprefix("nrefs:")
+        # sacrebleu learns the number of references while it scores: -1 prints as `var`, None not at all.
+        engine.num_refs = -1 if number == "var" else int(number) if number else None  # type: ignore[assignment]
+        signature = engine.get_signature()
+        for key, value in unusual.items():
+            signature.update(key, value)
+        return str(signature.format())
+
+
+def _order(reference: str) -> tuple[int, str]:
+    return len(reference), reference

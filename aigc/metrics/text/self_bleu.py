@@ -1,0 +1,154 @@
+"""Self-BLEU: how much generated texts resemble each other."""
+
+import math
+import warnings
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+
+from sacrebleu.metrics import bleu as sacrebleu
+from sacrebleu.metrics.helpers import extract_all_word_ngrams
+
+from aigc.metrics.text.bleu import AUTO, check_options, choose_tokenizer, mixture
+from aigc.metrics.text.scorer import CollectionScorer, Details
+
+Ngrams = Counter[tuple[str, ...]]
+
+
+class SelfBLEUScorer(CollectionScorer):
+    """Mean over the texts of the BLEU of each against all the others, from 0 to 100 (Zhu et al., 2018, Texygen).
+
+    Low is diverse: 100 where all texts are the same, 0 where no two share a token. It rises with the number of texts,
+    so compare only collections of one size. The BLEU of a text is sacrebleu's `sentence_score`. Of texts that have at
+    least `max_ngram_order` tokens it is also what nltk's `sentence_bleu` gives with `SmoothingFunction().method1`, as
+    Texygen computes it. Of shorter texts nltk keeps the n-gram orders that they cannot have and counts each as 0.1;
+    sacrebleu leaves them out, and with `effective_order=false` gives such a text 0. A text without tokens scores 0.
+
+    `tokenize=auto` chooses once, by the script of all texts together: `zh` where they have Chinese characters, `char`
+    where more than a tenth of their letters without spaces between words are kana, hangul, Thai, Lao, Khmer or Burmese,
+    and `13a` elsewhere. The signature tells what was chosen for the texts that were scored last.
+
+    Args:
+        tokenize: auto, or sacrebleu's tokeniser: 13a, zh, char, intl, none, and where what they need is installed
+            ja-mecab, ko-mecab, flores101, flores200, spBLEU-1K.
+        smooth_method: What an n-gram order without a match counts: exp, floor, add-k, or none.
+        smooth_value: The number that floor and add-k use; null means 0.1 and 1.
+        max_ngram_order: The longest n-grams that are compared.
+        effective_order: Leave out n-gram orders that a short text cannot have.
+        lowercase: Ignore case.
+
+    Raises:
+        InputError: The tokeniser or the smoothing has no such name, the tokeniser would have to be downloaded, the
+            order is below 1, or the smoothing value is negative.
+    """
+
+    higher_is_better = False
+
+    def __init__(
+        self,
+        tokenize: str = "auto",
+        smooth_method: str = "floor",
+        smooth_value: float | None = None,
+        max_ngram_order: int = 4,
+        effective_order: bool = True,
+        lowercase: bool = False,
+    ) -> None:
+        check_options(self.name, tokenize, smooth_method, smooth_value, max_ngram_order)
+        self._tokenize = tokenize
+        self._order = max_ngram_order
+        self._options = {
+            "smooth_method": smooth_method,
+            "smooth_value": smooth_value,
+            "max_ngram_order": max_ngram_order,
+            "effective_order": effective_order,
+            "lowercase": lowercase,
+        }
+        self._chosen = ""
+        self._warned = False
+        super().__init__()
+
+    @property
+    def signature(self) -> str:
+        """How the score is made, in sacrebleu's manner."""
+        engine = self._engine(self._chosen)
+        # Printed as nothing: the references are the other texts.
+        engine.num_refs = None  # type: ignore[assignment]
+        signature = engine.get_signature()
+        if self._order != sacrebleu.MAX_NGRAM_ORDER:
+            signature.update("order", self._order)
+        if self._tokenize == AUTO and not self._chosen:
+            signature.update("tok", AUTO)
+        return str(signature.format())
+
+    def scores_of(self, texts: Sequence[str]) -> dict[str, float]:
+        """The mean BLEU of the texts, in any order; ValueError where there are fewer than two."""
+        return {"self_bleu": self._measure(texts)[0]}
+
+    def details_of(self, texts: Sequence[str]) -> Details:
+        """The score, and of how many texts and tokens it is made."""
+        score, lengths = self._measure(texts)
+        short = sum(length < self._order for length in lengths)
+        return {"self_bleu": score, "texts": len(texts), "tokens": sum(lengths), "short_texts": short}
+
+    def _measure(self, texts: Sequence[str]) -> tuple[float, list[int]]:
+        """The score and the numbers of tokens."""
+        if len(texts) < 2:
+            raise ValueError(f"{self.name} compares each text with the others: it needs at least 2, got {len(texts)}")
+        if self._tokenize == AUTO:
+            self._chosen = choose_tokenizer(texts)
+            self._warn_if_mixed(texts)
+        engine = self._engine(self._chosen)
+        counted = [extract_all_word_ngrams(engine._preprocess_segment(text), 1, self._order) for text in texts]
+        lengths = [length for _, length in counted]
+        nearest = _nearest_lengths(lengths)
+        second = _second_counts([ngrams for ngrams, _ in counted])
+        scores = []
+        for place, (ngrams, length) in enumerate(counted):
+            matches, totals = [0] * self._order, [0] * self._order
+            for ngram, count in ngrams.items():
+                # The others' largest count is as large as one's own, or else it is the second largest of all.
+                matches[len(ngram) - 1] += min(count, second.get(ngram, 0))
+                totals[len(ngram) - 1] += count
+            scores.append(engine._compute_score_from_stats([length, nearest[place], *matches, *totals]).score)
+        return math.fsum(scores) / len(scores), lengths  # fsum rounds once: no order of the texts counts
+
+    def _engine(self, tokenize: str) -> sacrebleu.BLEU:
+        name = tokenize or (sacrebleu.BLEU.TOKENIZER_DEFAULT if self._tokenize == AUTO else self._tokenize)
+        return sacrebleu.BLEU(tokenize=name, **self._options)  # type: ignore[arg-type]
+
+    def _warn_if_mixed(self, texts: Sequence[str]) -> None:
+        if self._warned:
+            return
+        # An empty text is of no script.
+        told = mixture(Counter(choose_tokenizer([text]) for text in texts if text.strip()))
+        if told:
+            self._warned = True
+            warnings.warn(
+                f"{self.name}: the texts mix scripts: alone, lines would be cut {told}, together all are cut with "
+                f"{self._chosen}. Score the languages apart, or choose tokenize yourself.",
+                stacklevel=4,
+            )
+
+
+def _second_counts(texts: Sequence[Ngrams]) -> Ngrams:
+    """The second largest count of each n-gram over the texts, without n-grams that only one text has."""
+    largest, second = Ngrams(), Ngrams()
+    for ngrams in texts:
+        for ngram, count in ngrams.items():
+            most = largest.get(ngram, 0)
+            largest[ngram] = max(count, most)
+            shared = min(count, most)
+            if shared > second.get(ngram, 0):
+                second[ngram] = shared
+    return second
+
+
+def _nearest_lengths(lengths: Sequence[int]) -> list[int]:
+    """For each length the nearest one of another text, the shorter of two equally near ones."""
+    ordered = sorted(lengths)
+    nearest = {}
+    for length in set(lengths):
+        place = bisect_left(ordered, length)
+        others = ordered[max(place - 1, 0) : place] + ordered[place + 1 : place + 2]
+        nearest[length] = min(others, key=lambda other: (abs(other - length), other))
+    return [nearest[length] for length in lengths]

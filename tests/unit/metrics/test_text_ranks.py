@@ -1,0 +1,75 @@
+"""Any number of ranks gives the score of one process, bit for bit."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.unit.metrics.text_ranks import GATHERED, METRICS, WORLDS
+
+pytestmark = pytest.mark.slow
+RANKS = [(world, rank) for world in WORLDS for rank in range(world)]
+Found = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """What each rank of each world found, and one process alone: `found["3-0"]["bleu:True"]`, `found["alone"]`."""
+    place = tmp_path_factory.mktemp("ranks")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.unit.metrics.text_ranks", str(place)],
+        cwd=REPOSITORY,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in place.glob("*.json")}
+
+
+def of_all_ranks(found: Found, name: str) -> list[tuple[str, Found]]:
+    """What each rank of each world found for a metric, and where; a rank without texts was told so, and was not."""
+    cases = [(world, rank, told) for world, rank in RANKS for told in (False, True)]
+    return [(str(case), found[f"{case[0]}-{case[1]}"][f"{name}:{case[2]}"]) for case in cases]
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("when", ["first", "second", "third"])
+def test_ranks_say_what_one_process_says(found: Found, name: str, when: str) -> None:
+    """After the second time the last rank alone has seen more; nothing is counted twice."""
+    alone = found["alone"][name]["first" if when == "first" else "second"]
+    for where, result in of_all_ranks(found, name):
+        assert result[when] == alone, where
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_last_batch_matters(found: Found, name: str) -> None:
+    """A negative control of the test above, and of what it compares."""
+    alone = found["alone"][name]
+    assert alone["first"]["scores"] != alone["second"]["scores"]
+    assert alone["first"]["details"] != alone["second"]["details"]
+    assert all(float.fromhex(score) > 0 for score in alone["second"]["scores"].values())
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_compute_is_one_all_reduce_or_two_all_gathers(found: Found, name: str) -> None:
+    calls = ["all_gather"] * 2 if name in GATHERED else ["all_reduce"]
+    for where, result in of_all_ranks(found, name):
+        assert result["calls"] == calls, where
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_rank_keeps_its_own_state(found: Found, name: str) -> None:
+    for where, result in of_all_ranks(found, name):
+        assert result["restored"], where
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_no_text_on_any_rank_is_an_error_and_no_end(found: Found, name: str) -> None:
+    for where, result in of_all_ranks(found, name):
+        assert "to measure" in result.get("nothing", ""), where

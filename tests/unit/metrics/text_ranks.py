@@ -1,0 +1,180 @@
+"""All text metrics on several ranks, as forked processes with gloo; started by test_text_ranks.py.
+
+Usage: python -m tests.unit.metrics.text_ranks FOLDER
+"""
+
+import json
+import multiprocessing
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from aigc.metrics.text import (
+    BLEU,
+    CHRF,
+    ROUGE,
+    TER,
+    ClassificationReport,
+    DistinctN,
+    ExactMatch,
+    FormAccuracy,
+    Perplexity,
+    SelfBLEU,
+)
+from tests.unit.metrics.text_samples import ENGLISH, MIXED, POEMS
+
+WORLDS = (1, 2, 3)
+METRICS: dict[str, Callable[[], Any]] = {
+    "bleu": BLEU,
+    "bleu_order_6": lambda: BLEU(tokenize="char", smooth_method="floor", max_ngram_order=6),
+    "chrf": lambda: CHRF(word_order=2),
+    "ter": lambda: TER(normalized=True, asian_support=True),
+    "rouge": lambda: ROUGE(rouge_types=["rouge1", "rouge2", "rougeL", "rougeLsum"]),
+    "exact_match": ExactMatch,
+    "form_accuracy": lambda: FormAccuracy("chinese_quatrain"),
+    "distinct": DistinctN,
+    "self_bleu": SelfBLEU,
+    "classification": lambda: ClassificationReport(["news", "poem", "chat"]),
+    "perplexity": Perplexity,
+    "perplexity_of_sums": Perplexity,
+}
+EMPTY: dict[str, tuple[Any, ...]] = {
+    "classification": ([], []),
+    "perplexity": (torch.zeros(0, 7), torch.zeros(0, dtype=torch.int64)),
+    "perplexity_of_sums": (0.0, 0),
+}
+"""What has no text in it; two empty lists for all other metrics."""
+GATHERED = ("distinct", "self_bleu")
+"""Those whose texts are gathered: two all_gathers; one all_reduce for the others."""
+
+
+def data(name: str) -> list[tuple[Any, ...]]:
+    """The batches of a metric."""
+    if name == "classification":
+        labels = ["news", "poem", "chat"]
+        return [([labels[i % 3], labels[i % 2]], [labels[i % 2], labels[i * i % 3]]) for i in range(7)]
+    if name == "perplexity":
+        chance = torch.Generator().manual_seed(0)
+        sizes = (1, 5, 3, 2, 8, 1, 4)
+        logits = [5 * torch.randn(size, 7, generator=chance) for size in sizes]
+        return [(each, torch.randint(7, (len(each),), generator=chance), len(each), 3 * len(each)) for each in logits]
+    if name == "perplexity_of_sums":
+        return [(10.0 / 3**i, i + 1, i, 2 * i) for i in range(7)]
+    lines = [*POEMS[:6], *ENGLISH, *MIXED]
+    pairs = [(lines[i - 1], [lines[i - 1][1:], lines[i], "a b"][i % 3 > 1 :]) for i in range(len(lines))]
+    pairs += [(POEMS[7], [POEMS[7]]), (ENGLISH[0], [ENGLISH[0]])]
+    return [tuple(map(list, zip(*pairs[start : start + 4], strict=True))) for start in range(0, len(pairs), 4)]
+
+
+def shards(name: str, world: int) -> list[list[tuple[Any, ...]]]:
+    """The batches of each rank before the last one: unequal, and none at all for the second of several."""
+    first = data(name)[:-1]
+    return {1: [first], 2: [first, []], 3: [first[:1], [], first[1:]]}[world]
+
+
+def say(metric: Any) -> dict[str, Any]:
+    """All that a metric says, exactly."""
+    scores = {name: float(value).hex() for name, value in metric.compute().items()}
+    return {"scores": scores, "signature": metric.signature, "details": repr(metric.details())}
+
+
+def state(metric: Any) -> dict[str, list[int]]:
+    return {name: value.tolist() for name, value in metric.metric_state.items()}
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """The names of the collectives that are called meanwhile."""
+    names = [name for name in dir(dist) if name.startswith(("all_", "broadcast", "gather", "scatter", "reduce"))]
+    names += ["barrier", "monitored_barrier", "send", "recv", "isend", "irecv", "batch_isend_irecv"]
+    calls: list[str] = []
+    kept = {name: getattr(dist, name) for name in names if callable(getattr(dist, name))}
+
+    def watch(name: str) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            calls.append(name)
+            return kept[name](*args, **kwargs)
+
+        return call
+
+    for name in kept:
+        setattr(dist, name, watch(name))
+    try:
+        yield calls
+    finally:
+        for name, function in kept.items():
+            setattr(dist, name, function)
+
+
+def measure(name: str, rank: int, world: int, told: bool) -> dict[str, Any]:
+    """One metric over all ranks; a rank without texts is `told` of none, or not at all."""
+    metric = METRICS[name]()
+    found: dict[str, Any] = {}
+    try:  # before there is a text on any rank
+        metric.compute()
+    except ValueError as error:
+        found["nothing"] = str(error)
+    for batch in shards(name, world)[rank] or [EMPTY.get(name, ([], []))] * told:
+        metric.update(*batch)
+    before = state(metric)
+    with counted() as calls:
+        metric.compute()
+    found["calls"] = calls
+    found["first"] = say(metric)
+    found["restored"] = state(metric) == before
+    # From now on only the last rank has something new: the others must not sit this one out.
+    if rank == world - 1:
+        metric.update(*data(name)[-1])
+    found["second"] = say(metric)
+    found["third"] = say(metric)
+    return found
+
+
+def expected(name: str) -> dict[str, Any]:
+    """What one process says, without torch.distributed."""
+    metric = METRICS[name]()
+    for batch in data(name)[:-1]:
+        metric.update(*batch)
+    first = say(metric)
+    metric.update(*data(name)[-1])
+    return {"first": first, "second": say(metric)}
+
+
+def rank_of(world: int, rank: int, place: Path) -> None:
+    """One rank: it writes what it found to `<world>-<rank>.json`."""
+    warnings.simplefilter("ignore")
+    dist.init_process_group(
+        "gloo", init_method=f"file://{place}/{world}", rank=rank, world_size=world, timeout=timedelta(seconds=60)
+    )
+    found = {f"{name}:{told}": measure(name, rank, world, told) for name in METRICS for told in (False, True)}
+    dist.barrier()
+    dist.destroy_process_group()
+    (place / f"{world}-{rank}.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def main(place: Path) -> None:
+    """One process alone, then all worlds after each other; forked, as torch takes seconds to import."""
+    fork = multiprocessing.get_context("fork")
+    for world in WORLDS:
+        ranks = [fork.Process(target=rank_of, args=(world, rank, place)) for rank in range(world)]
+        for each in ranks:
+            each.start()
+        for each in ranks:
+            each.join()
+            if each.exitcode:
+                sys.exit(f"a rank of {world} failed with exit code {each.exitcode}")
+    warnings.simplefilter("ignore")
+    found = {name: expected(name) for name in METRICS}
+    (place / "alone.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main(Path(sys.argv[1]))
