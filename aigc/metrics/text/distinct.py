@@ -35,19 +35,13 @@ class DistinctNScorer(CollectionScorer):
         """How the score is made."""
         return f"case:lc|tok:script|version:aigc-{aigc.__version__}"
 
-    def scores_of(self, texts: Sequence[str]) -> dict[str, float]:
-        """The share for each order, of the texts in any order."""
-        return {
-            f"distinct_{order}": 100.0 * different / total if total else float("nan")
-            for order, (different, total) in self._count(texts).items()
-        }
-
-    def details_of(self, texts: Sequence[str]) -> Details:
-        """The scores, and for each order how many n-grams there are and how many different ones."""
-        details: Details = dict(self.scores_of(texts))
+    def _analyse(self, texts: Sequence[str]) -> tuple[dict[str, float], Details]:
+        scores: dict[str, float] = {}
+        details: Details = {}
         for order, (different, total) in self._count(texts).items():
+            scores[f"distinct_{order}"] = 100.0 * different / total if total else float("nan")
             details |= {f"different_{order}": different, f"ngrams_{order}": total}
-        return details
+        return scores, details
 
     def _count(self, texts: Sequence[str]) -> dict[int, tuple[int, int]]:
         """For each order the numbers of different and of all n-grams."""

@@ -131,12 +131,19 @@ class CollectionScorer(Scorer):
         """How the score is made."""
 
     @abstractmethod
-    def scores_of(self, texts: Sequence[str]) -> dict[str, float]:
-        """Name to score of the texts, in any order."""
+    def _analyse(self, texts: Sequence[str]) -> tuple[dict[str, float], Details]:
+        """Name to score of the texts, in any order, and what there is to say besides."""
 
-    @abstractmethod
+    def scores_of(self, texts: Sequence[str]) -> dict[str, float]:
+        """Name to score of the texts, in any order; ValueError where there are none, or too few."""
+        refuse_nothing(self.name, len(texts))
+        return self._analyse(texts)[0]
+
     def details_of(self, texts: Sequence[str]) -> Details:
-        """What the scores were made of; the scores are part of it."""
+        """What the scores were made of; the scores are part of it. Errors: `scores_of`."""
+        refuse_nothing(self.name, len(texts))
+        scores, more = self._analyse(texts)
+        return {**scores, **more}
 
     def measure(self, predictions: Sequence[str], references: References | None = None) -> Measured:
         """Score a collection; references are checked for their number and not looked at."""
@@ -144,7 +151,8 @@ class CollectionScorer(Scorer):
         if references is not None:
             pair_up(texts, references)
         refuse_nothing(self.name, len(texts))
-        return Measured(self.scores_of(texts), self.details_of(texts), self.signature)
+        scores, more = self._analyse(texts)
+        return Measured(scores, {**scores, **more}, self.signature)
 
 
 def refuse_nothing(name: str, texts: int) -> None:

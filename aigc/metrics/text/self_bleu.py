@@ -80,18 +80,7 @@ class SelfBLEUScorer(CollectionScorer):
             signature.update("tok", AUTO)
         return str(signature.format())
 
-    def scores_of(self, texts: Sequence[str]) -> dict[str, float]:
-        """The mean BLEU of the texts, in any order; ValueError where there are fewer than two."""
-        return {"self_bleu": self._measure(texts)[0]}
-
-    def details_of(self, texts: Sequence[str]) -> Details:
-        """The score, and of how many texts and tokens it is made."""
-        score, lengths = self._measure(texts)
-        short = sum(length < self._order for length in lengths)
-        return {"self_bleu": score, "texts": len(texts), "tokens": sum(lengths), "short_texts": short}
-
-    def _measure(self, texts: Sequence[str]) -> tuple[float, list[int]]:
-        """The score and the numbers of tokens."""
+    def _analyse(self, texts: Sequence[str]) -> tuple[dict[str, float], Details]:
         if len(texts) < 2:
             raise ValueError(f"{self.name} compares each text with the others: it needs at least 2, got {len(texts)}")
         if self._tokenize == AUTO:
@@ -110,7 +99,9 @@ class SelfBLEUScorer(CollectionScorer):
                 matches[len(ngram) - 1] += min(count, second.get(ngram, 0))
                 totals[len(ngram) - 1] += count
             scores.append(engine._compute_score_from_stats([length, nearest[place], *matches, *totals]).score)
-        return math.fsum(scores) / len(scores), lengths  # fsum rounds once: no order of the texts counts
+        score = math.fsum(scores) / len(scores)  # fsum rounds once: no order of the texts counts
+        short = sum(length < self._order for length in lengths)
+        return {"self_bleu": score}, {"texts": len(texts), "tokens": sum(lengths), "short_texts": short}
 
     def _engine(self, tokenize: str) -> sacrebleu.BLEU:
         name = tokenize or (sacrebleu.BLEU.TOKENIZER_DEFAULT if self._tokenize == AUTO else self._tokenize)

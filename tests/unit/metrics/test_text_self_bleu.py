@@ -152,13 +152,13 @@ def test_mixed_scripts_are_told_once() -> None:
         SelfBLEUScorer("char").scores_of(["cats and dogs", "床前明月光"])
 
 
-@pytest.mark.parametrize("texts", [[], ["alone"]])
-def test_one_text_is_not_enough(texts: list[str]) -> None:
-    with pytest.raises(ValueError, match=f"needs at least 2, got {len(texts)}"):
+@pytest.mark.parametrize(("texts", "why"), [([], "has no text"), (["alone"], "needs at least 2, got 1")])
+def test_one_text_is_not_enough(texts: list[str], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
         SelfBLEUScorer().scores_of(texts)
     metric = SelfBLEU()
     metric.update(texts)
-    with pytest.raises(ValueError, match=r"SelfBLEU (has no text|compares each text with the others)"):
+    with pytest.raises(ValueError, match=f"SelfBLEU .*{why}"):
         metric.compute()
     metric.update(["more", "of it"])
     assert metric.compute()["self_bleu"] == 0
