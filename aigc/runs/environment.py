@@ -11,7 +11,7 @@ from aigc.runs.secrets import redact_mapping
 
 PACKAGES = (
     *("aigc", "torch", "pytorch-lightning", "transformers", "hydra-core", "omegaconf", "torchmetrics", "tokenizers"),
-    *("datasets", "numpy", "sacrebleu", "rouge-score", "wandb", "safetensors"),
+    *("datasets", "numpy", "sacrebleu", "nltk", "wandb", "safetensors"),
 )
 """The packages that change numbers most often; they stand first, and a missing one is null."""
 

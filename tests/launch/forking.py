@@ -24,7 +24,6 @@ PRELOADED = [
     "aigc.evaluation",
     "aigc.launch.start",
     "aigc.launch.worker",
-    "rouge_score.rouge_scorer",
     "sacrebleu",
     "tests.launch.faults",
     "transformers.models.gpt2.modeling_gpt2",

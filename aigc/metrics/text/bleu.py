@@ -3,19 +3,22 @@
 import math
 import warnings
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import numpy as np
 import regex
 from sacrebleu.metrics import bleu as sacrebleu
 
 from aigc.config.problems import nearest
+from aigc.config.types import Bound
 from aigc.errors import InputError
 from aigc.metrics.text.inputs import Pair
 from aigc.metrics.text.sacrebleu_scorer import SacrebleuScorer
-from aigc.metrics.text.sacrebleu_tokenizers import check_tokenizer
+from aigc.metrics.text.sacrebleu_tokenizers import Tokenizer, check_tokenizer
 from aigc.metrics.text.scorer import Details, Integers
 
 AUTO = "auto"
+Smoothing = Literal["exp", "floor", "add-k", "none"]
 CHOICES = ("13a", "zh", "char")
 """What `tokenize=auto` chooses among."""
 MIXED = 10
@@ -54,10 +57,10 @@ class BLEUScorer(SacrebleuScorer):
 
     def __init__(
         self,
-        tokenize: str = "auto",
-        smooth_method: str = "exp",
-        smooth_value: float | None = None,
-        max_ngram_order: int = 4,
+        tokenize: Tokenizer = "auto",
+        smooth_method: Smoothing = "exp",
+        smooth_value: Annotated[float, Bound(0)] | None = None,
+        max_ngram_order: Annotated[int, Bound(1)] = 4,
         effective_order: bool = False,
         lowercase: bool = False,
     ) -> None:
@@ -143,7 +146,7 @@ def check_options(
     who: str, tokenize: str, smooth_method: str, smooth_value: float | None, max_ngram_order: int
 ) -> None:
     """See that BLEU can be computed so; an InputError in the name of the metric `who` says what is wrong."""
-    check_tokenizer(who, tokenize, AUTO)
+    check_tokenizer(who, tokenize)
     methods = list(sacrebleu.BLEU.SMOOTH_DEFAULTS)
     if smooth_method not in methods:
         near = nearest(smooth_method, methods)

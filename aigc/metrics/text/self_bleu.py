@@ -5,11 +5,14 @@ import warnings
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
+from typing import Annotated
 
 from sacrebleu.metrics import bleu as sacrebleu
 from sacrebleu.metrics.helpers import extract_all_word_ngrams
 
-from aigc.metrics.text.bleu import AUTO, check_options, choose_tokenizer, mixture
+from aigc.config.types import Bound
+from aigc.metrics.text.bleu import AUTO, Smoothing, check_options, choose_tokenizer, mixture
+from aigc.metrics.text.sacrebleu_tokenizers import Tokenizer
 from aigc.metrics.text.scorer import CollectionScorer, Details
 
 Ngrams = Counter[tuple[str, ...]]
@@ -46,10 +49,10 @@ class SelfBLEUScorer(CollectionScorer):
 
     def __init__(
         self,
-        tokenize: str = "auto",
-        smooth_method: str = "floor",
-        smooth_value: float | None = None,
-        max_ngram_order: int = 4,
+        tokenize: Tokenizer = "auto",
+        smooth_method: Smoothing = "floor",
+        smooth_value: Annotated[float, Bound(0)] | None = None,
+        max_ngram_order: Annotated[int, Bound(1)] = 4,
         effective_order: bool = True,
         lowercase: bool = False,
     ) -> None:

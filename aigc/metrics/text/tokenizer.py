@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal, get_args
 
 import regex
 
@@ -14,7 +14,8 @@ from aigc.config.problems import nearest
 from aigc.errors import InputError
 
 Tokenize = Callable[[str], Iterable[Hashable]]
-NAMES = ("auto", "rouge_score", "zh-char", "jieba")
+Name = Literal["auto", "rouge_score", "zh-char", "jieba"]
+NAMES = get_args(Name)
 
 _LATIN = re.compile(r"[a-z0-9]+")
 # Full-width letters and digits are how Chinese and Japanese fonts write the same Latin word.

@@ -4,7 +4,7 @@ import copy
 import pickle
 import random
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from torchmetrics import Metric, MetricCollection
 
 from aigc.metrics.text.metric import AdditiveMetric, CollectionMetric, TextMetric
 from aigc.metrics.text.metrics import BLEU, CHRF, ROUGE, TER, DistinctN, ExactMatch, FormAccuracy, SelfBLEU
+from aigc.metrics.text.scorer import CollectionScorer
 from tests.unit.metrics.text_samples import ENGLISH, MIXED, POEMS, Pairs, corpora, split
 
 pytestmark = [
@@ -95,6 +96,37 @@ def test_a_mean_over_batches_depends_on_them() -> None:
     """A negative control of the test above: scores are no means."""
     sizes = {float(np.mean([feed(BLEU(), DATA[i : i + n]).compute()["bleu"] for i in range(0, 20, n)])) for n in (2, 5)}
     assert len(sizes) == 2
+
+
+class FirstWord(CollectionScorer):
+    """A measure that depends on the order of texts."""
+
+    signature = "first"
+
+    def _analyse(self, texts: Sequence[str]) -> tuple[dict[str, float], dict[str, object]]:
+        return {"first": float(len(texts[0]))}, {"texts": texts}
+
+
+class FirstWordMetric(FirstWord, CollectionMetric):
+    pass
+
+
+def test_a_collection_of_texts_comes_in_one_order() -> None:
+    metric = FirstWordMetric()
+    assert metric(["cc", "a", "b"]) == {"first": 1}
+    metric.update(["a", "", "d"])
+    assert metric.compute() == {"first": 0}
+    assert metric.details() == {"first": 0, "texts": ["", "a", "a", "b", "cc", "d"]}
+
+
+def test_any_text_of_python_can_be_collected() -> None:
+    """Also an empty one, one with a zero, and half of a surrogate pair."""
+    texts = ["1", "", "1\n2", "\x00", "\ud83d", "\U0010ffff", "ÿ", "1"]
+    metric = FirstWordMetric()
+    metric.update(texts[:3])
+    metric.update([])
+    metric.update(texts[3:])
+    assert metric.details()["texts"] == sorted(texts)
 
 
 @each

@@ -67,6 +67,12 @@ def test_a_compute_is_one_all_reduce_or_two_all_gathers(found: Found, name: str)
 def test_a_rank_keeps_its_own_state(found: Found, name: str) -> None:
     for where, result in of_all_ranks(found, name):
         assert result["restored"], where
+        assert result["reset"], where
+
+
+def test_a_sum_over_ranks_leaves_what_it_sums_as_it_is(found: Found) -> None:
+    for world, rank in RANKS:
+        assert found[f"{world}-{rank}"]["sum"] == [[sum(range(world)), world], [rank, 1]]
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from aigc.metrics.collectives import sum_over_ranks
 from aigc.metrics.text import (
     BLEU,
     CHRF,
@@ -117,6 +118,7 @@ def measure(name: str, rank: int, world: int, told: bool) -> dict[str, Any]:
     """One metric over all ranks; a rank without texts is `told` of none, or not at all."""
     metric = METRICS[name]()
     found: dict[str, Any] = {}
+    empty = state(metric)
     try:  # before there is a text on any rank
         metric.compute()
     except ValueError as error:
@@ -134,6 +136,8 @@ def measure(name: str, rank: int, world: int, told: bool) -> dict[str, Any]:
         metric.update(*data(name)[-1])
     found["second"] = say(metric)
     found["third"] = say(metric)
+    metric.reset()
+    found["reset"] = state(metric) == empty and (name in GATHERED or metric.signature == METRICS[name]().signature)
     return found
 
 
@@ -153,7 +157,11 @@ def rank_of(world: int, rank: int, place: Path) -> None:
     dist.init_process_group(
         "gloo", init_method=f"file://{place}/{world}", rank=rank, world_size=world, timeout=timedelta(seconds=60)
     )
-    found = {f"{name}:{told}": measure(name, rank, world, told) for name in METRICS for told in (False, True)}
+    found: dict[str, Any] = {
+        f"{name}:{told}": measure(name, rank, world, told) for name in METRICS for told in (False, True)
+    }
+    mine = torch.tensor([rank, 1])
+    found["sum"] = [sum_over_ranks(mine)[0].tolist(), mine.tolist()]
     dist.barrier()
     dist.destroy_process_group()
     (place / f"{world}-{rank}.json").write_text(json.dumps(found), encoding="utf-8")
