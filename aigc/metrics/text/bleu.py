@@ -149,7 +149,7 @@ def check_options(
     check_tokenizer(who, tokenize)
     methods = list(sacrebleu.BLEU.SMOOTH_DEFAULTS)
     if smooth_method not in methods:
-        near = nearest(smooth_method, methods)
+        near = nearest(str(smooth_method), methods)
         told = f" Nearest: {near}." if near else ""
         raise InputError(f"{who}: smooth_method is {smooth_method!r}. Allowed: {', '.join(methods)}.{told}")
     if smooth_value is not None and not 0 <= smooth_value < math.inf:

@@ -29,7 +29,7 @@ def check_tokenizer(who: str, name: str) -> None:
     """
     allowed = get_args(Tokenizer)
     if name not in allowed:
-        near = nearest(name, allowed)
+        near = nearest(str(name), allowed)
         hint = f" Nearest: {near}." if near else ""
         raise InputError(f"{who}: tokenize is {name!r}.{hint} Allowed: {', '.join(allowed)}.")
     if name in _PACKAGES:

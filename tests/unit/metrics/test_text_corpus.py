@@ -181,6 +181,7 @@ def test_signature_tells_the_number_of_references(numbers: list[int]) -> None:
     ("options", "message"),
     [
         ({"smooth_method": "add_k"}, "smooth_method is 'add_k'.*none, floor, add-k, exp.*Nearest: add-k"),
+        ({"smooth_method": None}, "smooth_method is None.*none, floor, add-k, exp"),
         ({"max_ngram_order": 0}, "max_ngram_order is 0"),
         ({"smooth_method": "floor", "smooth_value": -1.0}, "smooth_value is -1"),
     ],

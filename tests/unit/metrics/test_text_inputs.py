@@ -112,10 +112,10 @@ def test_a_plain_list_of_texts_is_one_reference_each(references: list, sequence:
     assert [several for _, several in paired] == [[each] if isinstance(each, str) else each for each in references]
 
 
-@pytest.mark.parametrize("name", ["jieba", "", "ZH", "13A", "spbleu"])
-def test_an_unknown_tokeniser_is_refused_with_all_that_there_are(name: str) -> None:
+@pytest.mark.parametrize("name", ["jieba", "", "ZH", "13A", "spbleu", None])
+def test_an_unknown_tokeniser_is_refused_with_all_that_there_are(name: str | None) -> None:
     with pytest.raises(InputError, match="tokenize is") as caught:
-        BLEUScorer(tokenize=name)
+        BLEUScorer(tokenize=name)  # type: ignore[arg-type]
     message = str(caught.value)
     assert repr(name) in message
     listed = message.split("Allowed: ")[1].rstrip(".").split(", ")

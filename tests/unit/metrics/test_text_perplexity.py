@@ -72,7 +72,7 @@ def test_the_sum_is_exact() -> None:
     [(torch.float32, 120.0), (torch.float16, 20.0), (torch.float16, 1000.0), (torch.bfloat16, 300.0)],
 )
 def test_large_gaps_between_logits_are_right(dtype: torch.dtype, gap: float) -> None:
-    """torchmetrics 1.9 says infinity here."""
+    """Where torchmetrics 1.9 says infinity."""
     metric = Perplexity()
     metric.update(torch.tensor([[[gap, 0.0, 0.0]]], dtype=dtype), torch.tensor([[1]]))
     exact = math.log(math.exp(-gap) * 2 + 1) + gap

@@ -51,11 +51,11 @@ def test_600_words_have_sacrebleus_ter() -> None:
     assert_ter([(" ".join(changed), [" ".join(words)])], {})
 
 
-@pytest.mark.slow
 def test_600_words_in_another_order_have_sacrebleus_ter() -> None:
     words = [f"word{place}" for place in range(600)]
-    moved = [*words[4:7], *words[:4], *words[7:300], "new", *words[305:]]
-    assert_ter([(" ".join(moved), [" ".join(words), " ".join(words[:500])])], {})
+    moved = [words[9], *words[:9], *words[10:]]
+    assert TERScorer().measure([" ".join(moved)], [" ".join(words)]).details["edits"] == 1
+    assert_ter([(" ".join(moved), [" ".join(words)])], {})
 
 
 def test_a_score_that_was_counted_by_hand() -> None:
