@@ -27,8 +27,8 @@ class SelfBLEUScorer(CollectionScorer):
     Texygen computes it. Of shorter texts nltk keeps the n-gram orders that they cannot have and counts each as 0.1;
     sacrebleu leaves them out, and with `effective_order=false` gives such a text 0. A text without tokens scores 0.
 
-    `tokenize=auto` chooses once, for all texts together, by the rule of `BLEUScorer`. The signature tells what was chosen
-    for the texts that were scored last.
+    `tokenize=auto` chooses once, for all texts together, by the rule of `BLEUScorer`. The signature tells what was
+    chosen for the texts that were scored last.
 
     Args:
         tokenize: auto, or sacrebleu's tokeniser: 13a, zh, char, intl, none, and where what they need is installed
