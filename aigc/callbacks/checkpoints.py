@@ -147,7 +147,12 @@ class Checkpoints(Callback):
         value = module.latest[self.monitor]
         if math.isnan(value):
             return False
-        new = {"step": module.steps_done, "value": value, "metrics": dict(module.latest)}
+        new = {
+            "step": module.steps_done,
+            "value": value,
+            "metrics": dict(module.latest),
+            "signatures": dict(module.signatures),
+        }
         others = [one for one in self.ranking if one["step"] != module.steps_done]
         ranking = sorted([*others, new], key=lambda one: one["value"], reverse=self.mode == "max")[: self.keep_best]
         improved = new in ranking

@@ -87,7 +87,17 @@ def duration(seconds: float | None) -> str:
 
 def print_columns(rows: Sequence[Sequence[str]], first: int = 0) -> None:
     """Rows in aligned columns, the first of at least some width; nothing is wrapped, so that a path can be copied."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)][:-1]
     widths[:1] = [max(first, *widths[:1])] if widths else []
     for *cells, last in rows:
-        print("  ".join([*(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)), last]).rstrip())
+        padded = [cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True)]
+        print("  ".join([*padded, last]).rstrip())
+
+
+def _width(text: str) -> int:
+    """How many columns a text takes on a screen: a Chinese character takes two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)

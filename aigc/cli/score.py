@@ -1,7 +1,6 @@
 """`aigc score FILE FILE`: measure texts in plain files."""
 
 import argparse
-import logging
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,14 +106,7 @@ def _see_files(files: Sequence[str], scorers: Mapping[str, "Scorer"]) -> None:
 
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """Warnings of Python and of sacrebleu as lines on stderr."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("aigc score: warning: %(message)s"))
-    logger = logging.getLogger("sacrebleu")
-    logger.addHandler(handler)
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: print(f"aigc score: warning: {message}", file=sys.stderr)
-            yield
-    finally:
-        logger.removeHandler(handler)
+    """Warnings as lines on stderr."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: print(f"aigc score: warning: {message}", file=sys.stderr)
+        yield

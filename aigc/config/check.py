@@ -142,7 +142,9 @@ def _parameter_problems(
             if not takes.open or str(name).startswith("_"):
                 yield f"{key}.{name}", f"{node['_target_']} takes no {name!r}; {suggest(str(name), known, f'{key}.')}"
             continue
-        yield from mismatches(f"{key}.{name}", value, known[name].type)
+        built = isinstance(value, Mapping) and "_target_" in value and union_options(known[name].type)
+        if not built:  # a union may have had a class or a function, which no plain value is but a node can make
+            yield from mismatches(f"{key}.{name}", value, known[name].type)
         yield from _nested_nodes(f"{key}.{name}", value)
     for name, parameter in known.items():
         if parameter.required and name not in node:

@@ -36,6 +36,13 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+def choices(name: object, allowed: Iterable[str]) -> str:
+    """`Did you mean b? Allowed: a, b, c.`, for a value that is none of these."""
+    names = list(allowed)
+    near = nearest(str(name), names)
+    return (f"Did you mean {near}? " if near else "") + f"Allowed: {', '.join(names)}."
+
+
 def suggest(name: str, known: Iterable[str], prefix: str = "", most: int = 12) -> str:
     """`did you mean X?` when a known name is near, else the list of known names."""
     names = sorted(known)

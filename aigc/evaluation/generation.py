@@ -17,6 +17,7 @@ from aigc.errors import InputError
 from aigc.evaluation.generate import generate_texts
 from aigc.evaluation.sampling import Sampling
 from aigc.metrics.text import FormAccuracy, TextMetric
+from aigc.metrics.text.scorer import AdditiveScorer, CollectionScorer
 from aigc.runs.console import log
 from aigc.runs.files import retrying, write_atomic
 from aigc.tasks import Task
@@ -56,6 +57,7 @@ class TextGeneration(Callback):
             for name, node in metrics.items()
             if node is not None
         }
+        self._refuse_shared_names()
         self.samples = samples
         self.sampling = sampling or Sampling()
         self.shown = shown
@@ -78,6 +80,7 @@ class TextGeneration(Callback):
         with trainer.strategy.precision_plugin.forward_context():
             written = [texts[0] for texts in generate_texts(module.model, data.tokenizer, prompts, sampling, True)]
         # All ranks write all texts, as they would alone; each measures its share, and the metrics add the shares up.
+        # The ranks' devices are of one kind, so that their texts are the same: those of the first one are kept.
         mine = slice(trainer.global_rank, None, trainer.world_size)
         values, signatures = self.measure(pairs[mine], written[mine])
         module.record(
@@ -109,9 +112,28 @@ class TextGeneration(Callback):
             metric.reset()
             metric.update(whole if isinstance(metric, FormAccuracy) else written, references)
             scores = {name: float(score) for name, score in metric.compute().items()}
+            if shared := values.keys() & scores.keys():
+                raise InputError(f"two metrics of the evaluation give {', '.join(sorted(shared))}; keep one of them")
             values |= scores
             signatures |= dict.fromkeys(scores, metric.signature)
         return values, signatures
+
+    def _refuse_shared_names(self) -> None:
+        """Two scores of one name would overwrite each other; found by measuring two texts, long before a validation."""
+        owners: dict[str, str] = {}
+        texts = ["a", "b"]
+        for node, metric in self.metrics.items():
+            if isinstance(metric, AdditiveScorer):
+                scores = metric.scores_of(metric.statistics(texts, texts).sum(axis=0))
+            else:
+                scores = metric.scores_of(texts) if isinstance(metric, CollectionScorer) else {}
+            for name in scores:
+                if name in owners:
+                    raise InputError(
+                        f"evaluation.generation.metrics.{node} gives the score {name}, and so does "
+                        f"evaluation.generation.metrics.{owners[name]}: switch one off with =null"
+                    )
+                owners[name] = node
 
     def _cut(self, text: str) -> Pair:
         found = self._pattern.match(text) if self._pattern else None

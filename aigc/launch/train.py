@@ -83,9 +83,10 @@ class Training:
         if trainer.is_global_zero:
             keep_model(run, task, data)
             metrics, best_step = (best["metrics"], best["step"]) if best else (task.latest, None)
+            signatures = best.get("signatures", task.signatures) if best else task.signatures
             seconds = time.perf_counter() - began
             retrying(
-                lambda: keep_result(run, metrics, task.signatures, callbacks, best_step, seconds),
+                lambda: keep_result(run, metrics, signatures, callbacks, best_step, seconds),
                 f"write {run.path}/manifest.json",
             )
 

@@ -1,5 +1,6 @@
 """What torchmetrics leaves open about metrics over several ranks, closed."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,6 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+
+from aigc.metrics.collectives import sum_over_ranks
+
+_MARKS = itertools.count(1)
 
 Gather = Callable[[Tensor, Any], list[Tensor]]
 
@@ -37,3 +42,32 @@ class RankedMetric(Metric):
     def set_dtype(self, dst_type: str | torch.dtype) -> "RankedMetric":
         """Change nothing: integers stay integers."""
         return self
+
+
+class SumMetric(RankedMetric):
+    """A metric whose state is one row of whole numbers, which batches and ranks add to; one all_reduce.
+
+    Args:
+        width: How many numbers.
+    """
+
+    sums: Tensor
+    """The numbers, and a mark; int64 of shape (width + 1,)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(sum_over_ranks)
+        # Metrics whose states are equal after one batch share a state in a MetricCollection from then on, whatever
+        # their options: the mark keeps them apart. It is small because they are compared with a tolerance of 1e-5.
+        start = torch.zeros(width + 1, dtype=torch.int64)
+        start[-1] = next(_MARKS) % 2**15
+        self.add_state("sums", start, dist_reduce_fx="sum")
+
+    @property
+    def counted(self) -> Tensor:
+        """The numbers, without the mark; within `compute` they are those of all ranks."""
+        return self.sums[:-1]
+
+    def count(self, numbers: Tensor) -> None:
+        """Add int64 numbers of shape (width,), on any device."""
+        # Not in place: a state that was reset in inference mode could not be changed outside of it.
+        self.sums = self.sums + torch.nn.functional.pad(numbers, (0, 1)).to(self.sums.device)

@@ -299,10 +299,10 @@ def test_warnings_are_lines_on_stderr(own_place, score):
     code, _, err = score("mixed.txt", "mixed.txt", "--metric", "bleu")
     assert (code, len(err.splitlines())) == (0, 1)
     assert err.startswith("aigc score: warning: BLEU: the references mix scripts")
-    lines(own_place / "tokenised.txt", ["it is good ."] * 100)  # sacrebleu says it, in its log
+    lines(own_place / "tokenised.txt", ["it is good ."] * 2500)
     err = score("tokenised.txt", "tokenised.txt", "--metric", "bleu", "bleu.tokenize=13a")[2]
-    assert all(line.startswith("aigc score: warning: ") for line in err.splitlines())
-    assert "tokenized period" in err
+    assert err.startswith("aigc score: warning: BLEU: 2500 predictions end in ' .'")
+    assert len(err.splitlines()) == 1
     assert score("tokenised.txt", "tokenised.txt", "--metric", "chrf")[2] == ""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aigc.metrics.text.classification import ClassificationReport
-    from aigc.metrics.text.metric import TextMetric
+    from aigc.metrics.text.metric import AdditiveMetric, CollectionMetric, TextMetric
     from aigc.metrics.text.metrics import BLEU, CHRF, ROUGE, TER, DistinctN, ExactMatch, FormAccuracy, SelfBLEU
     from aigc.metrics.text.perplexity import Perplexity
 
@@ -18,7 +18,9 @@ __all__ = [
     "CHRF",
     "ROUGE",
     "TER",
+    "AdditiveMetric",
     "ClassificationReport",
+    "CollectionMetric",
     "DistinctN",
     "ExactMatch",
     "FormAccuracy",
@@ -26,7 +28,13 @@ __all__ = [
     "SelfBLEU",
     "TextMetric",
 ]
-_MODULES = {"ClassificationReport": "classification", "Perplexity": "perplexity", "TextMetric": "metric"}
+_MODULES = {
+    "AdditiveMetric": "metric",
+    "ClassificationReport": "classification",
+    "CollectionMetric": "metric",
+    "Perplexity": "perplexity",
+    "TextMetric": "metric",
+}
 
 
 def __getattr__(name: str) -> Any:

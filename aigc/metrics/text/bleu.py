@@ -1,36 +1,25 @@
 """BLEU, as sacrebleu computes it, with a tokeniser chosen by script."""
 
 import math
-import warnings
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import numpy as np
-import regex
 from sacrebleu.metrics import bleu as sacrebleu
 
-from aigc.config.problems import nearest
+from aigc.config.problems import choices
 from aigc.config.types import Bound
 from aigc.errors import InputError
 from aigc.metrics.text.inputs import Pair
 from aigc.metrics.text.sacrebleu_scorer import SacrebleuScorer
 from aigc.metrics.text.sacrebleu_tokenizers import Tokenizer, check_tokenizer
 from aigc.metrics.text.scorer import Details, Integers
+from aigc.metrics.text.scripts import FITS, agreed, by_tokenizer, fit, mixture
 
 AUTO = "auto"
 Smoothing = Literal["exp", "floor", "add-k", "none"]
-CHOICES = ("13a", "zh", "char")
-"""What `tokenize=auto` chooses among."""
-MIXED = 10
-"""A corpus mixes scripts when one line in so many is cut in another way than most."""
-# The characters beyond the basic plane are unknown to `zh`, which would take a line of them for one word.
-_HAN = regex.compile(r"[[\p{Han}\p{Bopomofo}]--[\U00020000-\U0003FFFF]]", regex.VERSION1)
-_OTHERS = regex.compile(
-    r"[\p{Hiragana}\p{Katakana}ー\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Yi}\p{Javanese}"
-    r"\p{Balinese}\p{Cham}\p{Tai_Le}\p{New_Tai_Lue}\p{Tai_Tham}\p{Tai_Viet}\p{Tangut}\p{Nushu}"
-    r"\U00020000-\U0003FFFF]"
-)
-_LETTER = regex.compile(r"\p{L}")
+LOOK_CUT = 100
+"""So many predictions that end in a period of its own are no accident."""
+_OWN = 1 + len(FITS)
 
 
 class BLEUScorer(SacrebleuScorer):
@@ -39,7 +28,8 @@ class BLEUScorer(SacrebleuScorer):
     `tokenize=auto` chooses for each pair by the script of its references: `zh` where they have Chinese characters,
     `char` where more than a tenth of their letters are kana, hangul, or of another script that sets no spaces between
     words (Thai, Lao, Khmer, Burmese, Tibetan and the like), and `13a` elsewhere. The signature tells what was chosen;
-    where it names one tokeniser, the score is sacrebleu's with that one.
+    where it names one tokeniser, the score is sacrebleu's with that one: lines that another one cut differ in no token.
+    A corpus where more than one line in ten is of another script than most is warned of.
 
     Args:
         tokenize: auto, or sacrebleu's tokeniser: 13a, zh, char, intl, none, and where what they need is installed
@@ -75,43 +65,37 @@ class BLEUScorer(SacrebleuScorer):
             "lowercase": lowercase,
         }
         self._engines: dict[str, sacrebleu.BLEU] = {}
-        self._warned = False
         super().__init__()
 
     @property
     def _columns(self) -> int:
-        # With `auto`, how many pairs each tokeniser cut comes first.
-        return self._choices + 2 + 2 * self._order
-
-    @property
-    def _choices(self) -> int:
-        return len(CHOICES) if self._tokenize == AUTO else 0
+        # Predictions that look as if they were cut already; with `auto` pairs of each fit; sacrebleu's own numbers.
+        return _OWN + 2 + 2 * self._order
 
     def _engine(self, tokenize: str = "") -> sacrebleu.BLEU:
-        name = tokenize or (CHOICES[0] if self._tokenize == AUTO else self._tokenize)
+        name = tokenize or (sacrebleu.BLEU.TOKENIZER_DEFAULT if self._tokenize == AUTO else self._tokenize)
         if name not in self._engines:  # sacrebleu remembers cut lines for each tokeniser that was made
-            self._engines[name] = sacrebleu.BLEU(tokenize=name, **self._options)  # type: ignore[arg-type]
+            self._engines[name] = sacrebleu.BLEU(tokenize=name, force=True, **self._options)  # type: ignore[arg-type]
         return self._engines[name]
 
-    def _rows(self, pairs: list[Pair]) -> Integers | list[list[int]]:
-        if self._tokenize != AUTO:
-            return self._statistics(self._engine(), pairs)
+    def _rows(self, pairs: list[Pair]) -> Integers:
         table = np.zeros((len(pairs), self._columns), dtype=np.int64)
-        chosen = [choose_tokenizer(references) for _, references in pairs]
-        for column, name in enumerate(CHOICES):
-            places = [place for place, choice in enumerate(chosen) if choice == name]
-            if places:
-                table[places, column] = 1
-                rows = self._statistics(self._engine(name), [pairs[place] for place in places])
-                table[places, self._choices :] = rows
+        table[:, 0] = [prediction.endswith(" .") for prediction, _ in pairs]
+        if self._tokenize != AUTO:
+            table[:, _OWN:] = self._statistics(self._engine(), pairs)
+            return table
+        fits = [fit(references, prediction) for prediction, references in pairs]
+        table[range(len(pairs)), [1 + FITS.index(names) for names in fits]] = 1
+        for name in {names[0] for names in fits}:
+            places = [place for place, names in enumerate(fits) if names[0] == name]
+            table[places, _OWN:] = self._statistics(self._engine(name), [pairs[place] for place in places])
         return table
 
     def _scores(self, sums: Integers, pairs: int) -> dict[str, float]:
-        self._warn_if_mixed(sums)
-        return {"bleu": self._result(sums[self._choices :]).score}
+        return {"bleu": self._result(sums[_OWN:]).score}
 
     def _details(self, sums: Integers, pairs: int) -> Details:
-        own = sums[self._choices :]
+        own = sums[_OWN:]
         result = self._result(own)
         return {
             "precisions": result.precisions,
@@ -124,22 +108,29 @@ class BLEUScorer(SacrebleuScorer):
 
     def _signature(self, sums: Integers, references: str) -> str:
         unusual = {} if self._order == sacrebleu.MAX_NGRAM_ORDER else {"order": self._order}
-        used = _used(sums[: self._choices])
-        if self._tokenize != AUTO or len(used) == 1:
-            return self._signature_by(self._engine("".join(used)), references, **unusual)
-        told = f"[{','.join(f'{name}:{lines}' for name, lines in used.items())}]" if used else ""
-        return self._signature_by(self._engine(), references, tok=AUTO + told, **unusual)
+        if self._tokenize != AUTO:
+            return self._signature_by(self._engine(), references, **unusual)
+        lines = _lines(sums)
+        name = agreed(lines)
+        if name:
+            return self._signature_by(self._engine(name), references, **unusual)
+        told = ",".join(f"{used}:{number}" for used, number in by_tokenizer(lines).items())
+        return self._signature_by(self._engine(), references, tok=f"{AUTO}[{told}]" if told else AUTO, **unusual)
 
-    def _warn_if_mixed(self, sums: Integers) -> None:
-        told = "" if self._warned else mixture(_used(sums[: self._choices]))
-        if not told:
-            return
-        self._warned = True
-        warnings.warn(
-            f"{self.name}: the references mix scripts: lines are cut {told}. To compare the score with others, "
-            "score the languages apart, or choose tokenize yourself.",
-            stacklevel=5,
-        )
+    def _warnings(self, sums: Integers, pairs: int) -> dict[str, str]:
+        messages = {}
+        told = mixture(_lines(sums))
+        if told:
+            messages["scripts"] = (
+                f"the references mix scripts: lines are {told}. To compare the score with others, score the languages "
+                "apart, or choose tokenize yourself."
+            )
+        if sums[0] >= LOOK_CUT:
+            messages["cut"] = (
+                f"{sums[0]} predictions end in ' .', as if they were cut into tokens already. BLEU cuts texts itself: "
+                "give them as people write them, or set tokenize=none."
+            )
+        return messages
 
 
 def check_options(
@@ -147,40 +138,14 @@ def check_options(
 ) -> None:
     """See that BLEU can be computed so; an InputError in the name of the metric `who` says what is wrong."""
     check_tokenizer(who, tokenize)
-    methods = list(sacrebleu.BLEU.SMOOTH_DEFAULTS)
-    if smooth_method not in methods:
-        near = nearest(str(smooth_method), methods)
-        told = f" Nearest: {near}." if near else ""
-        raise InputError(f"{who}: smooth_method is {smooth_method!r}. Allowed: {', '.join(methods)}.{told}")
+    if smooth_method not in sacrebleu.BLEU.SMOOTH_DEFAULTS:
+        raise InputError(f"{who}: smooth_method is {smooth_method!r}. {choices(smooth_method, get_args(Smoothing))}")
     if smooth_value is not None and not 0 <= smooth_value < math.inf:
         raise InputError(f"{who}: smooth_value is {smooth_value}, it must be null or a number from 0 on.")
     if max_ngram_order < 1:
         raise InputError(f"{who}: max_ngram_order is {max_ngram_order}, it must be at least 1.")
 
 
-def mixture(used: dict[str, int]) -> str:
-    """With which tokenisers the lines of a corpus are cut, in words, where it mixes scripts; empty where it does not.
-
-    Args:
-        used: How many lines each tokeniser cuts.
-    """
-    total = sum(used.values())
-    if not total or MIXED * (total - max(used.values())) <= total:
-        return ""
-    return ", ".join(f"{lines} with {name}" for name, lines in used.items())
-
-
-def choose_tokenizer(references: Sequence[str]) -> str:
-    """The tokeniser of sacrebleu that fits the script of some texts; see `BLEUScorer`."""
-    text = "".join(references)
-    if text.isascii():
-        return "13a"
-    others = len(_OTHERS.findall(text))
-    # Chinese and English may quote a kana; Japanese and Korean cannot do without kana or hangul.
-    if others and 10 * others > len(_LETTER.findall(text)):
-        return "char"
-    return "zh" if _HAN.search(text) else "13a"
-
-
-def _used(counts: Integers) -> dict[str, int]:
-    return {name: int(count) for name, count in zip(CHOICES, counts, strict=False) if count}
+def _lines(sums: Integers) -> dict[tuple[str, ...], int]:
+    """How many lines there are of each fit."""
+    return dict(zip(FITS, sums[1:_OWN].tolist(), strict=True))

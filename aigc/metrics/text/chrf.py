@@ -14,6 +14,10 @@ from aigc.metrics.text.scorer import Details, Integers
 class CHRFScorer(SacrebleuScorer):
     """Corpus chrF from 0 to 100, equal to sacrebleu's (Popović, 2015 and 2017).
 
+    Where several references of a prediction score alike, such as 0, sacrebleu counts the one given first. Here it is
+    the shortest one, so that their order never counts: the score is sacrebleu's with the references of each prediction
+    from short to long.
+
     Args:
         char_order: The longest character n-grams that are compared.
         word_order: The longest word n-grams that are compared; 2 is chrF++, 0 is right for Chinese without spaces.

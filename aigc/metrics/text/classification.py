@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.cells import cell_len
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 import aigc
-from aigc.metrics.collectives import sum_over_ranks
-from aigc.metrics.metric import RankedMetric
+from aigc.metrics.metric import SumMetric
 from aigc.metrics.text.class_ids import Classes, check_labels, prediction_ids, reference_ids
 from aigc.metrics.text.metric import as_tensors
 from aigc.metrics.text.scorer import Details, refuse_nothing
@@ -21,7 +19,7 @@ from aigc.metrics.text.scorer import Details, refuse_nothing
 Counts = NDArray[np.int64]
 
 
-class ClassificationReport(RankedMetric):
+class ClassificationReport(SumMetric):
     """Accuracy, macro F1 and weighted F1 from 0 to 100, and precision, recall and F1 of each class.
 
     Macro F1 is the mean over the classes that occur in predictions or references; weighted F1 is the mean over the
@@ -29,8 +27,8 @@ class ClassificationReport(RankedMetric):
     They are scikit-learn's with its default `labels=None`; with `labels` given, scikit-learn counts a class that occurs
     nowhere as 0 in the macro mean. A ratio 0/0 (the precision of a class that was never predicted) is 0, as in both.
 
-    The state is the confusion matrix, int64 of shape (classes, classes): references down, predictions across. Over
-    several ranks `compute` must be called on each of them; one all_reduce sums the matrices.
+    The state is the confusion matrix, references down, predictions across. Over several ranks `compute` must be called
+    on each of them; one all_reduce sums the matrices.
 
     Args:
         labels: The names of the classes, in the order of their ids.
@@ -41,14 +39,11 @@ class ClassificationReport(RankedMetric):
     """
 
     higher_is_better = True
-    confusion: Tensor
 
     def __init__(self, labels: Sequence[str], ignore_index: int | None = None) -> None:
         self._labels = check_labels(type(self).__name__, labels)
         self._ignore_index = ignore_index
-        super().__init__(sum_over_ranks)
-        shape = len(self._labels), len(self._labels)
-        self.add_state("confusion", torch.zeros(shape, dtype=torch.int64), dist_reduce_fx="sum")
+        super().__init__(len(self._labels) ** 2)
         self._computed_counts: Counts | None = None
 
     def update(self, predictions: Classes, references: Classes) -> None:
@@ -70,13 +65,12 @@ class ClassificationReport(RankedMetric):
         found = multiclass_confusion_matrix(
             predicted[counted], expected[counted], num_classes=len(self._labels), validate_args=False
         )
-        # Not in place: a state that was reset in inference mode could not be changed outside of it.
-        self.confusion = self.confusion + found.to(self.confusion.device)
+        self.count(found.reshape(-1))
         self._computed_counts = None
 
     def compute(self) -> dict[str, Tensor]:
         """Return accuracy, macro_f1 and weighted_f1, scalars of float64; ValueError where no text counted."""
-        self._computed_counts = self.confusion.cpu().numpy().copy()
+        self._computed_counts = self.confusion.cpu().numpy()
         return as_tensors(self._scores(self._computed_counts))
 
     def details(self) -> Details:
@@ -110,6 +104,11 @@ class ClassificationReport(RankedMetric):
         for name in ("accuracy", "macro_f1", "weighted_f1"):
             rows.append([name, "", "", f"{details[name]:.2f}", "", ""])
         return _align(rows)
+
+    @property
+    def confusion(self) -> Tensor:
+        """The confusion matrix of this rank, int64 of shape (classes, classes)."""
+        return self.counted.reshape(len(self._labels), -1).clone()
 
     def reset(self) -> None:
         """Forget all texts."""

@@ -68,7 +68,7 @@ def measure_systems(
             try:
                 if isinstance(scorer, AdditiveScorer):
                     tables[name, place] = _statistics(scorer, texts, references)
-                    measured = _measured(scorer, tables[name, place].sum(axis=0))
+                    measured = scorer.measured(tables[name, place].sum(axis=0))
                 else:
                     measured = scorer.measure(texts, references)
             except (TypeError, ValueError) as error:
@@ -94,10 +94,6 @@ def _statistics(scorer: AdditiveScorer, texts: Sequence[str], references: Refere
         batch = slice(start, start + _BATCH)
         tables.append(scorer.statistics(texts[batch], None if references is None else references[batch]))
     return np.concatenate(tables)
-
-
-def _measured(scorer: AdditiveScorer, sums: Integers) -> Measured:
-    return Measured(scorer.scores_of(sums), scorer.details_of(sums), scorer.signature_of(sums))
 
 
 def _compare(resampled: Sequence[Mapping[str, Floats]], results: Sequence[SystemScores]) -> None:

@@ -33,7 +33,7 @@ class DistinctNScorer(CollectionScorer):
     @property
     def signature(self) -> str:
         """How the score is made."""
-        return f"case:lc|tok:script|version:aigc-{aigc.__version__}"
+        return f"case:lc|tok:auto|version:aigc-{aigc.__version__}"
 
     def _analyse(self, texts: Sequence[str]) -> tuple[dict[str, float], Details]:
         scores: dict[str, float] = {}

@@ -1,11 +1,11 @@
 """How many generated texts have the form they should have."""
 
-import difflib
 from collections.abc import Callable
 
 import regex
 
 import aigc
+from aigc.config.problems import choices
 from aigc.errors import InputError
 from aigc.metrics.text.forms import FORMS
 from aigc.metrics.text.inputs import Pair
@@ -54,11 +54,7 @@ class FormAccuracyScorer(AdditiveScorer):
 def _compile(pattern: str) -> "regex.Pattern[str]":
     # A word with underscores is a valid expression that matches only itself: surely a slip in a form's name.
     if pattern not in FORMS and "_" in pattern and pattern.isidentifier():
-        close = difflib.get_close_matches(pattern, FORMS, n=1)
-        nearest = f" Nearest: {close[0]}." if close else ""
-        raise InputError(
-            f"FormAccuracy: there is no form {pattern!r}.{nearest} Allowed: {', '.join(FORMS)}, or a pattern."
-        )
+        raise InputError(f"FormAccuracy: there is no form {pattern!r}. {choices(pattern, FORMS)}")
     try:
         return regex.compile(FORMS.get(pattern, pattern), regex.VERSION1)
     except regex.error as error:

@@ -1,6 +1,5 @@
 """Scorers as torchmetrics: they collect over batches and ranks, and any way to split a corpus gives the same score."""
 
-import itertools
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -8,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aigc.metrics.collectives import gather_bytes, sum_over_ranks
-from aigc.metrics.metric import RankedMetric
+from aigc.metrics.collectives import gather_bytes
+from aigc.metrics.metric import RankedMetric, SumMetric
 from aigc.metrics.text.inputs import References, check_texts, pair_up
 from aigc.metrics.text.scorer import AdditiveScorer, CollectionScorer, Details, Integers
 
@@ -48,43 +47,30 @@ class TextMetric(RankedMetric):
         """
 
 
-_MARKS = itertools.count(1)
-
-
-class AdditiveMetric(AdditiveScorer, TextMetric):
+class AdditiveMetric(AdditiveScorer, TextMetric, SumMetric):
     """A scorer with its sums as state: one tensor of int64, one all_reduce."""
 
-    sums: Tensor
-    """The sums of the scorer, and a mark."""
-
     def __init__(self) -> None:
-        super().__init__(sum_over_ranks)
-        # Metrics whose states are equal after one batch share a state in a MetricCollection from then on, whatever
-        # their options: the mark keeps them apart. It is small because they are compared with a tolerance of 1e-5.
-        start = torch.zeros(self.width + 1, dtype=torch.int64)
-        start[-1] = next(_MARKS) % 2**15
-        self.add_state("sums", start, dist_reduce_fx="sum")
+        super().__init__(self.width)
         self._scored: tuple[Integers, Integers] | None = None
 
     def update(self, predictions: Sequence[str], references: References | None = None) -> None:
         """Add texts; see `TextMetric.update`."""
-        rows = self.statistics(predictions, references)
-        # Not in place: a state that was reset in inference mode could not be changed outside of it.
-        self.sums = self.sums + torch.from_numpy(np.append(rows.sum(axis=0), 0)).to(self.sums.device)
+        self.count(torch.from_numpy(self.statistics(predictions, references).sum(axis=0)))
 
     def forward(self, predictions: Sequence[str], references: References | None = None) -> dict[str, Tensor]:
         """Add texts and return the scores of these alone, on this rank; errors as of `update` and `compute`."""
-        before = self.sums
+        before = _numbers(self.counted)
         self.update(predictions, references)
-        return as_tensors(self.scores_of(_numbers(self.sums - before)))
+        return as_tensors(self.scores_of(_numbers(self.counted) - before))
 
     def compute(self) -> dict[str, Tensor]:
         """Return name to score; see `TextMetric.compute`."""
-        own = self._cache["sums"] if self._is_synced and self._cache else self.sums
-        sums = _numbers(self.sums)
-        scores = as_tensors(self.scores_of(sums))
+        own = self._cache["sums"][:-1] if self._is_synced and self._cache else self.counted
+        sums = _numbers(self.counted)
+        measured = self.measured(sums)
         self._scored = _numbers(own), sums
-        return scores
+        return as_tensors(measured.scores)
 
     def details(self) -> Details:
         """What the scores were made of; see `TextMetric.details`."""
@@ -100,7 +86,7 @@ class AdditiveMetric(AdditiveScorer, TextMetric):
     @property
     def signature(self) -> str:
         """How the score is made; see `TextMetric.signature`."""
-        own = _numbers(self.sums)
+        own = _numbers(self.counted)
         if self._scored is not None and np.array_equal(own, self._scored[0]):
             return self.signature_of(self._scored[1])
         return self.signature_of(own)
@@ -126,21 +112,17 @@ class CollectionMetric(CollectionScorer, TextMetric):
     def forward(self, predictions: Sequence[str], references: References | None = None) -> dict[str, Tensor]:
         """Add texts and return the scores of these alone, on this rank; errors as of `update` and `compute`."""
         self.update(predictions, references)
-        return self._score(list(predictions))
+        return as_tensors(self.scores_of(sorted(predictions)))
 
     def compute(self) -> dict[str, Tensor]:
         """Return name to score; see `TextMetric.compute`."""
-        self._computed_texts = _from_bytes(self.texts)
-        return self._score(self._computed_texts)
+        self._computed_texts = sorted(_from_bytes(self.texts))  # one order for any split of the texts
+        return as_tensors(self.measure(self._computed_texts).scores)
 
     def details(self) -> Details:
         """What the scores were made of; see `TextMetric.details`."""
         self.compute()
         return self.details_of(self._computed_texts)
-
-    def _score(self, texts: list[str]) -> dict[str, Tensor]:
-        texts.sort()  # one order for any split of the texts
-        return as_tensors(self.scores_of(texts))
 
 
 def as_tensors(scores: dict[str, float]) -> dict[str, Tensor]:
@@ -149,8 +131,7 @@ def as_tensors(scores: dict[str, float]) -> dict[str, Tensor]:
 
 
 def _numbers(sums: Tensor) -> Integers:
-    """The sums of the scorer, without the mark."""
-    return sums[:-1].cpu().numpy().copy()
+    return sums.cpu().numpy().copy()
 
 
 _END = b"\xff"  # a byte that UTF-8 never has

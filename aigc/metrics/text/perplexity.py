@@ -8,19 +8,20 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 import aigc
-from aigc.metrics.collectives import sum_over_ranks
 from aigc.metrics.exact import BITS, DIGITS, from_digits
-from aigc.metrics.metric import RankedMetric
+from aigc.metrics.metric import SumMetric
 from aigc.metrics.text.metric import as_tensors
 
+LIMIT = 2.0**40
+"""Nats from which on a loss is as good as infinite: sums of smaller ones cannot overflow."""
 _INFINITE, _NAN, _TOKENS, _CHARACTERS, _BYTES = range(DIGITS, DIGITS + 5)
 
 
-class Perplexity(RankedMetric):
+class Perplexity(SumMetric):
     """Perplexity, the exponential of the mean negative log likelihood of the target tokens, and bits per byte.
 
     Losses are computed in float32 or better and summed exactly, so that the score is the same for any split of the
-    tokens. Perplexity per token depends on the tokenizer; the scores per character and per byte do not, and are those
+    tokens. Perplexity per token depends on the tokeniser; the scores per character and per byte do not, and are those
     to compare models by. They are given where the characters and bytes were.
 
     Args:
@@ -28,12 +29,10 @@ class Perplexity(RankedMetric):
     """
 
     higher_is_better = False
-    sums: Tensor
 
     def __init__(self, ignore_index: int = -100) -> None:
-        super().__init__(sum_over_ranks)
+        super().__init__(DIGITS + 5)
         self.ignore_index = ignore_index
-        self.add_state("sums", torch.zeros(DIGITS + 5, dtype=torch.int64), dist_reduce_fx="sum")
         self._counted: dict[str, Any] = {}
 
     def update(
@@ -48,7 +47,8 @@ class Perplexity(RankedMetric):
             bytes: How many bytes of UTF-8 they stand for.
 
         Raises:
-            ValueError: Shapes do not fit, a label is no token of the vocabulary, or a number is negative.
+            ValueError: Shapes do not fit, a label is no token of the vocabulary, or a number of tokens, characters or
+                bytes is none.
         """
         if isinstance(predictions, Tensor) and predictions.ndim:
             losses, tokens = self._losses(predictions, references)
@@ -59,12 +59,16 @@ class Perplexity(RankedMetric):
                 raise ValueError("with a summed loss, references is the number of its tokens, a whole number")
             if tokens < 0:
                 raise ValueError(f"the number of tokens must not be negative, got {int(tokens)}")
-        if characters < 0 or bytes < 0:
-            raise ValueError(f"counts must not be negative: {characters} characters, {bytes} bytes")
-        own = [*_digits(losses), torch.isinf(losses).sum(), torch.isnan(losses).sum(), tokens]
+            if not tokens and losses != 0:
+                raise ValueError(f"a loss of {float(losses)} must have tokens, got 0")
+        for number, what in ((characters, "characters"), (bytes, "bytes")):
+            if number != int(number) or number < 0:
+                raise ValueError(f"the number of {what} must be a whole one from 0 on, got {number}")
+        infinite = losses.abs() >= LIMIT
+        digits = _digits(torch.where(infinite | losses.isnan(), 0.0, losses))
+        own = [*digits, infinite.sum(), losses.isnan().sum(), tokens]
         own += [torch.as_tensor(int(number)) for number in (characters, bytes)]
-        # Not in place: a state that was reset in inference mode could not be changed outside of it.
-        self.sums = self.sums + torch.stack([number.to(self.sums.device) for number in own])
+        self.count(torch.stack([number.to(self.sums.device) for number in own]))
 
     def compute(self) -> dict[str, Tensor]:
         """The scores over all tokens of all ranks, as `likelihood_scores` names them; scalars of float64.
@@ -72,7 +76,7 @@ class Perplexity(RankedMetric):
         Raises:
             ValueError: No token was counted.
         """
-        self._counted = _plain(self.sums)
+        self._counted = _plain(self.counted)
         return as_tensors(likelihood_scores(**self._counted))
 
     def details(self) -> dict[str, Any]:
@@ -83,7 +87,7 @@ class Perplexity(RankedMetric):
     @property
     def signature(self) -> str:
         """How the score is made."""
-        return f"weight:token|loss:float32|sum:exact|version:aigc-{aigc.__version__}"
+        return f"weight:token|sum:exact|version:aigc-{aigc.__version__}"
 
     def _losses(self, logits: Tensor, labels: Tensor | int) -> tuple[Tensor, Tensor]:
         """The loss at each position, 0 where it does not count, and the number of those that count."""
@@ -140,8 +144,8 @@ def likelihood_scores(nll: float, tokens: int, characters: float = 0, bytes: flo
 
 
 def _digits(losses: Tensor) -> list[Tensor]:
-    """The sum of the finite numbers as digits of `aigc.metrics.exact`; each step is exact in their own type."""
-    rest = torch.where(torch.isfinite(losses), losses, 0.0)
+    """The sum of numbers as digits of `aigc.metrics.exact`; each step is exact in their own type."""
+    rest = losses
     digits = []
     for _ in range(DIGITS):
         whole = torch.trunc(rest)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import aigc
-from aigc.config.problems import nearest
+from aigc.config.problems import choices
 from aigc.errors import InputError
 from aigc.metrics.exact import DIGITS, from_digits, to_digits
 from aigc.metrics.text.inputs import Pair
@@ -38,7 +38,9 @@ class ROUGEScorer(AdditiveScorer):
 
     rouge_score drops all but a-z and 0-9: two equal Chinese texts score 0, and two unrelated ones that share a Latin
     word 100. Here `auto` cuts all scripts, see `ScriptTokenizer`. On ASCII text its tokens are rouge_score's; with
-    `rouge_score` they are on any text. Of several references the best counts, for each type on its own.
+    `rouge_score` they are on any text. Both leave out Latin letters beyond a-z (`café` is `caf`), as that library does.
+    rougeLsum is equal for the same sentences; by default they are not cut at line feeds alone, see `split_summaries`.
+    Of several references the best counts, for each type on its own.
 
     Args:
         rouge_types: Which scores: rouge1 to rouge9 compare n-grams, rougeL the longest common subsequence, rougeLsum
@@ -140,9 +142,8 @@ class ROUGEScorer(AdditiveScorer):
 def _check_types(who: str, types: Sequence[str]) -> tuple[str, ...]:
     wrong = [types] if isinstance(types, str) else [name for name in types if name not in TYPES]
     if wrong or not types:
-        close = nearest(str(wrong[0]), TYPES) if wrong else None
-        meant = f" Did you mean {close}?" if close else ""
-        raise InputError(f"{who}: rouge_types is {types!r}.{meant} Allowed: a list of {', '.join(TYPES)}.")
+        told = choices(wrong[0] if wrong else "", TYPES)
+        raise InputError(f"{who}: rouge_types is {types!r}, a list of types is expected. {told}")
     return tuple(dict.fromkeys(types))
 
 

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
-from aigc.config.problems import nearest
+from aigc.config.problems import choices
 from aigc.errors import InputError
 
 Tokenizer = Literal[
@@ -29,9 +29,7 @@ def check_tokenizer(who: str, name: str) -> None:
     """
     allowed = get_args(Tokenizer)
     if name not in allowed:
-        near = nearest(str(name), allowed)
-        hint = f" Nearest: {near}." if near else ""
-        raise InputError(f"{who}: tokenize is {name!r}.{hint} Allowed: {', '.join(allowed)}.")
+        raise InputError(f"{who}: tokenize is {name!r}. {choices(name, allowed)}")
     if name in _PACKAGES:
         modules, package = _PACKAGES[name]
         if not all(map(find_spec, modules)):

@@ -1,7 +1,8 @@
 """How texts are measured, with neither torch nor torchmetrics: options in, texts in, scores out."""
 
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -31,6 +32,13 @@ class Scorer(ABC):
     def name(self) -> str:
         """Its name in messages."""
         return type(self).__name__.removesuffix("Scorer")
+
+    def warn(self, messages: Mapping[str, str]) -> None:
+        """Warn of what this scorer has not yet warned of: each message stands under what it is about."""
+        told: set[str] = self.__dict__.setdefault("_told", set())
+        for about in messages.keys() - told:
+            told.add(about)
+            warnings.warn(f"{self.name}: {messages[about]}", stacklevel=4)
 
     @abstractmethod
     def measure(self, predictions: Sequence[str], references: References | None = None) -> Measured:
@@ -69,6 +77,10 @@ class AdditiveScorer(Scorer):
 
     def _details(self, sums: Integers, pairs: int) -> Details:
         """What there is to say besides the scores; the arguments are those of `_scores`."""
+        return {}
+
+    def _warnings(self, sums: Integers, pairs: int) -> dict[str, str]:
+        """What a person should know who reads the scores, each under what it is about; arguments as of `_scores`."""
         return {}
 
     @abstractmethod
@@ -112,7 +124,11 @@ class AdditiveScorer(Scorer):
 
     def measure(self, predictions: Sequence[str], references: References | None = None) -> Measured:
         """Score a corpus; see `Scorer.measure`."""
-        sums = self.statistics(predictions, references).sum(axis=0)
+        return self.measured(self.statistics(predictions, references).sum(axis=0))
+
+    def measured(self, sums: Integers) -> Measured:
+        """All there is to say of the sums over a corpus; warns of what a person should know."""
+        self.warn(self._warnings(*self._split(sums)))
         return Measured(self.scores_of(sums), self.details_of(sums), self.signature_of(sums))
 
     def _split(self, sums: Integers) -> tuple[Integers, int]:
@@ -134,8 +150,12 @@ class CollectionScorer(Scorer):
     def _analyse(self, texts: Sequence[str]) -> tuple[dict[str, float], Details]:
         """Name to score of the texts, in any order, and what there is to say besides."""
 
+    def _warnings(self, texts: Sequence[str]) -> dict[str, str]:
+        """What a person should know who reads the scores, each under what it is about."""
+        return {}
+
     def scores_of(self, texts: Sequence[str]) -> dict[str, float]:
-        """Name to score of the texts, in any order; ValueError where there are none, or too few."""
+        """Name to score of the texts, in any order; ValueError where there are none."""
         refuse_nothing(self.name, len(texts))
         return self._analyse(texts)[0]
 
@@ -152,10 +172,11 @@ class CollectionScorer(Scorer):
             pair_up(texts, references)
         refuse_nothing(self.name, len(texts))
         scores, more = self._analyse(texts)
+        self.warn(self._warnings(texts))
         return Measured(scores, {**scores, **more}, self.signature)
 
 
 def refuse_nothing(name: str, texts: int) -> None:
     """ValueError where there is no text: 0 would look like a score."""
     if not texts:
-        raise ValueError(f"{name} has no text to measure: call update() with some before compute()")
+        raise ValueError(f"{name} has no text to measure: add some first")

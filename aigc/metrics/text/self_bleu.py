@@ -1,7 +1,6 @@
 """Self-BLEU: how much generated texts resemble each other."""
 
 import math
-import warnings
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
@@ -11,9 +10,10 @@ from sacrebleu.metrics import bleu as sacrebleu
 from sacrebleu.metrics.helpers import extract_all_word_ngrams
 
 from aigc.config.types import Bound
-from aigc.metrics.text.bleu import AUTO, Smoothing, check_options, choose_tokenizer, mixture
+from aigc.metrics.text.bleu import AUTO, Smoothing, check_options
 from aigc.metrics.text.sacrebleu_tokenizers import Tokenizer
 from aigc.metrics.text.scorer import CollectionScorer, Details
+from aigc.metrics.text.scripts import choose_tokenizer, fit, mixture
 
 Ngrams = Counter[tuple[str, ...]]
 
@@ -25,7 +25,8 @@ class SelfBLEUScorer(CollectionScorer):
     so compare only collections of one size. The BLEU of a text is sacrebleu's `sentence_score`. Of texts that have at
     least `max_ngram_order` tokens it is also what nltk's `sentence_bleu` gives with `SmoothingFunction().method1`, as
     Texygen computes it. Of shorter texts nltk keeps the n-gram orders that they cannot have and counts each as 0.1;
-    sacrebleu leaves them out, and with `effective_order=false` gives such a text 0. A text without tokens scores 0.
+    sacrebleu leaves them out, and with `effective_order=false` gives such a text 0. A text
+    without tokens scores 0, and a single text NaN: it has no others.
 
     `tokenize=auto` chooses once, for all texts together, by the rule of `BLEUScorer`. The signature tells what was
     chosen for the texts that were scored last.
@@ -66,7 +67,6 @@ class SelfBLEUScorer(CollectionScorer):
             "lowercase": lowercase,
         }
         self._chosen = ""
-        self._warned = False
         super().__init__()
 
     @property
@@ -84,10 +84,9 @@ class SelfBLEUScorer(CollectionScorer):
 
     def _analyse(self, texts: Sequence[str]) -> tuple[dict[str, float], Details]:
         if len(texts) < 2:
-            raise ValueError(f"{self.name} compares each text with the others: it needs at least 2, got {len(texts)}")
+            return {"self_bleu": math.nan}, {"texts": len(texts)}
         if self._tokenize == AUTO:
             self._chosen = choose_tokenizer(texts)
-            self._warn_if_mixed(texts)
         engine = self._engine(self._chosen)
         counted = [extract_all_word_ngrams(engine._preprocess_segment(text), 1, self._order) for text in texts]
         lengths = [length for _, length in counted]
@@ -109,18 +108,17 @@ class SelfBLEUScorer(CollectionScorer):
         name = tokenize or (sacrebleu.BLEU.TOKENIZER_DEFAULT if self._tokenize == AUTO else self._tokenize)
         return sacrebleu.BLEU(tokenize=name, **self._options)  # type: ignore[arg-type]
 
-    def _warn_if_mixed(self, texts: Sequence[str]) -> None:
-        if self._warned:
-            return
+    def _warnings(self, texts: Sequence[str]) -> dict[str, str]:
+        if self._tokenize != AUTO:
+            return {}
         # An empty text is of no script.
-        told = mixture(Counter(choose_tokenizer([text]) for text in texts if text.strip()))
-        if told:
-            self._warned = True
-            warnings.warn(
-                f"{self.name}: the texts mix scripts: alone, lines would be cut {told}, together all are cut with "
-                f"{self._chosen}. Score the languages apart, or choose tokenize yourself.",
-                stacklevel=4,
-            )
+        told = mixture(Counter(fit([text]) for text in texts if text.strip()))
+        if not told:
+            return {}
+        return {
+            "scripts": f"the texts mix scripts: lines are {told}, and all are cut with {self._chosen}. Score the "
+            "languages apart, or choose tokenize yourself."
+        }
 
 
 def _second_counts(texts: Sequence[Ngrams]) -> Ngrams:

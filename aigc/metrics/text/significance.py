@@ -4,7 +4,6 @@ Philipp Koehn: Statistical Significance Tests for Machine Translation Evaluation
 p-values are those of sacrebleu's `--paired-bs`, which sums in float32 where the sums here are exact.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -66,11 +65,9 @@ def resampled_scores(sums: Integers, scores_of: Callable[[Integers], dict[str, f
 
     Args:
         sums: One table of `resampled_sums`.
-        scores_of: `AdditiveScorer.scores_of`. Its warnings are not shown: they are about the corpus, not a resample.
+        scores_of: `AdditiveScorer.scores_of`.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        scores = [scores_of(row) for row in sums]
+    scores = [scores_of(row) for row in sums]
     return {name: np.array([each[name] for each in scores], dtype=np.float64) for name in scores[0]}
 
 

@@ -1,7 +1,5 @@
 """TER, as sacrebleu computes it."""
 
-import warnings
-
 import numpy as np
 import regex
 from sacrebleu.metrics import ter as sacrebleu
@@ -34,7 +32,7 @@ class TERScorer(SacrebleuScorer):
         case_sensitive: bool = False,
     ) -> None:
         self._ter = sacrebleu.TER(normalized, no_punct, asian_support, case_sensitive)
-        self._warned = normalized and asian_support
+        self._cuts_characters = normalized and asian_support
         super().__init__()
 
     @property
@@ -51,7 +49,6 @@ class TERScorer(SacrebleuScorer):
         return np.column_stack([statistics[:, 0].astype(np.int64), to_digits(statistics[:, 1]), unspaced])
 
     def _scores(self, sums: Integers, pairs: int) -> dict[str, float]:
-        self._warn_of_whole_lines(int(sums[-1]), pairs)
         return {"ter": self._result(_plain(sums)).score}
 
     def _details(self, sums: Integers, pairs: int) -> Details:
@@ -61,14 +58,13 @@ class TERScorer(SacrebleuScorer):
     def _signature(self, sums: Integers, references: str) -> str:
         return self._signature_by(self._ter, references)
 
-    def _warn_of_whole_lines(self, unspaced: int, pairs: int) -> None:
-        if not self._warned and 2 * unspaced > pairs:
-            self._warned = True
-            warnings.warn(
-                f"{self.name}: most references are Chinese or Japanese, where a line counts as one word unless "
-                "normalized=true and asian_support=true cut it into characters.",
-                stacklevel=5,
-            )
+    def _warnings(self, sums: Integers, pairs: int) -> dict[str, str]:
+        if self._cuts_characters or 2 * int(sums[-1]) <= pairs:
+            return {}
+        return {
+            "characters": "most references are Chinese or Japanese, where a line counts as one word unless "
+            "normalized=true and asian_support=true cut it into characters."
+        }
 
 
 def _plain(sums: Integers) -> list[float]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 import regex
 
-from aigc.config.problems import nearest
+from aigc.config.problems import choices
 from aigc.errors import InputError
 
 Tokenize = Callable[[str], Iterable[Hashable]]
@@ -116,12 +116,7 @@ def choose_tokenizer(who: str, tokenizer: str | Tokenize, use_stemmer: bool) -> 
             raise InputError(f"{who}: use_stemmer has no effect on a function as tokenizer: let it stem by itself.")
         return tokenizer, getattr(tokenizer, "__name__", type(tokenizer).__name__)
     if tokenizer not in NAMES:
-        close = nearest(str(tokenizer), NAMES)
-        meant = f" Did you mean {close}?" if close else ""
-        raise InputError(
-            f"{who}: tokenizer is {tokenizer!r}.{meant} Allowed: {', '.join(NAMES)}, or a function from a text to a "
-            "list of tokens."
-        )
+        raise InputError(f"{who}: tokenizer is {tokenizer!r}. {choices(tokenizer, (*NAMES, 'a function'))}")
     if tokenizer == "zh-char":
         if use_stemmer:
             raise InputError(f"{who}: use_stemmer has no effect with tokenizer=zh-char, which gives no words.")

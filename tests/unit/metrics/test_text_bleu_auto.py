@@ -4,12 +4,14 @@ import random
 import warnings
 
 import pytest
+import regex
 import sacrebleu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aigc.metrics.text.bleu import BLEUScorer, choose_tokenizer
+from aigc.metrics.text.bleu import BLEUScorer
 from aigc.metrics.text.chrf import CHRFScorer
+from aigc.metrics.text.scripts import choose_tokenizer, fit
 from aigc.metrics.text.ter import TERScorer
 from tests.unit.metrics.text_samples import COUPLETS, ENGLISH, MIXED, POEMS, Pairs, sacrebleu_result, split
 
@@ -128,8 +130,8 @@ def test_the_script_of_the_references_decides(references: list[str], tokenizer: 
 def test_a_mixed_corpus_adds_up_and_is_warned_of_once(latin: int, han: int, kana: int, chance: random.Random) -> None:
     """The statistics of each line are sacrebleu's with the tokeniser of the line."""
     groups: dict[str, Pairs] = {
-        "13a": [("the cat sat on a mat", ["the cat sat on the mat"])] * latin,
-        "zh": [(POEMS[0][2:], [POEMS[0], POEMS[1]])] * han,
+        "13a": [("the café is on a mat", ["the café is on the mat"])] * latin,
+        "zh": [(POEMS[0][2:], [f"GPT{POEMS[0]}", POEMS[1]])] * han,
         "char": [(MIXED[5], [MIXED[5]])] * kana,
     }
     pairs = [pair for group in groups.values() for pair in group]
@@ -156,6 +158,52 @@ def test_a_mixed_corpus_adds_up_and_is_warned_of_once(latin: int, han: int, kana
     lines = {name: len(group) for name, group in groups.items() if group}
     told = ",".join(f"{name}:{number}" for name, number in lines.items())
     assert f"|tok:{f'auto[{told}]' if len(lines) > 1 else next(iter(lines))}|" in measured.signature
+
+
+edges = st.lists(st.sampled_from([*"a1.,-& ;'<>", "&amp;", "&quot;", "<skipped>", "-\n", "\n", "5.", ".5", "é"])).map(
+    "".join
+)
+chinese = st.lists(st.sampled_from([*"明月ㄅ。，！“”Ａ１々〇鿏ツ가 　", "\n", "a", "1", "."])).map("".join)
+
+
+@given(st.lists(st.one_of(edges, chinese), min_size=2, max_size=4), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_a_line_that_fits_two_tokenisers_is_cut_alike_by_both(texts: list[str], lowercase: bool) -> None:
+    engines = [sacrebleu.BLEU(tokenize=name, lowercase=lowercase) for name in fit(texts[1:], texts[0])]
+    for text in texts:
+        assert len({engine._preprocess_segment(text) for engine in engines}) == 1
+
+
+def test_lines_that_two_tokenisers_cut_apart_fit_one() -> None:
+    """The negative control: were all lines taken for neutral ones, the score would not be that of the signature."""
+    for text in ("in 2020.", ".5 of them", "a &amp; b", "cut-\nting", "café"):
+        assert fit([text]) == ("13a",), text
+        assert fit(["words"], text) == ("13a",)
+    assert fit(["words."]) == ("13a", "zh")
+    assert fit(["明月，"]) == ("zh", "char")
+    assert fit(["GPT明月"]) == ("zh",)
+    assert fit(["ツ明月"]) == ("char",)
+
+
+def test_a_few_lines_of_another_script_do_not_hide_the_tokeniser() -> None:
+    lines = [*POEMS[:20], "用GPT训练模型", "OK", "3.14%"]
+    measured = BLEUScorer().measure(lines, lines)
+    assert "|tok:zh|" in measured.signature
+    kanji = ["東京都", "私は東京に行きます。", "大学"]
+    pairs = [(line[1:], [line]) for line in kanji]
+    measured = BLEUScorer().measure(*split(pairs))
+    assert "|tok:char|" in measured.signature
+    assert measured.scores == {"bleu": sacrebleu_result(sacrebleu.BLEU(tokenize="char"), pairs).score}
+
+
+def test_every_chinese_character_is_a_token() -> None:
+    """Among those of the basic plane are some that sacrebleu's zh does not know; five of them were one word to it."""
+    characters = regex.findall(r"\p{Han}", "".join(map(chr, range(0x2E80, 0xFB00))))
+    assert len(characters) > 27_000
+    for start in range(0, len(characters) - 5, 5):
+        line = "".join(characters[start : start + 5])
+        if len(line) == 5:
+            assert BLEUScorer().measure([line], [line]).scores["bleu"] == pytest.approx(100), line
 
 
 def test_what_decided_is_said_before_there_are_texts() -> None:

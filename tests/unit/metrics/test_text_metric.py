@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import random
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -12,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics import Metric, MetricCollection
 
+from aigc.metrics.text import ClassificationReport, Perplexity
 from aigc.metrics.text.metric import AdditiveMetric, CollectionMetric, TextMetric
 from aigc.metrics.text.metrics import BLEU, CHRF, ROUGE, TER, DistinctN, ExactMatch, FormAccuracy, SelfBLEU
 from aigc.metrics.text.scorer import CollectionScorer
@@ -241,9 +241,23 @@ def test_a_collection_measures_as_its_metrics_do_alone(first: Pairs) -> None:
     assert float(collection["chrf"].compute()["chrf"]) == float(feed(ADDITIVE["chrf"](), DATA).compute()["chrf"])
 
 
-@given(st.randoms(use_true_random=False))
-@settings(max_examples=5, deadline=None)
-def test_details_and_signature_follow_further_texts(chance: random.Random) -> None:
+def test_a_collection_keeps_metrics_of_other_kinds_apart_as_well() -> None:
+    perplexities = MetricCollection({"a": Perplexity(), "b": Perplexity(ignore_index=0)})
+    logits = torch.arange(12.0).reshape(4, 3).sin()
+    for labels in (torch.tensor([1, 2, 1, 2]), torch.tensor([0, 1, 0, 2])):
+        perplexities.update(logits, labels)
+    assert perplexities["a"].details()["tokens"] == 8
+    assert perplexities["b"].details()["tokens"] == 6
+    reports = MetricCollection(
+        {"a": ClassificationReport(["x", "y"]), "b": ClassificationReport(["x", "y"], ignore_index=0)}
+    )
+    reports.update([1, 1], [1, 1])
+    reports.update([0, 1], [0, 0])
+    assert float(reports["a"].compute()["accuracy"]) == 75
+    assert float(reports["b"].compute()["accuracy"]) == 100
+
+
+def test_details_and_signature_follow_further_texts() -> None:
     metric = feed(BLEU(), [("a", ["b"])])
     metric.compute()
     assert metric.signature.startswith("nrefs:1|")

@@ -213,7 +213,7 @@ def test_form_accuracy_is_a_share_over_all_batches() -> None:
 
 
 def test_misspelt_form_names_the_nearest() -> None:
-    with pytest.raises(InputError, match=r"no form 'chinese_quatrian'. Nearest: chinese_quatrain"):
+    with pytest.raises(InputError, match=r"no form 'chinese_quatrian'. Did you mean chinese_quatrain"):
         FormAccuracy("chinese_quatrian")
     with pytest.raises(InputError, match="no valid pattern"):
         FormAccuracy("(unclosed")

@@ -145,6 +145,7 @@ def test_what_is_no_number_stays_none() -> None:
         (torch.zeros(2, 5), torch.tensor([0.0, 1.0]), "floating"),
         (torch.zeros(2, 5), 3, "got 3"),
         (1.0, -1, "negative"),
+        (5.0, 0, "must have tokens"),
         (1.0, torch.tensor([1, 2]), "number of its tokens"),
     ],
 )
@@ -152,7 +153,23 @@ def test_what_does_not_fit_is_refused(predictions: object, references: object, m
     metric = Perplexity()
     with pytest.raises(ValueError, match=message):
         metric.update(predictions, references)  # type: ignore[arg-type]
-    assert not metric.sums.any(), "a refused update adds nothing"
+    assert not metric.counted.any(), "a refused update adds nothing"
+
+
+@pytest.mark.parametrize("loss", [1e20, 3e38, 2.0**40, -1e19])
+def test_a_loss_too_large_to_add_up_is_infinite_and_never_the_best(loss: float) -> None:
+    metric = Perplexity()
+    metric.update(1.0, 1)
+    metric.update(loss, 10)
+    assert scores(metric)["perplexity"] == math.inf
+    logits = Perplexity()
+    logits.update(torch.tensor([[abs(loss), 0.0]], dtype=torch.float64), torch.tensor([1]))
+    assert scores(logits)["perplexity"] == math.inf
+
+
+def test_counts_are_whole_numbers() -> None:
+    with pytest.raises(ValueError, match=r"number of characters must be a whole one from 0 on, got 2\.5"):
+        Perplexity().update(1.0, 1, characters=2.5)  # type: ignore[arg-type]
 
 
 def test_another_ignored_label() -> None:

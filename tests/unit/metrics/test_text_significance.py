@@ -178,8 +178,7 @@ def test_a_resample_warns_of_nothing():
         scores = resampled_scores(sums, scorer.scores_of)
     assert scores["bleu"].shape == (50,)
     with pytest.warns(UserWarning, match="mix scripts"):
-        resampled_in_the_open = [BLEUScorer().scores_of(row)["bleu"] for row in sums]
-    assert resampled_in_the_open == scores["bleu"].tolist()
+        scorer.measured(table[-2:].sum(axis=0))  # a resample has not used up the warning
 
 
 def test_systems_are_measured_as_each_scorer_does_it(monkeypatch):

@@ -147,7 +147,7 @@ def test_a_missing_jieba_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("tokenizer", "use_stemmer", "told"),
     [
-        ("rouge-score", False, "Did you mean rouge_score.*auto, rouge_score, zh-char, jieba, or a function"),
+        ("rouge-score", False, "Did you mean rouge_score.*auto, rouge_score, zh-char, jieba, a function"),
         ("spacy", False, "Allowed: auto, rouge_score, zh-char, jieba"),
         (None, False, "tokenizer is None"),
         ("zh-char", True, "use_stemmer has no effect with tokenizer=zh-char"),

@@ -1,0 +1,92 @@
+"""Which of sacrebleu's tokenisers fits the script of a text."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import regex
+from sacrebleu.tokenizers.tokenizer_zh import _UCODE_RANGES
+
+FITS = (("13a",), ("13a", "zh"), ("zh",), ("zh", "char"), ("char",))
+"""The tokenisers that fit a line: the one that is used, and one that cuts this line in the same way."""
+MIXED = 10
+"""A corpus mixes scripts when more than one line in so many is of another script than most."""
+
+# Of the characters beyond the basic plane, and some within, `zh` knows nothing: it would take a line of them for one
+# word. Two of its ranges, meant for those, are of two characters each; what they take in is no Chinese.
+_KNOWN = "".join(f"{first}-{last}" for first, last in _UCODE_RANGES if len(first) == len(last) == 1)
+_CHINESE = regex.compile(rf"[[\p{{Han}}\p{{Bopomofo}}]&&[{_KNOWN}]]", regex.VERSION1)
+_ONLY_KNOWN = regex.compile(rf"[{_KNOWN}\s]*", regex.VERSION1)
+_UNSPACED = regex.compile(
+    r"[\p{Hiragana}\p{Katakana}ー\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Yi}\p{Javanese}"
+    r"\p{Balinese}\p{Cham}\p{Tai_Le}\p{New_Tai_Lue}\p{Tai_Tham}\p{Tai_Viet}\p{Tangut}\p{Nushu}"
+    rf"[[\p{{Han}}\p{{Bopomofo}}]--[{_KNOWN}]]]",
+    regex.VERSION1,
+)
+_LETTER = regex.compile(r"\p{L}")
+# `13a` puts a space around a line and reads entities of XML, `zh` does neither: these are the lines where it matters.
+_UNLIKE = re.compile(r"\A\s*[.,]|[0-9][.,]\s*\Z|&(?:quot|amp|lt|gt);|<skipped>|\n")
+
+
+def fit(references: Sequence[str], prediction: str = "") -> tuple[str, ...]:
+    """The one of `FITS` for a line: by the script of its references, and by all its texts where two cut it alike."""
+    chosen = _choose("".join(references))
+    texts = (prediction, *references)
+    if chosen == "13a" and all(text.isascii() and not _UNLIKE.search(text) for text in texts):
+        return "13a", "zh"
+    if chosen == "zh" and all(map(_ONLY_KNOWN.fullmatch, texts)):
+        return "zh", "char"
+    return (chosen,)
+
+
+def agreed(lines: Mapping[tuple[str, ...], int]) -> str:
+    """The tokeniser that cuts each line of a corpus as its own one does; empty where there is none.
+
+    Args:
+        lines: How many lines there are of each of `FITS`.
+    """
+    used = [set(names) for names, number in lines.items() if number]
+    common = set.intersection(*used) if used else set()
+    return next((name for name in ("13a", "zh", "char") if name in common), "")
+
+
+def by_tokenizer(lines: Mapping[tuple[str, ...], int]) -> dict[str, int]:
+    """How many lines each tokeniser cuts; the argument is that of `agreed`."""
+    return {
+        name: number
+        for name in ("13a", "zh", "char")
+        if (number := sum(count for names, count in lines.items() if names[0] == name))
+    }
+
+
+def mixture(lines: Mapping[tuple[str, ...], int]) -> str:
+    """How many lines of a corpus are for which tokeniser, in words, where it mixes scripts (see `MIXED`).
+
+    English among Chinese is a mixture also where `zh` cuts both; Chinese characters among Japanese are none.
+
+    Args:
+        lines: How many lines there are of each of `FITS`.
+
+    Returns:
+        Empty where it does not mix them.
+    """
+    scripts = {names: names[:1] if names[0] == "13a" else names for names in lines}
+    total = sum(lines.values())
+    most = max(sum(count for names, count in lines.items() if name in scripts[names]) for name in ("13a", "zh", "char"))
+    if MIXED * (total - most) <= total:
+        return ""
+    return ", ".join(f"{number} for {name}" for name, number in by_tokenizer(lines).items())
+
+
+def choose_tokenizer(texts: Iterable[str]) -> str:
+    """The tokeniser that fits some texts together: `13a`, `zh` or `char`."""
+    return _choose("".join(texts))
+
+
+def _choose(text: str) -> str:
+    if text.isascii():
+        return "13a"
+    unspaced = len(_UNSPACED.findall(text))
+    # Chinese and English may quote a kana; Japanese and Korean cannot do without kana or hangul.
+    if unspaced and 10 * unspaced > len(_LETTER.findall(text)):
+        return "char"
+    return "zh" if _CHINESE.search(text) else "13a"
