@@ -17,6 +17,8 @@ class Corpus(NamedTuple):
     reference_files: list[str]
     references: list[list[str]] | None
     """For each text its references."""
+    whole: list[list[str]]
+    """The texts of each system with what was given of them, where samples say so."""
 
 
 def read_corpus(predictions: str, references: Sequence[str], others: Sequence[str]) -> Corpus:
@@ -48,7 +50,8 @@ def read_corpus(predictions: str, references: Sequence[str], others: Sequence[st
     for name in names[1:]:
         _see_equal(predictions, files[predictions], name, files[name], "lines")
     several = [list(row) for row in zip(*(files[name] for name in references), strict=True)] if references else None
-    return Corpus([(name, files[name]) for name in (predictions, *others)], list(references), several)
+    systems = [(name, files[name]) for name in (predictions, *others)]
+    return Corpus(systems, list(references), several, [texts for _, texts in systems])
 
 
 def is_samples(file: str) -> bool:
@@ -59,37 +62,39 @@ def is_samples(file: str) -> bool:
 def _of_samples(predictions: str, references: Sequence[str], others: Sequence[str]) -> Corpus:
     if references:
         raise InputError(f"{predictions} holds its references itself: leave out {' '.join(references)}")
-    outputs, expected = _samples(predictions)
-    systems = [(predictions, outputs)]
+    outputs, expected, whole = _samples(predictions)
+    systems, wholes = [(predictions, outputs)], [whole]
     for other in others:
         if not is_samples(other):
             raise InputError(f"{other}: {predictions} holds samples; compare it with another .jsonl file")
-        texts, its_own = _samples(other)
+        texts, its_own, whole = _samples(other)
         _see_equal(predictions, outputs, other, texts, "samples")
         for number, (ours, theirs) in enumerate(zip(expected, its_own, strict=True), 1):
             if ours != theirs:
                 raise InputError(f"{other}, line {number}: another reference than in {predictions}: other data")
         systems.append((other, texts))
-    return Corpus(systems, [predictions], [[reference] for reference in expected])
+        wholes.append(whole)
+    return Corpus(systems, [predictions], [[reference] for reference in expected], wholes)
 
 
-def _samples(file: str) -> tuple[list[str], list[str]]:
-    """The outputs and references of a run's samples."""
-    outputs: list[str] = []
-    references: list[str] = []
+def _samples(file: str) -> tuple[list[str], list[str], list[str]]:
+    """The outputs, references and whole texts of a run's samples; a text of which nothing was given is its output."""
+    found: dict[str, list[str]] = {"output": [], "reference": [], "text": []}
     for number, line in enumerate(_texts(file), 1):
         place = f"{file}, line {number}"
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise InputError(f"{place}: not JSON: {error}") from error
-        for key, texts in (("output", outputs), ("reference", references)):
+        if isinstance(row, dict) and "output" in row:
+            row.setdefault("text", row["output"])
+        for key, texts in found.items():
             value = row.get(key) if isinstance(row, dict) else None
             if not isinstance(value, str):
-                found = f"{key!r} is no text" if isinstance(row, dict) and key in row else f"there is no {key!r}"
-                raise InputError(f"{place}: {found}; samples of a run hold prompt, output and reference")
+                what = f"{key!r} is no text" if isinstance(row, dict) and key in row else f"there is no {key!r}"
+                raise InputError(f"{place}: {what}; samples of a run hold prompt, output and reference")
             texts.append(value)
-    return outputs, references
+    return found["output"], found["reference"], found["text"]
 
 
 def _texts(file: str) -> list[str]:

@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
     predictions = [texts for _, texts in corpus.systems]
     with _plain_warnings():
         try:
-            results = measure_systems(scorers, predictions, corpus.references, samples, seed)
+            results = measure_systems(scorers, predictions, corpus.references, samples, seed, corpus.whole)
         except ValueError as error:
             raise InputError(str(error)) from error
     if options.json:

@@ -84,9 +84,16 @@ def _nodes(names: Sequence[str], typed: Sequence[str]) -> tuple[dict[str, dict[s
     from aigc.config.problems import Problem, suggest
     from aigc.config.types import MISSING
 
-    nodes = {name: {"_target_": METRICS.get(name, name)} for name in names if name in METRICS or "." in name}
+    known = [name for name in names if name in METRICS or ("." in name and not is_option(name))]
+    nodes: dict[str, dict[str, Any]] = {name: {"_target_": METRICS.get(name, name)} for name in known}
     problems = [
-        Problem(name, f"no such metric; {suggest(name, METRICS)}", f"command line: --metric {name}")
+        Problem(
+            name,
+            "is an option, which stands without --metric"
+            if is_option(name)
+            else f"no such metric; {suggest(name, METRICS)}",
+            f"command line: --metric {name}",
+        )
         for name in names
         if name not in nodes
     ]

@@ -32,7 +32,9 @@ class ConfigError(InputError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that a person most likely meant, or None."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    names = list(known)
+    same = [one for one in names if one.casefold() == name.casefold()]
+    found = same or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return found[0] if found else None
 
 

@@ -165,7 +165,7 @@ def _class_names(module: Module) -> list[str]:
     for statement in top_level(module.tree.body):
         if isinstance(statement, ast.ClassDef):
             names.append(statement.name)
-        elif isinstance(statement, ast.ImportFrom):
+        elif isinstance(statement, ast.ImportFrom) and statement.module not in ("typing", "collections.abc", "abc"):
             names += [alias.asname or alias.name for alias in statement.names]
     return [name for name in names if name[:1].isupper()]
 

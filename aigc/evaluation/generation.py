@@ -16,7 +16,7 @@ from aigc.data.tokenizer import encode
 from aigc.errors import InputError
 from aigc.evaluation.generate import generate_texts
 from aigc.evaluation.sampling import Sampling
-from aigc.metrics.text import FormAccuracy, TextMetric
+from aigc.metrics.text import TextMetric
 from aigc.metrics.text.scorer import AdditiveScorer, CollectionScorer
 from aigc.runs.console import log
 from aigc.runs.files import retrying, write_atomic
@@ -87,7 +87,7 @@ class TextGeneration(Callback):
             {f"val/{name}": value for name, value in values.items()},
             {f"val/{name}": signature for name, signature in signatures.items()},
         )
-        self._save(Path(trainer.default_root_dir), module.steps_done, prompts, written, references)
+        self._save(Path(trainer.default_root_dir), module.steps_done, pairs, written)
         self._show(prompts, written)
 
     def pairs(self, heldout: list[Example]) -> list[Pair]:
@@ -110,7 +110,7 @@ class TextGeneration(Callback):
         signatures: dict[str, str] = {}
         for metric in self.metrics.values():
             metric.reset()
-            metric.update(whole if isinstance(metric, FormAccuracy) else written, references)
+            metric.update(whole if getattr(metric, "of_whole_texts", False) else written, references)
             scores = {name: float(score) for name, score in metric.compute().items()}
             if shared := values.keys() & scores.keys():
                 raise InputError(f"two metrics of the evaluation give {', '.join(sorted(shared))}; keep one of them")
@@ -140,9 +140,12 @@ class TextGeneration(Callback):
         at = found.end() if found else len(text) // 2
         return Pair(text[:at], text[at:], text[:at])
 
-    def _save(self, folder: Path, step: int, prompts: list[str], written: list[str], references: list[str]) -> None:
-        rows = zip(prompts, written, references, strict=True)
-        lines = [json.dumps({"prompt": p, "output": o, "reference": r}, ensure_ascii=False) for p, o, r in rows]
+    def _save(self, folder: Path, step: int, pairs: list[Pair], written: list[str]) -> None:
+        """One line a prompt; `text` is the whole one where a part of it was given."""
+        lines = []
+        for pair, output in zip(pairs, written, strict=True):
+            row = {"prompt": pair.given, "output": output, "reference": pair.reference}
+            lines.append(json.dumps({**row, "text": pair.kept + output} if pair.kept else row, ensure_ascii=False))
         samples = folder / "samples"
         samples.mkdir(exist_ok=True)
         path = samples / f"step-{step:06d}.jsonl"

@@ -25,11 +25,11 @@ _OWN = 1 + len(FITS)
 class BLEUScorer(SacrebleuScorer):
     """Corpus BLEU from 0 to 100, equal to sacrebleu's with the same tokeniser (Papineni et al., 2002; Post, 2018).
 
-    `tokenize=auto` chooses for each pair by the script of its references: `zh` where they have Chinese characters,
-    `char` where more than a tenth of their letters are kana, hangul, or of another script that sets no spaces between
-    words (Thai, Lao, Khmer, Burmese, Tibetan and the like), and `13a` elsewhere. The signature tells what was chosen;
-    where it names one tokeniser, the score is sacrebleu's with that one: lines that another one cut differ in no token.
-    A corpus where more than one line in ten is of another script than most is warned of.
+    `tokenize=auto` chooses for each pair by the script of its references: `char` where more than a tenth of their
+    letters are kana, hangul, or of another script that sets no spaces between words (Thai, Lao, Khmer, Burmese, Tibetan
+    and the like), `zh` where more than a tenth are Chinese characters, and `13a` elsewhere. The signature tells what
+    was chosen; where it names one tokeniser, the score is sacrebleu's with that one: lines that another one cut differ
+    in no token. A corpus where more than one line in ten is of another script than most is warned of.
 
     Args:
         tokenize: auto, or sacrebleu's tokeniser: 13a, zh, char, intl, none, and where what they need is installed

@@ -16,7 +16,7 @@ class CHRFScorer(SacrebleuScorer):
 
     Where several references of a prediction score alike, such as 0, sacrebleu counts the one given first. Here it is
     the shortest one, so that their order never counts: the score is sacrebleu's with the references of each prediction
-    from short to long.
+    from short to long, and the signature says `ties:shortest`.
 
     Args:
         char_order: The longest character n-grams that are compared.
@@ -71,5 +71,7 @@ class CHRFScorer(SacrebleuScorer):
         }
 
     def _signature(self, sums: Integers, references: str) -> str:
-        unusual = {} if self._chrf.beta == sacrebleu.CHRF.BETA else {"beta": self._chrf.beta}
+        unusual: dict[str, object] = {} if self._chrf.beta == sacrebleu.CHRF.BETA else {"beta": self._chrf.beta}
+        if references not in ("", "nrefs:1"):
+            unusual["ties"] = "shortest"
         return self._signature_by(self._chrf, references, **unusual)

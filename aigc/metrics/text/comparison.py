@@ -44,6 +44,7 @@ def measure_systems(
     references: References | None,
     samples: int = SAMPLES,
     seed: int = SEED,
+    whole: Sequence[Sequence[str]] | None = None,
 ) -> list[SystemScores]:
     """Measure systems with every metric; where there are several, compare each with the first by paired bootstrap.
 
@@ -53,6 +54,7 @@ def measure_systems(
         references: What all of them should have been.
         samples: How many resamples are drawn.
         seed: Of the resamples.
+        whole: The same predictions with what was given to the model of each text, for scorers `of_whole_texts`.
 
     Returns:
         One result a system, in their order.
@@ -64,7 +66,8 @@ def measure_systems(
     results = [SystemScores() for _ in systems]
     tables: dict[tuple[str, int], Integers] = {}
     for name, scorer in scorers.items():
-        for place, (texts, result) in enumerate(zip(systems, results, strict=True)):
+        measured_texts = whole if whole and scorer.of_whole_texts else systems
+        for place, (texts, result) in enumerate(zip(measured_texts, results, strict=True)):
             try:
                 if isinstance(scorer, AdditiveScorer):
                     tables[name, place] = _statistics(scorer, texts, references)

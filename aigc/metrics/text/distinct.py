@@ -27,13 +27,13 @@ class DistinctNScorer(CollectionScorer):
         if not lengths or not all(type(length) is int and length > 0 for length in lengths):
             raise InputError(f"{self.name}: orders is {orders!r}. Allowed: a list of whole numbers from 1 on.")
         self._orders = tuple(dict.fromkeys(lengths))
-        self._tokenizer = ScriptTokenizer()
+        self._tokenizer = ScriptTokenizer(accents=True)
         super().__init__()
 
     @property
     def signature(self) -> str:
         """How the score is made."""
-        return f"case:lc|tok:auto|version:aigc-{aigc.__version__}"
+        return f"case:lc|tok:words|version:aigc-{aigc.__version__}"
 
     def _analyse(self, texts: Sequence[str]) -> tuple[dict[str, float], Details]:
         scores: dict[str, float] = {}

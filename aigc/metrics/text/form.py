@@ -24,6 +24,7 @@ class FormAccuracyScorer(AdditiveScorer):
     """
 
     needs_references = False
+    of_whole_texts = True
 
     def __init__(self, pattern: str | Callable[[str], bool]) -> None:
         if callable(pattern):

@@ -14,7 +14,7 @@ from aigc.metrics.text.metric import as_tensors
 
 LIMIT = 2.0**40
 """Nats from which on a loss is as good as infinite: sums of smaller ones cannot overflow."""
-_INFINITE, _NAN, _TOKENS, _CHARACTERS, _BYTES = range(DIGITS, DIGITS + 5)
+_INFINITE, _NAN, _TOKENS, _CHARACTERS, _OF_CHARACTERS, _BYTES, _OF_BYTES = range(DIGITS, DIGITS + 7)
 
 
 class Perplexity(SumMetric):
@@ -22,7 +22,7 @@ class Perplexity(SumMetric):
 
     Losses are computed in float32 or better and summed exactly, so that the score is the same for any split of the
     tokens. Perplexity per token depends on the tokeniser; the scores per character and per byte do not, and are those
-    to compare models by. They are given where the characters and bytes were.
+    to compare models by. They are given where all batches told their characters and bytes.
 
     Args:
         ignore_index: The label of positions that do not count.
@@ -31,20 +31,24 @@ class Perplexity(SumMetric):
     higher_is_better = False
 
     def __init__(self, ignore_index: int = -100) -> None:
-        super().__init__(DIGITS + 5)
+        super().__init__(DIGITS + 7)
         self.ignore_index = ignore_index
         self._counted: dict[str, Any] = {}
 
     def update(
-        self, predictions: Tensor | float, references: Tensor | int, characters: int = 0, bytes: int = 0
+        self,
+        predictions: Tensor | float,
+        references: Tensor | int,
+        characters: int | None = None,
+        bytes: int | None = None,
     ) -> None:
         """Add a batch, by its logits or by its summed loss.
 
         Args:
             predictions: Logits of any floating type, (..., vocabulary), or a sum of negative log likelihoods in nats.
             references: The label at each position, (...), not shifted here; or the number of tokens in that sum.
-            characters: How many characters (code points) the targets stand for.
-            bytes: How many bytes of UTF-8 they stand for.
+            characters: How many characters (code points) the targets stand for; null where nobody counted.
+            bytes: How many bytes of UTF-8 they stand for; null where nobody counted.
 
         Raises:
             ValueError: Shapes do not fit, a label is no token of the vocabulary, or a number of tokens, characters or
@@ -59,15 +63,16 @@ class Perplexity(SumMetric):
                 raise ValueError("with a summed loss, references is the number of its tokens, a whole number")
             if tokens < 0:
                 raise ValueError(f"the number of tokens must not be negative, got {int(tokens)}")
-            if not tokens and losses != 0:
-                raise ValueError(f"a loss of {float(losses)} must have tokens, got 0")
+            if losses < 0 or (not tokens and losses != 0):
+                raise ValueError(f"a loss of {float(losses)} over {int(tokens)} tokens cannot be")
         for number, what in ((characters, "characters"), (bytes, "bytes")):
-            if number != int(number) or number < 0:
+            if number is not None and (number != int(number) or number < 0):
                 raise ValueError(f"the number of {what} must be a whole one from 0 on, got {number}")
         infinite = losses.abs() >= LIMIT
         digits = _digits(torch.where(infinite | losses.isnan(), 0.0, losses))
         own = [*digits, infinite.sum(), losses.isnan().sum(), tokens]
-        own += [torch.as_tensor(int(number)) for number in (characters, bytes)]
+        for number in (characters, bytes):
+            own += [torch.as_tensor(int(number or 0)), tokens * (number is not None)]
         self.count(torch.stack([number.to(self.sums.device) for number in own]))
 
     def compute(self) -> dict[str, Tensor]:
@@ -157,7 +162,13 @@ def _digits(losses: Tensor) -> list[Tensor]:
 def _plain(sums: Tensor) -> dict[str, Any]:
     numbers = [int(number) for number in sums.tolist()]
     nll = math.nan if numbers[_NAN] else math.inf if numbers[_INFINITE] else from_digits(numbers[:DIGITS])
-    return {"nll": nll, "tokens": numbers[_TOKENS], "characters": numbers[_CHARACTERS], "bytes": numbers[_BYTES]}
+    tokens = numbers[_TOKENS]
+    return {
+        "nll": nll,
+        "tokens": tokens,
+        "characters": numbers[_CHARACTERS] if numbers[_OF_CHARACTERS] == tokens else 0,
+        "bytes": numbers[_BYTES] if numbers[_OF_BYTES] == tokens else 0,
+    }
 
 
 def _exp(value: float) -> float:

@@ -26,6 +26,8 @@ class Scorer(ABC):
     """A way to measure generated texts. Its options are those of its constructor."""
 
     needs_references: ClassVar[bool] = True
+    of_whole_texts: ClassVar[bool] = False
+    """Whether it measures a text with the part of it that was given to the model, not only what the model wrote."""
     higher_is_better: ClassVar[bool] = True
 
     @property
@@ -102,8 +104,17 @@ class AdditiveScorer(Scorer):
         if pairs:
             numbers = [len(several) for _, several in pairs]
             table[:, 0], table[:, 1], table[:, 2] = 1, numbers, np.square(numbers)
-            table[:, self._SHARED :] = self._rows(pairs)
+            table[:, self._SHARED :] = self._checked(self._rows(pairs), len(pairs))
         return table
+
+    def _checked(self, rows: Integers | list[list[int]], pairs: int) -> Integers:
+        numbers = np.asarray(rows)
+        if numbers.shape != (pairs, self._columns) or numbers.dtype.kind not in "biu":
+            raise TypeError(
+                f"{self.name}._rows must give {self._columns} whole numbers (_columns) for each of {pairs} pairs, got "
+                f"an array of shape {numbers.shape} and type {numbers.dtype}"
+            )
+        return numbers
 
     def scores_of(self, sums: Integers) -> dict[str, float]:
         """Name to score from the sums over all pairs, of shape (`width`,); ValueError where there was no pair."""

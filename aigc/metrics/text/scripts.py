@@ -1,11 +1,12 @@
 """Which of sacrebleu's tokenisers fits the script of a text."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import regex
 from sacrebleu.tokenizers.tokenizer_zh import _UCODE_RANGES
 
+NAMES = ("13a", "zh", "char")
 FITS = (("13a",), ("13a", "zh"), ("zh",), ("zh", "char"), ("char",))
 """The tokenisers that fit a line: the one that is used, and one that cuts this line in the same way."""
 MIXED = 10
@@ -46,15 +47,13 @@ def agreed(lines: Mapping[tuple[str, ...], int]) -> str:
     """
     used = [set(names) for names, number in lines.items() if number]
     common = set.intersection(*used) if used else set()
-    return next((name for name in ("13a", "zh", "char") if name in common), "")
+    return next((name for name in NAMES if name in common), "")
 
 
 def by_tokenizer(lines: Mapping[tuple[str, ...], int]) -> dict[str, int]:
     """How many lines each tokeniser cuts; the argument is that of `agreed`."""
     return {
-        name: number
-        for name in ("13a", "zh", "char")
-        if (number := sum(count for names, count in lines.items() if names[0] == name))
+        name: number for name in NAMES if (number := sum(count for names, count in lines.items() if names[0] == name))
     }
 
 
@@ -69,24 +68,29 @@ def mixture(lines: Mapping[tuple[str, ...], int]) -> str:
     Returns:
         Empty where it does not mix them.
     """
-    scripts = {names: names[:1] if names[0] == "13a" else names for names in lines}
     total = sum(lines.values())
-    most = max(sum(count for names, count in lines.items() if name in scripts[names]) for name in ("13a", "zh", "char"))
+    most = sum(count for names, count in lines.items() if majority(lines) in _scripts(names))
     if MIXED * (total - most) <= total:
         return ""
     return ", ".join(f"{number} for {name}" for name, number in by_tokenizer(lines).items())
 
 
-def choose_tokenizer(texts: Iterable[str]) -> str:
-    """The tokeniser that fits some texts together: `13a`, `zh` or `char`."""
-    return _choose("".join(texts))
+def majority(lines: Mapping[tuple[str, ...], int]) -> str:
+    """The tokeniser that fits most lines, `13a` where there are none; the argument is that of `agreed`."""
+    return max(NAMES, key=lambda name: sum(count for names, count in lines.items() if name in _scripts(names)))
+
+
+def _scripts(names: tuple[str, ...]) -> tuple[str, ...]:
+    """English is no Chinese, though `zh` cuts most of it as `13a` does."""
+    return names[:1] if names[0] == "13a" else names
 
 
 def _choose(text: str) -> str:
     if text.isascii():
         return "13a"
+    letters = len(_LETTER.findall(text))
+    # Chinese may quote a kana, and English a Chinese word; Japanese and Korean cannot do without kana or hangul.
     unspaced = len(_UNSPACED.findall(text))
-    # Chinese and English may quote a kana; Japanese and Korean cannot do without kana or hangul.
-    if unspaced and 10 * unspaced > len(_LETTER.findall(text)):
+    if 10 * unspaced > letters:
         return "char"
-    return "zh" if _CHINESE.search(text) else "13a"
+    return "zh" if 10 * (unspaced + len(_CHINESE.findall(text))) > letters else "13a"

@@ -13,7 +13,7 @@ from aigc.config.types import Bound
 from aigc.metrics.text.bleu import AUTO, Smoothing, check_options
 from aigc.metrics.text.sacrebleu_tokenizers import Tokenizer
 from aigc.metrics.text.scorer import CollectionScorer, Details
-from aigc.metrics.text.scripts import choose_tokenizer, fit, mixture
+from aigc.metrics.text.scripts import fit, majority, mixture
 
 Ngrams = Counter[tuple[str, ...]]
 
@@ -28,8 +28,8 @@ class SelfBLEUScorer(CollectionScorer):
     sacrebleu leaves them out, and with `effective_order=false` gives such a text 0. A text
     without tokens scores 0, and a single text NaN: it has no others.
 
-    `tokenize=auto` chooses once, for all texts together, by the rule of `BLEUScorer`. The signature tells what was
-    chosen for the texts that were scored last.
+    `tokenize=auto` takes for all texts the tokeniser that fits most of them by the rule of `BLEUScorer`. The signature
+    tells which it was for the texts that were scored last.
 
     Args:
         tokenize: auto, or sacrebleu's tokeniser: 13a, zh, char, intl, none, and where what they need is installed
@@ -86,7 +86,7 @@ class SelfBLEUScorer(CollectionScorer):
         if len(texts) < 2:
             return {"self_bleu": math.nan}, {"texts": len(texts)}
         if self._tokenize == AUTO:
-            self._chosen = choose_tokenizer(texts)
+            self._chosen = majority(self._lines(texts))
         engine = self._engine(self._chosen)
         counted = [extract_all_word_ngrams(engine._preprocess_segment(text), 1, self._order) for text in texts]
         lengths = [length for _, length in counted]
@@ -108,11 +108,14 @@ class SelfBLEUScorer(CollectionScorer):
         name = tokenize or (sacrebleu.BLEU.TOKENIZER_DEFAULT if self._tokenize == AUTO else self._tokenize)
         return sacrebleu.BLEU(tokenize=name, **self._options)  # type: ignore[arg-type]
 
+    def _lines(self, texts: Sequence[str]) -> Counter[tuple[str, ...]]:
+        """How many texts there are of each fit; an empty one is of no script."""
+        return Counter(fit([text]) for text in texts if text.strip())
+
     def _warnings(self, texts: Sequence[str]) -> dict[str, str]:
         if self._tokenize != AUTO:
             return {}
-        # An empty text is of no script.
-        told = mixture(Counter(fit([text]) for text in texts if text.strip()))
+        told = mixture(self._lines(texts))
         if not told:
             return {}
         return {

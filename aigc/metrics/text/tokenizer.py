@@ -31,8 +31,10 @@ _WORD = rf"""
     [\p{{L}}\p{{Nd}}--[\p{{Latin}}0-9\p{{Han}}]--{_KANA}--{_CLUSTERED}--[\p{{Common}}--\p{{Nd}}]]
     [\p{{L}}\p{{M}}\p{{Nd}}\u200c\u200d--[\p{{Latin}}0-9\p{{Han}}]--{_KANA}--{_CLUSTERED}]*
 """
-_TOKEN = regex.compile(
-    rf"[a-z0-9]+ | \p{{Han}}+ | {_KANA}[\p{{M}}ﾞﾟ]* | (?={_CLUSTERED})\X | {_WORD}", regex.VERBOSE | regex.VERSION1
+_OTHERS = rf"\p{{Han}}+ | {_KANA}[\p{{M}}ﾞﾟ]* | (?={_CLUSTERED})\X | {_WORD}"
+_TOKEN = regex.compile(rf"[a-z0-9]+ | {_OTHERS}", regex.VERBOSE | regex.VERSION1)
+_TOKEN_WITH_ACCENTS = regex.compile(
+    rf"[\p{{Latin}}0-9][\p{{Latin}}\p{{M}}0-9]* | {_OTHERS}", regex.VERBOSE | regex.VERSION1
 )
 _HAN = regex.compile(r"\p{Han}")
 
@@ -43,15 +45,16 @@ class ScriptTokenizer:
     A Latin word is a lower-cased run of a-z and 0-9, full-width ones included. A Chinese character is a token of its
     own, and so is a kana; Thai, Lao, Khmer, Burmese and others that write no spaces either are cut into what a reader
     takes for characters (grapheme clusters, Unicode Standard Annex 29). Hangul, Cyrillic, Arabic, Devanagari and the
-    other scripts give words, vowel signs and joiners included. All the rest separates, Latin letters beyond a-z too, as
-    they do in rouge_score.
+    other scripts give words, vowel signs and joiners included. All the rest separates.
 
     Args:
         use_stemmer: Reduce Latin words of more than three letters to their stem, as rouge_score does.
+        accents: Latin letters beyond a-z are letters of a word; otherwise they separate, as they do in rouge_score.
     """
 
-    def __init__(self, use_stemmer: bool = False) -> None:
+    def __init__(self, use_stemmer: bool = False, accents: bool = False) -> None:
         self._use_stemmer = use_stemmer
+        self._token = _TOKEN_WITH_ACCENTS if accents else _TOKEN
 
     def tokenize(self, text: str) -> list[str]:
         """Return the tokens of `text` in order."""
@@ -66,7 +69,7 @@ class ScriptTokenizer:
 
     def _cut(self, text: str) -> list[str]:
         tokens: list[str] = []
-        for token in _TOKEN.findall(text):
+        for token in self._token.findall(text):
             if len(token) > 1 and _HAN.match(token):
                 tokens += self._cut_han(token)
             else:
@@ -126,7 +129,7 @@ def choose_tokenizer(who: str, tokenizer: str | Tokenize, use_stemmer: bool) -> 
     if tokenizer == "auto":
         return ScriptTokenizer(use_stemmer).tokenize, tokenizer
     if not find_spec("jieba"):
-        raise InputError(f"{who}: tokenizer=jieba needs a package that is missing: pip install 'aigc[chinese]'.")
+        raise InputError(f"{who}: tokenizer=jieba needs a package that is missing: pip install jieba.")
     return SegmentingTokenizer(use_stemmer).tokenize, f"jieba-{version('jieba')}"
 
 

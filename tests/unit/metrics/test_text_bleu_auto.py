@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aigc.metrics.text.bleu import BLEUScorer
 from aigc.metrics.text.chrf import CHRFScorer
-from aigc.metrics.text.scripts import choose_tokenizer, fit
+from aigc.metrics.text.scripts import fit
 from aigc.metrics.text.ter import TERScorer
 from tests.unit.metrics.text_samples import COUPLETS, ENGLISH, MIXED, POEMS, Pairs, sacrebleu_result, split
 
@@ -110,7 +110,7 @@ def test_a_corpus_of_one_script_has_sacrebleus_score(tokenizer: str) -> None:
     [
         (["an ordinary line with a shrug ¯\\_(ツ)_/¯ in it"], "13a"),
         (["The Korean word 물 is water, as everybody knows."], "13a"),
-        (["The Chinese word 水 is water."], "zh"),
+        (["The Chinese word 水 is water."], "13a"),
         (["我们把日语的の字去掉，然后继续训练这个模型。"], "zh"),
         (["東京都渋谷区の神宮前で会いましょう"], "char"),
         (["NVIDIA 그래픽 카드를 PyTorch로 사용"], "char"),
@@ -120,7 +120,7 @@ def test_a_corpus_of_one_script_has_sacrebleus_score(tokenizer: str) -> None:
     ],
 )
 def test_the_script_of_the_references_decides(references: list[str], tokenizer: str) -> None:
-    assert choose_tokenizer(references) == choose_tokenizer(references[::-1]) == tokenizer
+    assert fit(references)[0] == fit(references[::-1])[0] == tokenizer
     for prediction in ("我们", "the cat", "私は"):
         assert f"|tok:{tokenizer}|" in BLEUScorer().measure([prediction], [references]).signature
 
@@ -171,7 +171,7 @@ chinese = st.lists(st.sampled_from([*"明月ㄅ。，！“”Ａ１々〇鿏ツ
 def test_a_line_that_fits_two_tokenisers_is_cut_alike_by_both(texts: list[str], lowercase: bool) -> None:
     engines = [sacrebleu.BLEU(tokenize=name, lowercase=lowercase) for name in fit(texts[1:], texts[0])]
     for text in texts:
-        assert len({engine._preprocess_segment(text) for engine in engines}) == 1
+        assert len({tuple(engine._preprocess_segment(text).split()) for engine in engines}) == 1
 
 
 def test_lines_that_two_tokenisers_cut_apart_fit_one() -> None:

@@ -74,6 +74,7 @@ def assert_chrf(pairs: Pairs, options: dict) -> None:
     assert ours.scores == {"chrf": sacrebleu_result(engine, ordered(pairs)).score}
     beta = options.get("beta", 2)
     more = "" if beta == 2 else f"|beta:{beta}"
+    more += "" if all(len(references) == 1 for _, references in pairs) else "|ties:shortest"
     assert ours.signature == str(engine.get_signature()).replace("|version:", f"{more}|version:")
 
 

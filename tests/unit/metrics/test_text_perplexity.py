@@ -40,11 +40,12 @@ def test_any_split_gives_the_same_bits(seed: int, cuts: list[int]) -> None:
 def test_a_plain_float64_sum_would_depend_on_the_order() -> None:
     numbers = [1e16, 1.0, -1e16, 1.0]
     assert sum(numbers) != sum(sorted(numbers))
+    numbers = [2.0**20, 2.0**-30, 2.0**20, 2.0**-30]
     for order in (numbers, sorted(numbers)):
         metric = Perplexity()
         for number in order:
-            metric.update(number / 1e8, 1)
-        assert metric.details()["nll"] == pytest.approx(2e-8, rel=1e-6)
+            metric.update(number, 1)
+        assert Fraction(metric.details()["nll"]) == Fraction(2**21) + Fraction(1, 2**29)
 
 
 @given(st.integers(0, 1000))
@@ -113,6 +114,15 @@ def test_only_what_was_counted_is_scored() -> None:
     assert metric.signature.startswith("weight:token|")
 
 
+def test_characters_of_some_batches_only_are_no_score() -> None:
+    metric = Perplexity()
+    metric.update(20.0, 10, characters=25, bytes=70)
+    assert {"bits_per_byte", "perplexity_per_character"} <= set(scores(metric))
+    metric.update(20.0, 10, bytes=70)
+    assert "perplexity_per_character" not in scores(metric)
+    assert scores(metric)["bits_per_byte"] == pytest.approx(40 / math.log(2) / 140)
+
+
 def test_no_token_is_an_error() -> None:
     metric = Perplexity()
     with pytest.raises(ValueError, match="no token"):
@@ -145,7 +155,8 @@ def test_what_is_no_number_stays_none() -> None:
         (torch.zeros(2, 5), torch.tensor([0.0, 1.0]), "floating"),
         (torch.zeros(2, 5), 3, "got 3"),
         (1.0, -1, "negative"),
-        (5.0, 0, "must have tokens"),
+        (5.0, 0, "cannot be"),
+        (-5.0, 3, "cannot be"),
         (1.0, torch.tensor([1, 2]), "number of its tokens"),
     ],
 )
@@ -156,7 +167,7 @@ def test_what_does_not_fit_is_refused(predictions: object, references: object, m
     assert not metric.counted.any(), "a refused update adds nothing"
 
 
-@pytest.mark.parametrize("loss", [1e20, 3e38, 2.0**40, -1e19])
+@pytest.mark.parametrize("loss", [1e20, 3e38, 2.0**40, 1e19])
 def test_a_loss_too_large_to_add_up_is_infinite_and_never_the_best(loss: float) -> None:
     metric = Perplexity()
     metric.update(1.0, 1)
