@@ -122,6 +122,21 @@ def test_samples_of_a_run_hold_their_references(own_place, score):
         assert list(scores(score(name, "--json")).values()) == pytest.approx([100.0] * 5)
 
 
+def test_a_form_is_that_of_the_whole_text_of_a_sample(own_place, score):
+    rows = [
+        {
+            "prompt": "床前明月光，",
+            "output": "疑是地上霜。",
+            "reference": "疑是地上霜。",
+            "text": "床前明月光，疑是地上霜。",
+        },
+        {"prompt": "上联", "output": "床前明月光，疑是地上霜。", "reference": "疑是地上霜。"},
+    ]
+    lines(own_place / "s.jsonl", [json.dumps(row, ensure_ascii=False) for row in rows])
+    asked = ["--metric", "form_accuracy", r"form_accuracy.pattern=\p{Han}{5}，\p{Han}{5}。", "--metric", "exact_match"]
+    assert scores(score("s.jsonl", *asked, "--json")) == {"form_accuracy": 100, "exact_match": 50}
+
+
 def test_the_samples_that_a_real_run_wrote_are_scored(trained, score):
     newest = max((trained.path / "samples").glob("*.jsonl"))
     rows = [json.loads(line) for line in newest.read_text(encoding="utf-8").splitlines()]

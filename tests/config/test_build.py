@@ -4,6 +4,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from aigc.config import ConfigError, build, factory
+from aigc.errors import InputError
 from tests.conftest import write
 
 
@@ -63,6 +64,17 @@ def test_a_refused_value_names_the_place():
         build(
             {"_target_": "torch.optim.AdamW", "lr": -1.0}, Optimizer, "optimizer", params=nn.Linear(1, 1).parameters()
         )
+
+
+def test_two_metrics_of_one_score_are_refused_before_they_overwrite_each_other():
+    from aigc.evaluation import TextGeneration
+
+    bleu = {"_target_": "aigc.metrics.text.BLEU"}
+    nodes = {"bleu": bleu, "chrf": {"_target_": "aigc.metrics.text.CHRF"}, "other": {**bleu, "tokenize": "char"}}
+    said = r"metrics.other gives the score bleu, and so does evaluation.generation.metrics.bleu"
+    with pytest.raises(InputError, match=said):
+        TextGeneration(nodes)
+    assert list(TextGeneration({**nodes, "bleu": None}).metrics) == ["chrf", "other"]
 
 
 def test_mappings_for_dataclass_parameters_become_dataclasses():

@@ -95,6 +95,20 @@ def test_own_class_is_trusted_only_when_the_person_says_so(own_place, monkeypatc
     assert "not an integer" in problems([*overrides, "callbacks.mine.a=x"])["callbacks.mine.a"]
 
 
+def test_a_node_may_stand_for_an_object_that_can_be_left_out(own_place, monkeypatch):
+    source = (
+        "from collections.abc import Callable\nfrom typing import Any\nfrom pytorch_lightning import Callback\n"
+        "class Mine(Callback):\n    def __init__(self, act: Callable[..., Any] | None = None, a: int = 1): ...\n"
+    )
+    write(own_place / "mine_c.py", source)
+    monkeypatch.syspath_prepend(own_place)
+    write(own_place / "pyproject.toml", '[tool.aigc]\ntrusted = ["mine_c"]\n')
+    overrides = ["+callbacks.mine._target_=mine_c.Mine", "+callbacks.mine.act._target_=torch.nn.ReLU"]
+    check(compose(overrides))
+    assert "callbacks.mine.act" in problems([overrides[0], "+callbacks.mine.act=3"])
+    assert "callbacks.mine.a" in problems([overrides[0], "+callbacks.mine.a._target_=torch.nn.ReLU"])
+
+
 def test_deep_finds_a_class_of_the_wrong_base(own_place, monkeypatch):
     source = "import importlib\nBase = importlib.import_module('builtins').object\nclass Mine(Base): ...\n"
     write(own_place / "mine_b.py", source)

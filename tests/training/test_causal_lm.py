@@ -176,3 +176,16 @@ def test_the_last_step_is_logged_whatever_the_interval(tmp_path):
     task = sgd_task(tiny_model(data))
     trainer(tmp_path, max_steps=3, log_every_n_steps=10, limit_val_batches=0).fit(task, datamodule=data)
     assert "train/loss" in task.latest
+
+
+def test_how_values_were_made_survives_a_resume_and_old_checkpoints_without_it(tmp_path):
+    data = text_data(tmp_path, TEXTS)
+    task = sgd_task(tiny_model(data))
+    task.signatures = {"val/bleu": "tok:zh"}
+    state = task.training_state()
+    resumed = sgd_task(tiny_model(data))
+    resumed.load_training_state(state)
+    assert resumed.signatures == {"val/bleu": "tok:zh"}
+    del state["signatures"]
+    resumed.load_training_state(state)
+    assert resumed.signatures == {}

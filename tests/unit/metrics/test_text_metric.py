@@ -264,3 +264,27 @@ def test_details_and_signature_follow_further_texts() -> None:
     feed(metric, [("a", ["b", "c"])])
     assert metric.signature.startswith("nrefs:var|")
     assert metric.details()["prediction_length"] == 2
+
+
+def test_rows_that_are_no_whole_numbers_are_refused() -> None:
+    class Half(AdditiveMetric):
+        needs_references = False
+        _columns = 1
+
+        def _rows(self, pairs: list) -> list:
+            return [[0.5] for _ in pairs]
+
+        def _scores(self, sums: np.ndarray, pairs: int) -> dict[str, float]:
+            return {"half": sums[0] / pairs}
+
+        def _signature(self, sums: np.ndarray, references: str) -> str:
+            return ""
+
+    class Wide(Half):
+        def _rows(self, pairs: list) -> list:
+            return [[1, 2] for _ in pairs]
+
+    with pytest.raises(TypeError, match=r"Half._rows must give 1 whole numbers .* type float64"):
+        Half().update(["a"])
+    with pytest.raises(TypeError, match=r"Wide._rows must give 1 whole numbers .* shape \(1, 2\)"):
+        Wide().update(["a"])
