@@ -24,19 +24,25 @@ _UNSPACED = regex.compile(
     regex.VERSION1,
 )
 _LETTER = regex.compile(r"\p{L}")
-# `13a` puts a space around a line and reads entities of XML, `zh` does neither: these are the lines where it matters.
-_UNLIKE = re.compile(r"\A\s*[.,]|[0-9][.,]\s*\Z|&(?:quot|amp|lt|gt);|<skipped>|\n")
+_ENTITY = re.compile(r"&(?:quot|amp|lt|gt);")
 
 
 def fit(references: Sequence[str], prediction: str = "") -> tuple[str, ...]:
     """The one of `FITS` for a line: by the script of its references, and by all its texts where two cut it alike."""
-    chosen = _choose("".join(references))
-    texts = (prediction, *references)
-    if chosen == "13a" and all(text.isascii() and not _UNLIKE.search(text) for text in texts):
-        return "13a", "zh"
-    if chosen == "zh" and all(map(_ONLY_KNOWN.fullmatch, texts)):
-        return "zh", "char"
-    return (chosen,)
+    text = "".join(references)
+    if text.isascii():
+        return ("13a", "zh") if all(map(_cut_alike, (prediction, *references))) else ("13a",)
+    if _ONLY_KNOWN.fullmatch(text) and _CHINESE.search(text):
+        return ("zh", "char") if _ONLY_KNOWN.fullmatch(prediction) else ("zh",)
+    return (_choose(text),)
+
+
+def _cut_alike(text: str) -> bool:
+    """Whether `13a`, which pads a text with spaces and reads entities of XML, and `zh` cut it alike."""
+    if not text.isascii() or "\n" in text or "<skipped>" in text or ("&" in text and _ENTITY.search(text)):
+        return False
+    text = text.strip()
+    return not text.startswith((".", ",")) and not (text.endswith((".", ",")) and text[-2:-1].isdigit())
 
 
 def agreed(lines: Mapping[tuple[str, ...], int]) -> str:
@@ -86,8 +92,6 @@ def _scripts(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _choose(text: str) -> str:
-    if text.isascii():
-        return "13a"
     letters = len(_LETTER.findall(text))
     # Chinese may quote a kana, and English a Chinese word; Japanese and Korean cannot do without kana or hangul.
     unspaced = len(_UNSPACED.findall(text))
