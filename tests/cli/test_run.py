@@ -72,7 +72,8 @@ def test_metrics_have_one_row_a_logged_step(trained):
 def test_samples_hold_prompt_output_and_reference(trained):
     rows = [json.loads(line) for line in (trained.samples / "step-000020.jsonl").read_text("utf-8").splitlines()]
     assert len(rows) == 8
-    assert all(set(row) == {"prompt", "output", "reference"} for row in rows)
+    assert all(set(row) == {"prompt", "output", "reference", "text"} for row in rows)
+    assert all(row["text"] == row["prompt"] + row["output"] for row in rows), "of a poem a part is given"
     assert all(len(row["prompt"]) == 12 and len(row["reference"]) == 12 for row in rows)
     assert not any("<|" in row["output"] for row in rows)
 
