@@ -1,22 +1,18 @@
 """BLEU, as sacrebleu computes it, with a tokeniser chosen by script."""
 
-import math
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 import numpy as np
 from sacrebleu.metrics import bleu as sacrebleu
 
-from aigc.config.problems import choices
 from aigc.config.types import Bound
-from aigc.errors import InputError
+from aigc.metrics.text.bleu_recipe import AUTO, Recipe, Smoothing
 from aigc.metrics.text.inputs import Pair
-from aigc.metrics.text.sacrebleu_scorer import SacrebleuScorer
-from aigc.metrics.text.sacrebleu_tokenizers import Tokenizer, check_tokenizer
+from aigc.metrics.text.sacrebleu_scorer import SacrebleuScorer, sacrebleu_signature
+from aigc.metrics.text.sacrebleu_tokenizers import Tokenizer
 from aigc.metrics.text.scorer import Details, Integers
 from aigc.metrics.text.scripts import FITS, agreed, by_tokenizer, fit, mixture
 
-AUTO = "auto"
-Smoothing = Literal["exp", "floor", "add-k", "none"]
 LOOK_CUT = 100
 """So many predictions that end in a period of its own are no accident."""
 _OWN = 1 + len(FITS)
@@ -54,34 +50,23 @@ class BLEUScorer(SacrebleuScorer):
         effective_order: bool = False,
         lowercase: bool = False,
     ) -> None:
-        check_options(self.name, tokenize, smooth_method, smooth_value, max_ngram_order)
-        self._tokenize = tokenize
-        self._order = max_ngram_order
-        self._options = {
-            "smooth_method": smooth_method,
-            "smooth_value": smooth_value,
-            "max_ngram_order": max_ngram_order,
-            "effective_order": effective_order,
-            "lowercase": lowercase,
-        }
-        self._engines: dict[str, sacrebleu.BLEU] = {}
+        self._recipe = Recipe(
+            self.name, tokenize, smooth_method, smooth_value, max_ngram_order, effective_order, lowercase
+        )
         super().__init__()
 
     @property
     def _columns(self) -> int:
         # Predictions that look as if they were cut already; with `auto` pairs of each fit; sacrebleu's own numbers.
-        return _OWN + 2 + 2 * self._order
+        return _OWN + 2 + 2 * self._recipe.max_ngram_order
 
-    def _engine(self, tokenize: str = "") -> sacrebleu.BLEU:
-        name = tokenize or (sacrebleu.BLEU.TOKENIZER_DEFAULT if self._tokenize == AUTO else self._tokenize)
-        if name not in self._engines:  # sacrebleu remembers cut lines for each tokeniser that was made
-            self._engines[name] = sacrebleu.BLEU(tokenize=name, force=True, **self._options)  # type: ignore[arg-type]
-        return self._engines[name]
+    def _engine(self, chosen: str = "") -> sacrebleu.BLEU:
+        return self._recipe.engine(chosen)
 
     def _rows(self, pairs: list[Pair]) -> Integers:
         table = np.zeros((len(pairs), self._columns), dtype=np.int64)
         table[:, 0] = [prediction.endswith(" .") for prediction, _ in pairs]
-        if self._tokenize != AUTO:
+        if self._recipe.tokenize != AUTO:
             table[:, _OWN:] = self._statistics(self._engine(), pairs)
             return table
         fits = [fit(references, prediction) for prediction, references in pairs]
@@ -102,20 +87,21 @@ class BLEUScorer(SacrebleuScorer):
             "brevity_penalty": result.bp,
             "prediction_length": result.sys_len,
             "reference_length": result.ref_len,
-            "matches": own[2 : 2 + self._order].tolist(),
-            "ngrams": own[2 + self._order :].tolist(),
+            "matches": own[2 : 2 + self._recipe.max_ngram_order].tolist(),
+            "ngrams": own[2 + self._recipe.max_ngram_order :].tolist(),
         }
 
     def _signature(self, sums: Integers, references: str) -> str:
-        unusual = {} if self._order == sacrebleu.MAX_NGRAM_ORDER else {"order": self._order}
-        if self._tokenize != AUTO:
-            return self._signature_by(self._engine(), references, **unusual)
+        if self._recipe.tokenize != AUTO:
+            return sacrebleu_signature(self._engine(), references, **self._recipe.unusual)
         lines = _lines(sums)
         name = agreed(lines)
         if name:
-            return self._signature_by(self._engine(name), references, **unusual)
+            return sacrebleu_signature(self._engine(name), references, **self._recipe.unusual)
         told = ",".join(f"{used}:{number}" for used, number in by_tokenizer(lines).items())
-        return self._signature_by(self._engine(), references, tok=f"{AUTO}[{told}]" if told else AUTO, **unusual)
+        return sacrebleu_signature(
+            self._engine(), references, tok=f"{AUTO}[{told}]" if told else AUTO, **self._recipe.unusual
+        )
 
     def _warnings(self, sums: Integers, pairs: int) -> dict[str, str]:
         messages = {}
@@ -131,19 +117,6 @@ class BLEUScorer(SacrebleuScorer):
                 "give them as people write them, or set tokenize=none."
             )
         return messages
-
-
-def check_options(
-    who: str, tokenize: str, smooth_method: str, smooth_value: float | None, max_ngram_order: int
-) -> None:
-    """See that BLEU can be computed so; an InputError in the name of the metric `who` says what is wrong."""
-    check_tokenizer(who, tokenize)
-    if smooth_method not in sacrebleu.BLEU.SMOOTH_DEFAULTS:
-        raise InputError(f"{who}: smooth_method is {smooth_method!r}. {choices(smooth_method, get_args(Smoothing))}")
-    if smooth_value is not None and not 0 <= smooth_value < math.inf:
-        raise InputError(f"{who}: smooth_value is {smooth_value}, it must be null or a number from 0 on.")
-    if max_ngram_order < 1:
-        raise InputError(f"{who}: max_ngram_order is {max_ngram_order}, it must be at least 1.")
 
 
 def _lines(sums: Integers) -> dict[tuple[str, ...], int]:

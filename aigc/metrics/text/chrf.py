@@ -7,7 +7,7 @@ from sacrebleu.metrics import chrf as sacrebleu
 from aigc.config.types import Bound
 from aigc.errors import InputError
 from aigc.metrics.text.inputs import Pair
-from aigc.metrics.text.sacrebleu_scorer import SacrebleuScorer
+from aigc.metrics.text.sacrebleu_scorer import SacrebleuScorer, sacrebleu_signature
 from aigc.metrics.text.scorer import Details, Integers
 
 
@@ -74,4 +74,4 @@ class CHRFScorer(SacrebleuScorer):
         unusual: dict[str, object] = {} if self._chrf.beta == sacrebleu.CHRF.BETA else {"beta": self._chrf.beta}
         if references not in ("", "nrefs:1"):
             unusual["ties"] = "shortest"
-        return self._signature_by(self._chrf, references, **unusual)
+        return sacrebleu_signature(self._chrf, references, **unusual)

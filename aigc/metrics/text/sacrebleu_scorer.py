@@ -25,22 +25,24 @@ class SacrebleuScorer(AdditiveScorer):
         ordered = [sorted(several, key=_order) if len(several) > 1 else several for _, several in pairs]
         most = max(map(len, ordered))
         # It takes one stream for each place in the lists of references, with None where a list is shorter.
-        streams = [[several[place] if place < len(several) else None for several in ordered] for place in range(most)]
-        return engine._extract_corpus_statistics([prediction for prediction, _ in pairs], streams)  # type: ignore
+        streams: Any = [[one[place] if place < len(one) else None for one in ordered] for place in range(most)]
+        rows: list[list[Any]] = engine._extract_corpus_statistics([prediction for prediction, _ in pairs], streams)
+        return rows
 
     def _result(self, sums: Integers | list[float]) -> Any:
         """What sacrebleu says of the sums: its BLEUScore, CHRFScore or TERScore."""
         return self._engine()._compute_score_from_stats([*sums] if isinstance(sums, list) else sums.tolist())
 
-    def _signature_by(self, engine: Metric, references: str, **unusual: object) -> str:
-        """The signature, sacrebleu's, and what it leaves out."""
-        number = references.removeprefix("nrefs:")
-        # sacrebleu learns the number of references while it scores: -1 prints as `var`, None not at all.
-        engine.num_refs = -1 if number == "var" else int(number) if number else None  # type: ignore[assignment]
-        signature = engine.get_signature()
-        for key, value in unusual.items():
-            signature.update(key, value)
-        return str(signature.format())
+
+def sacrebleu_signature(engine: Metric, references: str, **unusual: object) -> str:
+    """The signature, sacrebleu's, and what it leaves out; `references` as in `AdditiveScorer._signature`."""
+    number = references.removeprefix("nrefs:")
+    # sacrebleu learns the number of references while it scores: -1 prints as `var`, None not at all.
+    engine.num_refs = -1 if number == "var" else int(number) if number else None  # type: ignore[assignment]
+    signature = engine.get_signature()
+    for key, value in unusual.items():
+        signature.update(key, value)
+    return str(signature.format())
 
 
 def _order(reference: str) -> tuple[int, str]:

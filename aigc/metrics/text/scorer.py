@@ -140,7 +140,8 @@ class AdditiveScorer(Scorer):
     def measured(self, sums: Integers) -> Measured:
         """All there is to say of the sums over a corpus; warns of what a person should know."""
         self.warn(self._warnings(*self._split(sums)))
-        return Measured(self.scores_of(sums), self.details_of(sums), self.signature_of(sums))
+        scores = self.scores_of(sums)
+        return Measured(scores, {**scores, **self._details(*self._split(sums))}, self.signature_of(sums))
 
     def _split(self, sums: Integers) -> tuple[Integers, int]:
         refuse_nothing(self.name, int(sums[0]))

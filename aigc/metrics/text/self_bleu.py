@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated
 
-from sacrebleu.metrics import bleu as sacrebleu
 from sacrebleu.metrics.helpers import extract_all_word_ngrams
 
 from aigc.config.types import Bound
-from aigc.metrics.text.bleu import AUTO, Smoothing, check_options
+from aigc.metrics.text.bleu_recipe import AUTO, Recipe, Smoothing
+from aigc.metrics.text.sacrebleu_scorer import sacrebleu_signature
 from aigc.metrics.text.sacrebleu_tokenizers import Tokenizer
 from aigc.metrics.text.scorer import CollectionScorer, Details
 from aigc.metrics.text.scripts import fit, majority, mixture
@@ -56,64 +56,49 @@ class SelfBLEUScorer(CollectionScorer):
         effective_order: bool = True,
         lowercase: bool = False,
     ) -> None:
-        check_options(self.name, tokenize, smooth_method, smooth_value, max_ngram_order)
-        self._tokenize = tokenize
-        self._order = max_ngram_order
-        self._options = {
-            "smooth_method": smooth_method,
-            "smooth_value": smooth_value,
-            "max_ngram_order": max_ngram_order,
-            "effective_order": effective_order,
-            "lowercase": lowercase,
-        }
+        self._recipe = Recipe(
+            self.name, tokenize, smooth_method, smooth_value, max_ngram_order, effective_order, lowercase
+        )
         self._chosen = ""
         super().__init__()
 
     @property
     def signature(self) -> str:
         """How the score is made, in sacrebleu's manner."""
-        engine = self._engine(self._chosen)
-        # Printed as nothing: the references are the other texts.
-        engine.num_refs = None  # type: ignore[assignment]
-        signature = engine.get_signature()
-        if self._order != sacrebleu.MAX_NGRAM_ORDER:
-            signature.update("order", self._order)
-        if self._tokenize == AUTO and not self._chosen:
-            signature.update("tok", AUTO)
-        return str(signature.format())
+        unusual = self._recipe.unusual
+        if self._recipe.tokenize == AUTO and not self._chosen:
+            unusual["tok"] = AUTO
+        # No number of references is told: the references are the other texts.
+        return sacrebleu_signature(self._recipe.engine(self._chosen), "", **unusual)
 
     def _analyse(self, texts: Sequence[str]) -> tuple[dict[str, float], Details]:
         if len(texts) < 2:
             return {"self_bleu": math.nan}, {"texts": len(texts)}
-        if self._tokenize == AUTO:
+        if self._recipe.tokenize == AUTO:
             self._chosen = majority(self._lines(texts))
-        engine = self._engine(self._chosen)
-        counted = [extract_all_word_ngrams(engine._preprocess_segment(text), 1, self._order) for text in texts]
+        engine, order = self._recipe.engine(self._chosen), self._recipe.max_ngram_order
+        counted = [extract_all_word_ngrams(engine._preprocess_segment(text), 1, order) for text in texts]
         lengths = [length for _, length in counted]
         nearest = _nearest_lengths(lengths)
         second = _second_counts([ngrams for ngrams, _ in counted])
         scores = []
         for place, (ngrams, length) in enumerate(counted):
-            matches, totals = [0] * self._order, [0] * self._order
+            matches, totals = [0] * order, [0] * order
             for ngram, count in ngrams.items():
                 # The others' largest count is as large as one's own, or else it is the second largest of all.
                 matches[len(ngram) - 1] += min(count, second.get(ngram, 0))
                 totals[len(ngram) - 1] += count
             scores.append(engine._compute_score_from_stats([length, nearest[place], *matches, *totals]).score)
         score = math.fsum(scores) / len(scores)  # fsum rounds once: no order of the texts counts
-        short = sum(length < self._order for length in lengths)
+        short = sum(length < order for length in lengths)
         return {"self_bleu": score}, {"texts": len(texts), "tokens": sum(lengths), "short_texts": short}
-
-    def _engine(self, tokenize: str) -> sacrebleu.BLEU:
-        name = tokenize or (sacrebleu.BLEU.TOKENIZER_DEFAULT if self._tokenize == AUTO else self._tokenize)
-        return sacrebleu.BLEU(tokenize=name, **self._options)  # type: ignore[arg-type]
 
     def _lines(self, texts: Sequence[str]) -> Counter[tuple[str, ...]]:
         """How many texts there are of each fit; an empty one is of no script."""
         return Counter(fit([text]) for text in texts if text.strip())
 
     def _warnings(self, texts: Sequence[str]) -> dict[str, str]:
-        if self._tokenize != AUTO:
+        if self._recipe.tokenize != AUTO:
             return {}
         told = mixture(self._lines(texts))
         if not told:

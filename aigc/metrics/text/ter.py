@@ -6,7 +6,7 @@ from sacrebleu.metrics import ter as sacrebleu
 
 from aigc.metrics.exact import DIGITS, from_digits, to_digits
 from aigc.metrics.text.inputs import Pair
-from aigc.metrics.text.sacrebleu_scorer import SacrebleuScorer
+from aigc.metrics.text.sacrebleu_scorer import SacrebleuScorer, sacrebleu_signature
 from aigc.metrics.text.scorer import Details, Integers
 
 _CJK = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]")
@@ -56,7 +56,7 @@ class TERScorer(SacrebleuScorer):
         return {"edits": int(edits), "reference_length": length}
 
     def _signature(self, sums: Integers, references: str) -> str:
-        return self._signature_by(self._ter, references)
+        return sacrebleu_signature(self._ter, references)
 
     def _warnings(self, sums: Integers, pairs: int) -> dict[str, str]:
         if self._cuts_characters or 2 * int(sums[-1]) <= pairs:
