@@ -85,13 +85,16 @@ def retrying(write: Callable[[], None], what: str) -> None:
     Raises:
         AigcError: It was refused all the time, or the process was asked to stop meanwhile.
     """
-    pause, end = 0.5, time.monotonic() + _patience
+    pause = 0.5
+    end: float | None = None
     while True:
         try:
             write()
             return
         except OSError as error:
-            left = end - time.monotonic()
+            now = time.monotonic()
+            end = now + _patience if end is None else end  # a slow first try costs nothing of the patience
+            left = end - now
             reason = error.strerror or str(error)
             if left <= 0:
                 raise AigcError(

@@ -62,13 +62,6 @@ def file_size_limit(size: int, place: str, count: int = 1) -> None:
     _before(*_found(place), limit)
 
 
-def impatient(seconds: float) -> None:
-    """Wait no longer than this for room where the config does not say how long."""
-    from aigc.runs.files import retrying
-
-    retrying.__defaults__ = (seconds,)
-
-
 def cut_row(number: int) -> None:
     """Let a part of the so-manieth row of metrics.jsonl be written, and the rows after it whole: room came back."""
     from aigc.runs.metrics_file import MetricsFile

@@ -71,7 +71,7 @@ def fill(place: Path, room: int = 0) -> Path:
 
 
 def starting(place: Path, where: str, count: int, *more: str) -> Child:
-    return wait_in(place, command("language_model", STEPS, VALIDATE, *more), where, count, ["impatient", 2])
+    return wait_in(place, command("language_model", STEPS, VALIDATE, *more), where, count)
 
 
 def patience(seconds: int) -> str:
@@ -194,8 +194,9 @@ def test_a_row_that_a_quota_cuts_in_two_is_not_lost(folder, whole):
     place = place_at(folder / "row")
     rows = (whole.path / "metrics.jsonl").read_bytes().split(b"\n")
     limit = sum(len(row) + 1 for row in rows[:11]) + len(rows[11]) // 2
-    faults = [["file_size_limit", limit, TRAINING, 5], ["impatient", 1]]
-    child = start(place, command("language_model", STEPS, VALIDATE, patience(0)), *faults)
+    child = start(
+        place, command("language_model", STEPS, VALIDATE, patience(0)), ["file_size_limit", limit, TRAINING, 5]
+    )
     assert child.wait() == 1, child.said
     assert_goes_on(place, whole)
 
