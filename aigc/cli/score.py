@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from aigc.cli.corpus import is_samples, read_corpus
 from aigc.cli.options import VerbParser, add_trust, use_trusted
-from aigc.cli.scorers import DEFAULT, METRICS, is_option, make_scorers, metrics_help
+from aigc.cli.text_metrics import METRICS
+from aigc.cli.typed_metrics import is_option
 from aigc.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
         "--compare tells whether another system is better by more than chance: paired bootstrap resampling (Koehn,\n"
         "2004), for each metric that is a sum over the texts.",
         "aigc score predictions.txt references.txt bleu.tokenize=zh --compare other.txt",
-        metrics_help,
+        METRICS.help,
     )
     made.add_argument(
         "given", nargs="+", metavar="FILE|OPTION", help="predictions, references, and metric.option=value, see below"
@@ -37,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME",
-        help=f"{', '.join(METRICS)}, or a class of your own; repeat it for more ({', '.join(DEFAULT)})",
+        help=f"{', '.join(METRICS.targets)}, or a class of your own; repeat it for more ({', '.join(METRICS.default)})",
     )
     made.add_argument(
         "--compare",
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
     use_trusted(options.trust)
     samples, seed = _resampling(options)
     files = [text for text in options.given if not is_option(text)]
-    scorers = make_scorers(options.metric, [text for text in options.given if is_option(text)])
+    scorers = METRICS.make(options.metric, [text for text in options.given if is_option(text)])
     _see_files(files, scorers)
 
     from aigc.cli.score_tables import print_json, print_tables
@@ -94,8 +95,8 @@ def _resampling(options: argparse.Namespace) -> tuple[int, int]:
 def _see_files(files: Sequence[str], scorers: Mapping[str, "Scorer"]) -> None:
     """See that there are as many files as the metrics need, before any is read."""
     for file in files:
-        if (file in METRICS or "=" in file) and not Path(file).exists():
-            meant = f"a metric as --metric {file}" if file in METRICS else "an option as metric.option=value"
+        if (file in METRICS.targets or "=" in file) and not Path(file).exists():
+            meant = f"a metric as --metric {file}" if file in METRICS.targets else "an option as metric.option=value"
             raise InputError(f"{file}: there is no such file; {meant} is understood")
     if not files:
         raise InputError("there is no file of predictions")

@@ -16,7 +16,8 @@ from sacrebleu.significance import PairedTest
 from aigc.cli.lines import split_lines
 from aigc.cli.main import main
 from aigc.cli.options import read_value
-from aigc.cli.scorers import DEFAULT, METRICS, is_option, make_scorers
+from aigc.cli.text_metrics import METRICS
+from aigc.cli.typed_metrics import is_option
 from aigc.config.targets import signature
 from aigc.config.types import OneOf
 from tests.conftest import WORDS, write
@@ -71,7 +72,7 @@ def test_the_scores_are_sacrebleus_and_rouges(files, score):
     assert told["scores"]["bleu"] == sacrebleu.corpus_bleu(PREDICTIONS, [REFERENCES]).score
     assert told["scores"]["chrf"] == sacrebleu.corpus_chrf(PREDICTIONS, [REFERENCES]).score
     assert {"rouge1", "rouge2", "rougeL"} <= set(told["scores"])
-    assert set(told["signatures"]) == set(told["details"]) == set(DEFAULT)
+    assert set(told["signatures"]) == set(told["details"]) == set(METRICS.default)
     assert told["details"]["bleu"]["precisions"] == sacrebleu.corpus_bleu(PREDICTIONS, [REFERENCES]).precisions
 
 
@@ -154,7 +155,7 @@ def test_a_text_that_needs_no_reference_is_measured_alone(files, score):
 
 def test_every_metric_can_be_asked_for_at_once(own_place, score):
     lines(own_place / "zh.txt", CHINESE)
-    chosen = [word for name in METRICS for word in ("--metric", name)]
+    chosen = [word for name in METRICS.targets for word in ("--metric", name)]
     more = ["form_accuracy.pattern=(?:\\p{Han}{5}[，。]){2}", "ter.normalized=true", "ter.asian_support=true"]
     found = scores(score("zh.txt", "zh.txt", *chosen, *more, "--json"))
     alike = {"bleu", "chrf", "rouge1", "rouge2", "rougeL", "exact_match", "form_accuracy"}
@@ -263,7 +264,7 @@ BAD = {
     "no class": (["p.txt", "--metric", "aigc.Nothing"], "aigc.Nothing: aigc has no class"),
     "no scorer": (["p.txt", "--metric", "aigc.errors.InputError"], "is no aigc.metrics.text.scorer.Scorer"),
     "twice the same": (
-        ["p.txt", "r.txt", "--metric", "bleu", "--metric", METRICS["bleu"]],
+        ["p.txt", "r.txt", "--metric", "bleu", "--metric", METRICS.targets["bleu"]],
         "another metric gives bleu",
     ),
     "samples": (["p.txt", "r.txt", "--compare", "p.txt", "--samples", "0"], "--samples is 0"),
@@ -426,13 +427,13 @@ def test_a_metric_of_your_own_is_used_once_it_is_trusted(own_place, score, monke
 
 def test_the_names_are_classes_and_each_is_told_in_the_help(aigc):
     shown = aigc("score", "--help").stdout
-    for name, target in METRICS.items():
+    for name, target in METRICS.targets.items():
         assert f"\n{name}: {signature(target).doc.splitlines()[0]}" in shown
         for option, parameter in signature(target).parameters.items():
             assert f"\n  {name}.{option} [{'required' if parameter.required else ''}" in shown
             assert parameter.doc
     assert "[null]" not in "".join(line for line in shown.splitlines() if ".tokenize " in line)
-    assert set(make_scorers(list(METRICS), ["form_accuracy.pattern=a"])) == set(METRICS)
+    assert set(METRICS.make(list(METRICS.targets), ["form_accuracy.pattern=a"])) == set(METRICS.targets)
 
 
 def test_a_small_file_is_answered_within_a_second_and_imports_nothing_heavy(own_place):
