@@ -17,7 +17,7 @@ from aigc.tasks import Task
 
 
 class Checkpoints(Callback):
-    """Saves before each validation, every so many steps or minutes, at the end, and when a run is told to stop.
+    """Saves before each validation or evaluation, every so many steps or minutes, at the end, and when a run is told to stop.
 
     A checkpoint stands between two optimiser steps. One of a step that is validated was saved before the validation, so
     that one which is interrupted is simply run again. `last.ckpt` and `best.ckpt` are names of two of the files.
@@ -96,9 +96,17 @@ class Checkpoints(Callback):
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Keep as best what is better than everything before."""
         assert isinstance(module, Task)
-        if self._improve(module) and trainer.is_global_zero:
-            trainer.strategy.checkpoint_io.wait()
-            _folder(trainer).added(self._saved_step, self.keep, self._best_steps())
+        self._rank(trainer, module)
+
+    def on_evaluation_start(self, trainer: Trainer, module: Task) -> None:
+        """Save first, as before a validation; an evaluation that is none of Lightning's tells of itself."""
+        if module.steps_done:
+            self.save(trainer, module)
+
+    def on_evaluation_end(self, trainer: Trainer, module: Task) -> None:
+        """Keep as best what is better than everything before."""
+        if module.steps_done:
+            self._rank(trainer, module)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Save the end."""
@@ -135,6 +143,11 @@ class Checkpoints(Callback):
         late = time.monotonic() - self._saved_at >= 60 * self.every_n_minutes
         return module.over_ranks(late, ReduceOp.MAX) > 0
 
+    def _rank(self, trainer: Trainer, module: Task) -> None:
+        if self._improve(module) and trainer.is_global_zero:
+            trainer.strategy.checkpoint_io.wait()
+            _folder(trainer).added(self._saved_step, self.keep, self._best_steps())
+
     def _improve(self, module: Task) -> bool:
         if self.monitor is None or module.steps_done != self._saved_step:
             return False
@@ -144,6 +157,8 @@ class Checkpoints(Callback):
                 "callbacks.checkpoints.monitor=%s was not measured; %s", self.monitor, suggest(self.monitor, names)
             )
             return False
+        if module.recorded_at.get(self.monitor) != module.steps_done:
+            return False  # measured at an earlier step, whose weights these are not
         value = module.latest[self.monitor]
         if math.isnan(value):
             return False

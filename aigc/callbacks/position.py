@@ -154,7 +154,6 @@ def loop_state(position: Position, loops: dict[str, Any], resumable: bool = True
         for name in (
             "scheduler_progress",
             "automatic_optimization.optim_progress",
-            "manual_optimization.optim_step_progress",
         ):
             if f"epoch_loop.{name}" in fit:
                 fit[f"epoch_loop.{name}"] = _from_zero(fit[f"epoch_loop.{name}"])

@@ -54,6 +54,15 @@ class Progress(Callback):
         if self._bar is not None:
             self._bar.update(self._task, description="training", facts=self._facts(module))
 
+    def on_evaluation_start(self, trainer: Trainer, module: Task) -> None:
+        """Say what is waited for."""
+        if self._bar is not None:
+            self._bar.update(self._task, description="evaluating")
+
+    def on_evaluation_end(self, trainer: Trainer, module: Task) -> None:
+        """Back to training."""
+        self.on_validation_end(trainer, module)
+
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Close the bar."""
         self._close()

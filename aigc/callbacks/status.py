@@ -45,6 +45,10 @@ class KeepStatus(Callback):
         """Another callback may have saved before the first batch."""
         self.heartbeat.activity = "validating"
 
+    def on_evaluation_start(self, trainer: Trainer, module: Task) -> None:
+        """Measuring generated images is none of Lightning's validations."""
+        self.heartbeat.activity = "evaluating"
+
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """A large checkpoint on a slow disk takes minutes."""
         self.heartbeat.activity = "saving"

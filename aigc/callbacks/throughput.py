@@ -32,6 +32,9 @@ class Throughput(Callback):
         """Start the clock again."""
         self._since = time.perf_counter()
 
+    on_evaluation_start = on_validation_start
+    on_evaluation_end = on_validation_end
+
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

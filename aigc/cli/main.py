@@ -17,6 +17,7 @@ VERBS = {
     "eval": "measure a run's model, on other data if asked",
     "generate": "text from a run's model",
     "score": "measure texts in plain files, compare systems",
+    "score-images": "measure pictures: FID, KID and their kin",
     "validate": "check a config without torch",
     "ls": "the runs, newest first",
     "show": "all about one run",
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    verbs = "\n".join(f"  {verb:<10} {what}" for verb, what in VERBS.items())
+    verbs = "\n".join(f"  {verb:<12} {what}" for verb, what in VERBS.items())
     parser = argparse.ArgumentParser(
         prog="aigc",
         usage="aigc VERB [arguments]",
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(verb: str, arguments: list[str]) -> int:
     if str(Path.cwd()) not in sys.path:  # a person's own package lies where they work; last, so that it shadows nothing
         sys.path.append(str(Path.cwd()))
-    module = importlib.import_module(f"aigc.cli.{verb}")
+    module = importlib.import_module(f"aigc.cli.{verb.replace('-', '_')}")
     options = module.parser().parse_intermixed_args(arguments)
     from aigc.runs import stop  # not for --help, which has ended by now
 

@@ -6,14 +6,20 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from aigc.errors import InputError
 
 _CHECKSUMS = "checksums.json"
 _STALE_AFTER_S = 24 * 3600
+
+
+def key(ingredients: Mapping[str, Any]) -> str:
+    """The name of an entry: a hash of all that decides what is in it, which JSON can hold."""
+    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def is_whole(folder: Path) -> bool:

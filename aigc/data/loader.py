@@ -83,6 +83,11 @@ def training_loader(
     return loader
 
 
+def unbatched(batch: Any) -> Any:
+    """Give a batch as it is: a data set with `__getitems__` builds whole ones, and there is nothing to collate."""
+    return batch
+
+
 def worker_settings(num_workers: int, seed: int) -> dict[str, Any]:
     """What every loader of this project is made with."""
     return {

@@ -90,17 +90,12 @@ def prepare(recipe: Recipe, source: Source, validation: Source | None, cache: Pa
         "pretrained": fingerprint(pretrained) if pretrained else None,
         "versions": {name: version(name) for name in ("tokenizers", "transformers")},
     }
-    folder = cache / "text" / _key(ingredients)
+    folder = cache / "text" / entry.key(ingredients)
     if not entry.is_whole(folder):
         with entry.writing(folder) as aside:
             _build(recipe, source, validation, ingredients, aside)
             _refuse_changed(source, ingredients["corpus"])
     return Prepared(folder, json.loads((folder / "info.json").read_text(encoding="utf-8")))
-
-
-def _key(ingredients: Mapping[str, Any]) -> str:
-    """The entry's name."""
-    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _refuse_changed(source: Source, fingerprint: str) -> None:

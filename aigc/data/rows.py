@@ -85,8 +85,3 @@ def _scatter(values: Integers, places: Integers, shape: tuple[int, int], padding
     flat = np.full(shape[0] * shape[1], padding, np.int64)
     flat[places] = values
     return torch.from_numpy(flat.reshape(shape))
-
-
-def unbatched(batch: Any) -> Any:
-    """Give a batch as it is: `Rows` builds whole batches, so that the loader has nothing to collate."""
-    return batch

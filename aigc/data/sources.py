@@ -9,7 +9,7 @@ from pathlib import Path
 from aigc import assets
 from aigc.data.examples import Example, Layout
 from aigc.data.fingerprints import sha256_of
-from aigc.data.hints import did_you_mean
+from aigc.data.hints import near
 from aigc.data.progress import step
 from aigc.data.readers import READERS
 from aigc.errors import InputError
@@ -105,8 +105,8 @@ def open_source(path: str) -> Source:
     if _may_be_hub_name(path, place):
         from aigc.data.hub import open_hub
 
-        return open_hub(path, hint=_near(place) if place.parent.is_dir() else "")
-    raise InputError(f"{path}: no such file or folder.{_near(place)}")
+        return open_hub(path, hint=near(place) if place.parent.is_dir() else "")
+    raise InputError(f"{path}: no such file or folder.{near(place)}")
 
 
 def _open_folder(path: str, folder: Path) -> Source:
@@ -128,14 +128,6 @@ def _may_be_hub_name(path: str, place: Path) -> bool:
     return (
         not ends_like_file and path.count("/") <= 1 and not path.startswith((".", "/", "~")) and not path.endswith("/")
     )
-
-
-def _near(place: Path) -> str:
-    """The nearest name in the folder where `place` should be."""
-    folder = place.parent
-    if not folder.is_dir():
-        return f" The folder {folder} does not exist either."
-    return did_you_mean(place.name, [p.name for p in folder.iterdir()])
 
 
 def digest_files(files: dict[str, Path]) -> str:

@@ -1,24 +1,23 @@
 """Text for language models: a datamodule that goes from a corpus to batches of packed rows."""
 
 import os
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
 from aigc.config.types import Bound
+from aigc.data.base import PreparedData, see_least
 from aigc.data.examples import Example, Layout
-from aigc.data.loader import EpochLoader, place_among_ranks, training_loader, worker_settings
+from aigc.data.loader import EpochLoader, place_among_ranks, unbatched, worker_settings
 from aigc.data.prepared import Prepared, Recipe, prepare
-from aigc.data.rows import Batch, unbatched
+from aigc.data.rows import Batch
 from aigc.data.sources import open_source
 from aigc.data.tokenizer import TokenizerSettings
 from aigc.errors import InputError
 
 
-class TextData(LightningDataModule):
+class TextData(PreparedData[Prepared]):
     """Text for language models.
 
     Batches are described in `aigc.data.rows.Batch`. The training order is a pure function of seed and epoch.
@@ -65,23 +64,10 @@ class TextData(LightningDataModule):
         seed: Annotated[int, Bound(0)] = 0,
         cache: str = "~/.cache/aigc",
     ) -> None:
-        super().__init__()
-        for name, value, least in (
-            ("sequence_length", sequence_length, 2),
-            ("batch_size", batch_size, 1),
-            ("num_workers", num_workers, 0),
-            ("seed", seed, 0),
-        ):
-            if value < least:
-                raise InputError(f"data.{name} is {value}; allowed: at least {least}.")
-        self.path = path
+        super().__init__(path, batch_size, shuffle, num_workers, seed, cache)
+        see_least("sequence_length", sequence_length, 2)
         self.validation_path = validation_path
         self.sequence_length = sequence_length
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.num_workers = num_workers
-        self.seed = seed
-        self.cache = Path(cache).expanduser()
         self.recipe = Recipe(
             layout=Layout(text_column, prompt_column, completion_column, separator, document),
             tokenizer=tokenizer or TokenizerSettings(),
@@ -90,16 +76,8 @@ class TextData(LightningDataModule):
             validation_fraction=0.0 if validation_path else validation_fraction,
             seed=seed,
         )
-        self._prepared: Prepared | None = None
 
-    def prepare_data(self) -> None:
-        """Find the prepared data in the cache or make them; a second call does nothing.
-
-        Raises:
-            InputError: The corpus cannot be used, or gives fewer training rows than one batch.
-        """
-        if self._prepared is not None:
-            return
+    def _prepare(self) -> Prepared:
         validation = open_source(self.validation_path) if self.validation_path else None
         prepared = prepare(self.recipe, open_source(self.path), validation, self.cache)
         rows = prepared.info["train"]["rows"]
@@ -108,37 +86,12 @@ class TextData(LightningDataModule):
                 f"{self.path} gives {rows} training rows of {self.sequence_length} tokens, fewer than data.batch_size "
                 f"{self.batch_size}. Lower data.batch_size or data.sequence_length, or give more text."
             )
-        self._prepared = prepared
-
-    def setup(self, stage: str | None = None) -> None:
-        """Open the prepared data; every process does this."""
-        self.prepare_data()
-
-    @property
-    def prepared(self) -> Prepared:
-        """The entry in the cache.
-
-        Raises:
-            RuntimeError: `prepare_data` or `setup` was not called.
-        """
-        if self._prepared is None:
-            raise RuntimeError("Call prepare_data() or setup() before using the data.")
-        return self._prepared
+        return prepared
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerFast:
         """The tokenizer; made from the training texts or pretrained."""
         return self.prepared.tokenizer
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """Numbers of the data: `fingerprint`, `skipped`, `tokenizer`, and one section for each split."""
-        return self.prepared.info
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the content of the corpus, and of the validation corpus if there is one."""
-        return str(self.info["fingerprint"])
 
     @property
     def heldout(self) -> list[Example]:
@@ -153,15 +106,7 @@ class TextData(LightningDataModule):
     def train_dataloader(self) -> EpochLoader:
         """Batches of `batch_size` rows; the rows that fill no batch are left out, others in each epoch."""
         self._tell_tokenizers()
-        return training_loader(
-            self.prepared.rows("train"),
-            self.batch_size,
-            self.seed,
-            shuffle=self.shuffle,
-            num_workers=self.num_workers,
-            collate=unbatched,
-            fingerprint=self.fingerprint,
-        )
+        return self._training_loader(self.prepared.rows("train"))
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
         """All validation rows in order, dealt out among the ranks; an empty list without validation."""

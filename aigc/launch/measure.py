@@ -8,10 +8,12 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from aigc.config import check
+from aigc.config.build import target_class
 from aigc.errors import InputError
 from aigc.launch import components
 from aigc.runs import Run
 from aigc.runs.status import utc_now
+from aigc.tasks import ImageTask, Task
 
 
 def measure(run: Run, cfg: DictConfig, overrides: Sequence[str] = ()) -> tuple[dict[str, float], dict[str, str]]:
@@ -29,6 +31,8 @@ def measure(run: Run, cfg: DictConfig, overrides: Sequence[str] = ()) -> tuple[d
         InputError: The run has no model yet, or the data cannot be used.
     """
     check(cfg, deep=True)
+    if issubclass(target_class(cfg.task["_target_"], Task, "task"), ImageTask):
+        raise InputError(f"{run.id} makes images: `aigc score-images {run.id}` measures them")
     if not (run.model / "config.json").is_file():
         raise InputError(f"{run.id} has no model (status {run.status}); a finished run has one")
     # The model reads its own tokens, whatever the data: a tokenizer trained anew would number them otherwise.

@@ -21,14 +21,15 @@ class RankedMetric(Metric):
 
     Args:
         gather: What puts the states of the ranks together, a function of `aigc.metrics.collectives`.
+        over_ranks: Whether `compute` is about all ranks, or about this one alone.
     """
 
     is_differentiable = False
     full_state_update = False
 
-    def __init__(self, gather: Gather) -> None:
+    def __init__(self, gather: Gather, over_ranks: bool = True) -> None:
         # Without the cache, all ranks take part in each compute: a rank without new data would not, and hang the rest.
-        super().__init__(dist_sync_fn=gather, compute_with_cache=False)
+        super().__init__(dist_sync_fn=gather, sync_on_compute=over_ranks, compute_with_cache=False)
 
     @contextmanager
     def sync_context(self, *args: Any, should_unsync: bool = True, **kwargs: Any) -> Iterator[None]:

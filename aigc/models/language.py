@@ -41,9 +41,11 @@ class TransformersCausalLM(ModelFactory):
         """The model, its vocabulary and special tokens taken from `data.tokenizer`.
 
         Raises:
-            InputError: The weights cannot be found.
+            InputError: The weights cannot be found, or the data are no texts.
             ConfigError: An unknown architecture or setting.
         """
+        if getattr(data, "tokenizer", None) is None:
+            raise InputError(f"model: a language model learns from texts, and {type(data).__name__} holds none")
         model = self._pretrained() if self.path else self._random(data)
         rows = model.get_input_embeddings().num_embeddings
         if len(data.tokenizer) > rows:

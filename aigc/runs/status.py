@@ -46,7 +46,7 @@ class StatusRecord:
         host: The machine that process ran on.
         step: The optimiser step it had reached.
         message: One line for a person.
-        activity: What it does while running: preparing, training, validating, saving.
+        activity: What it does while running: preparing, training, validating, saving, evaluating.
         heartbeat: When that process last wrote this file, UTC in ISO 8601; files of older versions have none.
     """
 

@@ -2,5 +2,6 @@
 
 from aigc.tasks.base import Task
 from aigc.tasks.causal_lm import CausalLM
+from aigc.tasks.image import ImageTask
 
-__all__ = ["CausalLM", "Task"]
+__all__ = ["CausalLM", "ImageTask", "Task"]

@@ -28,6 +28,8 @@ class Task(LightningModule):
         """The last recorded value of each name."""
         self.signatures: dict[str, str] = {}
         """How a recorded value was made, by the same names, where the metric says so."""
+        self.recorded_at: dict[str, int] = {}
+        """The step of the last recorded value of each name."""
         self.validated_at = -1
         """The step of the last validation."""
         self.gradient_norm: Tensor | None = None
@@ -52,6 +54,7 @@ class Task(LightningModule):
             signatures: How values were made, by their names; metrics.jsonl, the manifest and the final table have them.
         """
         self.latest.update(values)
+        self.recorded_at.update(dict.fromkeys(values, self.steps_done))
         self.signatures.update(signatures or {})
         for logger in self.trainer.loggers:
             if isinstance(logger, MetricsFileLogger):
@@ -112,9 +115,13 @@ class Task(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Show it to callbacks before weights are loaded from it: they say better than sizes why it does not fit."""
+        self.tell_callbacks("on_checkpoint_read", checkpoint)
+
+    def tell_callbacks(self, hook: str, *arguments: Any) -> None:
+        """Call a method that is none of Lightning's on every callback that has it, with the trainer and this task."""
         for callback in self.trainer.callbacks:
-            if see := getattr(callback, "on_checkpoint_read", None):
-                see(self.trainer, self, checkpoint)
+            if told := getattr(callback, hook, None):
+                told(self.trainer, self, *arguments)
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         """Note the step, as a batch that is accumulated ends none."""
@@ -149,6 +156,7 @@ class Task(LightningModule):
         return {
             "latest": dict(self.latest),
             "signatures": dict(self.signatures),
+            "recorded_at": dict(self.recorded_at),
             "validated_at": self.validated_at,
         }
 
@@ -156,6 +164,7 @@ class Task(LightningModule):
         """Take back what `training_state` gave."""
         self.latest, self.validated_at = dict(state["latest"]), state["validated_at"]
         self.signatures = dict(state.get("signatures", {}))
+        self.recorded_at = dict(state.get("recorded_at", {}))
 
     def forget_sums(self) -> None:
         """Begin sums between steps anew, as another number of ranks cannot take them over."""

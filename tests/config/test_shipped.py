@@ -10,7 +10,11 @@ from aigc.config.locate import conf_folder
 from aigc.runs import Run
 
 FILES = sorted(conf_folder().rglob("*.yaml"))
-NEEDS = {"data=text": ["data.path=mine.txt"], "model=pretrained": ["model.path=somewhere"]}
+NEEDS = {
+    "data=text": ["data.path=mine.txt"],
+    "data=images": ["data.path=mine"],
+    "model=pretrained": ["model.path=somewhere"],
+}
 
 
 def choices():

@@ -24,7 +24,7 @@ def main(place: Path) -> None:
     """Every task, stopped in the middle of an epoch, at its end, and at a validation."""
     rank = int(os.environ["RANK"])
     for name in TASKS:
-        strategy = Bare if name == "two_players" else DDPStrategy
+        strategy = Bare if name in ("two_players", "tiny_gan") else DDPStrategy
         settings = {"devices": 2, "accelerator": "cpu"}
 
         def run(folder: Path, at: int | None = None, name=name, strategy=strategy, settings=settings) -> bool:

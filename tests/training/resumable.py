@@ -29,6 +29,8 @@ from aigc.runs.metrics_file import read
 from aigc.tasks import CausalLM, Task
 from aigc.tasks.schedules import WarmupCosine
 from tests.training.helpers import text_data, trainer
+from tests.training.tiny_gan import image_data, image_evaluation
+from tests.training.tiny_gan import tiny_gan as small_gan
 
 CHARACTERS = "春眠不覺曉處聞啼鳥夜來風雨聲花落知多少白日依山盡黃河入海流欲窮千里目更上一層樓"
 
@@ -144,17 +146,25 @@ def two_players(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
     return NoisyData(workers), TwoPlayers()
 
 
+def tiny_gan(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
+    """Two networks, averaged weights, batch norm, and images that are measured every few steps."""
+    return image_data(folder, workers), small_gan()
+
+
 class Resumable(NamedTuple):
     """A task that resumes."""
 
     make: Callable[[Path, int], tuple[LightningDataModule, Task]]
     accumulate: int
+    monitor: str = "val/perplexity"
+    evaluate: Callable[[Path], list[Callback]] = lambda folder: []
 
 
 TASKS = {
     "language_model": Resumable(language_model, accumulate=1),
     "language_model_accumulating": Resumable(language_model, accumulate=3),
     "two_players": Resumable(two_players, accumulate=1),
+    "tiny_gan": Resumable(tiny_gan, 1, "val/fid_projection", lambda folder: [image_evaluation(folder)]),
 }
 STEPS = 30
 VALIDATE_EVERY = 6
@@ -200,7 +210,8 @@ def train(
         torch.manual_seed(0)
         data, task = task_of.make(folder, workers)
         torch.manual_seed(os.getpid() + time.time_ns() % 10**6)  # what a new process finds is not to matter
-        always = [*(callbacks or []), Checkpoints(every_n_minutes=None), ExactState(allow), StopWhenAsked()]
+        saver = Checkpoints(task_of.monitor, every_n_minutes=None)
+        always = [*(callbacks or []), saver, ExactState(allow), StopWhenAsked(), *task_of.evaluate(folder)]
         if signal_at_batch is not None:
             always.insert(0, SignalAt(signal_at_batch))
         batches = len(data.train_dataloader())

@@ -1,0 +1,89 @@
+"""The metrics that `aigc score-images` knows by name, and the extractors that stand in their names."""
+
+from typing import NamedTuple
+
+from aigc.cli.typed_metrics import TypedMetrics
+from aigc.errors import InputError
+
+METRICS = TypedMetrics(
+    {
+        "fid": "aigc.metrics.image.measures.FrechetDistance",
+        "kid": "aigc.metrics.image.measures.KernelDistance",
+        "is": "aigc.metrics.image.measures.InceptionScore",
+        "precision_recall": "aigc.metrics.image.measures.PrecisionRecall",
+        "mifid": "aigc.metrics.image.measures.Memorisation",
+        "vendi": "aigc.metrics.image.measures.Vendi",
+    },
+    default=("fid", "kid"),
+    base="aigc.metrics.image.measures.ImageMeasure",
+)
+EXTRACTORS = TypedMetrics(
+    {
+        "inception": "aigc.metrics.image.extractors.Inception",
+        "efficientnet_lite0": "aigc.metrics.image.extractors.EfficientNetLite0",
+        "clip": "aigc.metrics.image.extractors.CLIP",
+        "dinov2": "aigc.metrics.image.extractors.DINOv2",
+    },
+    default=(),
+    base="aigc.metrics.image.extractors.Extractor",
+)
+OFFLINE = "efficientnet_lite0"
+"""The extractor that needs no download."""
+
+
+class Named(NamedTuple):
+    """A metric as people write it, taken apart: `kid_clip` is `kid` with `clip`."""
+
+    metric: str
+    extractor: str | None
+    """None leaves the choice."""
+
+
+def take_apart(name: str) -> Named:
+    """The metric and the extractor in a name; a dotted path of a person's own class stays whole.
+
+    A name without one means the reference: `fid` is that of the Inception network.
+    """
+    for extractor in EXTRACTORS.targets:
+        if name.endswith(f"_{extractor}"):
+            return Named(name.removesuffix(f"_{extractor}"), extractor)
+    return Named(name, None if "." in name else "inception")
+
+
+def by_extractor(names: list[str], default: str) -> dict[str, list[str]]:
+    """Extractor to the metrics that it serves, in the order in which they were named."""
+    chosen: dict[str, list[str]] = {}
+    for metric, extractor in map(take_apart, names):
+        chosen.setdefault(extractor or default, []).append(metric)
+    return chosen
+
+
+def help_text() -> str:
+    """Metrics and extractors with their options."""
+    extractors = EXTRACTORS.help().splitlines()[1:]
+    return "\n".join(
+        [
+            METRICS.help(),
+            "",
+            "extractors: their name at the end of a metric's (kid_efficientnet_lite0) chooses one; fid, kid and is alone",
+            "are those of the Inception network. Options (extractor.option=value; default in brackets):",
+            *extractors,
+        ]
+    )
+
+
+def split_options(typed: list[str]) -> tuple[list[str], list[str]]:
+    """Options of metrics, and those of extractors."""
+    of_extractors = [text for text in typed if text.partition(".")[0] in EXTRACTORS.targets]
+    return [text for text in typed if text not in of_extractors], of_extractors
+
+
+def refuse_foreign(of_extractors: list[str], used: list[str]) -> None:
+    """An option of an extractor that no metric names would do nothing.
+
+    Raises:
+        InputError: There is one.
+    """
+    for text in of_extractors:
+        if (name := text.partition(".")[0]) not in used:
+            raise InputError(f"{text}: no metric here uses {name}; name one as --metric fid_{name}")

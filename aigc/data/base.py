@@ -1,0 +1,111 @@
+"""What the datamodules share: data that are prepared once, and training batches in an order of seed and epoch."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import Dataset
+
+from aigc.data.loader import EpochLoader, training_loader, unbatched
+from aigc.errors import InputError
+
+
+class Entry(Protocol):
+    """An entry of the cache."""
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Numbers of the data, and their `fingerprint`."""
+
+
+Prepared = TypeVar("Prepared", bound=Entry)
+
+
+class PreparedData(LightningDataModule, ABC, Generic[Prepared]):
+    """Data that are prepared once, kept in a cache, and opened by every process.
+
+    Args:
+        path: Where the data lie.
+        batch_size: Samples in a batch.
+        shuffle: Whether the samples come in random order; otherwise in that of the data, each epoch alike.
+        num_workers: Processes that build batches beside the training process; 0 builds them in it.
+        seed: Decides, together with the epoch, in which order the samples come.
+        cache: Folder where prepared data are kept and found again.
+
+    Raises:
+        InputError: An argument is out of its range.
+    """
+
+    def __init__(self, path: str, batch_size: int, shuffle: bool, num_workers: int, seed: int, cache: str) -> None:
+        super().__init__()
+        see_least("batch_size", batch_size, 1)
+        see_least("num_workers", num_workers, 0)
+        see_least("seed", seed, 0)
+        self.path = path
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.num_workers = num_workers
+        self.seed = seed
+        self.cache = Path(cache).expanduser()
+        self._prepared: Prepared | None = None
+
+    @abstractmethod
+    def _prepare(self) -> Prepared:
+        """Find the prepared data in the cache or make them, and see that they are enough."""
+
+    def prepare_data(self) -> None:
+        """Find the prepared data in the cache or make them; a second call does nothing.
+
+        Raises:
+            InputError: The data cannot be used, or are fewer than one batch.
+        """
+        if self._prepared is None:
+            self._prepared = self._prepare()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the prepared data; every process does this."""
+        self.prepare_data()
+
+    @property
+    def prepared(self) -> Prepared:
+        """The entry in the cache.
+
+        Raises:
+            RuntimeError: `prepare_data` or `setup` was not called.
+        """
+        if self._prepared is None:
+            raise RuntimeError("Call prepare_data() or setup() before using the data.")
+        return self._prepared
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Numbers of the data, among them `fingerprint`, and one section for each split."""
+        return self.prepared.info
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content of the data."""
+        return str(self.info["fingerprint"])
+
+    def _training_loader(self, dataset: Dataset[Any]) -> EpochLoader:
+        """Full batches of a data set that builds whole ones; what fills none is left out, others in each epoch."""
+        return training_loader(
+            dataset,
+            self.batch_size,
+            self.seed,
+            shuffle=self.shuffle,
+            num_workers=self.num_workers,
+            collate=unbatched,
+            fingerprint=self.fingerprint,
+        )
+
+
+def see_least(name: str, value: int, least: int) -> None:
+    """See that a number of the config is large enough.
+
+    Raises:
+        InputError: It is not; the message has its name.
+    """
+    if value < least:
+        raise InputError(f"data.{name} is {value}; allowed: at least {least}.")

@@ -1,0 +1,24 @@
+"""Pictures: sets of them wherever they lie, decoding, and the datamodule that trains on them.
+
+Sets and decoding need no torch; what does is imported when it is asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from aigc.data.images.base import Images, Picture
+from aigc.data.images.reading import decoded, readable
+from aigc.data.images.sources import open_images
+
+if TYPE_CHECKING:
+    from aigc.data.images.batches import to_float
+    from aigc.data.images.data import ImageData
+
+__all__ = ["ImageData", "Images", "Picture", "decoded", "open_images", "readable", "to_float"]
+_MODULES = {"ImageData": "data", "to_float": "batches"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,0 +1,183 @@
+"""Pictures that lie in one array: .npy and .npz files, and what has been prepared."""
+
+import hashlib
+import logging
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from aigc.data.images.base import Images, Labels, Picture
+from aigc.data.images.decode import Alpha, flattened, reason
+from aigc.errors import InputError
+
+_CHANNELS = (1, 3, 4)
+_FORM = (
+    "uint8 of shape (n, height, width, channels), (n, channels, height, width) or (n, height, width), "
+    "with 1, 3 or 4 channels"
+)
+_IMAGES = ("images", "arr_0", "x")
+_LABELS = ("labels", "y", "arr_1")
+
+_log = logging.getLogger("aigc")
+
+
+class ArrayImages(Images):
+    """Pictures of one size in an array.
+
+    Args:
+        name: What a person calls the set.
+        array: uint8 of shape (n, height, width), (n, height, width, channels) or (n, channels, height, width), with 1
+            (grey), 3 (RGB) or 4 channels (RGB and alpha). Channels are the last axis wherever they can be.
+        labels: Whole numbers of any values, shape (n,); None where there are none.
+        classes: The names of the classes, where the labels are numbers of these; None names them after the labels.
+        alpha: What becomes of transparency.
+        name_of: Where a person finds a picture; None shows its number.
+
+    Raises:
+        InputError: The array is of another kind or shape.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        array: NDArray[Any],
+        labels: NDArray[Any] | None = None,
+        classes: tuple[str, ...] | None = None,
+        alpha: Alpha = "drop",
+        name_of: Callable[[int], str] | None = None,
+    ) -> None:
+        self.name = name
+        self.alpha = alpha
+        self.pixels = _channels_last(name, array)
+        self._name_of = name_of
+        if labels is not None and classes is not None:
+            self.labels, self.classes = labels.astype(np.int64), classes
+        elif labels is not None:
+            self.labels, self.classes = _classes(labels)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def name_of(self, index: int) -> str:
+        """The set's name and the picture's number, from 0."""
+        return self._name_of(index) if self._name_of else f"{self.name}[{index}]"
+
+    def read(self, index: int) -> Picture:
+        """Copy a picture; grey is repeated."""
+        pixels = self.pixels[index]
+        if pixels.shape[2] == 1:
+            return np.repeat(pixels, 3, axis=2)
+        if pixels.shape[2] == 3:
+            return np.array(pixels, order="C", subok=False)
+        return np.array(flattened(Image.fromarray(np.ascontiguousarray(pixels)), self.alpha))
+
+    def _hash_all(self) -> list[str]:
+        height, width, channels = self.pixels.shape[1:]
+        ground = f" on {self.alpha}" if channels == 4 and self.alpha != "drop" else ""
+        begin = hashlib.sha256(f"{height} {width} {channels}{ground}\n".encode())
+        return [_hash(begin, pixels) for pixels in self.pixels]
+
+
+def open_array(name: str, path: Path, alpha: Alpha = "drop") -> ArrayImages:
+    """The pictures of a .npy file, which stays on disk, or of a .npz file, which is loaded; nothing is unpickled.
+
+    Args:
+        name: What a person calls it.
+        path: The file.
+        alpha: What becomes of transparency.
+
+    Raises:
+        InputError: The file is damaged, or holds no pictures.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            if not isinstance(array, np.ndarray):
+                raise InputError(f"{name}: a .npz archive by its content; name it so.")
+            return _told(ArrayImages(name, array, alpha=alpha), array)
+        with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as file:
+            shapes = {key: _header(archive, key) for key in file.files}
+            array = file[_images_key(name, shapes)]
+            labels = _labels_key(name, shapes, len(array))
+            return _told(ArrayImages(name, array, file[labels] if labels else None, alpha=alpha), array)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # numpy raises whatever a damaged header makes it stumble over
+        raise InputError(f"{name}: no whole {path.suffix} file of numbers: {reason(error)}.") from error
+
+
+def _told(images: ArrayImages, array: NDArray[Any]) -> ArrayImages:
+    """Say how an array was understood."""
+    number, height, width, channels = images.pixels.shape
+    what = "%s: %s of shape %s: %s pictures, height %d, width %d, channels %d"
+    _log.info(what, images.name, array.dtype, array.shape, f"{number:,}", height, width, channels)
+    return images
+
+
+def _channels_last(name: str, array: NDArray[Any]) -> NDArray[np.uint8]:
+    """A view of shape (n, height, width, channels)."""
+    if array.dtype != np.uint8:
+        floats = "; from floats: (x * 255).round().astype('uint8')" if array.dtype.kind == "f" else ""
+        raise InputError(f"{name}: holds {array.dtype}; needed is {_FORM}{floats}.")
+    view = array
+    if array.ndim == 3 and array.shape[2] not in (3, 4):  # else it is one picture, not many three pixels wide
+        view = array[..., None]
+    elif array.ndim == 4 and array.shape[3] not in _CHANNELS and array.shape[1] in _CHANNELS:
+        view = np.moveaxis(array, 1, 3)
+    if view.ndim != 4 or view.shape[3] not in _CHANNELS or not array.size:
+        raise InputError(f"{name}: an array of shape {array.shape}; needed is {_FORM}.")
+    return view
+
+
+def _header(archive: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of one array of a .npz file, without reading it; one that lacks bytes is refused."""
+    member = archive.getinfo(f"{key}.npy")
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        if not dtype.hasobject and int(np.prod(shape, dtype=object)) * dtype.itemsize > member.file_size:
+            raise ValueError(f"'{key}' says it is of shape {shape}, which is more than there is")
+    return shape, dtype
+
+
+def _images_key(name: str, shapes: dict[str, tuple[tuple[int, ...], np.dtype[Any]]]) -> str:
+    """Which array holds the pictures."""
+    four = [key for key, (shape, _) in shapes.items() if len(shape) == 4]
+    named = [key for key in _IMAGES if key in shapes]
+    if named or len(four) == 1:
+        return (named or four)[0]
+    if {"mu", "sigma"} <= set(shapes):
+        raise InputError(f"{name}: a file of statistics (mu and sigma), not of pictures; give the pictures themselves.")
+    listed = ", ".join(f"{key} {dtype} {shape}" for key, (shape, dtype) in shapes.items()) or "nothing"
+    raise InputError(f"{name}: holds {listed}; needed is {_FORM}, named {', '.join(_IMAGES)}, or no other of 4 axes.")
+
+
+def _labels_key(name: str, shapes: dict[str, tuple[tuple[int, ...], np.dtype[Any]]], number: int) -> str | None:
+    """Which array holds the labels; what cannot be labels is told and left out."""
+    key = next((key for key in _LABELS if key in shapes), None)
+    if key is None:
+        return None
+    shape, dtype = shapes[key]
+    if dtype.kind in "iu" and shape in ((number,), (number, 1)):
+        return key
+    what = "%s: '%s' is no label for each picture but %s of shape %s, and left out"
+    _log.warning(what, name, key, dtype, shape)
+    return None
+
+
+def _classes(labels: NDArray[Any]) -> tuple[Labels, tuple[str, ...]]:
+    """Labels from 0 on, without gaps, and names that say what they were."""
+    values, numbers = np.unique(labels.reshape(-1), return_inverse=True)
+    return numbers.astype(np.int64), tuple(str(value) for value in values.tolist())
+
+
+def _hash(begin: Any, pixels: NDArray[np.uint8]) -> str:
+    total = begin.copy()
+    total.update(np.ascontiguousarray(pixels))
+    return str(total.hexdigest())

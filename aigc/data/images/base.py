@@ -1,0 +1,113 @@
+"""A set of pictures, wherever they lie: numbered, named, read one by one, and known by a hash of their bytes."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+"""uint8 of shape (height, width, 3): red, green, blue."""
+
+Labels = NDArray[np.int64]
+
+
+class Images(ABC):
+    """Pictures in an order, of any sizes. Reading is safe in several threads at once.
+
+    Attributes:
+        name: What a person calls the set.
+        labels: The class of each picture, int64 of shape (n,), from 0 on; None where there are no classes.
+        classes: The names of the classes, by label; empty where there are none.
+    """
+
+    name: str
+    labels: Labels | None = None
+    classes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many pictures there are, whether or not they can be read."""
+
+    @abstractmethod
+    def name_of(self, index: int) -> str:
+        """Where a person finds a picture."""
+
+    @abstractmethod
+    def read(self, index: int) -> Picture:
+        """A picture; the array is the caller's own.
+
+        Raises:
+            InputError: It cannot be read or decoded.
+        """
+
+    @abstractmethod
+    def _hash_all(self) -> list[str]:
+        """What `hashes` holds, from the bytes as they are now."""
+
+    @cached_property
+    def hashes(self) -> list[str]:
+        """For each picture the SHA-256 of what it is read from; computed once."""
+        return self._hash_all()
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the pictures' bytes in order, and their labels.
+
+        Names count only as far as they decide the order, and where the set lies does not count at all. Files are hashed
+        as they are, so that a picture saved anew in another format is another one; pictures that lie in an array are
+        hashed as pixels. Another treatment of alpha than dropping it counts too.
+
+        Raises:
+            InputError: A file cannot be read.
+        """
+        total = hashlib.sha256("\n".join(self.hashes).encode())
+        if self.labels is not None:
+            total.update(b"\nlabels\n" + self.labels.astype("<i8").tobytes())
+        return total.hexdigest()
+
+    def has_changed(self) -> bool:
+        """Whether the bytes are others than those that `fingerprint` has seen."""
+        return self._hash_all() != self.hashes
+
+    def subset(self, indices: Sequence[int] | slice) -> "Images":
+        """Some of the pictures, in the order given; the classes stay what they are."""
+        chosen = range(len(self))[indices] if isinstance(indices, slice) else indices
+        return Subset(self, chosen)
+
+
+class Subset(Images):
+    """Some pictures of a set.
+
+    Args:
+        whole: The set.
+        indices: Which of its pictures.
+    """
+
+    def __init__(self, whole: Images, indices: Sequence[int]) -> None:
+        self.whole = whole
+        self.indices = list(indices)
+        self.name = whole.name
+        self.classes = whole.classes
+        self.labels = None if whole.labels is None else whole.labels[np.asarray(self.indices, np.int64)]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def name_of(self, index: int) -> str:
+        """Its name in the whole set."""
+        return self.whole.name_of(self.indices[index])
+
+    def read(self, index: int) -> Picture:
+        """A picture of the whole set."""
+        return self.whole.read(self.indices[index])
+
+    def _hash_all(self) -> list[str]:
+        hashes = self.whole._hash_all()
+        return [hashes[index] for index in self.indices]
+
+    @cached_property
+    def hashes(self) -> list[str]:
+        """Those of the whole set, which are computed once for all its subsets."""
+        return [self.whole.hashes[index] for index in self.indices]

@@ -1,0 +1,82 @@
+"""Picture files in a folder or an archive: which of the names count, their order, and the classes that folders make."""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from aigc.data.images.base import Images, Labels, Picture
+from aigc.data.images.decode import SUFFIXES, Alpha, decode
+from aigc.errors import InputError
+
+
+class Files(Images):
+    """Picture files, in the order of their paths, compared folder by folder and character by character.
+
+    Where every picture lies in a folder of the set, one level down, and there are two such folders or more, these are
+    the classes, sorted by name.
+
+    Args:
+        name: What a person calls the set.
+        paths: The paths of the pictures inside the set, with `/` between folders.
+        others: How many other files there are.
+        alpha: What becomes of transparency.
+
+    Raises:
+        InputError: There is no picture.
+    """
+
+    def __init__(self, name: str, paths: Iterable[str], others: int, alpha: Alpha) -> None:
+        self.name = name
+        self.alpha = alpha
+        self.paths = sorted(paths, key=lambda path: path.split("/"))
+        self.labels, self.classes = _classes(self.paths)
+        if not self.paths:
+            raise InputError(
+                f"{name}: no picture is in it, and {others:,} other files are. Names of pictures end in "
+                f"{', '.join(SUFFIXES)}; folders are searched at any depth."
+            )
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def name_of(self, index: int) -> str:
+        """The set's name with the path inside it."""
+        return f"{self.name.rstrip('/')}/{self.paths[index]}"
+
+    def read(self, index: int) -> Picture:
+        """Decode a file."""
+        return decode(self.content(index), self.name_of(index), self.alpha)
+
+    @abstractmethod
+    def content(self, index: int) -> bytes:
+        """The bytes of a file; an InputError names one that cannot be read."""
+
+    @abstractmethod
+    def _hash_files(self) -> list[str]:
+        """SHA-256 of each file; of one that cannot be read anything that does not change, as reading it will tell."""
+
+    def _hash_all(self) -> list[str]:
+        hashes = self._hash_files()
+        return hashes if self.alpha == "drop" else [f"{one} on {self.alpha}" for one in hashes]
+
+
+def is_picture(path: str) -> bool:
+    """Whether a file's name ends like a picture's."""
+    return PurePosixPath(path).suffix.lower() in SUFFIXES
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a file, or a folder that it lies in, is hidden; macOS puts `._a.png` beside each `a.png` in archives."""
+    return any(part.startswith(".") for part in path.split("/"))
+
+
+def _classes(paths: list[str]) -> tuple[Labels | None, tuple[str, ...]]:
+    """Labels and names of the classes, from sorted paths."""
+    parts = [path.split("/") for path in paths]
+    names = sorted({part[0] for part in parts})
+    if len(names) < 2 or any(len(part) != 2 for part in parts):
+        return None, ()
+    number = {name: label for label, name in enumerate(names)}
+    return np.array([number[part[0]] for part in parts], np.int64), tuple(names)

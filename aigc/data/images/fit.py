@@ -1,0 +1,68 @@
+"""Pictures made alike: cut to a square, scaled, in colour or grey."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from aigc.data.hints import see_choice
+from aigc.data.images.base import Picture
+from aigc.data.images.reading import Bad
+from aigc.errors import InputError
+
+Channels = Literal[1, 3]
+Crop = Literal["center", "none"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what is prepared, but the pictures.
+
+    Raises:
+        InputError: A value is out of its range.
+    """
+
+    resolution: int | None = None
+    """Height and width in pixels; None keeps them."""
+
+    channels: Channels = 3
+    crop: Crop = "center"
+    bad: Bad = "fail"
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        if self.resolution is not None and self.resolution < 1:
+            raise InputError(f"data.resolution is {self.resolution}; allowed: at least 1, or null.")
+        if self.channels not in get_args(Channels):
+            raise InputError(f"data.channels is {self.channels}; allowed: 1 (grey) or 3 (colour).")
+        see_choice("data.crop", self.crop, get_args(Crop))
+        see_choice("data.bad", self.bad, get_args(Bad))
+
+
+def fit(picture: Picture, recipe: Recipe) -> NDArray[np.uint8]:
+    """Cut, scale and colour a picture as the recipe says.
+
+    Scaling is Pillow's Lanczos filter, which widens when it makes smaller and so does not alias. Grey is ITU-R 601-2
+    luma.
+
+    Args:
+        picture: uint8 of shape (height, width, 3).
+        recipe: With `crop="center"` the largest square in the middle is taken, with `none` the whole picture, which
+            scaling squeezes where it is no square.
+
+    Returns:
+        uint8 of shape (channels, height, width), contiguous.
+    """
+    if recipe.crop == "center":
+        height, width, _ = picture.shape
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        picture = picture[top : top + side, left : left + side]
+    image = Image.fromarray(picture)
+    if recipe.resolution:
+        image = image.resize((recipe.resolution, recipe.resolution), Image.Resampling.LANCZOS)
+    if recipe.channels == 1:
+        return np.array(image.convert("L"))[None]
+    return np.ascontiguousarray(np.moveaxis(np.asarray(image), 2, 0))

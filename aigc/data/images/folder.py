@@ -1,0 +1,101 @@
+"""A folder of picture files, at any depth."""
+
+import logging
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aigc.data.fingerprints import sha256_of
+from aigc.data.images.decode import MOST_BYTES, Alpha
+from aigc.data.images.files import Files, is_hidden, is_picture
+from aigc.errors import InputError
+
+_SHOWN = 3
+
+_log = logging.getLogger("aigc")
+
+
+class Folder(Files):
+    """The picture files below a folder.
+
+    Hidden files are not looked at. A link to a picture inside the folder counts as a picture; a link to a folder inside
+    is not followed, as what lies there is found anyway.
+
+    Args:
+        name: What a person calls it.
+        folder: The folder.
+        alpha: What becomes of transparency.
+
+    Raises:
+        InputError: There is no picture, a folder cannot be listed, or a link leads out of the folder.
+    """
+
+    def __init__(self, name: str, folder: Path, alpha: Alpha = "drop") -> None:
+        found = _search(name, folder)
+        super().__init__(name, found.pictures, found.others, alpha)
+        self.folder = folder
+        if found.special:
+            shown = ", ".join(sorted(found.special)[:_SHOWN]) + (", ..." if len(found.special) > _SHOWN else "")
+            what = "%s: left out, as they are pipes, sockets or devices and no files: %s (%s)"
+            _log.warning(what, name, shown, f"{len(found.special):,}")
+
+    def content(self, index: int) -> bytes:
+        """The bytes of a file."""
+        try:
+            with (self.folder / self.paths[index]).open("rb") as file:
+                return file.read(MOST_BYTES + 1)
+        except OSError as error:
+            raise InputError(f"{self.name_of(index)}: cannot be read: {error.strerror}.") from error
+
+    def _hash_files(self) -> list[str]:
+        places = [self.folder / path for path in self.paths]
+        hashes = sha256_of(place for place in places if os.access(place, os.R_OK))
+        return [hashes.get(place, "unreadable") for place in places]
+
+
+@dataclass
+class _Found:
+    """What lies below a folder."""
+
+    pictures: list[str] = field(default_factory=list)
+    special: list[str] = field(default_factory=list)
+    others: int = 0
+
+
+def _search(name: str, folder: Path) -> _Found:
+    """Sort out everything below a folder without opening any file."""
+    found, pending = _Found(), [""]
+    root = os.path.realpath(folder)
+    while pending:
+        inside = pending.pop()
+        try:
+            with os.scandir(folder / inside) as entries:
+                listed = [entry for entry in entries if not is_hidden(entry.name)]
+        except OSError as error:
+            raise InputError(f"{folder / inside}: cannot be listed: {error.strerror}.") from error
+        for entry in listed:
+            path = inside + entry.name
+            is_folder = Path(entry).is_dir() if entry.is_symlink() else entry.is_dir()
+            if entry.is_symlink() and (is_folder or is_picture(path)):
+                _refuse_leaving(f"{name.rstrip('/')}/{path}", Path(entry), root)
+            if is_folder:
+                pending += [] if entry.is_symlink() else [f"{path}/"]
+            elif not is_picture(path):
+                found.others += 1
+            elif entry.is_file(follow_symlinks=False) or (entry.is_symlink() and not _is_special(Path(entry))):
+                found.pictures.append(path)
+            else:
+                found.special.append(path)
+    return found
+
+
+def _refuse_leaving(name: str, link: Path, root: str) -> None:
+    """A folder that someone else has packed could show any file of this machine through a link."""
+    goal = os.path.realpath(link)
+    if not Path(goal).is_relative_to(root):
+        raise InputError(f"{name}: a link out of the folder, to {goal}. Copy what it leads to, or remove it.")
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a link leads to no file, though to something; one to nothing is a picture that cannot be read."""
+    return path.exists() and not path.is_file()

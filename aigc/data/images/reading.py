@@ -1,0 +1,120 @@
+"""Reading a whole set in order, decoding ahead in a few threads."""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Literal, get_args
+
+from aigc.data.hints import see_choice
+from aigc.data.images.base import Images, Picture
+from aigc.data.progress import step
+from aigc.errors import InputError
+
+Bad = Literal["fail", "skip"]
+"""What becomes of a picture that cannot be read: it ends the reading, or it is left out and told of."""
+
+_MOST_THREADS = 4
+_AHEAD = 4
+"""Pictures in hand for each thread."""
+_WORTH_A_THREAD = 128 * 128 * 3
+"""Bytes of pixels below which threads take longer to hand pictures over than to decode them."""
+_SHOWN = 3
+_TICK = 64
+
+_log = logging.getLogger("aigc")
+
+
+def decoded(
+    images: Images,
+    bad: Bad = "fail",
+    apply: Callable[[Picture], Any] | None = None,
+    threads: int | None = None,
+) -> Iterator[tuple[int, Any]]:
+    """Read all pictures in order, some of them ahead.
+
+    Args:
+        images: The set.
+        bad: `skip` leaves out what cannot be read, and warns once, at the end.
+        apply: What is done with each picture in the thread that has decoded it.
+        threads: How many decode; None means one for each processor, four at most, or one if the first picture is small.
+
+    Yields:
+        Number and picture, uint8 of shape (height, width, 3), or what `apply` made of it.
+
+    Raises:
+        InputError: A picture cannot be read; with `skip`, if none can.
+    """
+    see_choice("bad", bad, get_args(Bad))
+
+    def work(index: int) -> Any:
+        try:
+            picture = images.read(index)
+        except InputError as error:
+            if bad == "fail":
+                raise
+            return error
+        return picture if apply is None else apply(picture)
+
+    skipped, reason = [], ""
+    for index, result in enumerate(_in_order(work, len(images), threads or _threads_for(images))):
+        if isinstance(result, InputError):
+            skipped.append(index)
+            reason = reason or str(result)
+        else:
+            yield index, result
+    if skipped and len(skipped) == len(images):
+        raise InputError(f"{images.name}: none of {len(images):,} pictures can be read. {reason}")
+    if skipped:
+        _tell(images, skipped)
+
+
+def readable(images: Images) -> Images:
+    """The pictures of a set that can be decoded, which all are, once, to find out; the others are told of.
+
+    Raises:
+        InputError: None can.
+    """
+    with step(f"looking for damaged pictures in {images.name}", len(images)) as advance:
+        good = []
+        for done, (index, _) in enumerate(decoded(images, "skip"), 1):
+            good.append(index)
+            if done % _TICK == 0:
+                advance(_TICK)
+    return images if len(good) == len(images) else images.subset(good)
+
+
+def _threads_for(images: Images) -> int:
+    """One thread for small pictures, to judge by the first."""
+    try:
+        small = images.read(0).nbytes < _WORTH_A_THREAD
+    except InputError:
+        small = False
+    return 1 if small else min(_MOST_THREADS, os.cpu_count() or 1)
+
+
+def _in_order(work: Callable[[int], Any], count: int, threads: int) -> Iterator[Any]:
+    """What the work on each number gives; threads have a bounded number in hand."""
+    if threads == 1:
+        yield from map(work, range(count))
+        return
+    waiting: deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(threads, "decode") as pool:
+        try:
+            for index in range(count):
+                waiting.append(pool.submit(work, index))
+                if len(waiting) == threads * _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _tell(images: Images, skipped: list[int]) -> None:
+    names = ", ".join(images.name_of(index) for index in skipped[:_SHOWN])
+    more = ", ..." if len(skipped) > _SHOWN else ""
+    what = "%s: %s of %s pictures cannot be read and are left out: %s%s"
+    _log.warning(what, images.name, f"{len(skipped):,}", f"{len(images):,}", names, more)

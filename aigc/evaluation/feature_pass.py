@@ -1,0 +1,70 @@
+"""One pass of a feature extractor over a set of pictures, whatever their sizes."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from aigc.data.images import Images, decoded
+from aigc.data.progress import step
+from aigc.errors import InputError
+from aigc.metrics.image import FeatureStatistics, Statistics
+from aigc.metrics.image.extractors import Extracted, Extractor
+
+
+def measure_images(
+    images: Images,
+    extractor: Extractor,
+    keep: bool,
+    reservoir: int = 50_000,
+    heldout: Sequence[int] = (),
+    batch_size: int = 64,
+) -> tuple[Statistics, Statistics | None]:
+    """Extract the features of all pictures, in this process alone.
+
+    Args:
+        images: The pictures.
+        extractor: What turns them into features.
+        keep: Whether features and logits are kept.
+        reservoir: Of how many at most.
+        heldout: Numbers of pictures that are also measured by themselves.
+        batch_size: Pictures of one size that are extracted together.
+
+    Returns:
+        Statistics of all, and of those held out if there are any.
+
+    Raises:
+        InputError: A picture cannot be read, its features are not finite, or there are fewer than two.
+        InterruptedRun, PreemptedRun: The process was asked to stop.
+    """
+    whole = FeatureStatistics(extractor, keep, reservoir, over_ranks=False)
+    part = FeatureStatistics(extractor, over_ranks=False)
+    apart = torch.tensor(sorted(heldout), dtype=torch.int64)
+    with step(f"measuring {len(images):,} pictures", len(images)) as advance:
+        for numbers, batch in _batches(images, batch_size):
+            extracted = extractor(batch)
+            if not bool((finite := torch.isfinite(extracted.features).all(dim=1)).all()):
+                bad = int(numbers[~finite.cpu()][0])
+                raise InputError(f"{images.name_of(bad)}: its features are not finite numbers")
+            whole.add(extracted, numbers)
+            chosen = torch.isin(numbers, apart)
+            part.add(Extracted(extracted.features.cpu()[chosen], None), numbers[chosen])
+            advance(len(numbers))
+    return whole.compute(), part.compute() if len(apart) > 1 else None
+
+
+def _batches(images: Images, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Numbers and pictures (uint8, NCHW) of one size; the last batch of each size may be smaller."""
+    waiting: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
+    for number, picture in decoded(images):
+        same = waiting.setdefault(picture.shape, [])
+        same.append((number, picture))
+        if len(same) == batch_size:
+            yield _stacked(waiting.pop(picture.shape))
+    for same in waiting.values():
+        yield _stacked(same)
+
+
+def _stacked(same: list[tuple[int, np.ndarray]]) -> tuple[torch.Tensor, torch.Tensor]:
+    pictures = torch.from_numpy(np.stack([picture for _, picture in same])).permute(0, 3, 1, 2)
+    return torch.tensor([number for number, _ in same]), pictures.contiguous()

@@ -1,0 +1,187 @@
+"""While a task that makes images trains: its samples measured against the real pictures, and shown."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from aigc.config import build
+from aigc.config.types import Bound
+from aigc.data.images import Images
+from aigc.errors import InputError
+from aigc.evaluation.image_sampling import Drawn, draw, make, sample
+from aigc.evaluation.pictures import beside, between, grid, save_png
+from aigc.evaluation.real_statistics import Real, real_statistics
+from aigc.metrics.image import FeatureStatistics, ImageMeasure, Statistics, compare, nearest
+from aigc.metrics.image.extractors import EfficientNetLite0, Extractor
+from aigc.runs.console import log
+from aigc.tasks import ImageTask
+
+_GRID, _STRIP, _NEIGHBOURS = 1, 2, 3
+"""Numbers of draws; those of the measured images begin with 0."""
+
+
+class ImageGeneration(Callback):
+    """Makes images at some steps and at the end, records metrics as `val/<name>`, saves pictures under samples/.
+
+    One pass of the extractor serves all metrics. The real pictures are those of the training data as the task sees
+    them; their statistics are kept in the cache under a hash of their content. Beside the Fréchet distance stands what
+    real pictures reach against other real pictures (`fid_floor...`). Training's random state is not touched.
+
+    Args:
+        metrics: Named `_target_` nodes of aigc.metrics.image; null switches one off.
+        extractor: `_target_` node of the network that sees the images; null takes EfficientNet-Lite0, which needs no
+            network. Only the reference Inception network gives scores named `fid`, `kid`, `is`.
+        samples: How many images are measured. The Fréchet distance falls with their number: compare equal numbers only.
+        every_n_steps: Steps (generator steps of a GAN) between evaluations; null evaluates at the end only.
+        at_start: Also evaluate before the first step.
+        batch_size: Images made at the same time.
+        seed: Same seed, same latents; training draws from elsewhere.
+        reservoir: Features of how many images are kept at most, for the metrics that need them.
+        grid: Images in the grid, of the same latents at every step; 0 saves none.
+        strip: Images on the way from one latent to another, in four rows; 0 saves none.
+        neighbours: Samples that are shown beside the training pictures nearest to them; 0 saves none.
+        cache: Where statistics of real pictures are kept.
+    """
+
+    def __init__(
+        self,
+        metrics: dict[str, Any],
+        extractor: dict[str, Any] | None = None,
+        samples: Annotated[int, Bound(2)] = 10_000,
+        every_n_steps: Annotated[int, Bound(1)] | None = None,
+        at_start: bool = False,
+        batch_size: Annotated[int, Bound(1)] = 64,
+        seed: Annotated[int, Bound(0, 4294967295)] = 0,
+        reservoir: Annotated[int, Bound(2)] = 50_000,
+        grid: Annotated[int, Bound(0)] = 64,
+        strip: Annotated[int, Bound(0)] = 8,
+        neighbours: Annotated[int, Bound(0)] = 4,
+        cache: str = "~/.cache/aigc",
+    ):
+        self.metrics = {
+            name: build(node, ImageMeasure, f"evaluation.images.metrics.{name}")
+            for name, node in metrics.items()
+            if node is not None
+        }
+        self.extractor: Extractor = (
+            EfficientNetLite0() if extractor is None else build(extractor, Extractor, "evaluation.images.extractor")
+        )
+        self.samples = samples
+        self.every_n_steps = every_n_steps
+        self.at_start = at_start
+        self.batch_size = batch_size
+        self.seed = seed
+        self.reservoir = reservoir
+        self.grid = grid
+        self.strip = strip
+        self.neighbours = neighbours
+        self.cache = Path(cache).expanduser()
+        self._real: Real | None = None
+        self._done_at = -1
+
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """See that task and data are about images.
+
+        Raises:
+            InputError: They are not.
+        """
+        if not isinstance(module, ImageTask):
+            raise InputError(
+                f"evaluation: images can be measured of a task that makes some, not of {type(module).__name__}"
+            )
+        if not isinstance(getattr(trainer.datamodule, "images", None), Images):
+            raise InputError("data: the evaluation of images needs a data module with `images`, as ImageData is")
+
+    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
+        """Evaluate between two steps when it is time."""
+        assert isinstance(module, ImageTask)
+        step = module.steps_done
+        due = (
+            self.at_start
+            if step == 0
+            else self.every_n_steps and module.ended_step() and step % self.every_n_steps == 0
+        )
+        if due:
+            self.evaluate(trainer, module)
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Evaluate the end."""
+        assert isinstance(module, ImageTask)
+        self.evaluate(trainer, module)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The step that was evaluated last, as each is evaluated once."""
+        return {"done_at": self._done_at}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it from a checkpoint."""
+        self._done_at = state_dict["done_at"]
+
+    def evaluate(self, trainer: Trainer, module: ImageTask) -> None:
+        """Measure, record, save pictures; all ranks must call it."""
+        if module.steps_done == self._done_at:
+            return
+        module.tell_callbacks("on_evaluation_start")
+        self._done_at = module.steps_done
+        data: Any = trainer.datamodule
+        self.extractor.to(module.device)
+        real = self._statistics_of_real(data.images)
+        generated = self.collect(module)
+        values, signatures = compare(self.metrics.values(), generated, real.whole, real.heldout)
+        module.record(
+            {f"val/{name}": value for name, value in values.items()},
+            {f"val/{name}": signature for name, signature in signatures.items()},
+        )
+        if trainer.is_global_zero:
+            self._save(Path(trainer.default_root_dir) / "samples", module, data.images, real.whole)
+        log.info("step %d: %s", module.steps_done, _shown(values))
+        module.tell_callbacks("on_evaluation_end")
+
+    def collect(self, module: ImageTask) -> Statistics:
+        """Statistics of the task's images over all ranks."""
+        collected = FeatureStatistics(self.extractor, self._keeps, self.reservoir)
+        for numbers, images in sample(module, self.samples, self.seed, self.batch_size):
+            collected.update(images, numbers)
+        return collected.compute()
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether a metric needs the features themselves."""
+        return any(metric.needs_features for metric in self.metrics.values())
+
+    def _statistics_of_real(self, images: Images) -> Real:
+        """Once in a process."""
+        if self._real is None:
+            keep = self._keeps or self.neighbours > 0
+            self._real = real_statistics(images, self.extractor, self.cache, keep, self.samples, self.reservoir)
+        return self._real
+
+    def _save(self, folder: Path, module: ImageTask, pictures: Images, real: Statistics) -> None:
+        """Grid, strip, and samples beside their nearest training pictures."""
+        name = f"step-{module.steps_done:06d}"
+        if self.grid:
+            save_png(grid(make(module, draw(module, self.grid, self.seed, _GRID))), folder / f"{name}.png")
+        if self.strip:
+            save_png(self._strip(module), folder / f"{name}-interpolation.png")
+        if self.neighbours:
+            images = make(module, draw(module, self.neighbours, self.seed, _NEIGHBOURS))
+            places = nearest(self.extractor(images.to(module.device)).features, real, 4)
+            found = [[pictures.read(int(place)) for place in row] for row in places]
+            save_png(beside(images, found), folder / f"{name}-neighbours.png")
+
+    def _strip(self, module: ImageTask) -> Tensor:
+        """Four ways of so many images between two latents each, of one label each."""
+        rows = []
+        for way in range(4):
+            ends = draw(module, 2, self.seed, _STRIP, way)
+            labels = None if ends.labels is None else ends.labels[:1].repeat(self.strip)
+            rows.append(make(module, Drawn(between(ends.latents, self.strip), labels, ends.noise)))
+        return grid(torch.cat(rows), self.strip)
+
+
+def _shown(values: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())

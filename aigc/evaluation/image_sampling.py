@@ -1,0 +1,95 @@
+"""Images from a task: the same ones for the same seed, whatever training has drawn and however many ranks share them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from aigc.data.loader import place_among_ranks
+from aigc.data.sampler import generator as numbers
+from aigc.errors import InputError
+from aigc.metrics.image.quantise import quantise
+from aigc.runs import stop
+from aigc.tasks import ImageTask
+
+
+class Drawn(NamedTuple):
+    """What images are made from."""
+
+    latents: Tensor
+    labels: Tensor | None
+    noise: int
+    """Seed of what the networks draw themselves."""
+
+
+def draw(task: ImageTask, count: int, seed: int, *numbers_of_draw: int) -> Drawn:
+    """Latents and labels for some images, on the task's device; a function of the seed and the numbers alone."""
+    source = torch.Generator().manual_seed(int(numbers(seed, *numbers_of_draw).integers(2**62)))
+    latents, labels = task.latents(count, source), task.labels(count, source)
+    noise = int(torch.randint(2**62, (), generator=source))
+    return Drawn(latents.to(task.device), None if labels is None else labels.to(task.device), noise)
+
+
+def sample(task: ImageTask, count: int, seed: int = 0, batch_size: int = 64) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images as people save them, of which every rank makes its share.
+
+    An image depends on the seed, its number and the batch size, so that any number of ranks makes the same ones.
+
+    Args:
+        task: Gives the images.
+        count: How many, over all ranks.
+        seed: Another one gives others.
+        batch_size: Images made at the same time.
+
+    Yields:
+        Numbers of images, int64 of shape (n,), and the images, uint8 of shape (n, channels, height, width).
+
+    Raises:
+        InputError: The task makes something else than images from -1 to 1.
+        InterruptedRun, PreemptedRun: This single process was asked to stop.
+    """
+    rank, ranks = place_among_ranks()
+    for chunk in range(rank, -(-count // batch_size), ranks):
+        if ranks == 1:
+            stop.check(" while measuring images")
+        indices = torch.arange(chunk * batch_size, min((chunk + 1) * batch_size, count))
+        yield indices, make(task, draw(task, batch_size, seed, 0, chunk))[: len(indices)]
+
+
+def make(task: ImageTask, drawn: Drawn) -> Tensor:
+    """Images of shape (n, channels, height, width) as uint8, from latents and labels; errors as of `sample`."""
+    with undisturbed(task, drawn.noise):
+        images = task.generate(drawn.latents, drawn.labels)
+    if images.ndim != 4 or images.shape[0] != len(drawn.latents) or not images.is_floating_point():
+        raise InputError(
+            f"task: {type(task).__name__}.generate must give a float tensor of shape (count, channels, height, width), "
+            f"and gives {images.dtype} of shape {tuple(images.shape)} for {len(drawn.latents)} latents"
+        )
+    return quantise(images)
+
+
+@contextmanager
+def undisturbed(task: ImageTask, seed: int = 0) -> Iterator[None]:
+    """Evaluation mode, no gradients, training's precision; modes and random generators are put back afterwards."""
+    modes = {module: module.training for module in task.modules()}
+    devices = [task.device] if task.device.type == "cuda" else []
+    precision = task.trainer.strategy.precision_plugin if task._trainer is not None else None
+    try:
+        task.eval()
+        with torch.random.fork_rng(devices=devices), torch.no_grad():
+            torch.manual_seed(seed)
+            if precision is None:
+                yield
+            else:
+                with precision.forward_context():
+                    yield
+    finally:
+        _restore(modes)
+
+
+def _restore(modes: dict[nn.Module, bool]) -> None:
+    """A part that a task keeps in evaluation mode while the others train stays there."""
+    for module, training in modes.items():
+        module.training = training

@@ -1,0 +1,94 @@
+"""Pictures to look at: grids of samples, strips between two of them, samples beside what they resemble."""
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from aigc.metrics.image.path_length import interpolate
+from aigc.runs.files import retrying, write_atomic
+
+_GAP = 2
+"""Pixels between two images."""
+
+
+def grid(images: Tensor, columns: int | None = None) -> Tensor:
+    """Put images side by side, row by row.
+
+    Args:
+        images: uint8 of shape (n, channels, height, width).
+        columns: Images in a row; None makes a square.
+
+    Returns:
+        One image, uint8 of shape (channels, height, width), white where no image is.
+    """
+    number, channels, height, width = images.shape
+    columns = columns or math.ceil(math.sqrt(number))
+    rows = -(-number // columns)
+    sheet = torch.full(
+        (channels, rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP), 255, dtype=torch.uint8
+    )
+    for place, image in enumerate(images.cpu()):
+        top, left = (place // columns) * (height + _GAP), (place % columns) * (width + _GAP)
+        sheet[:, top : top + height, left : left + width] = image
+    return sheet
+
+
+def between(latents: Tensor, steps: int) -> Tensor:
+    """Latents on the way from each to the next, by spherical interpolation (Shoemake, 1985; White, 2016).
+
+    Args:
+        latents: Of shape (n, ...), at least two.
+        steps: Latents from one to the next, both of them counted.
+
+    Returns:
+        Latents of shape ((n - 1) * steps, ...).
+    """
+    ways = [
+        interpolate(a[None], b[None], step / (steps - 1), "slerp") for a, b in _pairs(latents) for step in range(steps)
+    ]
+    return torch.cat(ways)
+
+
+def beside(samples: Tensor, nearest: Sequence[Sequence[np.ndarray]]) -> Tensor:
+    """A row for each sample: the sample, and then the pictures it resembles most.
+
+    Args:
+        samples: uint8 of shape (n, channels, height, width).
+        nearest: For each sample the pictures, uint8 of shape (h, w, 3); other sizes are scaled to that of the samples.
+
+    Returns:
+        One image, as `grid` gives it, in colour.
+    """
+    height, width = samples.shape[-2:]
+    rows = []
+    for sample, pictures in zip(in_colour(samples.cpu()), nearest, strict=True):
+        rows.append(sample)
+        for picture in pictures:
+            fitting = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS)
+            rows.append(torch.from_numpy(np.array(fitting)).permute(2, 0, 1))
+    return grid(torch.stack(rows), 1 + len(nearest[0]))
+
+
+def in_colour(images: Tensor) -> Tensor:
+    """Three channels, whatever there were: grey is repeated, alpha dropped."""
+    channels = images.shape[1]
+    return images[:, :1].repeat(1, 3, 1, 1) if channels < 3 else images[:, :3]
+
+
+def save_png(image: Tensor, path: Path) -> None:
+    """Write an image, uint8 of shape (channels, height, width), whole or not at all."""
+    array = image.permute(1, 2, 0).cpu().numpy()
+    buffer = io.BytesIO()
+    Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(buffer, format="PNG")
+    path.parent.mkdir(exist_ok=True)
+    retrying(lambda: write_atomic(path, buffer.getvalue()), f"write {path}")
+
+
+def _pairs(latents: Tensor) -> list[tuple[Tensor, Tensor]]:
+    return list(zip(latents[:-1], latents[1:], strict=True))

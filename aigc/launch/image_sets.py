@@ -1,0 +1,126 @@
+"""Sets of images that a person names: pictures, statistics in a file, a data set of the config, or a run that makes some."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from aigc.config import compose
+from aigc.config.faults import group_choices
+from aigc.config.problems import suggest
+from aigc.data.images import Images, open_images
+from aigc.data.images.reading import Bad
+from aigc.errors import InputError
+from aigc.evaluation.feature_pass import measure_images
+from aigc.evaluation.image_sampling import sample
+from aigc.evaluation.real_statistics import Real, real_statistics
+from aigc.launch import components
+from aigc.metrics.image import FeatureStatistics, Statistics, is_statistics, read_statistics
+from aigc.metrics.image.extractors import Extractor
+from aigc.runs import Run
+from aigc.runs.checkpoints import BEST, LAST
+from aigc.runs.console import log
+from aigc.tasks import ImageTask
+
+
+class Generator(NamedTuple):
+    """A run's task with its best weights, and how many images are made with it."""
+
+    run: Run
+    task: ImageTask
+    images: Images
+    """Its training pictures."""
+    samples: int
+    seed: int
+
+
+ImageSet = Images | Statistics | Generator
+
+
+def open_set(name: str, samples: int = 10_000, seed: int = 0, bad: Bad = "fail") -> ImageSet:
+    """Find what a person names.
+
+    Args:
+        name: A folder, .zip, .npz or .npy with pictures; a statistics file; `asset:FILE`; the name of a data config; a
+            run id, the beginning of one, the path of a run folder, or `latest`.
+        samples: How many images a run makes.
+        seed: Of these.
+        bad: Whether a picture that cannot be read is an error (fail) or left out (skip).
+
+    Raises:
+        InputError: There is nothing of that name, or it holds no pictures.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir() and (path / "manifest.json").is_file():
+        return open_run(Run.open(path), samples, seed)
+    if path.is_file() and is_statistics(path):
+        return read_statistics(path)
+    if path.exists() or name.startswith("asset:"):
+        return open_images(name, bad=bad)
+    data = group_choices()["data"]
+    if name in data:
+        return _images_of(components.build_data(compose([f"data={name}"])), f"data={name}")
+    try:
+        run = Run.open(name)
+    except InputError as error:
+        near = suggest(name, data)
+        raise InputError(f"{name}: there is no such file, folder or data config ({near}), and {error}") from error
+    return open_run(run, samples, seed)
+
+
+def open_run(run: Run, samples: int, seed: int) -> Generator:
+    """The task of a run with the weights of its best checkpoint, or of its last one.
+
+    Raises:
+        InputError: The run makes no images, or has no checkpoint.
+    """
+    cfg = run.config
+    components.prepare_machine(cfg)
+    data = components.build_data(cfg)
+    task = components.build_task(cfg, data)
+    if not isinstance(task, ImageTask):
+        raise InputError(f"{run.id} makes no images: its task is {cfg.task['_target_']}")
+    path = next((run.checkpoints / name for name in (BEST, LAST) if (run.checkpoints / name).exists()), None)
+    if path is None:
+        raise InputError(f"{run.id} has no checkpoint yet (status {run.status})")
+    task.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+    log.info("%s: images of %s", run.id, path.resolve().name)
+    return Generator(run, task.to(_device()), _images_of(data, run.id), samples, seed)
+
+
+def generated_statistics(one: ImageSet, extractor: Extractor, keep: bool, batch_size: int) -> Statistics:
+    """Statistics of generated images; errors as of `measure_images`."""
+    if isinstance(one, Statistics):
+        return one
+    extractor.to(_device())
+    if isinstance(one, Images):
+        return measure_images(one, extractor, keep, batch_size=batch_size)[0]
+    collected = FeatureStatistics(extractor, keep)
+    for numbers, images in sample(one.task, one.samples, one.seed, batch_size):
+        collected.update(images, numbers)
+    return collected.compute()
+
+
+def reference_statistics(one: ImageSet, extractor: Extractor, keep: bool, cache: Path, count: int | None) -> Real:
+    """Statistics of the images that others are compared with; those of pictures are kept in the cache."""
+    if isinstance(one, Images):
+        return real_statistics(one, extractor.to(_device()), cache, keep, count or 0)
+    return Real(generated_statistics(one, extractor, keep, 64), None)
+
+
+def count_of(one: ImageSet) -> int | None:
+    """How many images are in it, as far as that is known."""
+    if isinstance(one, Statistics):
+        return one.count
+    return len(one) if isinstance(one, Images) else one.samples
+
+
+def _images_of(data: Any, what: str) -> Images:
+    images = getattr(data, "images", None)
+    if not isinstance(images, Images):
+        raise InputError(f"{what}: this data holds no images")
+    return images
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

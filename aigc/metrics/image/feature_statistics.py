@@ -1,0 +1,159 @@
+"""One forward pass over images, from which every measure is made."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aigc.errors import InputError
+from aigc.metrics.collectives import gather_bytes, sum_over_ranks
+from aigc.metrics.image.extractors.base import Extracted, Extractor
+from aigc.metrics.image.inputs import in_float64
+from aigc.metrics.image.moments import add_outer, mean_and_covariance, mirror
+from aigc.metrics.image.statistics import Statistics, smallest
+from aigc.metrics.metric import RankedMetric
+
+_INDEX = 2
+"""Columns of a kept row that hold the image's index, as two numbers that float32 can hold."""
+_BASE = 2**20
+
+
+class FeatureStatistics(RankedMetric):
+    """Sums of features in float64, and a bounded number of the features themselves when a measure asks for them.
+
+    The sums are additive over batches and ranks: one all_reduce. Which features are kept depends on the images' indices
+    and on nothing else, so that neither batches nor ranks matter.
+
+    The extractor is no part of this metric's state: it is in no state_dict, and so in no checkpoint.
+
+    Args:
+        extractor: What turns images into features.
+        keep: Whether to keep features and logits: kernel distance, inception score, precision and recall need them.
+        reservoir: How many images' features are kept at most; of more, a fixed random choice.
+        over_ranks: Whether `compute` is about the images of all ranks, or about those of this one alone.
+    """
+
+    moments: Tensor
+    """Number of images, sum of features, sum of their outer products (the upper triangle); float64, (1 + d + d * d,)."""
+    kept: Any
+    """Rows of index, features and logits."""
+
+    def __init__(
+        self, extractor: Extractor, keep: bool = False, reservoir: int = 50_000, over_ranks: bool = True
+    ) -> None:
+        super().__init__(_gather, over_ranks)
+        self._extractor: Callable[[], Extractor] = lambda: extractor
+        self._keep = keep
+        self._reservoir = reservoir
+        size = extractor.dimensions
+        self.add_state("moments", torch.zeros(1 + size + size * size, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("kept", [], dist_reduce_fx="cat")
+        self._seen = 0
+        self._held = 0
+        if (device := _device_of(extractor)).type == "cuda":
+            self.to(device)  # elsewhere there may be no float64
+
+    @property
+    def extractor(self) -> Extractor:
+        """What turns images into features."""
+        return self._extractor()
+
+    def update(self, images: Tensor, indices: Tensor | None = None) -> None:
+        """Add images.
+
+        Args:
+            images: uint8 of shape (n, channels, height, width).
+            indices: Their numbers in the whole set, int64 of shape (n,), each number once over all ranks; None
+                counts those of each rank.
+
+        Raises:
+            InputError: The features of an image are not finite.
+        """
+        self.add(self.extractor(images), indices)
+
+    def add(self, extracted: Extracted, indices: Tensor | None = None) -> None:
+        """Add images by their features; arguments and errors as of `update`."""
+        self._update_count += 1  # torchmetrics warns of a compute before any update
+        features, logits = extracted
+        numbers = self._numbers(len(features)) if indices is None else indices
+        numbers = numbers.to(features.device)
+        _refuse_non_finite(features, numbers)
+        count, size = features.shape
+        if self.moments.is_inference() and not torch.is_inference_mode_enabled():
+            self.moments = self.moments.clone()  # it was reset in inference mode, and cannot be changed outside of it
+        self.moments[0] += count
+        for rows in in_float64(features.to(self.moments.device)):
+            self.moments[1 : size + 1] += rows.sum(dim=0)
+            add_outer(self.moments[size + 1 :].view(size, size), rows)
+        if self._keep:
+            parts = [(numbers // _BASE)[:, None], (numbers % _BASE)[:, None], features]
+            parts += [] if logits is None else [logits]
+            self.kept.append(torch.cat([part.float() for part in parts], dim=1).cpu())
+            self._held += count
+            if self._held > 2 * self._reservoir:
+                self._thin()
+
+    def compute(self) -> Statistics:
+        """Return the statistics of the images on all ranks.
+
+        Raises:
+            InputError: There are fewer than two images.
+        """
+        extractor, size = self.extractor, self.extractor.dimensions
+        state = self.moments.cpu()
+        count = round(float(state[0]))
+        if count < 2:
+            raise InputError(f"image metrics need at least two images, and there {'is one' if count else 'is none'}")
+        outer = mirror(state[size + 1 :].view(size, size).clone())
+        mean, covariance = mean_and_covariance(count, state[1 : size + 1], outer)
+        made = Statistics(extractor.suffix, extractor.description, extractor.identity, count, mean, covariance)
+        if self._keep:
+            rows = self._chosen()
+            made.indices = _indices(rows)
+            made.features = rows[:, _INDEX : _INDEX + size].contiguous()
+            made.logits = rows[:, _INDEX + size :].contiguous() if extractor.classes else None
+        return made
+
+    def reset(self) -> None:
+        """Forget all images."""
+        super().reset()
+        self._seen = self._held = 0
+
+    def _numbers(self, count: int) -> Tensor:
+        """Numbers that no other rank gives, for images that come without."""
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        rank, ranks = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
+        self._seen += count
+        return torch.arange(self._seen - count, self._seen) * ranks + rank
+
+    def _chosen(self) -> Tensor:
+        """The rows that are kept, by rising index."""
+        width = _INDEX + self.extractor.dimensions + (self.extractor.classes or 0)
+        # The state of one rank is a list; torchmetrics makes one tensor of those of several.
+        parts = [self.kept] if isinstance(self.kept, Tensor) else self.kept
+        rows = torch.cat([part.cpu().reshape(-1, width) for part in parts])
+        return rows[torch.from_numpy(smallest(_indices(rows).numpy(), self._reservoir))]
+
+    def _thin(self) -> None:
+        self.kept = [self._chosen()]
+        self._held = len(self.kept[0])
+
+
+def _device_of(extractor: Extractor) -> torch.device:
+    return next((tensor.device for tensor in (*extractor.parameters(), *extractor.buffers())), torch.device("cpu"))
+
+
+def _indices(rows: Tensor) -> Tensor:
+    return rows[:, 0].long() * _BASE + rows[:, 1].long()
+
+
+def _gather(state: Tensor, group: Any = None) -> list[Tensor]:
+    """Sums are added up; rows, of which each rank has its own number, are put in a row."""
+    return sum_over_ranks(state, group) if state.dtype == torch.float64 else gather_bytes(state, group)
+
+
+def _refuse_non_finite(features: Tensor, numbers: Tensor) -> None:
+    finite = torch.isfinite(features).all(dim=1)
+    if not bool(finite.all()):
+        raise InputError(f"the features of image {int(numbers[~finite][0])} are not finite numbers")

@@ -1,0 +1,133 @@
+"""The kernel distance: squared maximum mean discrepancy under a cubic kernel, with features of Inception the KID."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from aigc.errors import InputError
+from aigc.metrics.image.inputs import Array, as_features
+from aigc.metrics.image.pairs import PairConsumer, Points, visit_pairs
+
+Places = npt.NDArray[np.int64]
+
+
+def kernel_distance(
+    x: Array, y: Array, subsets: int = 100, subset_size: int = 1000, seed: int = 2020
+) -> tuple[float, float]:
+    """Compute the unbiased squared MMD under (x·y / dimensions + 1)³ over subsets (Bińkowski et al., 2018).
+
+    Subsets are drawn as torch-fidelity draws them, and are as large as the smaller set where that has fewer than
+    `subset_size` images, as NVIDIA and clean-fid do it. The distance may be negative.
+
+    Args:
+        x: Features of generated images, floating, of shape (n, dimensions).
+        y: Features of real images, of shape (m, dimensions).
+        subsets: How many pairs of subsets are drawn.
+        subset_size: Images in a subset, drawn without replacement.
+        seed: Of NumPy's `RandomState`; 2020 is torch-fidelity's.
+
+    Returns:
+        Mean and standard deviation over the subsets (divisor: their number).
+
+    Raises:
+        TypeError: Features are no floating array or tensor.
+        ValueError: Shapes do not fit.
+        InputError: There are fewer than two images, or features are not finite; `subsets` is below 1, `subset_size`
+            below 2.
+    """
+    sums = KernelSums(subsets, subset_size, seed)
+    generated, real = as_features(x, "generated"), as_features(y, "real")
+    size = min(subset_size, len(generated), len(real))
+    if 4 * subsets * size**2 < (len(generated) + len(real)) ** 2:
+        return _one_by_one(generated, real, sums)
+    visit_pairs(generated, real, [sums])
+    return sums.result()
+
+
+class KernelSums(PairConsumer):
+    """The kernel distance of all subsets at once: what lies in which subset is a thin matrix beside each block.
+
+    Args:
+        subsets: How many pairs of subsets are drawn.
+        subset_size: Images in a subset; fewer where a set has fewer.
+        seed: Of the draws.
+
+    Raises:
+        InputError: `subsets` is below 1, or `subset_size` below 2.
+    """
+
+    def __init__(self, subsets: int = 100, subset_size: int = 1000, seed: int = 2020) -> None:
+        if subsets < 1:
+            raise InputError(f"subsets is {subsets}, it must be at least 1")
+        if subset_size < 2:
+            raise InputError(f"subset_size is {subset_size}, it must be at least 2: a pair of images is compared")
+        self.subsets = subsets
+        self.subset_size = subset_size
+        self.seed = seed
+
+    def draws(self, n: int, m: int) -> Iterator[tuple[Places, Places]]:
+        """The subsets of n generated and m real images: where they lie."""
+        size = min(self.subset_size, n, m)
+        random = np.random.RandomState(self.seed)
+        for _ in range(self.subsets):
+            yield random.choice(n, size, replace=False), random.choice(m, size, replace=False)
+
+    def start(self, sets: tuple[Points, Points]) -> None:
+        """Draw the subsets."""
+        like = sets[0].centred
+        self._members = tuple(like.new_zeros(self.subsets, len(points)) for points in sets)
+        for subset, places in enumerate(self.draws(len(sets[0]), len(sets[1]))):
+            for members, drawn in zip(self._members, places, strict=True):
+                members[subset, torch.from_numpy(drawn).to(like.device)] = 1
+        self._size = min(self.subset_size, len(sets[0]), len(sets[1]))
+        # The kernel is (middle + deviation)³. Its constant part cancels in the distance: only the rest is summed up,
+        # which float32 can do without losing the difference of large sums.
+        self._scale = 1 / like.shape[1]
+        self._middle = 1 + self._scale * float(sets[0].centre.double().square().sum())
+        self._shifts = tuple((self._scale * points.shifts()).to(like.dtype) for points in sets)
+        self._sums = torch.zeros(3, self.subsets, dtype=torch.float64, device=like.device)
+
+    def within(self, which: int, rows: slice, columns: slice, dots: Tensor) -> None:
+        """Sum over the pairs of one set; an image with itself is none."""
+        kernel = self._kernel(dots, self._shifts[which][rows], self._shifts[which][columns])
+        if rows == columns:
+            kernel.fill_diagonal_(0)
+        members = self._members[which]
+        self._sums[which] += (1 if rows == columns else 2) * _sums(kernel, members[:, rows], members[:, columns])
+
+    def between(self, rows: slice, columns: slice, dots: Tensor) -> None:
+        """Sum over the pairs between the sets."""
+        kernel = self._kernel(dots, self._shifts[0][rows], self._shifts[1][columns])
+        self._sums[2] += _sums(kernel, self._members[0][:, rows], self._members[1][:, columns])
+
+    def result(self) -> tuple[float, float]:
+        """Mean and standard deviation over the subsets, when all pairs were seen."""
+        size = self._size
+        distances = self._sums[:2].sum(dim=0) / (size * (size - 1)) - 2 * self._sums[2] / size**2
+        return float(distances.mean()), float(distances.std(correction=0))
+
+    def _kernel(self, dots: Tensor, of_rows: Tensor, of_columns: Tensor) -> Tensor:
+        """The kernel less its constant part: (m + e)³ - m³ = ((e + 3m) e + 3m²) e."""
+        deviation = torch.add(of_rows[:, None], dots, alpha=self._scale).add_(of_columns)
+        kernel = deviation + 3 * self._middle
+        return kernel.mul_(deviation).add_(3 * self._middle**2).mul_(deviation)
+
+
+def _sums(kernel: Tensor, of_rows: Tensor, of_columns: Tensor) -> Tensor:
+    """For each subset, the sum over the pairs of its rows and columns; float64."""
+    return ((of_rows @ kernel) * of_columns).sum(dim=1, dtype=torch.float64)
+
+
+def _one_by_one(generated: Tensor, real: Tensor, sums: KernelSums) -> tuple[float, float]:
+    """The same where all subsets together have fewer pairs than the sets."""
+    one = KernelSums(1, sums.subset_size)
+    distances = []
+    for places in sums.draws(len(generated), len(real)):
+        chosen = (torch.from_numpy(place) for place in places)
+        x, y = (rows[place.to(rows.device)] for rows, place in zip((generated, real), chosen, strict=True))
+        visit_pairs(x, y, [one])
+        distances.append(one.result()[0])
+    return float(np.mean(distances)), float(np.std(distances))

@@ -1,0 +1,150 @@
+"""Images are measured while a task trains, and training does not notice."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from aigc.callbacks import Checkpoints
+from aigc.errors import InputError
+from aigc.evaluation import image_sampling
+from aigc.evaluation.image_sampling import draw, make, sample, undisturbed
+from aigc.runs.checkpoints import CheckpointFolder
+from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
+from tests.training.resumable import STEPS, TASKS, differences, final_state, rows, train
+from tests.training.tiny_gan import SIZE, image_data, image_evaluation, tiny_gan
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A run that was measured every six steps."""
+    folder = tmp_path_factory.mktemp("measured")
+    assert train("tiny_gan", folder)
+    return folder
+
+
+def test_training_is_the_same_without_it_to_the_last_bit(measured, tmp_path, monkeypatch):
+    monkeypatch.setitem(TASKS, "tiny_gan", TASKS["tiny_gan"]._replace(evaluate=lambda folder: []))
+    assert train("tiny_gan", tmp_path)
+    with_it, without = final_state(measured), final_state(tmp_path)
+    assert differences(with_it["state_dict"], without["state_dict"]) == []
+    assert differences(with_it["optimizer_states"], without["optimizer_states"]) == []
+    assert differences(with_it["aigc"]["ranks"][0]["random"], without["aigc"]["ranks"][0]["random"]) == []
+    losses = [
+        [(row["step"], row["train/loss"]) for row in rows(f) if "train/loss" in row] for f in (measured, tmp_path)
+    ]
+    assert losses[0] == losses[1]
+    assert len(losses[0]) >= 7
+
+
+def test_values_pictures_and_signatures_are_kept(measured):
+    lines = [json.loads(line) for line in (measured / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    evaluations = [line for line in lines if "val/fid_projection" in line]
+    assert [line["step"] for line in evaluations] == [6, 12, 18, 24, STEPS]
+    for line in evaluations:
+        assert {"val/fid_projection", "val/fid_floor_projection", "val/kid_projection"} <= set(line)
+        assert line["signatures"]["val/kid_projection"] == "projection|subsets:3|size:10|seed:2020|images:30/37"
+    assert evaluations[-1]["val/fid_projection"] < evaluations[0]["val/fid_projection"]
+    for step in (6, 12, 18, 24, STEPS):
+        for name, size in (("", (18, 18)), ("-interpolation", (28, 38)), ("-neighbours", (48, 18))):
+            with Image.open(measured / f"samples/step-{step:06d}{name}.png") as picture:
+                assert picture.size == size
+
+
+def test_the_best_checkpoint_is_that_of_the_lowest_value(measured):
+    values = {row["step"]: row["val/fid_projection"] for row in rows(measured) if "val/fid_projection" in row}
+    best = (measured / "checkpoints/best.ckpt").resolve()
+    assert best == CheckpointFolder(measured / "checkpoints").file(min(values, key=values.get)).resolve()
+
+
+def test_a_value_of_another_step_never_decides(tmp_path):
+    """Saved at every second step and measured at every sixth: only measured ones can be best."""
+    data, task = image_data(tmp_path), tiny_gan()
+    saver = Checkpoints("val/fid_projection", every_n_steps=2, every_n_minutes=None, keep_best=20)
+    ranked = []
+
+    class Watch(type(saver)):
+        def _improve(self, module):
+            improved = super()._improve(module)
+            ranked.append((module.steps_done, improved))
+            return improved
+
+    saver.__class__ = Watch
+    made = trainer(tmp_path, max_steps=20, callbacks=[saver, image_evaluation(tmp_path)], limit_train_batches=12)
+    made.fit(task, datamodule=data)
+    assert [step for step, improved in ranked if improved] == [6, 12, 18, 20]
+    assert sorted(one["step"] for one in saver.ranking) == [6, 12, 18, 20]
+    task.recorded_at["val/fid_projection"] = 18
+    saver.ranking.clear()
+    assert not saver._improve(task)
+
+
+@pytest.fixture
+def task():
+    torch.manual_seed(0)
+    return tiny_gan()
+
+
+def test_any_number_of_ranks_makes_the_same_images(task, monkeypatch):
+    def made(ranks):
+        found = {}
+        for rank in range(ranks):
+            monkeypatch.setattr(image_sampling, "place_among_ranks", lambda rank=rank: (rank, ranks))
+            for numbers, images in sample(task, 45, seed=1, batch_size=8):
+                found |= dict(zip(numbers.tolist(), images, strict=True))
+        return torch.stack([found[number] for number in range(45)])
+
+    whole = made(1)
+    assert whole.shape == (45, 3, SIZE, SIZE)
+    assert whole.dtype == torch.uint8
+    assert all(torch.equal(made(ranks), whole) for ranks in (2, 3, 7))
+    assert len(torch.unique(whole.flatten(1), dim=0)) == 45
+
+
+def test_modes_and_random_state_are_put_back(task):
+    task.discriminator.eval()
+    state = torch.get_rng_state()
+    with undisturbed(task):
+        assert not any(module.training for module in task.modules())
+        assert not torch.is_grad_enabled()
+        torch.rand(3)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert task.generator.training
+    assert not task.discriminator.training
+
+
+def test_noise_that_networks_draw_repeats(task, monkeypatch):
+    plain = task.generate
+    monkeypatch.setattr(task, "generate", lambda *drawn: (plain(*drawn) + 0.3 * torch.randn(4, 1, 1, 1)).clamp(-1, 1))
+    first = make(task, draw(task, 4, 0, 1))
+    torch.rand(5)
+    assert torch.equal(make(task, draw(task, 4, 0, 1)), first)
+    assert not torch.equal(make(task, draw(task, 4, 0, 2)), first)
+
+
+def test_what_is_no_image_is_refused(task, monkeypatch):
+    monkeypatch.setattr(task, "generate", lambda *drawn: torch.zeros(3, 8))
+    with pytest.raises(InputError, match=r"generate must give a float tensor of shape \(count, channels"):
+        make(task, draw(task, 4, 0, 1))
+
+
+def test_a_task_of_texts_is_refused(tmp_path):
+    data = text_data(tmp_path, ["春眠不覺曉", "處處聞啼鳥", "夜來風雨聲", "花落知多少"])
+    made = trainer(tmp_path, max_steps=1, callbacks=[image_evaluation(tmp_path)])
+    with pytest.raises(InputError, match="not of CausalLM"):
+        made.fit(sgd_task(tiny_model(data)), datamodule=data)
+
+
+def test_neighbours_are_the_nearest_pictures(measured, task, tmp_path):
+    """The extractor's features of a training picture are nearest to those of the picture itself."""
+    from aigc.metrics.image import nearest
+    from tests.training.tiny_gan import Projection
+
+    data = image_data(tmp_path)
+    callback = image_evaluation(tmp_path)
+    real = callback._statistics_of_real(data.images)
+    pictures = torch.from_numpy(np.stack([data.images.read(number) for number in (3, 20)])).permute(0, 3, 1, 2)
+    found = nearest(Projection()(pictures).features, real.whole, 2)
+    assert found[:, 0].tolist() == [3, 20]

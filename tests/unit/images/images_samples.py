@@ -1,0 +1,18 @@
+"""Pictures that the tests make."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+
+def pixels(seed: int, height: int = 5, width: int = 7, channels: int = 3) -> np.ndarray:
+    """Noise, uint8 of shape (height, width, channels)."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+def packed(image: Image.Image | np.ndarray, kind: str = "PNG", **settings: object) -> bytes:
+    """A picture as the bytes of a file."""
+    buffer = io.BytesIO()
+    (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(buffer, format=kind, **settings)
+    return buffer.getvalue()
