@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: train test test-quick lint bench bench-saving bench-metrics install install-dev clean
+.PHONY: train test test-quick lint bench bench-saving bench-metrics bench-image-metrics install install-dev clean
 
 train: install ## train a language model on Tang quatrains: two minutes on two CPU cores
 	$(BIN)/aigc train
@@ -29,6 +29,9 @@ bench-saving: install ## what checkpoints and resuming cost
 
 bench-metrics: install-dev ## how fast texts are measured against sacrebleu and rouge_score
 	$(BIN)/python tests/bench/text_metrics.py
+
+bench-image-metrics: install ## how fast images are measured against torch-fidelity
+	$(BIN)/python tests/bench/image_metrics.py
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev

@@ -17,7 +17,7 @@ from aigc.tasks import Task
 
 
 class Checkpoints(Callback):
-    """Saves before each validation or evaluation, every so many steps or minutes, at the end, and when a run is told to stop.
+    """Saves before validations and evaluations, every so many steps or minutes, at the end, and when told to stop.
 
     A checkpoint stands between two optimiser steps. One of a step that is validated was saved before the validation, so
     that one which is interrupted is simply run again. `last.ckpt` and `best.ckpt` are names of two of the files.

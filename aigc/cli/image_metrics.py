@@ -65,8 +65,8 @@ def help_text() -> str:
         [
             METRICS.help(),
             "",
-            "extractors: their name at the end of a metric's (kid_efficientnet_lite0) chooses one; fid, kid and is alone",
-            "are those of the Inception network. Options (extractor.option=value; default in brackets):",
+            "extractors: the end of a metric's name (kid_efficientnet_lite0) chooses one; fid, kid and is alone are those of",
+            "the Inception network. Options (extractor.option=value; default in brackets):",
             *extractors,
         ]
     )

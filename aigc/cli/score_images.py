@@ -12,6 +12,7 @@ from aigc.cli.image_metrics import (
     help_text,
     refuse_foreign,
     split_options,
+    take_apart,
 )
 from aigc.cli.options import VerbParser, add_trust, use_trusted
 from aigc.cli.typed_metrics import is_option
@@ -25,9 +26,9 @@ def parser() -> argparse.ArgumentParser:
     """The verb's arguments."""
     made = VerbParser(
         "score-images",
-        "Measure generated images against real ones. Each of the two is a folder, a .zip, an .npz or .npy with pictures;\n"
-        "a statistics file (.npz with mu and sigma, as pytorch-fid and clean-fid write them); the name of a data config\n"
-        "(emoji); or a run, whose best checkpoint makes the images and whose training data they are compared with.\n"
+        "Measure generated images against real ones. Each of the two is a folder, .zip, .npz or .npy with pictures; a\n"
+        "statistics file (.npz with mu and sigma, as pytorch-fid and clean-fid write them); the name of a data config\n"
+        "(emoji); or a run, whose best checkpoint makes the images, to be compared with its training data.\n"
         "All metrics of one extractor come from one pass; what is measured of the second set is kept in the cache.",
         "aigc score-images generated/ real/ --metric fid --metric kid kid.subset_size=500",
         help_text,
@@ -55,11 +56,15 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Measure and print."""
+    from aigc.runs.console import show_messages
+
     use_trusted(options.trust)
     names = [text for text in options.given if not is_option(text)]
     of_metrics, of_extractors = split_options([text for text in options.given if is_option(text)])
     _see(options, names)
-    default = _default_extractor()
+    show_messages()
+    needed = not options.metric or any(take_apart(name).extractor is None for name in options.metric)
+    default = _default_extractor() if needed else OFFLINE
     wanted = options.metric or [f"{name}_{default}" for name in METRICS.default]
     groups = by_extractor(wanted, default)
     refuse_foreign(of_extractors, list(groups))
@@ -68,9 +73,7 @@ def run(options: argparse.Namespace) -> None:
     extractors = EXTRACTORS.make(list(groups), of_extractors)
 
     from aigc.launch.image_sets import Generator, count_of, open_set
-    from aigc.runs.console import show_messages
 
-    show_messages()
     sets = [open_set(name, options.samples, options.seed, "skip" if options.skip_bad else "fail") for name in names]
     if len(sets) == 1 and isinstance(sets[0], Generator):
         sets.append(sets[0].images)
@@ -120,9 +123,14 @@ def _see(options: argparse.Namespace, names: list[str]) -> None:
 
 def _default_extractor() -> str:
     """The reference where its weights are at hand, else the one that needs no network."""
-    from aigc.metrics.image.extractors.weights import find_inception
+    from aigc.metrics.image.extractors.inception import PUBLISHED
+    from aigc.metrics.image.extractors.weights import is_at_hand
+    from aigc.runs.console import log
 
-    return OFFLINE if find_inception() is None else "inception"
+    if is_at_hand(PUBLISHED):
+        return "inception"
+    log.info("the weights of Inception are not here, so %s measures; --metric fid fetches them", OFFLINE)
+    return OFFLINE
 
 
 def _print(

@@ -1,7 +1,18 @@
-"""Callbacks that generate, measure, and save samples."""
+"""Callbacks that generate, measure, and save samples; imported when they are asked for."""
 
-from aigc.evaluation.generation import TextGeneration
-from aigc.evaluation.image_generation import ImageGeneration
-from aigc.evaluation.sampling import Sampling
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aigc.evaluation.generation import TextGeneration
+    from aigc.evaluation.image_generation import ImageGeneration
+    from aigc.evaluation.sampling import Sampling
 
 __all__ = ["ImageGeneration", "Sampling", "TextGeneration"]
+_MODULES = {"ImageGeneration": "image_generation", "Sampling": "sampling", "TextGeneration": "generation"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,6 +1,7 @@
 """One pass of a feature extractor over a set of pictures, whatever their sizes."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from aigc.data.images import Images, decoded
 from aigc.data.progress import step
 from aigc.errors import InputError
 from aigc.metrics.image import FeatureStatistics, Statistics
-from aigc.metrics.image.extractors import Extracted, Extractor
+from aigc.metrics.image.extractors import Extracted, Extractor, train_classifier
 
 
 def measure_images(
@@ -51,6 +52,21 @@ def measure_images(
             part.add(Extracted(extracted.features.cpu()[chosen], None), numbers[chosen])
             advance(len(numbers))
     return whole.compute(), part.compute() if len(apart) > 1 else None
+
+
+def classifier_of(images: Images, cache: Path) -> Extractor:
+    """The small network trained on the classes of a set of pictures, or found in the cache.
+
+    Raises:
+        InputError: The pictures have no labels, or are of several sizes.
+    """
+    if images.labels is None:
+        raise InputError(f"{images.name}: the extractor `classifier` learns from labels, and there are none")
+    pictures = [picture for _, picture in decoded(images)]
+    if len({picture.shape for picture in pictures}) > 1:
+        raise InputError(f"{images.name}: the extractor `classifier` learns from pictures of one size")
+    pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
+    return train_classifier(pixels, images.labels, cache=cache / "classifiers")
 
 
 def _batches(images: Images, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

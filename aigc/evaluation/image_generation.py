@@ -12,11 +12,12 @@ from aigc.config import build
 from aigc.config.types import Bound
 from aigc.data.images import Images
 from aigc.errors import InputError
+from aigc.evaluation.feature_pass import classifier_of
 from aigc.evaluation.image_sampling import Drawn, draw, make, sample
 from aigc.evaluation.pictures import beside, between, grid, save_png
 from aigc.evaluation.real_statistics import Real, real_statistics
 from aigc.metrics.image import FeatureStatistics, ImageMeasure, Statistics, compare, nearest
-from aigc.metrics.image.extractors import EfficientNetLite0, Extractor
+from aigc.metrics.image.extractors import Extractor, get_extractor
 from aigc.runs.console import log
 from aigc.tasks import ImageTask
 
@@ -33,8 +34,8 @@ class ImageGeneration(Callback):
 
     Args:
         metrics: Named `_target_` nodes of aigc.metrics.image; null switches one off.
-        extractor: `_target_` node of the network that sees the images; null takes EfficientNet-Lite0, which needs no
-            network. Only the reference Inception network gives scores named `fid`, `kid`, `is`.
+        extractor: The network that sees the images: inception, efficientnet_lite0, clip, dinov2, classifier (trained on
+            the data's labels), or a `_target_` node. Only the reference Inception network gives scores named `fid`.
         samples: How many images are measured. The Fréchet distance falls with their number: compare equal numbers only.
         every_n_steps: Steps (generator steps of a GAN) between evaluations; null evaluates at the end only.
         at_start: Also evaluate before the first step.
@@ -50,7 +51,7 @@ class ImageGeneration(Callback):
     def __init__(
         self,
         metrics: dict[str, Any],
-        extractor: dict[str, Any] | None = None,
+        extractor: str | dict[str, Any] = "efficientnet_lite0",
         samples: Annotated[int, Bound(2)] = 10_000,
         every_n_steps: Annotated[int, Bound(1)] | None = None,
         at_start: bool = False,
@@ -67,9 +68,12 @@ class ImageGeneration(Callback):
             for name, node in metrics.items()
             if node is not None
         }
-        self.extractor: Extractor = (
-            EfficientNetLite0() if extractor is None else build(extractor, Extractor, "evaluation.images.extractor")
-        )
+        self.extractor: Extractor | None = None
+        """None until there are pictures to train a classifier on."""
+        if isinstance(extractor, dict):
+            self.extractor = build(extractor, Extractor, "evaluation.images.extractor")
+        elif extractor != "classifier":
+            self.extractor = get_extractor(extractor)
         self.samples = samples
         self.every_n_steps = every_n_steps
         self.at_start = at_start
@@ -128,22 +132,24 @@ class ImageGeneration(Callback):
         module.tell_callbacks("on_evaluation_start")
         self._done_at = module.steps_done
         data: Any = trainer.datamodule
-        self.extractor.to(module.device)
-        real = self._statistics_of_real(data.images)
-        generated = self.collect(module)
+        extractor = self._ready(data.images).to(module.device)
+        real = self._statistics_of_real(data.images, extractor)
+        generated = self.collect(module, extractor)
         values, signatures = compare(self.metrics.values(), generated, real.whole, real.heldout)
         module.record(
             {f"val/{name}": value for name, value in values.items()},
             {f"val/{name}": signature for name, signature in signatures.items()},
         )
         if trainer.is_global_zero:
-            self._save(Path(trainer.default_root_dir) / "samples", module, data.images, real.whole)
+            self._save(Path(trainer.default_root_dir) / "samples", module)
+            if self.neighbours:
+                self._save_neighbours(Path(trainer.default_root_dir) / "samples", module, data.images, extractor, real)
         log.info("step %d: %s", module.steps_done, _shown(values))
         module.tell_callbacks("on_evaluation_end")
 
-    def collect(self, module: ImageTask) -> Statistics:
+    def collect(self, module: ImageTask, extractor: Extractor) -> Statistics:
         """Statistics of the task's images over all ranks."""
-        collected = FeatureStatistics(self.extractor, self._keeps, self.reservoir)
+        collected = FeatureStatistics(extractor, self._keeps, self.reservoir)
         for numbers, images in sample(module, self.samples, self.seed, self.batch_size):
             collected.update(images, numbers)
         return collected.compute()
@@ -153,25 +159,35 @@ class ImageGeneration(Callback):
         """Whether a metric needs the features themselves."""
         return any(metric.needs_features for metric in self.metrics.values())
 
-    def _statistics_of_real(self, images: Images) -> Real:
+    def _ready(self, images: Images) -> Extractor:
+        """The extractor, trained if it is to be."""
+        if self.extractor is None:
+            self.extractor = classifier_of(images, self.cache)
+        return self.extractor
+
+    def _statistics_of_real(self, images: Images, extractor: Extractor) -> Real:
         """Once in a process."""
         if self._real is None:
             keep = self._keeps or self.neighbours > 0
-            self._real = real_statistics(images, self.extractor, self.cache, keep, self.samples, self.reservoir)
+            self._real = real_statistics(images, extractor, self.cache, keep, self.samples, self.reservoir)
         return self._real
 
-    def _save(self, folder: Path, module: ImageTask, pictures: Images, real: Statistics) -> None:
-        """Grid, strip, and samples beside their nearest training pictures."""
-        name = f"step-{module.steps_done:06d}"
+    def _save(self, folder: Path, module: ImageTask) -> None:
+        """Grid and strip."""
+        name = _file_name(module)
         if self.grid:
             save_png(grid(make(module, draw(module, self.grid, self.seed, _GRID))), folder / f"{name}.png")
         if self.strip:
             save_png(self._strip(module), folder / f"{name}-interpolation.png")
-        if self.neighbours:
-            images = make(module, draw(module, self.neighbours, self.seed, _NEIGHBOURS))
-            places = nearest(self.extractor(images.to(module.device)).features, real, 4)
-            found = [[pictures.read(int(place)) for place in row] for row in places]
-            save_png(beside(images, found), folder / f"{name}-neighbours.png")
+
+    def _save_neighbours(
+        self, folder: Path, module: ImageTask, pictures: Images, extractor: Extractor, real: Real
+    ) -> None:
+        """Samples beside their nearest training pictures."""
+        images = make(module, draw(module, self.neighbours, self.seed, _NEIGHBOURS))
+        places = nearest(extractor(images).features, real.whole, 4)
+        found = [[pictures.read(int(place)) for place in row] for row in places]
+        save_png(beside(images, found), folder / f"{_file_name(module)}-neighbours.png")
 
     def _strip(self, module: ImageTask) -> Tensor:
         """Four ways of so many images between two latents each, of one label each."""
@@ -181,6 +197,10 @@ class ImageGeneration(Callback):
             labels = None if ends.labels is None else ends.labels[:1].repeat(self.strip)
             rows.append(make(module, Drawn(between(ends.latents, self.strip), labels, ends.noise)))
         return grid(torch.cat(rows), self.strip)
+
+
+def _file_name(module: ImageTask) -> str:
+    return f"step-{module.steps_done:06d}"
 
 
 def _shown(values: Mapping[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""Images from a task: the same ones for the same seed, whatever training has drawn and however many ranks share them."""
+"""Images from a task: the same ones for the same seed, whatever training has drawn and how many ranks there are."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

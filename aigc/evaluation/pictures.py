@@ -1,6 +1,7 @@
 """Pictures to look at: grids of samples, strips between two of them, samples beside what they resemble."""
 
 import io
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,4 +92,4 @@ def save_png(image: Tensor, path: Path) -> None:
 
 
 def _pairs(latents: Tensor) -> list[tuple[Tensor, Tensor]]:
-    return list(zip(latents[:-1], latents[1:], strict=True))
+    return list(itertools.pairwise(latents))

@@ -1,7 +1,7 @@
-"""Sets of images that a person names: pictures, statistics in a file, a data set of the config, or a run that makes some."""
+"""Sets of images that a person names: pictures, statistics in a file, a data config, or a run that makes some."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -12,22 +12,22 @@ from aigc.data.images import Images, open_images
 from aigc.data.images.reading import Bad
 from aigc.errors import InputError
 from aigc.evaluation.feature_pass import measure_images
-from aigc.evaluation.image_sampling import sample
 from aigc.evaluation.real_statistics import Real, real_statistics
-from aigc.launch import components
 from aigc.metrics.image import FeatureStatistics, Statistics, is_statistics, read_statistics
 from aigc.metrics.image.extractors import Extractor
 from aigc.runs import Run
 from aigc.runs.checkpoints import BEST, LAST
 from aigc.runs.console import log
-from aigc.tasks import ImageTask
+
+if TYPE_CHECKING:
+    from aigc.tasks import ImageTask
 
 
 class Generator(NamedTuple):
     """A run's task with its best weights, and how many images are made with it."""
 
     run: Run
-    task: ImageTask
+    task: "ImageTask"
     images: Images
     """Its training pictures."""
     samples: int
@@ -59,6 +59,8 @@ def open_set(name: str, samples: int = 10_000, seed: int = 0, bad: Bad = "fail")
         return open_images(name, bad=bad)
     data = group_choices()["data"]
     if name in data:
+        from aigc.launch import components  # Lightning takes seconds to import
+
         return _images_of(components.build_data(compose([f"data={name}"])), f"data={name}")
     try:
         run = Run.open(name)
@@ -74,6 +76,9 @@ def open_run(run: Run, samples: int, seed: int) -> Generator:
     Raises:
         InputError: The run makes no images, or has no checkpoint.
     """
+    from aigc.launch import components
+    from aigc.tasks import ImageTask
+
     cfg = run.config
     components.prepare_machine(cfg)
     data = components.build_data(cfg)
@@ -95,6 +100,8 @@ def generated_statistics(one: ImageSet, extractor: Extractor, keep: bool, batch_
     extractor.to(_device())
     if isinstance(one, Images):
         return measure_images(one, extractor, keep, batch_size=batch_size)[0]
+    from aigc.evaluation.image_sampling import sample
+
     collected = FeatureStatistics(extractor, keep)
     for numbers, images in sample(one.task, one.samples, one.seed, batch_size):
         collected.update(images, numbers)

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from aigc.metrics.image.frechet import frechet_distance
-from aigc.metrics.image.inception_score import inception_score
+from aigc.metrics.image.inception_scores import inception_score
 from aigc.metrics.image.kernel import KernelSums
 from aigc.metrics.image.manifold import Manifold, precision_recall_density_coverage
 from aigc.metrics.image.moments import mean_and_covariance, sums

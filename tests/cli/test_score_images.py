@@ -122,9 +122,9 @@ def test_without_the_weights_of_inception_the_default_is_offline(sets, score, mo
     ("arguments", "said"),
     [
         (["generated", "nowhere"], "nowhere: there is no such file, folder or data config"),
-        (["generated", "real", "--metric", "fdi"], "Did you mean fid?"),
+        (["generated", "real", "--metric", "fdi"], "did you mean fid?"),
         (["generated", "real", "--metric", f"{FID}", "kid.subsets=3"], "add --metric kid"),
-        (["generated", "real", "--metric", "kid_efficientnet_lite0", "kid.subset=3"], "Did you mean subsets?"),
+        (["generated", "real", "--metric", "kid_efficientnet_lite0", "kid.subset=3"], "did you mean kid.subsets?"),
         (["generated", "real", "--metric", "kid_efficientnet_lite0", "kid.subsets=0"], "at least 1"),
         (["generated", "real", "--metric", FID, "clip.path=x"], "no metric here uses clip"),
         (["generated", "real", "real", "--metric", FID], "3 sets of images are given"),
@@ -182,11 +182,10 @@ EXPERIMENT = """\
 # aigc train experiment=tiny --trust tests
 defaults:
   - override /data: images
+  - override /model: networks
   - override /evaluation: images
 task:
   _target_: tests.training.tiny_gan.TinyGan
-model:
-  _target_: tests.training.tiny_gan.Networks
 data:
   path: discs.npz
   batch_size: 4
@@ -220,6 +219,7 @@ def test_a_run_is_measured_while_it_trains_and_afterwards(aigc, own_place, monke
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     discs(own_place)
     write(own_place / "conf/experiment/tiny.yaml", EXPERIMENT)
+    write(own_place / "conf/model/networks.yaml", "_target_: tests.training.tiny_gan.Networks\n")
     done = aigc("train", "experiment=tiny", "--trust", "tests")
     assert done.returncode == 0, done.stderr
     assert "val/fid_projection" in done.stdout

@@ -13,6 +13,7 @@ FILES = sorted(conf_folder().rglob("*.yaml"))
 NEEDS = {
     "data=text": ["data.path=mine.txt"],
     "data=images": ["data.path=mine"],
+    "evaluation=images": ["evaluation.generation=null"],
     "model=pretrained": ["model.path=somewhere"],
 }
 

@@ -144,7 +144,7 @@ def test_neighbours_are_the_nearest_pictures(measured, task, tmp_path):
 
     data = image_data(tmp_path)
     callback = image_evaluation(tmp_path)
-    real = callback._statistics_of_real(data.images)
+    real = callback._statistics_of_real(data.images, Projection())
     pictures = torch.from_numpy(np.stack([data.images.read(number) for number in (3, 20)])).permute(0, 3, 1, 2)
     found = nearest(Projection()(pictures).features, real.whole, 2)
     assert found[:, 0].tolist() == [3, 20]

@@ -1,7 +1,7 @@
 """Measures of generated images that can be compared with papers, from one pass over the images.
 
-The functions take features as NumPy arrays or tensors. `FeatureStatistics` collects features of images with an extractor
-(`aigc.metrics.image.extractors`), and `compare` makes scores of what was collected.
+The functions take features as NumPy arrays or tensors. `FeatureStatistics` collects features of images with an
+extractor (`aigc.metrics.image.extractors`), and `compare` makes scores of what was collected.
 """
 
 from importlib import import_module
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aigc.metrics.image.feature_statistics import FeatureStatistics
     from aigc.metrics.image.frechet import frechet_distance
-    from aigc.metrics.image.inception_score import inception_score
+    from aigc.metrics.image.inception_scores import inception_score
     from aigc.metrics.image.kernel import kernel_distance
     from aigc.metrics.image.manifold import precision_recall_density_coverage
     from aigc.metrics.image.measures import (
@@ -64,7 +64,7 @@ _MODULES = {
     "Statistics": "statistics",
     "dequantise": "quantise",
     "frechet_distance": "frechet",
-    "inception_score": "inception_score",
+    "inception_score": "inception_scores",
     "is_statistics": "statistics_file",
     "kernel_distance": "kernel",
     "memorisation_distance": "memorisation",

@@ -35,7 +35,7 @@ class FeatureStatistics(RankedMetric):
     """
 
     moments: Tensor
-    """Number of images, sum of features, sum of their outer products (the upper triangle); float64, (1 + d + d * d,)."""
+    """Number of images, sum of features, upper triangle of the sum of outer products; float64, (1 + d + d * d,)."""
     kept: Any
     """Rows of index, features and logits."""
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from aigc.config.types import Bound
 from aigc.errors import InputError
 from aigc.metrics.image.frechet import frechet_distance
-from aigc.metrics.image.inception_score import inception_score
+from aigc.metrics.image.inception_scores import inception_score
 from aigc.metrics.image.kernel import KernelSums
 from aigc.metrics.image.manifold import Manifold
 from aigc.metrics.image.memorisation import NearestCosine, mifid
@@ -54,14 +54,13 @@ class ImageMeasure(ABC):
         """What has to see the pairs of features, in one pass for all measures."""
         return None
 
-    @property
-    def options(self) -> str:
+    def options(self, comparison: Comparison) -> str:
         """What else changes the scores, in a signature: `subsets:100|size:1000`."""
         return ""
 
 
 class FrechetDistance(ImageMeasure):
-    """`fid`: the Fréchet distance of the features' Gaussians (Heusel et al., 2017); lower is better.
+    """The Fréchet distance of the features' Gaussians (Heusel et al., 2017), `fid`; lower is better.
 
     Beside it stands `fid_floor`: that of a random part of the real images, as many as were generated or the half, to
     the rest of them. It falls with the number of images on both sides: compare equal numbers only.
@@ -98,7 +97,7 @@ class FrechetDistance(ImageMeasure):
 
 
 class KernelDistance(ImageMeasure):
-    """`kid`, `kid_std`: the squared MMD under a cubic kernel, unbiased (Bińkowski et al., 2018); lower is better.
+    """The unbiased squared MMD under a cubic kernel (Bińkowski et al., 2018), `kid` and `kid_std`; lower is better.
 
     Args:
         subsets: How many pairs of subsets are drawn.
@@ -128,14 +127,14 @@ class KernelDistance(ImageMeasure):
         mean, deviation = consumer.result()
         return {"kid": mean, "kid_std": deviation}
 
-    @property
-    def options(self) -> str:
+    def options(self, comparison: Comparison) -> str:
         """Number, size and seed of the subsets."""
-        return f"subsets:{self.subsets}|size:{self.subset_size}|seed:{self.seed}"
+        size = min(self.subset_size, len(_features(comparison.generated)), len(_features(_real(comparison))))
+        return f"subsets:{self.subsets}|size:{size}|seed:{self.seed}"
 
 
 class InceptionScore(ImageMeasure):
-    """`is`, `is_std`: the exponential of the mean divergence of class predictions (Salimans et al., 2016); higher is better.
+    """The inception score: how sure and how varied classes are (Salimans et al., 2016), `is`, `is_std`; higher is better.
 
     Args:
         splits: Parts of the images over which mean and standard deviation are taken.
@@ -163,8 +162,7 @@ class InceptionScore(ImageMeasure):
         mean, deviation = inception_score(logits, self.splits, self.seed)
         return {"is": mean, "is_std": deviation}
 
-    @property
-    def options(self) -> str:
+    def options(self, comparison: Comparison) -> str:
         """Number of parts and seed of the order."""
         return f"splits:{self.splits}|seed:{'none' if self.seed is None else self.seed}"
 
@@ -190,14 +188,13 @@ class PrecisionRecall(ImageMeasure):
         assert isinstance(consumer, Manifold)
         return dict(consumer.result()._asdict())
 
-    @property
-    def options(self) -> str:
+    def options(self, comparison: Comparison) -> str:
         """The neighbour."""
         return f"k:{self.k}"
 
 
 class Memorisation(ImageMeasure):
-    """`mifid`: the Fréchet distance, raised where generated images are too near to real ones (Bai et al., 2021).
+    """The Fréchet distance, raised where generated images are too near to real ones (Bai et al., 2021), `mifid`.
 
     `memorisation` beside it is the mean cosine distance to the nearest real image.
 
@@ -222,14 +219,13 @@ class Memorisation(ImageMeasure):
         distance = consumer.result()
         return {"mifid": mifid(fid, distance, self.threshold), "memorisation": distance}
 
-    @property
-    def options(self) -> str:
+    def options(self, comparison: Comparison) -> str:
         """The threshold."""
         return f"threshold:{self.threshold}"
 
 
 class Vendi(ImageMeasure):
-    """`vendi`: the effective number of different images under cosine similarity (Friedman and Dieng, 2023)."""
+    """The effective number of different images under cosine similarity (Friedman and Dieng, 2023), `vendi`."""
 
     needs_features = True
     needs_real = False
@@ -310,7 +306,10 @@ def _features(one: Statistics) -> Tensor:
 
 def _signature(measure: ImageMeasure, comparison: Comparison) -> str:
     generated, real = comparison.generated, comparison.real
-    parts = [generated.description or (real.description if real else "") or "extractor:unknown", measure.options]
+    parts = [
+        generated.description or (real.description if real else "") or "extractor:unknown",
+        measure.options(comparison),
+    ]
     counts = [_count(generated)]
     if measure.needs_real and real is not None:
         counts.append(_count(real))

@@ -2,20 +2,21 @@
 
 import hashlib
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch_fidelity import FeatureExtractorInceptionV3
-from torch_fidelity.datasets import ImagesPathDataset
 
 from aigc.config.build import build
 from aigc.errors import InputError
-from aigc.metrics.image.extractors import Extractor, Inception, inception
+from aigc.metrics.image.extractors import Extractor
 
+pytestmark = pytest.mark.slow
 PICTURES = [
     ("L", 8, 8),
     ("LA", 31, 17),
@@ -29,15 +30,22 @@ PICTURES = [
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def inception() -> ModuleType:
+    """The module, imported late: torch_fidelity takes seconds."""
+    return import_module("aigc.metrics.image.extractors.inception")
+
+
+@pytest.fixture(scope="module")
+def weights(inception: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights that keep the size of a signal, so that features tell pictures apart."""
+    reference = inception.FeatureExtractorInceptionV3
     path = tmp_path_factory.mktemp("weights") / "random.pth"
     empty = path.with_name("empty.pth")
     with torch.random.fork_rng(devices=[]), pytest.MonkeyPatch.context() as patch:
         torch.manual_seed(0)
         torch.save({}, empty)
-        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
-        network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(empty))
+        patch.setattr(reference, "load_state_dict", lambda *_: None)
+        network = reference("inception-v3-compat", ["2048"], str(empty))
         for part in network.modules():
             if isinstance(part, nn.Conv2d):
                 nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
@@ -46,8 +54,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def extractor(weights: Path) -> Inception:
-    return Inception(str(weights))
+def extractor(inception: ModuleType, weights: Path) -> Extractor:
+    return inception.Inception(str(weights))
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +82,12 @@ def relative(found: Tensor, expected: Tensor) -> float:
     return float(((found - expected).norm(dim=1) / expected.norm(dim=1)).max())
 
 
-@pytest.mark.slow
-def test_features_and_logits_are_torch_fidelitys(extractor: Inception, weights: Path, files: list[Path]) -> None:
-    reference = FeatureExtractorInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"], str(weights))
-    pictures = ImagesPathDataset([str(path) for path in files])
+def test_features_and_logits_are_torch_fidelitys(
+    inception: ModuleType, extractor: Extractor, weights: Path, files: list[Path]
+) -> None:
+    layers = ["2048", "logits_unbiased"]
+    reference = inception.FeatureExtractorInceptionV3("inception-v3-compat", layers, str(weights))
+    pictures = import_module("torch_fidelity.datasets").ImagesPathDataset([str(path) for path in files])
     theirs = [reference(pictures[number][None]) for number in range(len(files))]
     ours = [extractor(read(path)) for path in files]
     assert [Image.open(path).mode for path in files] == [mode for mode, *_ in PICTURES]
@@ -91,8 +101,7 @@ def test_features_and_logits_are_torch_fidelitys(extractor: Inception, weights: 
     assert relative(extractor(half_pixel.round().byte()).features, expected[3:4]) > 1e-3
 
 
-@pytest.mark.slow
-def test_a_picture_has_the_same_features_in_any_batch(extractor: Inception, files: list[Path]) -> None:
+def test_a_picture_has_the_same_features_in_any_batch(extractor: Extractor, files: list[Path]) -> None:
     images = read(files[3]).roll(1, 1).repeat(17, 1, 1, 1)
     for place in range(17):
         images[place, place % 3, place] = 255
@@ -102,7 +111,7 @@ def test_a_picture_has_the_same_features_in_any_batch(extractor: Inception, file
     assert relative(together[[1, 6, 15]], alone) > 1e-3
 
 
-def test_other_weights_are_named_honestly(extractor: Inception, weights: Path) -> None:
+def test_other_weights_are_named_honestly(extractor: Extractor, weights: Path) -> None:
     digits = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
     assert not extractor.is_reference
     assert extractor.suffix == "_other_inception"
@@ -112,7 +121,9 @@ def test_other_weights_are_named_honestly(extractor: Inception, weights: Path) -
     assert not any(parameter.requires_grad for parameter in extractor.parameters())
 
 
-def test_the_published_weights_have_no_suffix(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_published_weights_have_no_suffix(
+    inception: ModuleType, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file is known by its hash, wherever it lies."""
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     monkeypatch.setattr(inception, "PUBLISHED", replace(inception.PUBLISHED, digest=digest))
@@ -127,20 +138,20 @@ def test_the_published_weights_have_no_suffix(weights: Path, monkeypatch: pytest
 
 
 def test_without_weights_and_network_a_person_learns_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    inception: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
     monkeypatch.delenv("AIGC_WEIGHTS", raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(InputError) as raised:
-        Inception()
+        inception.Inception()
     for part in ("Inception network of 2015-12-05 are not here", "weights_path=FILE", "AIGC_WEIGHTS", "efficientnet"):
         assert part in str(raised.value)
     assert inception.PUBLISHED.url.rpartition("/")[2] in inception.PUBLISHED.names
     assert all(name.endswith(f"-{inception.PUBLISHED.digest[:8]}.pth") for name in inception.PUBLISHED.names)
 
 
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+def test_weights_of_another_network_are_refused(inception: ModuleType, tmp_path: Path) -> None:
     torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "line.pth")
     with pytest.raises(InputError, match=r'line\.pth: these are not weights of the Inception.*Unexpected.*"bias"'):
-        Inception(str(tmp_path / "line.pth"))
+        inception.Inception(str(tmp_path / "line.pth"))

@@ -78,7 +78,7 @@ def test_a_connection_that_breaks_leaves_nothing(
             raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
 
     monkeypatch.setattr(weights.urllib.request, "urlopen", lambda *_, **__: Breaking())
-    with pytest.raises(InputError, match="cannot be fetched: .*Connection reset by peer"):
+    with pytest.raises(InputError, match=r"cannot be fetched: .*Connection reset by peer"):
         find(published)
     assert list(cache.iterdir()) == []
 
@@ -104,7 +104,7 @@ def test_offline_nothing_is_tried(
 
 def test_a_cache_that_cannot_be_written_is_told(cache: Path, published: Published, tmp_path: Path) -> None:
     put(tmp_path / "torch" / "hub")  # a file where the folder should be
-    with pytest.raises(InputError, match="cannot be kept in .*checkpoints: "):
+    with pytest.raises(InputError, match=r"cannot be kept in .*checkpoints: "):
         find(published)
 
 
@@ -123,9 +123,7 @@ def test_a_folder_is_searched_for_all_names(
     assert find(published) == cache / "net-1234.pth"
 
 
-def test_what_is_given_wins(
-    cache: Path, published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_given_wins(cache: Path, published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = put(tmp_path / "own.pth", b"other weights")
     monkeypatch.setenv("AIGC_WEIGHTS", str(put(tmp_path / "mine" / "net-1234.pth").parent))
     assert find(published, str(own)) == own
@@ -148,13 +146,11 @@ def test_a_published_name_with_another_content_is_refused(cache: Path, published
     assert path.exists()
 
 
-def test_a_place_that_is_not_there_is_named(
-    cache: Path, published: Published, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_place_that_is_not_there_is_named(cache: Path, published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"^weights_path=nowhere/net\.pth: no such file or folder"):
         find(published, "nowhere/net.pth")
     monkeypatch.setenv("AIGC_WEIGHTS", "nowhere")
-    with pytest.raises(InputError, match="^AIGC_WEIGHTS=nowhere: no such file or folder"):
+    with pytest.raises(InputError, match=r"^AIGC_WEIGHTS=nowhere: no such file or folder"):
         find(published)
 
 

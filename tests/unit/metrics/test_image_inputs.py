@@ -8,7 +8,7 @@ import torch
 
 from aigc.errors import InputError
 from aigc.metrics.image.frechet import frechet_distance
-from aigc.metrics.image.inception_score import inception_score
+from aigc.metrics.image.inception_scores import inception_score
 from aigc.metrics.image.inputs import as_features, where_float64_is
 from aigc.metrics.image.kernel import kernel_distance
 from aigc.metrics.image.manifold import precision_recall_density_coverage

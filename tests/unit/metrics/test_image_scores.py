@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch_fidelity.metric_isc import isc_features_to_metric
 
 from aigc.errors import InputError
-from aigc.metrics.image.inception_score import inception_score
+from aigc.metrics.image.inception_scores import inception_score
 from aigc.metrics.image.vendi import vendi_score
 from tests.unit.metrics.image_features import features
 

@@ -41,12 +41,13 @@ class ClassifierExtractor(Extractor):
     """
 
     name = "classifier"
+    classes: int
     dimensions = CHANNELS[-1]
     preprocessing = f"resize:bicubic{SIZE}"
 
     def __init__(self, network: "Network") -> None:
         super().__init__()
-        self.network = network
+        self.network = network.to(memory_format=torch.channels_last)
         self.classes = network.classify.out_features
         self.requires_grad_(False).eval()
 
@@ -65,7 +66,7 @@ class ClassifierExtractor(Extractor):
         Raises:
             InputError: There are no images, or the labels do not fit them.
         """
-        wanted = _checked(labels, len(images))
+        wanted = _checked(labels, len(images), self.classes)
         found = [self(batch).logits.argmax(1).cpu() for batch in torch.split(images, 512)]
         return float((torch.cat(found) == wanted).double().mean())
 
@@ -110,7 +111,9 @@ def train_classifier(
     Raises:
         InputError: There are no labels, they are no class numbers from 0, or they name fewer than two classes.
     """
-    wanted = _checked(labels, len(images))
+    wanted = _checked(labels, len(images), len(images))
+    if int(wanted.max()) == 0:
+        raise InputError("the extractor classifier needs two classes or more, and all labels are 0.")
     pixels = as_rgb(images)
     if cache is None:
         return ClassifierExtractor(_train(pixels, wanted, seed, steps))
@@ -142,7 +145,7 @@ def _train(images: Tensor, labels: Tensor, seed: int, steps: int) -> Network:
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-    return network.eval()
+    return network.to(memory_format=torch.contiguous_format)  # as safetensors takes it
 
 
 def _batches(count: int, steps: int, chance: torch.Generator) -> list[Tensor]:
@@ -164,7 +167,7 @@ def _read(path: Path) -> Network:
         network.load_state_dict(state)
     except (safetensors.SafetensorError, KeyError, RuntimeError) as error:
         raise InputError(f"{path}: a damaged classifier. Delete it, and it is trained again.") from error
-    return network.to(memory_format=torch.channels_last)
+    return network
 
 
 def _key(images: Tensor, labels: Tensor, seed: int, steps: int) -> str:
@@ -175,8 +178,8 @@ def _key(images: Tensor, labels: Tensor, seed: int, steps: int) -> str:
     return digest.hexdigest()[:16]
 
 
-def _checked(labels: Labels | None, count: int) -> Tensor:
-    """Labels as int64 (n,) on the CPU."""
+def _checked(labels: Labels | None, count: int, most: int) -> Tensor:
+    """Labels below `most` as int64 (count,) on the CPU."""
     if labels is None:
         raise InputError(
             "the extractor classifier is trained on the labels of the data set, and this one has none. "
@@ -189,9 +192,9 @@ def _checked(labels: Labels | None, count: int) -> Tensor:
             f"{tuple(numbers.shape)}."
         )
     numbers = numbers.long()
-    if int(numbers.min()) < 0 or int(numbers.max()) >= max(count, 2):
+    if int(numbers.min()) < 0 or int(numbers.max()) >= most:
         raise InputError(
-            f"labels are class numbers from 0; these go from {int(numbers.min())} to {int(numbers.max())}, "
-            f"with {count} images."
+            f"labels are class numbers from 0, at most {most - 1} here; these go from {int(numbers.min())} to "
+            f"{int(numbers.max())}."
         )
     return numbers

@@ -38,18 +38,21 @@ def as_rgb(images: Tensor) -> Tensor:
 
 
 def resize(images: Tensor, height: int, width: int | None = None) -> Tensor:
-    """Bicubic, antialiased when it shrinks, cut off at 0 and 255: Pillow's BICUBIC without its rounding.
+    """Pillow's BICUBIC: antialiased when it shrinks, rows first and then columns, each time cut off and rounded.
+
+    Pillow itself takes the columns first since version 13 where a picture is tall and shrinks.
 
     Args:
-        images: (n, channels, any height, any width), from 0 to 255.
+        images: uint8 (n, channels, any height, any width) from 0 to 255.
         height: Of the result.
         width: Of the result; the height by default.
 
     Returns:
-        float32 (n, channels, height, width).
+        float32 (n, channels, height, width), whole numbers from 0 to 255; of Pillow's, a few differ by one.
     """
-    size = (height, height if width is None else width)
-    values = images.float()
-    if values.shape[2:] == size:
-        return values
-    return F.interpolate(values, size=size, mode="bicubic", antialias=True).clamp_(0, 255)
+    width = height if width is None else width
+    pixels = images.float()
+    for size in ((images.shape[2], width), (height, width)):
+        if pixels.shape[2:] != size:
+            pixels = F.interpolate(pixels, size=size, mode="bicubic", antialias=True).clamp_(0, 255).round_()
+    return pixels

@@ -41,9 +41,9 @@ class VisionTransformer(Extractor):
         """Features of what the network takes."""
 
     def preprocess(self, images: Tensor) -> Tensor:
-        """Resize, round as Pillow does, and normalise; float32 (n, 3, size, size)."""
+        """Resize and normalise; float32 (n, 3, size, size)."""
         mean, deviation = (torch.tensor(row, device=images.device).view(3, 1, 1) for row in (self.mean, self.deviation))
-        return (self.resized(images).round() / 255 - mean) / deviation
+        return (self.resized(images) / 255 - mean) / deviation
 
     def extract(self, images: Tensor) -> Extracted:
         """Preprocess and embed; there are no classes."""

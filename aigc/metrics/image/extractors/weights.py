@@ -41,8 +41,9 @@ class Published:
     def help(self) -> str:
         """What a person does on a machine without a network."""
         return (
-            f"Download {self.url} where there is a network; then give extractor.weights_path=FILE, or put the file "
-            "into a folder and set AIGC_WEIGHTS to that folder. extractor=efficientnet_lite0 needs no network."
+            f"Download {self.url} where there is a network; then name the file (inception.weights_path=FILE for "
+            "`aigc score-images`, weights_path in the extractor's node of a config), or put it into a folder and set "
+            "AIGC_WEIGHTS to that folder. The extractor efficientnet_lite0 needs no network."
         )
 
 
@@ -74,6 +75,12 @@ def find(published: Published, given: str | None = None) -> Path:
             raise InputError(f"weights_path={place}: the folder holds no {names}. {published.help}")
     cache = Path(torch.hub.get_dir()) / "checkpoints"
     return in_folder(published, cache) or _download(published, cache)
+
+
+def is_at_hand(published: Published) -> bool:
+    """Whether a file is named by AIGC_WEIGHTS or lies in torch's cache, so that nothing has to be fetched."""
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    return bool(os.environ.get("AIGC_WEIGHTS")) or any((folder / name).is_file() for name in published.names)
 
 
 def in_folder(published: Published, folder: Path) -> Path | None:
