@@ -15,7 +15,7 @@ METRICS = TypedMetrics(
         "vendi": "aigc.metrics.image.measures.Vendi",
     },
     default=("fid", "kid"),
-    base="aigc.metrics.image.measures.ImageMeasure",
+    base="aigc.metrics.image.measure.ImageMeasure",
 )
 EXTRACTORS = TypedMetrics(
     {
@@ -27,6 +27,8 @@ EXTRACTORS = TypedMetrics(
     default=(),
     base="aigc.metrics.image.extractors.Extractor",
 )
+TRAINED = "classifier"
+"""The extractor that is made from the real pictures."""
 OFFLINE = "efficientnet_lite0"
 """The extractor that needs no download."""
 
@@ -44,7 +46,7 @@ def take_apart(name: str) -> Named:
 
     A name without one means the reference: `fid` is that of the Inception network.
     """
-    for extractor in EXTRACTORS.targets:
+    for extractor in (*EXTRACTORS.targets, TRAINED):
         if name.endswith(f"_{extractor}"):
             return Named(name.removesuffix(f"_{extractor}"), extractor)
     return Named(name, None if "." in name else "inception")
@@ -65,8 +67,9 @@ def help_text() -> str:
         [
             METRICS.help(),
             "",
-            "extractors: the end of a metric's name (kid_efficientnet_lite0) chooses one; fid, kid and is alone are those of",
-            "the Inception network. Options (extractor.option=value; default in brackets):",
+            "extractors: the end of a metric's name (kid_efficientnet_lite0) chooses one; fid, kid and is alone are",
+            "those of the Inception network; classifier is trained on the labels of the real pictures.",
+            "Options (extractor.option=value; default in brackets):",
             *extractors,
         ]
     )

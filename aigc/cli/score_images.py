@@ -8,6 +8,7 @@ from aigc.cli.image_metrics import (
     EXTRACTORS,
     METRICS,
     OFFLINE,
+    TRAINED,
     by_extractor,
     help_text,
     refuse_foreign,
@@ -70,9 +71,11 @@ def run(options: argparse.Namespace) -> None:
     refuse_foreign(of_extractors, list(groups))
     chosen = [metric for metrics in groups.values() for metric in metrics]
     measures = METRICS.make(chosen, of_metrics)
-    extractors = EXTRACTORS.make(list(groups), of_extractors)
+    given = [name for name in groups if name != TRAINED]
+    extractors = EXTRACTORS.make(given, of_extractors) if given else {}
 
-    from aigc.launch.image_sets import Generator, count_of, open_set
+    from aigc.data.fingerprints import cache_folder
+    from aigc.launch.image_sets import Generator, count_of, open_set, trained_extractor
 
     sets = [open_set(name, options.samples, options.seed, "skip" if options.skip_bad else "fail") for name in names]
     if len(sets) == 1 and isinstance(sets[0], Generator):
@@ -83,6 +86,8 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"{', '.join(comparing)}: compared with real images; name the real ones after {names[0]}")
     values: dict[str, float] = {}
     signatures: dict[str, str] = {}
+    if TRAINED in groups:
+        extractors[TRAINED] = trained_extractor(sets[-1], cache_folder())
     for name, metrics in groups.items():
         found = _measure(sets, extractors[name], [measures[metric] for metric in metrics], options)
         values |= found[0]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from aigc.data.loader import place_among_ranks
 from aigc.data.sampler import generator as numbers
 from aigc.errors import InputError
-from aigc.metrics.image.quantise import quantise
+from aigc.metrics.image.quantisation import quantise
 from aigc.runs import stop
 from aigc.tasks import ImageTask
 

@@ -11,7 +11,7 @@ from aigc.config.problems import suggest
 from aigc.data.images import Images, open_images
 from aigc.data.images.reading import Bad
 from aigc.errors import InputError
-from aigc.evaluation.feature_pass import measure_images
+from aigc.evaluation.feature_pass import classifier_of, measure_images
 from aigc.evaluation.real_statistics import Real, real_statistics
 from aigc.metrics.image import FeatureStatistics, Statistics, is_statistics, read_statistics
 from aigc.metrics.image.extractors import Extractor
@@ -113,6 +113,19 @@ def reference_statistics(one: ImageSet, extractor: Extractor, keep: bool, cache:
     if isinstance(one, Images):
         return real_statistics(one, extractor.to(_device()), cache, keep, count or 0)
     return Real(generated_statistics(one, extractor, keep, 64), None)
+
+
+def trained_extractor(one: ImageSet, cache: Path) -> Extractor:
+    """The classifier that learns from the labels of real pictures.
+
+    Raises:
+        InputError: These are no pictures, or have no labels.
+    """
+    if not isinstance(one, Images):
+        raise InputError(
+            "the extractor `classifier` learns from real pictures with labels: name some as the second set"
+        )
+    return classifier_of(one, cache)
 
 
 def count_of(one: ImageSet) -> int | None:

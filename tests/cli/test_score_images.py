@@ -70,6 +70,7 @@ def test_the_distance_is_that_of_the_features(sets, score):
     assert 0 < told["fid_floor_efficientnet_lite0"] < told[FID]
 
 
+@pytest.mark.slow
 def test_all_kinds_of_sets_give_the_same(sets, score):
     import zipfile
 
@@ -83,6 +84,7 @@ def test_all_kinds_of_sets_give_the_same(sets, score):
         assert scores(score("generated", other, "--metric", FID, "--json")) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_statistics_can_be_saved_and_compared_with(sets, score):
     names = ["--metric", FID, "--metric", "kid_efficientnet_lite0", "kid.subset_size=20"]
     code, out, _ = score("real", "--save-stats", "real.npz", *names)
@@ -161,6 +163,19 @@ def test_bad_pictures_can_be_left_out(sets, score):
     assert "torn.png" in err
 
 
+@pytest.mark.slow
+def test_a_classifier_of_the_real_pictures_can_see_them(sets, score):
+    for number, path in enumerate(sorted((sets / "real").iterdir())):
+        (sets / f"classes/{number % 2}").mkdir(parents=True, exist_ok=True)
+        path.rename(sets / f"classes/{number % 2}/{path.name}")
+    told = scores(score("generated", "classes", "--metric", "fid_classifier", "--metric", "is_classifier", "--json"))
+    assert told["fid_classifier"] > 0
+    assert 1 <= told["is_classifier"] <= 2
+    code, _, err = score("classes", "generated", "--metric", "fid_classifier")
+    assert (code, "learns from labels" in err) == (2, True)
+
+
+@pytest.mark.slow
 def test_a_changed_picture_is_measured_anew(sets, score):
     before = scores(score("generated", "real", "--metric", FID, "--json"))
     assert scores(score("generated", "real", "--metric", FID, "--json")) == before

@@ -44,6 +44,18 @@ def own_corpus(place):
     write(place / "mine.jsonl", "".join(json.dumps({"text": text}) + "\n" for text in texts))
 
 
+def own_pictures(place):
+    """Sixty pictures of each kind: those that a command of the README compares."""
+    from PIL import Image
+
+    chance = random.Random(0)
+    for name, most in (("generated", 255), ("real", 200)):
+        (place / name).mkdir()
+        for number in range(60):
+            pixels = bytes(chance.randrange(most) for _ in range(16 * 16 * 3))
+            Image.frombytes("RGB", (16, 16), pixels).save(place / name / f"{number}.png")
+
+
 def example_file(arguments):
     """What `printf` with these arguments writes where the test is."""
     *texts, arrow, name = arguments
@@ -55,6 +67,7 @@ def example_file(arguments):
 def test_every_command_runs_in_the_order_of_the_readme(aigc, own_place):
     own_package(own_place)
     own_corpus(own_place)
+    own_pictures(own_place)
     ran = 0
     for program, *arguments in commands():
         if program == "make":

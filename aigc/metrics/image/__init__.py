@@ -8,26 +8,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aigc.metrics.image.comparison import compare, nearest
     from aigc.metrics.image.feature_statistics import FeatureStatistics
     from aigc.metrics.image.frechet import frechet_distance
     from aigc.metrics.image.inception_scores import inception_score
     from aigc.metrics.image.kernel import kernel_distance
     from aigc.metrics.image.manifold import precision_recall_density_coverage
+    from aigc.metrics.image.measure import Comparison, ImageMeasure
     from aigc.metrics.image.measures import (
-        Comparison,
         FrechetDistance,
-        ImageMeasure,
         InceptionScore,
         KernelDistance,
         Memorisation,
         PrecisionRecall,
         Vendi,
-        compare,
-        nearest,
     )
     from aigc.metrics.image.memorisation import memorisation_distance
     from aigc.metrics.image.path_length import perceptual_path_length
-    from aigc.metrics.image.quantise import dequantise, quantise
+    from aigc.metrics.image.quantisation import dequantise, quantise
     from aigc.metrics.image.statistics import Statistics, smallest
     from aigc.metrics.image.statistics_file import is_statistics, read_statistics, write_statistics
     from aigc.metrics.image.vendi import vendi_score
@@ -60,9 +58,13 @@ __all__ = [
     "write_statistics",
 ]
 _MODULES = {
+    "Comparison": "measure",
+    "ImageMeasure": "measure",
+    "compare": "comparison",
+    "nearest": "comparison",
     "FeatureStatistics": "feature_statistics",
     "Statistics": "statistics",
-    "dequantise": "quantise",
+    "dequantise": "quantisation",
     "frechet_distance": "frechet",
     "inception_score": "inception_scores",
     "is_statistics": "statistics_file",
@@ -70,7 +72,7 @@ _MODULES = {
     "memorisation_distance": "memorisation",
     "perceptual_path_length": "path_length",
     "precision_recall_density_coverage": "manifold",
-    "quantise": "quantise",
+    "quantise": "quantisation",
     "read_statistics": "statistics_file",
     "smallest": "statistics",
     "vendi_score": "vendi",

@@ -1,11 +1,6 @@
-"""Measures of generated images as parts of a config: their options, and how they were made."""
+"""The measures of generated images: their options, and the scores they give."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Annotated, NamedTuple
-
-import torch
-from torch import Tensor
+from typing import Annotated
 
 from aigc.config.types import Bound
 from aigc.errors import InputError
@@ -13,50 +8,12 @@ from aigc.metrics.image.frechet import frechet_distance
 from aigc.metrics.image.inception_scores import inception_score
 from aigc.metrics.image.kernel import KernelSums
 from aigc.metrics.image.manifold import Manifold
+from aigc.metrics.image.measure import Comparison, ImageMeasure, features_of, real_of
 from aigc.metrics.image.memorisation import NearestCosine, mifid
-from aigc.metrics.image.pairs import PairConsumer, visit_pairs
+from aigc.metrics.image.pairs import PairConsumer
 from aigc.metrics.image.statistics import Statistics
 from aigc.metrics.image.vendi import vendi_score
 from aigc.runs.console import log
-
-
-class Comparison(NamedTuple):
-    """What a measure looks at."""
-
-    generated: Statistics
-    real: Statistics | None
-    """None where only generated images are given."""
-    heldout: Statistics | None
-    """A random part of the real images by themselves."""
-
-
-class ImageMeasure(ABC):
-    """A number, or a few, about a set of generated images."""
-
-    needs_features = False
-    """Whether it needs the features of the images, or their logits, and not only mean and covariance."""
-    needs_real = True
-    """Whether it compares with real images."""
-
-    @abstractmethod
-    def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
-        """Name to score.
-
-        Args:
-            comparison: What is compared.
-            consumer: The one that `consumer` gave, after it has seen all pairs of features.
-
-        Raises:
-            InputError: The images do not suffice.
-        """
-
-    def consumer(self) -> PairConsumer | None:
-        """What has to see the pairs of features, in one pass for all measures."""
-        return None
-
-    def options(self, comparison: Comparison) -> str:
-        """What else changes the scores, in a signature: `subsets:100|size:1000`."""
-        return ""
 
 
 class FrechetDistance(ImageMeasure):
@@ -71,7 +28,7 @@ class FrechetDistance(ImageMeasure):
 
     def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
         """`fid`, and `fid_floor` where real images are at hand."""
-        generated, real = comparison.generated, _real(comparison)
+        generated, real = comparison.generated, real_of(comparison)
         self._warn_of_few(generated, real)
         found = {"fid": frechet_distance(generated.mean, generated.covariance, real.mean, real.covariance)}
         part = comparison.heldout
@@ -129,12 +86,12 @@ class KernelDistance(ImageMeasure):
 
     def options(self, comparison: Comparison) -> str:
         """Number, size and seed of the subsets."""
-        size = min(self.subset_size, len(_features(comparison.generated)), len(_features(_real(comparison))))
+        size = min(self.subset_size, len(features_of(comparison.generated)), len(features_of(real_of(comparison))))
         return f"subsets:{self.subsets}|size:{size}|seed:{self.seed}"
 
 
 class InceptionScore(ImageMeasure):
-    """The inception score: how sure and how varied classes are (Salimans et al., 2016), `is`, `is_std`; higher is better.
+    """The inception score: how sure and how varied classes are (Salimans et al., 2016), `is`, `is_std`.
 
     Args:
         splits: Parts of the images over which mean and standard deviation are taken.
@@ -214,7 +171,7 @@ class Memorisation(ImageMeasure):
     def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
         """Penalised distance, and the distance to the nearest."""
         assert isinstance(consumer, NearestCosine)
-        generated, real = comparison.generated, _real(comparison)
+        generated, real = comparison.generated, real_of(comparison)
         fid = frechet_distance(generated.mean, generated.covariance, real.mean, real.covariance)
         distance = consumer.result()
         return {"mifid": mifid(fid, distance, self.threshold), "memorisation": distance}
@@ -232,89 +189,4 @@ class Vendi(ImageMeasure):
 
     def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
         """From 1 (all alike) to the number of images."""
-        return {"vendi": vendi_score(_features(comparison.generated))}
-
-
-def compare(
-    measures: Iterable[ImageMeasure], generated: Statistics, real: Statistics | None, heldout: Statistics | None = None
-) -> tuple[dict[str, float], dict[str, str]]:
-    """Compute all measures; those that look at pairs of features share one pass over the pairs.
-
-    Args:
-        measures: Which.
-        generated: The generated images.
-        real: The real ones, if any measure compares with them.
-        heldout: A random part of the real ones, for the floor of the Fréchet distance.
-
-    Returns:
-        Name to score, and how it was made by the same names. A name ends in the extractor's, unless that is the
-        reference Inception network: only `fid` itself can be compared with papers.
-
-    Raises:
-        InputError: The two sets were seen by different extractors, or do not suffice for a measure.
-    """
-    if real is not None:
-        generated.refuse_other(real)
-    comparison = Comparison(generated, real, heldout)
-    pairs = [(measure, measure.consumer()) for measure in measures]
-    consumers = [consumer for _, consumer in pairs if consumer is not None]
-    if consumers:
-        visit_pairs(_features(generated), _features(_real(comparison)), consumers)
-    values: dict[str, float] = {}
-    signatures: dict[str, str] = {}
-    for measure, consumer in pairs:
-        scores = measure.scores(comparison, consumer)
-        named = {f"{name}{generated.suffix}": score for name, score in scores.items()}
-        if twice := values.keys() & named.keys():
-            raise InputError(f"two metrics give {', '.join(sorted(twice))}: switch one off")
-        values |= named
-        signatures |= dict.fromkeys(named, _signature(measure, comparison))
-    return values, signatures
-
-
-def nearest(features: Tensor, real: Statistics, number: int) -> Tensor:
-    """The real images nearest to each of some generated ones, the nearest first.
-
-    Args:
-        features: Of the generated images, of shape (n, dimensions).
-        real: The real images, with features.
-        number: How many for each; fewer where there are fewer.
-
-    Returns:
-        Numbers of real images, int64 of shape (n, number).
-    """
-    of_real = _features(real).double()
-    assert real.indices is not None
-    distances = torch.cdist(features.cpu().double(), of_real)
-    return real.indices[distances.topk(min(number, len(of_real)), largest=False).indices]
-
-
-def _real(comparison: Comparison) -> Statistics:
-    if comparison.real is None:
-        raise InputError("this metric compares with real images, and none are given")
-    return comparison.real
-
-
-def _features(one: Statistics) -> Tensor:
-    if one.features is None:
-        raise InputError(
-            "the statistics hold no features, only their mean and covariance: they serve the Fréchet distance alone; "
-            "measure the pictures themselves"
-        )
-    return one.features
-
-
-def _signature(measure: ImageMeasure, comparison: Comparison) -> str:
-    generated, real = comparison.generated, comparison.real
-    parts = [
-        generated.description or (real.description if real else "") or "extractor:unknown",
-        measure.options(comparison),
-    ]
-    counts = [_count(generated)]
-    if measure.needs_real and real is not None:
-        counts.append(_count(real))
-    return "|".join(part for part in (*parts, f"images:{'/'.join(counts)}") if part)
-
-
-def _count(one: Statistics) -> str:
-    return "unknown" if one.count is None else str(one.count)
+        return {"vendi": vendi_score(features_of(comparison.generated))}

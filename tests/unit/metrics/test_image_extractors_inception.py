@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from aigc.config.build import build
 from aigc.errors import InputError
 from aigc.metrics.image.extractors import Extractor
+from tests.unit.metrics.random_inception import write_weights
 
 pytestmark = pytest.mark.slow
 PICTURES = [
@@ -37,20 +38,7 @@ def inception() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def weights(inception: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights that keep the size of a signal, so that features tell pictures apart."""
-    reference = inception.FeatureExtractorInceptionV3
-    path = tmp_path_factory.mktemp("weights") / "random.pth"
-    empty = path.with_name("empty.pth")
-    with torch.random.fork_rng(devices=[]), pytest.MonkeyPatch.context() as patch:
-        torch.manual_seed(0)
-        torch.save({}, empty)
-        patch.setattr(reference, "load_state_dict", lambda *_: None)
-        network = reference("inception-v3-compat", ["2048"], str(empty))
-        for part in network.modules():
-            if isinstance(part, nn.Conv2d):
-                nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
-    torch.save(network.state_dict(), path)
-    return path
+    return write_weights(tmp_path_factory.mktemp("weights") / "random.pth")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigc.errors import InputError
-from aigc.metrics.image.quantise import dequantise, quantise
+from aigc.metrics.image.quantisation import dequantise, quantise
 
 LEVELS = torch.arange(256, dtype=torch.uint8)
 FLOATS = [torch.float32, torch.float64, torch.bfloat16, torch.float16]

@@ -216,3 +216,14 @@ def test_sums_cost_one_all_reduce(ranks):
     assert ranks["3-1"]["none"]["calls"].count("all_reduce") == 1
     assert ranks["3-1"]["all"]["calls"].count("all_reduce") == 1
     assert ranks["3-1"]["all"]["calls"].count("all_gather") == 2
+
+
+def test_public_names_are_what_they_say():
+    """A submodule of a function's name would hide the function once it is imported."""
+    import types
+
+    import aigc.metrics.image
+    from aigc.metrics.image import comparison, feature_statistics, measures  # noqa: F401
+
+    for name in aigc.metrics.image.__all__:
+        assert not isinstance(getattr(aigc.metrics.image, name), types.ModuleType), name

@@ -1,0 +1,81 @@
+"""From statistics to scores: all measures of two sets of images, in one pass over the pairs of their features."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from aigc.errors import InputError
+from aigc.metrics.image.measure import Comparison, ImageMeasure, features_of, real_of
+from aigc.metrics.image.pairs import visit_pairs
+from aigc.metrics.image.statistics import Statistics
+
+
+def compare(
+    measures: Iterable[ImageMeasure], generated: Statistics, real: Statistics | None, heldout: Statistics | None = None
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Compute all measures; those that look at pairs of features share one pass over the pairs.
+
+    Args:
+        measures: Which.
+        generated: The generated images.
+        real: The real ones, if any measure compares with them.
+        heldout: A random part of the real ones, for the floor of the Fréchet distance.
+
+    Returns:
+        Name to score, and how it was made by the same names. A name ends in the extractor's, unless that is the
+        reference Inception network: only `fid` itself can be compared with papers.
+
+    Raises:
+        InputError: The two sets were seen by different extractors, or do not suffice for a measure.
+    """
+    if real is not None:
+        generated.refuse_other(real)
+    comparison = Comparison(generated, real, heldout)
+    pairs = [(measure, measure.consumer()) for measure in measures]
+    consumers = [consumer for _, consumer in pairs if consumer is not None]
+    if consumers:
+        visit_pairs(features_of(generated), features_of(real_of(comparison)), consumers)
+    values: dict[str, float] = {}
+    signatures: dict[str, str] = {}
+    for measure, consumer in pairs:
+        scores = measure.scores(comparison, consumer)
+        named = {f"{name}{generated.suffix}": score for name, score in scores.items()}
+        if twice := values.keys() & named.keys():
+            raise InputError(f"two metrics give {', '.join(sorted(twice))}: switch one off")
+        values |= named
+        signatures |= dict.fromkeys(named, _signature(measure, comparison))
+    return values, signatures
+
+
+def nearest(features: Tensor, real: Statistics, number: int) -> Tensor:
+    """The real images nearest to each of some generated ones, the nearest first.
+
+    Args:
+        features: Of the generated images, of shape (n, dimensions).
+        real: The real images, with features.
+        number: How many for each; fewer where there are fewer.
+
+    Returns:
+        Numbers of real images, int64 of shape (n, number).
+    """
+    of_real = features_of(real).double()
+    assert real.indices is not None
+    distances = torch.cdist(features.cpu().double(), of_real)
+    return real.indices[distances.topk(min(number, len(of_real)), largest=False).indices]
+
+
+def _signature(measure: ImageMeasure, comparison: Comparison) -> str:
+    generated, real = comparison.generated, comparison.real
+    parts = [
+        generated.description or (real.description if real else "") or "extractor:unknown",
+        measure.options(comparison),
+    ]
+    counts = [_count(generated)]
+    if measure.needs_real and real is not None:
+        counts.append(_count(real))
+    return "|".join(part for part in (*parts, f"images:{'/'.join(counts)}") if part)
+
+
+def _count(one: Statistics) -> str:
+    return "unknown" if one.count is None else str(one.count)

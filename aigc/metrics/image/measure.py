@@ -1,0 +1,74 @@
+"""What a measure of generated images is, and what it looks at."""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+from torch import Tensor
+
+from aigc.errors import InputError
+from aigc.metrics.image.pairs import PairConsumer
+from aigc.metrics.image.statistics import Statistics
+
+
+class Comparison(NamedTuple):
+    """What a measure looks at."""
+
+    generated: Statistics
+    real: Statistics | None
+    """None where only generated images are given."""
+    heldout: Statistics | None
+    """A random part of the real images by themselves."""
+
+
+class ImageMeasure(ABC):
+    """A number, or a few, about a set of generated images."""
+
+    needs_features = False
+    """Whether it needs the features of the images, or their logits, and not only mean and covariance."""
+    needs_real = True
+    """Whether it compares with real images."""
+
+    @abstractmethod
+    def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
+        """Name to score.
+
+        Args:
+            comparison: What is compared.
+            consumer: The one that `consumer` gave, after it has seen all pairs of features.
+
+        Raises:
+            InputError: The images do not suffice.
+        """
+
+    def consumer(self) -> PairConsumer | None:
+        """What has to see the pairs of features, in one pass for all measures."""
+        return None
+
+    def options(self, comparison: Comparison) -> str:
+        """What else changes the scores, in a signature: `subsets:100|size:1000`."""
+        return ""
+
+
+def real_of(comparison: Comparison) -> Statistics:
+    """The real images.
+
+    Raises:
+        InputError: There are none.
+    """
+    if comparison.real is None:
+        raise InputError("this metric compares with real images, and none are given")
+    return comparison.real
+
+
+def features_of(one: Statistics) -> Tensor:
+    """The features that were kept, float32 of shape (kept, dimensions).
+
+    Raises:
+        InputError: None were.
+    """
+    if one.features is None:
+        raise InputError(
+            "the statistics hold no features, only their mean and covariance: they serve the Fréchet distance alone; "
+            "measure the pictures themselves"
+        )
+    return one.features
