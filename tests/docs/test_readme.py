@@ -97,7 +97,7 @@ def test_the_scores_that_are_shown_are_those_of_the_example_files(aigc, own_plac
             example_file(arguments)
     printed = aigc("score", "predictions.txt", "references.txt").stdout
     for readme in (ENGLISH, CHINESE):
-        (shown,) = re.findall(r"```\n(metric .*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+        shown, _ = re.findall(r"```\n(metric .*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
         assert re.sub(r"version:\S+", "", shown) == re.sub(r"version:\S+", "", printed)
 
 
