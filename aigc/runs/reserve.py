@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import socket
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -60,5 +61,8 @@ def _clean(name: str) -> str:
 def _remove_abandoned(root: Path) -> None:
     for folder in root.glob(".*.partial"):
         found = _ABANDONED.fullmatch(folder.name)
-        if found and found[2] == socket.gethostname()[:60] and is_dead(int(found[1]), folder.stat().st_mtime):
-            shutil.rmtree(folder, ignore_errors=True)
+        if not found or found[2] != socket.gethostname()[:60]:
+            continue
+        with suppress(FileNotFoundError):  # a living process has given it its name meanwhile
+            if is_dead(int(found[1]), folder.stat().st_mtime):
+                shutil.rmtree(folder, ignore_errors=True)
