@@ -28,6 +28,12 @@ MEASURES = {
     "val/distinct_1": "distinct 1-grams, %",
     "val/distinct_2": "distinct 2-grams, %",
     "val/self_bleu": "Self-BLEU, lower is more diverse",
+    "val/fid": "FID, lower is better",
+    "val/fid_floor": "FID of real images",
+    "val/kid": "KID, lower is better",
+    "val/kid_std": "KID, standard deviation",
+    "val/is": "inception score",
+    "val/is_std": "inception score, standard deviation",
 }
 """Measured values by the names a person knows, in the order in which they are shown."""
 

@@ -3,7 +3,6 @@
 Usage: python -m tests.unit.metrics.image_ranks FOLDER
 """
 
-import multiprocessing
 import sys
 import warnings
 from datetime import timedelta
@@ -22,7 +21,7 @@ from aigc.metrics.image import (
     compare,
 )
 from aigc.metrics.image.extractors import Extracted, Extractor
-from tests.unit.metrics.text_ranks import counted
+from tests.unit.metrics.worlds import counted, fork_worlds
 
 WORLDS = (1, 2, 3)
 NUMBER = 60
@@ -106,15 +105,7 @@ def rank_of(world: int, rank: int, place: Path) -> None:
 
 def main(place: Path) -> None:
     """All worlds after each other; forked, as torch takes seconds to import."""
-    fork = multiprocessing.get_context("fork")
-    for world in WORLDS:
-        ranks = [fork.Process(target=rank_of, args=(world, rank, place)) for rank in range(world)]
-        for each in ranks:
-            each.start()
-        for each in ranks:
-            each.join()
-            if each.exitcode:
-                sys.exit(f"a rank of {world} failed with exit code {each.exitcode}")
+    fork_worlds(WORLDS, rank_of, place)
 
 
 if __name__ == "__main__":

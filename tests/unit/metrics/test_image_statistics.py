@@ -1,9 +1,5 @@
 """Image statistics are the same for any batches and ranks, and know what they were made of."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -23,8 +19,8 @@ from aigc.metrics.image import (
     write_statistics,
 )
 from aigc.metrics.image.extractors import Extracted
-from tests.conftest import REPOSITORY
 from tests.unit.metrics.image_ranks import NUMBER, WORLDS, Linear, pictures
+from tests.unit.metrics.worlds import run_module
 
 
 def collected(splits, keep=False, reservoir=50_000, seed=2):
@@ -186,15 +182,7 @@ def test_statistics_of_other_extractors_are_not_compared():
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
     place = tmp_path_factory.mktemp("ranks")
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.unit.metrics.image_ranks", str(place)],
-        cwd=REPOSITORY,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
+    run_module("tests.unit.metrics.image_ranks", place)
     return {path.stem: torch.load(path) for path in place.glob("*.pt")}
 
 

@@ -1,15 +1,12 @@
 """Any number of ranks gives the score of one process, bit for bit."""
 
 import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from tests.conftest import REPOSITORY
 from tests.unit.metrics.text_ranks import GATHERED, METRICS, WORLDS
+from tests.unit.metrics.worlds import run_module
 
 pytestmark = pytest.mark.slow
 RANKS = [(world, rank) for world in WORLDS for rank in range(world)]
@@ -20,15 +17,7 @@ Found = dict[str, Any]
 def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     """What each rank of each world found, and one process alone: `found["3-0"]["bleu:True"]`, `found["alone"]`."""
     place = tmp_path_factory.mktemp("ranks")
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.unit.metrics.text_ranks", str(place)],
-        cwd=REPOSITORY,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
+    run_module("tests.unit.metrics.text_ranks", place)
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in place.glob("*.json")}
 
 

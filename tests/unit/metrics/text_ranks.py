@@ -4,11 +4,9 @@ Usage: python -m tests.unit.metrics.text_ranks FOLDER
 """
 
 import json
-import multiprocessing
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +28,7 @@ from aigc.metrics.text import (
     SelfBLEU,
 )
 from tests.unit.metrics.text_samples import ENGLISH, MIXED, POEMS
+from tests.unit.metrics.worlds import counted, fork_worlds
 
 WORLDS = (1, 2, 3)
 METRICS: dict[str, Callable[[], Any]] = {
@@ -90,30 +89,6 @@ def state(metric: Any) -> dict[str, list[int]]:
     return {name: value.tolist() for name, value in metric.metric_state.items()}
 
 
-@contextmanager
-def counted() -> Iterator[list[str]]:
-    """The names of the collectives that are called meanwhile."""
-    names = [name for name in dir(dist) if name.startswith(("all_", "broadcast", "gather", "scatter", "reduce"))]
-    names += ["barrier", "monitored_barrier", "send", "recv", "isend", "irecv", "batch_isend_irecv"]
-    calls: list[str] = []
-    kept = {name: getattr(dist, name) for name in names if callable(getattr(dist, name))}
-
-    def watch(name: str) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            calls.append(name)
-            return kept[name](*args, **kwargs)
-
-        return call
-
-    for name in kept:
-        setattr(dist, name, watch(name))
-    try:
-        yield calls
-    finally:
-        for name, function in kept.items():
-            setattr(dist, name, function)
-
-
 def measure(name: str, rank: int, world: int, told: bool) -> dict[str, Any]:
     """One metric over all ranks; a rank without texts is `told` of none, or not at all."""
     metric = METRICS[name]()
@@ -169,15 +144,7 @@ def rank_of(world: int, rank: int, place: Path) -> None:
 
 def main(place: Path) -> None:
     """One process alone, then all worlds after each other; forked, as torch takes seconds to import."""
-    fork = multiprocessing.get_context("fork")
-    for world in WORLDS:
-        ranks = [fork.Process(target=rank_of, args=(world, rank, place)) for rank in range(world)]
-        for each in ranks:
-            each.start()
-        for each in ranks:
-            each.join()
-            if each.exitcode:
-                sys.exit(f"a rank of {world} failed with exit code {each.exitcode}")
+    fork_worlds(WORLDS, rank_of, place)
     warnings.simplefilter("ignore")
     found = {name: expected(name) for name in METRICS}
     (place / "alone.json").write_text(json.dumps(found), encoding="utf-8")
