@@ -19,7 +19,7 @@ from aigc.evaluation.real_statistics import Real, real_statistics
 from aigc.metrics.image import FeatureStatistics, ImageMeasure, Statistics, compare, nearest
 from aigc.metrics.image.extractors import Extractor, get_extractor
 from aigc.runs.console import log
-from aigc.tasks import ImageTask
+from aigc.tasks import ImageTask, Task
 
 _GRID, _STRIP, _NEIGHBOURS = 1, 2, 3
 """Numbers of draws; those of the measured images begin with 0."""
@@ -116,6 +116,11 @@ class ImageGeneration(Callback):
         """Evaluate the end."""
         assert isinstance(module, ImageTask)
         self.evaluate(trainer, module)
+
+    def on_fit_done(self, trainer: Trainer, module: Task) -> None:
+        """Evaluate the end of a run that was killed while it did: Lightning tells of no end when no step is left."""
+        assert isinstance(module, ImageTask)
+        self.evaluate(trainer, module.to(trainer.strategy.root_device))
 
     def state_dict(self) -> dict[str, Any]:
         """The step that was evaluated last, as each is evaluated once."""

@@ -66,6 +66,7 @@ class Training:
         with components.own_interrupt():
             try:
                 trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+                task.tell_callbacks("on_fit_done")
                 if task.validated_at != task.steps_done and components.has_validation(data):
                     trainer.validate(task, datamodule=data, verbose=False)
             except _Reached:

@@ -234,6 +234,7 @@ def train(
         try:
             torch.manual_seed(0) if checkpoint is None else None
             made.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+            task.tell_callbacks("on_fit_done")  # as a worker does
         except PreemptedRun:
             return False
         finally:

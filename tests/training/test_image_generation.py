@@ -9,12 +9,16 @@ from PIL import Image
 
 from aigc.callbacks import Checkpoints
 from aigc.errors import InputError
-from aigc.evaluation import image_sampling
+from aigc.evaluation import image_generation, image_sampling
 from aigc.evaluation.image_sampling import draw, make, sample, undisturbed
 from aigc.runs.checkpoints import CheckpointFolder
 from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
 from tests.training.resumable import STEPS, TASKS, differences, final_state, rows, train
 from tests.training.tiny_gan import SIZE, image_data, image_evaluation, tiny_gan
+
+
+class KilledError(Exception):
+    """The process ends here."""
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,24 @@ def test_training_is_the_same_without_it_to_the_last_bit(measured, tmp_path, mon
     ]
     assert losses[0] == losses[1]
     assert len(losses[0]) >= 7
+
+
+@pytest.mark.parametrize("step", [12, STEPS])
+def test_an_evaluation_that_was_killed_is_done_again(step, measured, tmp_path, monkeypatch):
+    plain = image_generation.compare
+
+    def killed(*arguments):
+        if (tmp_path / f"checkpoints/step-{step:06d}.ckpt").exists():
+            raise KilledError
+        return plain(*arguments)
+
+    monkeypatch.setattr(image_generation, "compare", killed)
+    with pytest.raises(KilledError):
+        train("tiny_gan", tmp_path)
+    monkeypatch.undo()
+    assert train("tiny_gan", tmp_path)
+    assert differences(final_state(tmp_path), final_state(measured)) == []
+    assert rows(tmp_path) == rows(measured)
 
 
 def test_values_pictures_and_signatures_are_kept(measured):
