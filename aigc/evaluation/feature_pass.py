@@ -5,12 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
-from aigc.data.images import Images, decoded
+from aigc.data.images import Images, Picture, decoded
 from aigc.data.progress import step
 from aigc.errors import InputError
 from aigc.metrics.image import FeatureStatistics, Statistics
 from aigc.metrics.image.extractors import Extracted, Extractor, train_classifier
+from aigc.metrics.image.extractors.classifier import SIZE
+
+_WAITING = 4
+"""Batches' worth of pictures of several sizes that are held at most."""
 
 
 def measure_images(
@@ -58,25 +63,32 @@ def classifier_of(images: Images, cache: Path) -> Extractor:
     """The small network trained on the classes of a set of pictures, or found in the cache.
 
     Raises:
-        InputError: The pictures have no labels, or are of several sizes.
+        InputError: The pictures have no labels, or cannot be read.
     """
     if images.labels is None:
         raise InputError(f"{images.name}: the extractor `classifier` learns from labels, and there are none")
-    pictures = [picture for _, picture in decoded(images)]
-    if len({picture.shape for picture in pictures}) > 1:
-        raise InputError(f"{images.name}: the extractor `classifier` learns from pictures of one size")
+    pictures = [picture for _, picture in decoded(images, apply=_small)]
     pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
     return train_classifier(pixels, images.labels, cache=cache / "classifiers")
 
 
+def _small(picture: Picture) -> Picture:
+    """As large as the classifier sees pictures anyway."""
+    return np.array(Image.fromarray(picture).resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+
+
 def _batches(images: Images, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Numbers and pictures (uint8, NCHW) of one size; the last batch of each size may be smaller."""
+    """Numbers and pictures (uint8, NCHW) of one size; smaller batches where too many of several sizes wait."""
     waiting: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
+    held = 0
     for number, picture in decoded(images):
         same = waiting.setdefault(picture.shape, [])
         same.append((number, picture))
-        if len(same) == batch_size:
-            yield _stacked(waiting.pop(picture.shape))
+        held += 1
+        if len(same) == batch_size or held == _WAITING * batch_size:
+            fullest = max(waiting, key=lambda shape: len(waiting[shape]))
+            held -= len(waiting[fullest])
+            yield _stacked(waiting.pop(fullest))
     for same in waiting.values():
         yield _stacked(same)
 

@@ -46,6 +46,9 @@ class ImageGeneration(Callback):
         strip: Images on the way from one latent to another, in four rows; 0 saves none.
         neighbours: Samples that are shown beside the training pictures nearest to them; 0 saves none.
         cache: Where statistics of real pictures are kept.
+
+    Raises:
+        InputError: Two metrics give one score, or the extractor cannot be made.
     """
 
     def __init__(
@@ -68,12 +71,15 @@ class ImageGeneration(Callback):
             for name, node in metrics.items()
             if node is not None
         }
+        self._refuse_shared_names()
         self.extractor: Extractor | None = None
         """None until there are pictures to train a classifier on."""
-        if isinstance(extractor, dict):
-            self.extractor = build(extractor, Extractor, "evaluation.images.extractor")
-        elif extractor != "classifier":
-            self.extractor = get_extractor(extractor)
+        with torch.random.fork_rng(devices=[]):  # a network that draws its first weights must not change a training's
+            if isinstance(extractor, dict):
+                self.extractor = build(extractor, Extractor, "evaluation.images.extractor")
+            elif extractor != "classifier":
+                self.extractor = get_extractor(extractor)
+        self._extractor_name = "classifier" if self.extractor is None else self.extractor.name
         self.samples = samples
         self.every_n_steps = every_n_steps
         self.at_start = at_start
@@ -87,6 +93,11 @@ class ImageGeneration(Callback):
         self._real: Real | None = None
         self._done_at = -1
 
+    @property
+    def state_key(self) -> str:
+        """Evaluations with several extractors can stand side by side; Lightning keeps their states by this name."""
+        return f"{type(self).__name__}_{self._extractor_name}"
+
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """See that task and data are about images.
 
@@ -99,6 +110,7 @@ class ImageGeneration(Callback):
             )
         if not isinstance(getattr(trainer.datamodule, "images", None), Images):
             raise InputError("data: the evaluation of images needs a data module with `images`, as ImageData is")
+        self._refuse_what_cannot_be_measured(trainer.datamodule.images)
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         """Evaluate between two steps when it is time."""
@@ -159,6 +171,27 @@ class ImageGeneration(Callback):
             collected.update(images, numbers)
         return collected.compute()
 
+    def _refuse_shared_names(self) -> None:
+        """Two scores of one name would overwrite each other."""
+        owners: dict[str, str] = {}
+        for node, metric in self.metrics.items():
+            for name in metric.names:
+                if name in owners:
+                    raise InputError(
+                        f"evaluation.images.metrics.{node} gives the score {name}, and so does "
+                        f"evaluation.images.metrics.{owners[name]}: switch one off with =null"
+                    )
+                owners[name] = node
+
+    def _refuse_what_cannot_be_measured(self, images: Images) -> None:
+        """Told before the first step, not after the last one."""
+        if self.extractor is None and images.labels is None:
+            raise InputError("evaluation.images.extractor=classifier learns from labels, and the data have none")
+        classes = len(images.classes) if self.extractor is None else self.extractor.classes
+        for name, metric in self.metrics.items():
+            if reason := metric.refuses(self.samples, len(images), classes):
+                raise InputError(f"evaluation.images.metrics.{name}: {reason}")
+
     @property
     def _keeps(self) -> bool:
         """Whether a metric needs the features themselves."""
@@ -174,7 +207,9 @@ class ImageGeneration(Callback):
         """Once in a process."""
         if self._real is None:
             keep = self._keeps or self.neighbours > 0
-            self._real = real_statistics(images, extractor, self.cache, keep, self.samples, self.reservoir)
+            self._real = real_statistics(
+                images, extractor, self.cache, keep, self.samples, self.reservoir, self.batch_size
+            )
         return self._real
 
     def _save(self, folder: Path, module: ImageTask) -> None:

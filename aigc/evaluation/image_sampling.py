@@ -14,6 +14,9 @@ from aigc.metrics.image.quantisation import quantise
 from aigc.runs import stop
 from aigc.tasks import ImageTask
 
+_BLOCK = 16
+"""Images whose latents are drawn together."""
+
 
 class Drawn(NamedTuple):
     """What images are made from."""
@@ -35,7 +38,8 @@ def draw(task: ImageTask, count: int, seed: int, *numbers_of_draw: int) -> Drawn
 def sample(task: ImageTask, count: int, seed: int = 0, batch_size: int = 64) -> Iterator[tuple[Tensor, Tensor]]:
     """Images as people save them, of which every rank makes its share.
 
-    An image depends on the seed, its number and the batch size, so that any number of ranks makes the same ones.
+    What an image is made from depends on the seed and its number alone, whatever the ranks and the batch size. What the
+    networks draw themselves while they make it (noise of StyleGAN) depends on its batch as well.
 
     Args:
         task: Gives the images.
@@ -54,8 +58,17 @@ def sample(task: ImageTask, count: int, seed: int = 0, batch_size: int = 64) -> 
     for chunk in range(rank, -(-count // batch_size), ranks):
         if ranks == 1:
             stop.check(" while measuring images")
-        indices = torch.arange(chunk * batch_size, min((chunk + 1) * batch_size, count))
-        yield indices, make(task, draw(task, batch_size, seed, 0, chunk))[: len(indices)]
+        first, last = chunk * batch_size, min((chunk + 1) * batch_size, count)
+        yield torch.arange(first, last), make(task, _numbered(task, first, last, seed))
+
+
+def _numbered(task: ImageTask, first: int, last: int, seed: int) -> Drawn:
+    """What the images from one number up to another are made from, drawn in blocks that do not depend on batches."""
+    blocks = [draw(task, _BLOCK, seed, 0, block) for block in range(first // _BLOCK, -(-last // _BLOCK))]
+    these = slice(first % _BLOCK, first % _BLOCK + last - first)
+    labels = [block.labels for block in blocks if block.labels is not None]
+    latents = torch.cat([block.latents for block in blocks])
+    return Drawn(latents[these], torch.cat(labels)[these] if labels else None, blocks[0].noise)
 
 
 def make(task: ImageTask, drawn: Drawn) -> Tensor:

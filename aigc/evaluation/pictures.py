@@ -51,7 +51,9 @@ def between(latents: Tensor, steps: int) -> Tensor:
         Latents of shape ((n - 1) * steps, ...).
     """
     ways = [
-        interpolate(a[None], b[None], step / (steps - 1), "slerp") for a, b in _pairs(latents) for step in range(steps)
+        interpolate(a[None], b[None], step / max(steps - 1, 1), "slerp")
+        for a, b in _pairs(latents)
+        for step in range(steps)
     ]
     return torch.cat(ways)
 

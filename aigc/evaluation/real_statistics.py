@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import PIL
+import torch
 
 from aigc.data import entry
 from aigc.data.images import Images
+from aigc.errors import InputError
 from aigc.evaluation.feature_pass import measure_images
 from aigc.metrics.image import Statistics, read_statistics, smallest, write_statistics
 from aigc.metrics.image.extractors import Extractor
+from aigc.metrics.image.moments import mean_and_covariance, sums
 
 FORMAT = 1
 """Raised whenever the same ingredients would give other statistics."""
+_SMALL = 20_000
+"""Pictures of a set whose features are kept whether a metric asks for them or not."""
 
 
 class Real(NamedTuple):
@@ -26,12 +32,20 @@ class Real(NamedTuple):
 
 
 def real_statistics(
-    images: Images, extractor: Extractor, cache: Path, keep: bool, heldout: int = 0, reservoir: int = 50_000
+    images: Images,
+    extractor: Extractor,
+    cache: Path,
+    keep: bool,
+    heldout: int = 0,
+    reservoir: int = 50_000,
+    batch_size: int = 64,
 ) -> Real:
     """Find the statistics of real pictures in the cache, or measure them.
 
     The key is a hash of the pictures' bytes and order, how many there are, the extractor's weights and preprocessing,
     and of what is kept; where they lie does not count. Of several processes one measures, and the others wait for it.
+    The features of sets that are not large are kept in any case: then one entry serves all metrics, and any number of
+    held-out pictures.
 
     Args:
         images: The pictures.
@@ -40,37 +54,60 @@ def real_statistics(
         keep: Whether features and logits are kept.
         heldout: How many pictures are also measured by themselves, half of all at most.
         reservoir: Features of how many pictures are kept at most.
+        batch_size: Pictures that are extracted together.
 
     Raises:
-        InputError: A picture cannot be read, there are fewer than two, or the cache cannot be written to.
+        InputError: A picture cannot be read or changed meanwhile, there are fewer than two, or the cache cannot be
+            written to.
     """
     heldout = min(heldout, len(images) // 2)
+    whole_kept = len(images) <= min(reservoir, _SMALL) or (keep and len(images) <= reservoir)
+    keep = keep or whole_kept
     ingredients = {
         "format": FORMAT,
         "images": images.fingerprint(),
         "number": len(images),
         "extractor": extractor.identity,
-        "kept": reservoir if keep else 0,
-        "heldout": heldout,
+        "kept": min(reservoir, len(images)) if keep else 0,
+        "heldout": 0 if whole_kept else heldout,
+        "pillow": PIL.__version__,
     }
     folder = cache / "image_statistics" / entry.key(ingredients)
     if not entry.is_whole(folder):
         with _alone(folder):
             if not entry.is_whole(folder):
-                apart = smallest(np.arange(len(images)), heldout).tolist() if heldout > 1 else []
-                whole, part = measure_images(images, extractor, keep, reservoir, apart)
+                apart = [] if whole_kept or heldout < 2 else smallest(np.arange(len(images)), heldout).tolist()
+                whole, part = measure_images(images, extractor, keep, reservoir, apart, batch_size)
+                if images.has_changed():  # they would be kept under the key of other content
+                    raise InputError(f"{images.name} changed while it was measured. Start again when it is at rest.")
                 with entry.writing(folder) as aside:
                     write_statistics(aside / "whole.npz", whole)
                     if part is not None:
                         write_statistics(aside / "heldout.npz", part)
+    whole = read_statistics(folder / "whole.npz")
+    if whole_kept:
+        return Real(whole, _part(whole, heldout))
     part_file = folder / "heldout.npz"
-    return Real(read_statistics(folder / "whole.npz"), read_statistics(part_file) if part_file.is_file() else None)
+    return Real(whole, read_statistics(part_file) if part_file.is_file() else None)
+
+
+def _part(whole: Statistics, number: int) -> Statistics | None:
+    """The statistics of so many pictures whose features are kept, picked as a pass over the pictures picks them."""
+    if number < 2:
+        return None
+    assert whole.features is not None
+    features = whole.features[torch.from_numpy(smallest(np.arange(len(whole.features)), number))]
+    mean, covariance = mean_and_covariance(*sums(features))
+    return Statistics(whole.suffix, whole.description, whole.identity, number, mean, covariance)
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Let one process in at a time; a process that dies lets the next one in."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder.parent} cannot be written to: {error.strerror}. Name another cache.") from error
     with folder.with_name(f".{folder.name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

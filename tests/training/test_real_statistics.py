@@ -9,9 +9,11 @@ from PIL import Image
 
 from aigc.data.images import open_images
 from aigc.errors import InputError
+from aigc.evaluation import feature_pass
 from aigc.evaluation import real_statistics as module
 from aigc.evaluation.feature_pass import classifier_of, measure_images
 from aigc.evaluation.real_statistics import real_statistics
+from aigc.metrics.image import smallest
 from tests.training.tiny_gan import Projection, pictures
 
 ENTRIES = "image_statistics"
@@ -26,6 +28,12 @@ def folder(tmp_path):
         for number, picture in enumerate(file["images"][:12]):
             Image.fromarray(picture).save(place / f"{number:02d}.png")
     return place
+
+
+@pytest.fixture(params=["small", "large"])
+def size(request, monkeypatch):
+    """Whether features are kept in any case."""
+    monkeypatch.setattr(module, "_SMALL", 20_000 if request.param == "small" else 3)
 
 
 def found(folder, extractor=None, **settings):
@@ -46,12 +54,55 @@ def test_found_again_and_equal(folder, monkeypatch):
     assert (again.whole.count, again.heldout.count) == (12, 4)
 
 
-def test_held_out_are_some_of_the_pictures(folder):
-    real = found(folder)
+@pytest.mark.parametrize("keep", [True, False])
+def test_held_out_are_some_of_the_pictures(folder, keep, size):
+    real = found(folder, keep=keep)
     rest = real.whole.without(real.heldout)
     assert rest.count == 8
     torch.testing.assert_close((8 * rest.mean + 4 * real.heldout.mean) / 12, real.whole.mean)
-    assert found(folder, heldout=50).heldout.count == 6
+    chosen = smallest(np.arange(12), 4)
+    features = torch.cat([Projection()(torch.from_numpy(p).permute(2, 0, 1)[None]).features for p in all_of(folder)])
+    torch.testing.assert_close(real.heldout.mean, features[chosen].double().mean(0))
+    assert found(folder, keep=keep, heldout=50).heldout.count == 6
+
+
+def all_of(folder):
+    images = open_images(str(folder))
+    return [images.read(number) for number in range(len(images))]
+
+
+def test_one_entry_serves_all_metrics_and_held_out_parts(folder):
+    for settings in ({}, {"keep": False}, {"heldout": 2}, {"heldout": 0}):
+        found(folder, **settings)
+    assert len(entries(folder)) == 1
+
+
+def test_a_picture_that_changes_meanwhile_is_told(folder, monkeypatch):
+    plain = module.measure_images
+
+    def changing(*arguments):
+        measured = plain(*arguments)
+        change(folder / "05.png")
+        return measured
+
+    monkeypatch.setattr(module, "measure_images", changing)
+    with pytest.raises(InputError, match="changed while it was measured"):
+        found(folder)
+    assert not entries(folder)
+
+
+def test_pictures_of_many_sizes_do_not_pile_up(tmp_path, monkeypatch):
+    (tmp_path / "many").mkdir()
+    for number in range(40):
+        Image.new("RGB", (3 + number, 4)).save(tmp_path / f"many/{number:02d}.png")
+    images = open_images(str(tmp_path / "many"))
+    read = []
+    plain = images.read
+    monkeypatch.setattr(images, "read", lambda number: read.append(number) or plain(number))
+    batches = feature_pass._batches(images, 2)
+    next(batches)
+    assert len(read) < 30
+    assert sum(len(numbers) for numbers, _ in batches) == 39
 
 
 def change(path):
@@ -79,9 +130,13 @@ def test_other_pictures_are_another_entry(folder, what):
 def test_other_weights_and_settings_are_other_entries(folder):
     other = Projection()
     other.weights[0, 0] += 1
-    for settings in ({}, {"keep": False}, {"heldout": 2}, {"reservoir": 5}, {"extractor": other}):
+
+    class Again(Projection):
+        """Other code with the same weights may do something else."""
+
+    for settings in ({}, {"reservoir": 5}, {"extractor": other}, {"extractor": Again()}):
         found(folder, **settings)
-    assert len(entries(folder)) == 5
+    assert len(entries(folder)) == 4
 
 
 def test_where_it_lies_does_not_count(folder):

@@ -119,8 +119,11 @@ class Projection(Extractor):
 
     def __init__(self) -> None:
         super().__init__()
+        self.drawn = nn.Linear(2, 2)  # unused; as it draws, it would change a training that is not kept apart
         weights = torch.randn(3 * SIZE * SIZE, 9, generator=torch.Generator().manual_seed(0))
         self.register_buffer("weights", weights / 10)
+        nn.init.zeros_(self.drawn.weight)
+        nn.init.zeros_(self.drawn.bias)
 
     @property
     def description(self) -> str:
@@ -159,6 +162,14 @@ def image_evaluation(folder: Path, **settings: Any) -> ImageGeneration:
         "fid": {"_target_": "aigc.metrics.image.FrechetDistance"},
         "kid": {"_target_": "aigc.metrics.image.KernelDistance", "subsets": 3, "subset_size": 10},
     }
-    chosen = {"samples": 30, "every_n_steps": 6, "batch_size": 8, "grid": 4, "strip": 3, "neighbours": 2}
-    extractor = {"_target_": "tests.training.tiny_gan.Projection"}
-    return ImageGeneration(metrics, extractor, cache=str(folder / "cache"), **(chosen | settings))
+    chosen: dict[str, Any] = {
+        "metrics": metrics,
+        "extractor": {"_target_": "tests.training.tiny_gan.Projection"},
+        "samples": 30,
+        "every_n_steps": 6,
+        "batch_size": 8,
+        "grid": 4,
+        "strip": 3,
+        "neighbours": 2,
+    }
+    return ImageGeneration(cache=str(folder / "cache"), **(chosen | settings))

@@ -6,9 +6,12 @@ import torch
 from torch import Tensor
 
 from aigc.errors import InputError
+from aigc.metrics.image.kernel import KernelSums
 from aigc.metrics.image.measure import Comparison, ImageMeasure, features_of, real_of
 from aigc.metrics.image.pairs import visit_pairs
 from aigc.metrics.image.statistics import Statistics
+
+_INCEPTION = 2048
 
 
 def compare(
@@ -24,7 +27,8 @@ def compare(
 
     Returns:
         Name to score, and how it was made by the same names. A name ends in the extractor's, unless that is the
-        reference Inception network: only `fid` itself can be compared with papers.
+        reference Inception network: only `fid` itself can be compared with papers. Of two files that do not say what
+        made them, 2,048 dimensions are taken for that network.
 
     Raises:
         InputError: The two sets were seen by different extractors, or do not suffice for a measure.
@@ -35,12 +39,17 @@ def compare(
     pairs = [(measure, measure.consumer()) for measure in measures]
     consumers = [consumer for _, consumer in pairs if consumer is not None]
     if consumers:
-        visit_pairs(features_of(generated), features_of(real_of(comparison)), consumers)
+        x, y = features_of(generated), features_of(real_of(comparison))
+        if len(consumers) == 1 and isinstance(consumers[0], KernelSums):
+            consumers[0].fill(x, y)
+        else:
+            visit_pairs(x, y, consumers)
+    suffix = _known(generated, real).suffix
     values: dict[str, float] = {}
     signatures: dict[str, str] = {}
     for measure, consumer in pairs:
         scores = measure.scores(comparison, consumer)
-        named = {f"{name}{generated.suffix}": score for name, score in scores.items()}
+        named = {f"{name}{suffix}": score for name, score in scores.items()}
         if twice := values.keys() & named.keys():
             raise InputError(f"two metrics give {', '.join(sorted(twice))}: switch one off")
         values |= named
@@ -65,17 +74,25 @@ def nearest(features: Tensor, real: Statistics, number: int) -> Tensor:
     return real.indices[distances.topk(min(number, len(of_real)), largest=False).indices]
 
 
+def _known(generated: Statistics, real: Statistics | None) -> Statistics:
+    """The set whose extractor is known: files of others do not tell theirs."""
+    known = next((one for one in (generated, real) if one is not None and one.identity), generated)
+    if not known.identity and known.dimensions != _INCEPTION:
+        return Statistics("_unknown", "", "", known.count, known.mean, known.covariance)
+    return known
+
+
 def _signature(measure: ImageMeasure, comparison: Comparison) -> str:
     generated, real = comparison.generated, comparison.real
-    parts = [
-        generated.description or (real.description if real else "") or "extractor:unknown",
-        measure.options(comparison),
-    ]
-    counts = [_count(generated)]
+    counts = [_count(generated, measure)]
     if measure.needs_real and real is not None:
-        counts.append(_count(real))
+        counts.append(_count(real, measure))
+    parts = (_known(generated, real).description or "extractor:unknown", measure.options(comparison))
     return "|".join(part for part in (*parts, f"images:{'/'.join(counts)}") if part)
 
 
-def _count(one: Statistics) -> str:
+def _count(one: Statistics, measure: ImageMeasure) -> str:
+    """How many images were looked at: of a large set, features are kept of some."""
+    if measure.needs_features and one.features is not None:
+        return str(len(one.features))
     return "unknown" if one.count is None else str(one.count)

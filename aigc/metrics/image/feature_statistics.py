@@ -1,6 +1,5 @@
 """One forward pass over images, from which every measure is made."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -34,6 +33,7 @@ class FeatureStatistics(RankedMetric):
         over_ranks: Whether `compute` is about the images of all ranks, or about those of this one alone.
     """
 
+    full_state_update = True  # for `forward`: images without numbers are counted over all batches
     moments: Tensor
     """Number of images, sum of features, upper triangle of the sum of outer products; float64, (1 + d + d * d,)."""
     kept: Any
@@ -43,21 +43,19 @@ class FeatureStatistics(RankedMetric):
         self, extractor: Extractor, keep: bool = False, reservoir: int = 50_000, over_ranks: bool = True
     ) -> None:
         super().__init__(_gather, over_ranks)
-        self._extractor: Callable[[], Extractor] = lambda: extractor
+        self._extractor = (extractor,)  # in a tuple, torch takes it for no part of this module
         self._keep = keep
         self._reservoir = reservoir
         size = extractor.dimensions
         self.add_state("moments", torch.zeros(1 + size + size * size, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("kept", [], dist_reduce_fx="cat")
-        self._seen = 0
-        self._held = 0
         if (device := _device_of(extractor)).type == "cuda":
             self.to(device)  # elsewhere there may be no float64
 
     @property
     def extractor(self) -> Extractor:
         """What turns images into features."""
-        return self._extractor()
+        return self._extractor[0]
 
     def update(self, images: Tensor, indices: Tensor | None = None) -> None:
         """Add images.
@@ -75,7 +73,8 @@ class FeatureStatistics(RankedMetric):
     def add(self, extracted: Extracted, indices: Tensor | None = None) -> None:
         """Add images by their features; arguments and errors as of `update`."""
         self._update_count += 1  # torchmetrics warns of a compute before any update
-        features, logits = extracted
+        features = extracted.features.detach()
+        logits = None if extracted.logits is None else extracted.logits.detach()
         numbers = self._numbers(len(features)) if indices is None else indices
         numbers = numbers.to(features.device)
         _refuse_non_finite(features, numbers)
@@ -90,9 +89,8 @@ class FeatureStatistics(RankedMetric):
             parts = [(numbers // _BASE)[:, None], (numbers % _BASE)[:, None], features]
             parts += [] if logits is None else [logits]
             self.kept.append(torch.cat([part.float() for part in parts], dim=1).cpu())
-            self._held += count
-            if self._held > 2 * self._reservoir:
-                self._thin()
+            if sum(map(len, self.kept)) > 2 * self._reservoir:
+                self.kept = [self._chosen()]
 
     def compute(self) -> Statistics:
         """Return the statistics of the images on all ranks.
@@ -115,17 +113,12 @@ class FeatureStatistics(RankedMetric):
             made.logits = rows[:, _INDEX + size :].contiguous() if extractor.classes else None
         return made
 
-    def reset(self) -> None:
-        """Forget all images."""
-        super().reset()
-        self._seen = self._held = 0
-
     def _numbers(self, count: int) -> Tensor:
         """Numbers that no other rank gives, for images that come without."""
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         rank, ranks = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
-        self._seen += count
-        return torch.arange(self._seen - count, self._seen) * ranks + rank
+        seen = round(float(self.moments[0]))
+        return torch.arange(seen, seen + count) * ranks + rank
 
     def _chosen(self) -> Tensor:
         """The rows that are kept, by rising index."""
@@ -134,10 +127,6 @@ class FeatureStatistics(RankedMetric):
         parts = [self.kept] if isinstance(self.kept, Tensor) else self.kept
         rows = torch.cat([part.cpu().reshape(-1, width) for part in parts])
         return rows[torch.from_numpy(smallest(_indices(rows).numpy(), self._reservoir))]
-
-    def _thin(self) -> None:
-        self.kept = [self._chosen()]
-        self._held = len(self.kept[0])
 
 
 def _device_of(extractor: Extractor) -> torch.device:

@@ -39,11 +39,7 @@ def kernel_distance(
             below 2.
     """
     sums = KernelSums(subsets, subset_size, seed)
-    generated, real = as_features(x, "generated"), as_features(y, "real")
-    size = min(subset_size, len(generated), len(real))
-    if 4 * subsets * size**2 < (len(generated) + len(real)) ** 2:
-        return _one_by_one(generated, real, sums)
-    visit_pairs(generated, real, [sums])
+    sums.fill(as_features(x, "generated"), as_features(y, "real"))
     return sums.result()
 
 
@@ -67,6 +63,7 @@ class KernelSums(PairConsumer):
         self.subsets = subsets
         self.subset_size = subset_size
         self.seed = seed
+        self._distances: Tensor | None = None
 
     def draws(self, n: int, m: int) -> Iterator[tuple[Places, Places]]:
         """The subsets of n generated and m real images: where they lie."""
@@ -75,8 +72,17 @@ class KernelSums(PairConsumer):
         for _ in range(self.subsets):
             yield random.choice(n, size, replace=False), random.choice(m, size, replace=False)
 
+    def fill(self, generated: Tensor, real: Tensor) -> None:
+        """See the pairs alone, without other consumers: subset by subset where all of them have fewer pairs."""
+        size = min(self.subset_size, len(generated), len(real))
+        if 4 * self.subsets * size**2 < (len(generated) + len(real)) ** 2:
+            self._distances = _one_by_one(generated, real, self)
+        else:
+            visit_pairs(generated, real, [self])
+
     def start(self, sets: tuple[Points, Points]) -> None:
         """Draw the subsets."""
+        self._distances = None
         like = sets[0].centred
         self._members = tuple(like.new_zeros(self.subsets, len(points)) for points in sets)
         for subset, places in enumerate(self.draws(len(sets[0]), len(sets[1]))):
@@ -105,8 +111,10 @@ class KernelSums(PairConsumer):
 
     def result(self) -> tuple[float, float]:
         """Mean and standard deviation over the subsets, when all pairs were seen."""
-        size = self._size
-        distances = self._sums[:2].sum(dim=0) / (size * (size - 1)) - 2 * self._sums[2] / size**2
+        distances = self._distances
+        if distances is None:
+            size = self._size
+            distances = self._sums[:2].sum(dim=0) / (size * (size - 1)) - 2 * self._sums[2] / size**2
         return float(distances.mean()), float(distances.std(correction=0))
 
     def _kernel(self, dots: Tensor, of_rows: Tensor, of_columns: Tensor) -> Tensor:
@@ -121,8 +129,8 @@ def _sums(kernel: Tensor, of_rows: Tensor, of_columns: Tensor) -> Tensor:
     return ((of_rows @ kernel) * of_columns).sum(dim=1, dtype=torch.float64)
 
 
-def _one_by_one(generated: Tensor, real: Tensor, sums: KernelSums) -> tuple[float, float]:
-    """The same where all subsets together have fewer pairs than the sets."""
+def _one_by_one(generated: Tensor, real: Tensor, sums: KernelSums) -> Tensor:
+    """The distance of each subset, float64."""
     one = KernelSums(1, sums.subset_size)
     distances = []
     for places in sums.draws(len(generated), len(real)):
@@ -130,4 +138,4 @@ def _one_by_one(generated: Tensor, real: Tensor, sums: KernelSums) -> tuple[floa
         x, y = (rows[place.to(rows.device)] for rows, place in zip((generated, real), chosen, strict=True))
         visit_pairs(x, y, [one])
         distances.append(one.result()[0])
-    return float(np.mean(distances)), float(np.std(distances))
+    return torch.tensor(distances, dtype=torch.float64)

@@ -23,6 +23,8 @@ class Comparison(NamedTuple):
 class ImageMeasure(ABC):
     """A number, or a few, about a set of generated images."""
 
+    names: tuple[str, ...] = ()
+    """The scores that it gives."""
     needs_features = False
     """Whether it needs the features of the images, or their logits, and not only mean and covariance."""
     needs_real = True
@@ -39,6 +41,10 @@ class ImageMeasure(ABC):
         Raises:
             InputError: The images do not suffice.
         """
+
+    def refuses(self, generated: int, real: int, classes: int | None) -> str | None:
+        """Why it cannot measure so many images, seen by an extractor of so many classes (None has none), if so."""
+        return None
 
     def consumer(self) -> PairConsumer | None:
         """What has to see the pairs of features, in one pass for all measures."""

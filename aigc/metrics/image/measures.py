@@ -19,9 +19,12 @@ from aigc.runs.console import log
 class FrechetDistance(ImageMeasure):
     """The Fréchet distance of the features' Gaussians (Heusel et al., 2017), `fid`; lower is better.
 
-    Beside it stands `fid_floor`: that of a random part of the real images, as many as were generated or the half, to
-    the rest of them. It falls with the number of images on both sides: compare equal numbers only.
+    Beside it stands `fid_floor`, of two parts of the real images: a random one, as large as the generated set or half
+    of all, and the rest. It says how much of a distance is due to the number of images; a perfect generator gets about
+    that, or less where the rest is smaller than the whole. Both fall with the number: compare equal numbers only.
     """
+
+    names = ("fid", "fid_floor")
 
     def __init__(self) -> None:
         self._warned = False
@@ -62,6 +65,7 @@ class KernelDistance(ImageMeasure):
         seed: Of the draws; 2020 is torch-fidelity's.
     """
 
+    names = ("kid", "kid_std")
     needs_features = True
 
     def __init__(
@@ -98,6 +102,7 @@ class InceptionScore(ImageMeasure):
         seed: Of the order in which they are cut into parts, 2020 is torch-fidelity's; null keeps their order.
     """
 
+    names = ("is", "is_std")
     needs_features = True
     needs_real = False
 
@@ -108,6 +113,12 @@ class InceptionScore(ImageMeasure):
     ) -> None:
         self.splits = splits
         self.seed = seed
+
+    def refuses(self, generated: int, real: int, classes: int | None) -> str | None:
+        """Fewer images than parts, or no classes."""
+        if not classes:
+            return "the inception score needs an extractor with classes"
+        return f"splits is {self.splits}, but there are {generated} images" if generated < self.splits else None
 
     def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
         """Mean and standard deviation over the parts."""
@@ -131,10 +142,16 @@ class PrecisionRecall(ImageMeasure):
         k: Which nearest neighbour gives the radius of a ball; torch-fidelity and NVIDIA take 3, Naeem et al. 5.
     """
 
+    names = ("precision", "recall", "density", "coverage")
     needs_features = True
 
     def __init__(self, k: Annotated[int, Bound(1)] = 3) -> None:
         self.k = k
+
+    def refuses(self, generated: int, real: int, classes: int | None) -> str | None:
+        """No such neighbour."""
+        fewest = min(generated, real)
+        return f"k is {self.k}, but there are {fewest} images: take a k below that" if self.k >= fewest else None
 
     def consumer(self) -> Manifold:
         """The balls around both sets, and what lies in them."""
@@ -159,6 +176,7 @@ class Memorisation(ImageMeasure):
         threshold: Below this distance the penalty sets in; the reference takes 0.1.
     """
 
+    names = ("mifid", "memorisation")
     needs_features = True
 
     def __init__(self, threshold: Annotated[float, Bound(0, 1)] = 0.1) -> None:
@@ -184,6 +202,7 @@ class Memorisation(ImageMeasure):
 class Vendi(ImageMeasure):
     """The effective number of different images under cosine similarity (Friedman and Dieng, 2023), `vendi`."""
 
+    names = ("vendi",)
     needs_features = True
     needs_real = False
 

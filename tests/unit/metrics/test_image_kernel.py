@@ -42,7 +42,8 @@ def test_both_ways_agree(n, m, size, subsets, subset_size, seed):
     x, y = features(n, size, 1, spread=1.3), features(m, size, 2)
     sums = KernelSums(subsets, subset_size, seed)
     visit_pairs(x, y, [sums])
-    assert kernel._one_by_one(x, y, sums) == pytest.approx(sums.result(), abs=1e-6 * sums.result()[0])
+    alone = kernel._one_by_one(x, y, sums).numpy()
+    assert (alone.mean(), alone.std()) == pytest.approx(sums.result(), abs=1e-6 * sums.result()[0])
 
 
 def test_the_cheaper_way_is_gone(monkeypatch):
@@ -54,6 +55,20 @@ def test_the_cheaper_way_is_gone(monkeypatch):
     assert len(calls) == 1
     kernel_distance(x, y, subsets=30, subset_size=100)
     assert len(calls) == 1
+
+
+def test_a_comparison_by_this_measure_alone_goes_the_cheaper_way(monkeypatch):
+    from aigc.metrics.image import KernelDistance, Statistics, compare
+
+    monkeypatch.setattr(kernel, "visit_pairs", usual := kernel.visit_pairs)
+    mean, one = torch.zeros(4, dtype=torch.float64), torch.eye(4, dtype=torch.float64)
+    x, y = (Statistics("", "", "", n, mean, one, None, features(n, 4, n).float()) for n in (200, 300))
+    sizes = []
+    monkeypatch.setattr(kernel, "visit_pairs", lambda a, b, c: sizes.append(len(a)) or usual(a, b, c))
+    values, _ = compare([KernelDistance(subsets=3, subset_size=20)], x, y)
+    assert sizes == [20, 20, 20]
+    found = kernel_distance(x.features, y.features, subsets=3, subset_size=20)
+    assert tuple(values.values()) == found
 
 
 def test_small_sets_clip_the_subsets():

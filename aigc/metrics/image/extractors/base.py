@@ -79,8 +79,8 @@ class Extractor(nn.Module, ABC):
 
     @property
     def identity(self) -> str:
-        """SHA-256 over name, preprocessing, and the names and bytes of all weights: the key of features in caches."""
-        told = f"{self.name}|{self.preprocessing}|"
+        """SHA-256 over name, preprocessing, classes and layers, and all weights: the key of features in caches."""
+        told = f"{self.name}|{self.preprocessing}|{type(self).__module__}.{type(self).__qualname__}|{self!r}|"
         return hashlib.sha256(told.encode() + self.weights_digest().encode()).hexdigest()
 
     @property
