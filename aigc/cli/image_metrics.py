@@ -1,5 +1,6 @@
 """The metrics that `aigc score-images` knows by name, and the extractors that stand in their names."""
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from aigc.cli.typed_metrics import TypedMetrics
@@ -45,18 +46,34 @@ def take_apart(name: str) -> Named:
     """The metric and the extractor in a name; a dotted path of a person's own class stays whole.
 
     A name without one means the reference: `fid` is that of the Inception network.
+
+    Raises:
+        InputError: What follows the name of a metric is no extractor.
     """
-    for extractor in (*EXTRACTORS.targets, TRAINED):
+    from aigc.config.problems import choices
+
+    if "." in name:
+        return Named(name, None)
+    extractors = [*EXTRACTORS.targets, TRAINED]
+    for extractor in extractors:
         if name.endswith(f"_{extractor}"):
             return Named(name.removesuffix(f"_{extractor}"), extractor)
-    return Named(name, None if "." in name else "inception")
+    metric = next((known for known in METRICS.targets if name.startswith(f"{known}_")), None)
+    if metric:
+        ending = name.removeprefix(f"{metric}_")
+        told = choices(ending, extractors)
+        raise InputError(f"--metric {name}: there is a metric {metric}, but no extractor {ending}. {told}")
+    return Named(name, "inception")
 
 
-def by_extractor(names: list[str], default: str) -> dict[str, list[str]]:
-    """Extractor to the metrics that it serves, in the order in which they were named."""
+def by_extractor(named: Sequence[Named], default: Callable[[], str]) -> dict[str, list[str]]:
+    """Extractor to the metrics that it serves, each once, in the order in which they were named."""
+    otherwise = default() if any(one.extractor is None for one in named) else ""
     chosen: dict[str, list[str]] = {}
-    for metric, extractor in map(take_apart, names):
-        chosen.setdefault(extractor or default, []).append(metric)
+    for metric, extractor in named:
+        metrics = chosen.setdefault(extractor or otherwise, [])
+        if metric not in metrics:
+            metrics.append(metric)
     return chosen
 
 
@@ -81,12 +98,14 @@ def split_options(typed: list[str]) -> tuple[list[str], list[str]]:
     return [text for text in typed if text not in of_extractors], of_extractors
 
 
-def refuse_foreign(of_extractors: list[str], used: list[str]) -> None:
+def refuse_foreign(of_extractors: list[str], used: Sequence[str]) -> None:
     """An option of an extractor that no metric names would do nothing.
 
     Raises:
         InputError: There is one.
     """
     for text in of_extractors:
+        if not used:
+            raise InputError(f"{text}: only statistics files are compared, which need no extractor")
         if (name := text.partition(".")[0]) not in used:
             raise InputError(f"{text}: no metric here uses {name}; name one as --metric fid_{name}")

@@ -2,6 +2,10 @@
 
 import argparse
 import json
+import os
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigc.cli.image_metrics import (
@@ -9,6 +13,7 @@ from aigc.cli.image_metrics import (
     METRICS,
     OFFLINE,
     TRAINED,
+    Named,
     by_extractor,
     help_text,
     refuse_foreign,
@@ -21,6 +26,7 @@ from aigc.errors import InputError
 
 if TYPE_CHECKING:
     from aigc.launch.image_sets import ImageSet
+    from aigc.metrics.image import Statistics
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +49,8 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME",
         help=f"{', '.join(METRICS.targets)}, with _EXTRACTOR at its end for another network than Inception; repeat it "
-        f"for more (fid and kid, of Inception where its weights are at hand, else of {OFFLINE})",
+        f"for more (fid and kid, of Inception where its weights are at hand, else of {OFFLINE}; fid alone "
+        "where a statistics file holds no features)",
     )
     made.add_argument("--samples", type=int, default=10_000, metavar="N", help="images that a run makes (10000)")
     made.add_argument("--seed", type=int, default=0, metavar="N", help="seed of these (0)")
@@ -63,56 +70,106 @@ def run(options: argparse.Namespace) -> None:
     names = [text for text in options.given if not is_option(text)]
     of_metrics, of_extractors = split_options([text for text in options.given if is_option(text)])
     _see(options, names)
+    named = list(map(take_apart, options.metric))
+    measures = METRICS.make([one.metric for one in named], of_metrics)  # seen to be right before anything is opened
     show_messages()
-    needed = not options.metric or any(take_apart(name).extractor is None for name in options.metric)
-    default = _default_extractor() if needed else OFFLINE
-    wanted = options.metric or [f"{name}_{default}" for name in METRICS.default]
-    groups = by_extractor(wanted, default)
-    refuse_foreign(of_extractors, list(groups))
-    chosen = [metric for metrics in groups.values() for metric in metrics]
-    measures = METRICS.make(chosen, of_metrics)
-    given = [name for name in groups if name != TRAINED]
-    extractors = EXTRACTORS.make(given, of_extractors) if given else {}
 
-    from aigc.data.fingerprints import cache_folder
-    from aigc.launch.image_sets import Generator, count_of, open_set, trained_extractor
+    from aigc.launch.image_sets import count_of
+    from aigc.metrics.image import Statistics
 
-    sets = [open_set(name, options.samples, options.seed, "skip" if options.skip_bad else "fail") for name in names]
-    if len(sets) == 1 and isinstance(sets[0], Generator):
-        sets.append(sets[0].images)
-        names.append(sets[0].images.name)
+    sets = _opened(options, names)
+    if not named:
+        named = [Named(metric, None) for metric in _default_metrics(sets)]
+        measures = METRICS.make([one.metric for one in named], of_metrics)
     comparing = [name for name, measure in measures.items() if measure.needs_real]
     if len(sets) == 1 and comparing and not options.save_stats:
         raise InputError(f"{', '.join(comparing)}: compared with real images; name the real ones after {names[0]}")
+    files = [one for one in sets if isinstance(one, Statistics)]
+    if len(files) == len(sets):
+        _refuse_unlike(named, names, files)
+        groups = {"": list(measures)}
+    else:
+        groups = by_extractor(named, _default_extractor)
+    if options.save_stats and len(groups) > 1:
+        raise InputError(f"--save-stats writes statistics of one extractor, and here are {', '.join(groups)}")
+    extractors = _extractors([name for name in groups if name], of_extractors, sets[-1])
     values: dict[str, float] = {}
     signatures: dict[str, str] = {}
-    if TRAINED in groups:
-        extractors[TRAINED] = trained_extractor(sets[-1], cache_folder())
     for name, metrics in groups.items():
-        found = _measure(sets, extractors[name], [measures[metric] for metric in metrics], options)
+        # Copies, as a measure may keep what it has seen.
+        found = _measure(sets, extractors.get(name), [deepcopy(measures[metric]) for metric in metrics], options)
         values |= found[0]
         signatures |= found[1]
     _print(options, names, [count_of(one) for one in sets], values, signatures)
+
+
+def _opened(options: argparse.Namespace, names: list[str]) -> "list[ImageSet]":
+    """The sets; a run by itself is followed by its training pictures, also in `names`."""
+    from aigc.launch.image_sets import RunImages, open_set
+
+    sets = [open_set(name, options.samples, options.seed, "skip" if options.skip_bad else "fail") for name in names]
+    if len(sets) == 1 and isinstance(sets[0], RunImages):
+        names.append(sets[0].images.name)
+        sets.append(sets[0].images)
+    return sets
+
+
+def _default_metrics(sets: "list[ImageSet]") -> Sequence[str]:
+    """Those that the sets suffice for: a statistics file may hold no features."""
+    from aigc.metrics.image import Statistics
+
+    bare = any(isinstance(one, Statistics) and one.features is None for one in sets)
+    return ("fid",) if bare else METRICS.default
+
+
+def _refuse_unlike(named: list[Named], names: list[str], files: "list[Statistics]") -> None:
+    """See that statistics were made by the extractors that metrics name; `fid` alone takes what there is."""
+    for metric, extractor in named:
+        for name, one in zip(names, files, strict=True):
+            made_by = one.suffix.removeprefix("_") or "inception"
+            if one.identity and extractor not in (None, "inception", made_by):
+                raise InputError(f"{metric}_{extractor}: {name} was made by {made_by}; measure the pictures themselves")
+
+
+def _extractors(used: list[str], typed: list[str], real: "ImageSet") -> dict[str, Any]:
+    """The extractors of some names; none where only files are compared."""
+    from aigc.data.fingerprints import cache_folder
+    from aigc.launch.image_sets import trained_extractor
+
+    refuse_foreign(typed, used)
+    made: dict[str, Any] = {}
+    if given := [name for name in used if name != TRAINED]:
+        made |= EXTRACTORS.make(given, typed)
+    if TRAINED in used:
+        made[TRAINED] = trained_extractor(real, cache_folder())
+    return made
 
 
 def _measure(
     sets: "list[ImageSet]", extractor: Any, measures: list[Any], options: argparse.Namespace
 ) -> tuple[dict[str, float], dict[str, str]]:
     """The scores of one extractor, and how they were made."""
-    from pathlib import Path
-
     from aigc.data.fingerprints import cache_folder
     from aigc.launch.image_sets import generated_statistics, reference_statistics
-    from aigc.metrics.image import compare, write_statistics
+    from aigc.metrics.image import compare
 
     keep = any(measure.needs_features for measure in measures)
     generated = generated_statistics(sets[0], extractor, keep, options.batch_size)
     if options.save_stats:
-        write_statistics(Path(options.save_stats), generated)
+        _save(Path(options.save_stats), generated)
     if len(sets) == 1:
         return compare([measure for measure in measures if not measure.needs_real], generated, None)
-    real = reference_statistics(sets[1], extractor, keep, cache_folder(), generated.count)
+    real = reference_statistics(sets[1], extractor, keep, cache_folder(), generated.count, options.batch_size)
     return compare(measures, generated, real.whole, real.heldout)
+
+
+def _save(path: Path, statistics: "Statistics") -> None:
+    from aigc.metrics.image import write_statistics
+
+    try:
+        write_statistics(path, statistics)
+    except OSError as error:
+        raise InputError(f"--save-stats {path}: cannot be written: {error.strerror or error}") from error
 
 
 def _see(options: argparse.Namespace, names: list[str]) -> None:
@@ -124,6 +181,19 @@ def _see(options: argparse.Namespace, names: list[str]) -> None:
         raise InputError(f"{len(names)} sets of images are given: expected the generated ones, and the real ones")
     if options.save_stats and len(names) == 2:
         raise InputError("--save-stats writes the statistics of one set: leave the other out")
+    if options.save_stats:
+        _see_writable(Path(options.save_stats))
+
+
+def _see_writable(path: Path) -> None:
+    """See that a file can be made, before the time is spent on what will be in it."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(f"--save-stats {path}: there is no folder {folder}; make it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"--save-stats {path}: the folder {folder} cannot be written to")
+    if path.is_dir():
+        raise InputError(f"--save-stats {path}: that is a folder; name a file in it")
 
 
 def _default_extractor() -> str:

@@ -17,7 +17,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config import build, factory
+from aigc.config.problems import ConfigError, Problem
 from aigc.config.targets import signature
+from aigc.config.types import shown
 from aigc.errors import InputError
 from aigc.logger import MetricsFileLogger, TensorBoard
 from aigc.models import ModelFactory, TransformersCausalLM
@@ -60,7 +62,20 @@ def build_task(cfg: DictConfig, data: Any, weights: Path | None = None) -> Task:
         model = TransformersCausalLM(path=str(weights)).create(data)
     optimizer = factory(cfg.optimizer, torch.optim.Optimizer, "optimizer")
     scheduler = _scheduler(cfg.scheduler) if cfg.scheduler else None
-    return build(cfg.task, Task, "task", model=model, optimizer=optimizer, scheduler=scheduler)
+    task = build(cfg.task, Task, "task", model=model, optimizer=optimizer, scheduler=scheduler)
+    _refuse_unfit(cfg, task)
+    return task
+
+
+def _refuse_unfit(cfg: DictConfig, task: Task) -> None:
+    """What would be found after the last step, or is told by Lightning in words of its own."""
+    if type(task).save_model is Task.save_model:
+        task.save_model(Path())  # says what is missing
+    settings = {"gradient_clip_val": None, "accumulate_grad_batches": 1}
+    wrong = [name for name, off in settings.items() if cfg.trainer[name] not in (off, 0)]
+    if wrong and not task.automatic_optimization:
+        what = f"{type(task).__name__} steps its optimisers itself, so it has to do this itself, too; set it to "
+        raise ConfigError([Problem(f"trainer.{name}", f"{what}{shown(settings[name])}") for name in wrong])
 
 
 def _scheduler(node: DictConfig) -> Callable[..., LRScheduler]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from aigc.config import compose
+from aigc.config.check import find_problems
 from aigc.config.faults import group_choices
-from aigc.config.problems import suggest
+from aigc.config.problems import ConfigError, suggest
 from aigc.data.images import Images, open_images
 from aigc.data.images.reading import Bad
 from aigc.errors import InputError
@@ -15,15 +16,16 @@ from aigc.evaluation.feature_pass import classifier_of, measure_images
 from aigc.evaluation.real_statistics import Real, real_statistics
 from aigc.metrics.image import FeatureStatistics, Statistics, is_statistics, read_statistics
 from aigc.metrics.image.extractors import Extractor
+from aigc.metrics.image.extractors.weights import loading
 from aigc.runs import Run
-from aigc.runs.checkpoints import BEST, LAST
+from aigc.runs.checkpoints import BEST, LAST, damage
 from aigc.runs.console import log
 
 if TYPE_CHECKING:
     from aigc.tasks import ImageTask
 
 
-class Generator(NamedTuple):
+class RunImages(NamedTuple):
     """A run's task with its best weights, and how many images are made with it."""
 
     run: Run
@@ -34,7 +36,7 @@ class Generator(NamedTuple):
     seed: int
 
 
-ImageSet = Images | Statistics | Generator
+ImageSet = Images | Statistics | RunImages
 
 
 def open_set(name: str, samples: int = 10_000, seed: int = 0, bad: Bad = "fail") -> ImageSet:
@@ -48,7 +50,8 @@ def open_set(name: str, samples: int = 10_000, seed: int = 0, bad: Bad = "fail")
         bad: Whether a picture that cannot be read is an error (fail) or left out (skip).
 
     Raises:
-        InputError: There is nothing of that name, or it holds no pictures.
+        ConfigError: The data config needs a value, such as `data.path`.
+        InputError: There is nothing of that name, it cannot be read, or it holds no pictures.
     """
     path = Path(name).expanduser()
     if path.is_dir() and (path / "manifest.json").is_file():
@@ -59,9 +62,7 @@ def open_set(name: str, samples: int = 10_000, seed: int = 0, bad: Bad = "fail")
         return open_images(name, bad=bad)
     data = group_choices()["data"]
     if name in data:
-        from aigc.launch import components  # Lightning takes seconds to import
-
-        return _images_of(components.build_data(compose([f"data={name}"])), f"data={name}")
+        return _images_of_config(name)
     try:
         run = Run.open(name)
     except InputError as error:
@@ -70,11 +71,11 @@ def open_set(name: str, samples: int = 10_000, seed: int = 0, bad: Bad = "fail")
     return open_run(run, samples, seed)
 
 
-def open_run(run: Run, samples: int, seed: int) -> Generator:
+def open_run(run: Run, samples: int, seed: int) -> RunImages:
     """The task of a run with the weights of its best checkpoint, or of its last one.
 
     Raises:
-        InputError: The run makes no images, or has no checkpoint.
+        InputError: The run makes no images, or has no checkpoint, a damaged one, or one of another model.
     """
     from aigc.launch import components
     from aigc.tasks import ImageTask
@@ -88,15 +89,19 @@ def open_run(run: Run, samples: int, seed: int) -> Generator:
     path = next((run.checkpoints / name for name in (BEST, LAST) if (run.checkpoints / name).exists()), None)
     if path is None:
         raise InputError(f"{run.id} has no checkpoint yet (status {run.status})")
-    task.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+    if reason := damage(path):
+        raise InputError(f"{run.id} has no usable {path.name}: {reason}. Put a good one back.")
+    with loading(path.resolve(), f"the model that the config and the code of {run.id} now make"):
+        task.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
     log.info("%s: images of %s", run.id, path.resolve().name)
-    return Generator(run, task.to(_device()), _images_of(data, run.id), samples, seed)
+    return RunImages(run, task.to(_device()), _images_of(data, run.id), samples, seed)
 
 
-def generated_statistics(one: ImageSet, extractor: Extractor, keep: bool, batch_size: int) -> Statistics:
-    """Statistics of generated images; errors as of `measure_images`."""
+def generated_statistics(one: ImageSet, extractor: Extractor | None, keep: bool, batch_size: int) -> Statistics:
+    """Statistics of generated images; those of a file need no extractor. Errors as of `measure_images`."""
     if isinstance(one, Statistics):
         return one
+    assert extractor is not None
     extractor.to(_device())
     if isinstance(one, Images):
         return measure_images(one, extractor, keep, batch_size=batch_size)[0]
@@ -108,11 +113,23 @@ def generated_statistics(one: ImageSet, extractor: Extractor, keep: bool, batch_
     return collected.compute()
 
 
-def reference_statistics(one: ImageSet, extractor: Extractor, keep: bool, cache: Path, count: int | None) -> Real:
-    """Statistics of the images that others are compared with; those of pictures are kept in the cache."""
+def reference_statistics(
+    one: ImageSet, extractor: Extractor | None, keep: bool, cache: Path, count: int | None, batch_size: int
+) -> Real:
+    """Statistics of the images that others are compared with; those of pictures are kept in the cache.
+
+    Args:
+        one: The images.
+        extractor: What turns them into features; None suffices for statistics from a file.
+        keep: Whether features and logits are kept.
+        cache: Where statistics are kept.
+        count: How many images are compared with them, if that is known: the size of the held-out part.
+        batch_size: Images that are extracted together.
+    """
     if isinstance(one, Images):
-        return real_statistics(one, extractor.to(_device()), cache, keep, count or 0)
-    return Real(generated_statistics(one, extractor, keep, 64), None)
+        assert extractor is not None
+        return real_statistics(one, extractor.to(_device()), cache, keep, count or 0, batch_size=batch_size)
+    return Real(generated_statistics(one, extractor, keep, batch_size), None)
 
 
 def trained_extractor(one: ImageSet, cache: Path) -> Extractor:
@@ -133,6 +150,15 @@ def count_of(one: ImageSet) -> int | None:
     if isinstance(one, Statistics):
         return one.count
     return len(one) if isinstance(one, Images) else one.samples
+
+
+def _images_of_config(name: str) -> Images:
+    cfg = compose([f"data={name}"])
+    if problems := [problem for problem in find_problems(cfg) if problem.key.startswith("data.")]:
+        raise ConfigError(problems)
+    from aigc.launch import components  # Lightning takes seconds to import
+
+    return _images_of(components.build_data(cfg), f"data={name}")
 
 
 def _images_of(data: Any, what: str) -> Images:

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from aigc.config.problems import ConfigError, Problem
 from aigc.data.loader import EpochLoader
-from aigc.errors import DivergedRun
+from aigc.errors import DivergedRun, InputError
 from aigc.logger import MetricsFileLogger
 
 
@@ -174,5 +174,11 @@ class Task(LightningModule):
         return len(batch)
 
     def save_model(self, folder: Path) -> None:
-        """Write what other tools load."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how its model is saved")
+        """Write what other tools load; every task has its own.
+
+        Raises:
+            InputError: This one has none; a run is refused before it starts.
+        """
+        raise InputError(
+            f"task: {type(self).__name__} needs a method save_model(folder), which writes what a run leaves"
+        )

@@ -1,8 +1,11 @@
 """What every task has that makes images."""
 
+import json
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -42,3 +45,9 @@ class ImageTask(Task, ABC):
     def amount(self, batch: Any) -> int:
         """How many images a batch holds."""
         return len(batch["images"])
+
+    def save_model(self, folder: Path) -> None:
+        """Write all weights as safetensors, and what they are of; a task may leave out what it does not give away."""
+        safetensors.torch.save_model(self, str(folder / "model.safetensors"))
+        described = {"task": f"{type(self).__module__}.{type(self).__qualname__}"}
+        (folder / "config.json").write_text(json.dumps(described) + "\n", encoding="utf-8")

@@ -189,7 +189,7 @@ def test_every_metric_and_extractor_is_known_by_its_name():
     for name in METRICS.targets:
         assert take_apart(name) == (name, "inception")
         assert take_apart(f"{name}_clip") == (name, "clip")
-    assert take_apart("my.package.Mine") == ("my.package.Mine", None)
+    assert take_apart("my.package.Mine_clip") == ("my.package.Mine_clip", None)
 
 
 EXPERIMENT = """\

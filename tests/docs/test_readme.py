@@ -31,10 +31,17 @@ def commands():
 
 def own_package(place):
     modules = [code for code in blocks(ENGLISH, "python") if "\nclass " in code]
-    for code, name in zip(modules, ("length", "smooth"), strict=True):
+    for code, name in zip(modules, ("length", "smooth", "gan"), strict=True):
         assert f"`my_package/{name}.py`" in ENGLISH.read_text(encoding="utf-8")
         write(place / f"my_package/{name}.py", code)
     write(place / "my_package/__init__.py", "")
+
+
+def own_configs(place):
+    names = ("data/mine", "model/networks", "experiment/small_gan")
+    for text, name in zip(blocks(ENGLISH, "yaml"), names, strict=True):
+        assert f"`conf/{name}.yaml`" in ENGLISH.read_text(encoding="utf-8")
+        write(place / f"conf/{name}.yaml", text)
 
 
 def own_corpus(place):
@@ -66,6 +73,7 @@ def example_file(arguments):
 @pytest.mark.slow
 def test_every_command_runs_in_the_order_of_the_readme(aigc, own_place):
     own_package(own_place)
+    own_configs(own_place)
     own_corpus(own_place)
     own_pictures(own_place)
     ran = 0
@@ -109,8 +117,7 @@ def test_every_make_target_exists():
 
 
 def test_the_data_set_of_the_readme_is_right(aigc, own_place):
-    (text,) = blocks(ENGLISH, "yaml")
-    write(own_place / "conf/data/mine.yaml", text)
+    own_configs(own_place)
     done = aigc("validate", "data=mine")
     assert done.returncode == 0, done.stderr
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -99,10 +98,6 @@ class TinyGan(ImageTask):
     def configure_optimizers(self) -> Any:
         networks = (self.generator, self.discriminator)
         return [self._make_optimizer(network.parameters()) for network in networks]
-
-    def save_model(self, folder: Path) -> None:
-        save_file(self.averaged.state_dict(), folder / "model.safetensors")
-        (folder / "config.json").write_text("{}", encoding="utf-8")
 
 
 def tiny_gan() -> TinyGan:

@@ -21,6 +21,7 @@ _AHEAD = 4
 _WORTH_A_THREAD = 128 * 128 * 3
 """Bytes of pixels below which threads take longer to hand pictures over than to decode them."""
 _SHOWN = 3
+_LEFT_OUT = "Such pictures are left out by --skip-bad, in a config by data.bad=skip."
 _TICK = 64
 
 _log = logging.getLogger("aigc")
@@ -53,7 +54,9 @@ def decoded(
             picture = images.read(index)
         except InputError as error:
             if bad == "fail":
-                raise
+                raise InputError(
+                    f"{error} Such pictures are left out by --skip-bad, in a config by data.bad=skip."
+                ) from error
             return error
         return picture if apply is None else apply(picture)
 

@@ -10,6 +10,7 @@ from aigc.metrics.image.kernel import KernelSums
 from aigc.metrics.image.measure import Comparison, ImageMeasure, features_of, real_of
 from aigc.metrics.image.pairs import visit_pairs
 from aigc.metrics.image.statistics import Statistics
+from aigc.runs.console import log
 
 _INCEPTION = 2048
 
@@ -35,6 +36,10 @@ def compare(
     """
     if real is not None:
         generated.refuse_other(real)
+        if bool(generated.identity) != bool(real.identity):
+            log.warning(
+                "one set does not say which network made it; it is taken to be %s", _known(generated, real).description
+            )
     comparison = Comparison(generated, real, heldout)
     pairs = [(measure, measure.consumer()) for measure in measures]
     consumers = [consumer for _, consumer in pairs if consumer is not None]
@@ -53,7 +58,7 @@ def compare(
         if twice := values.keys() & named.keys():
             raise InputError(f"two metrics give {', '.join(sorted(twice))}: switch one off")
         values |= named
-        signatures |= dict.fromkeys(named, _signature(measure, comparison))
+        signatures |= {f"{name}{suffix}": _signature(measure, comparison, name) for name in scores}
     return values, signatures
 
 
@@ -82,17 +87,7 @@ def _known(generated: Statistics, real: Statistics | None) -> Statistics:
     return known
 
 
-def _signature(measure: ImageMeasure, comparison: Comparison) -> str:
-    generated, real = comparison.generated, comparison.real
-    counts = [_count(generated, measure)]
-    if measure.needs_real and real is not None:
-        counts.append(_count(real, measure))
-    parts = (_known(generated, real).description or "extractor:unknown", measure.options(comparison))
-    return "|".join(part for part in (*parts, f"images:{'/'.join(counts)}") if part)
-
-
-def _count(one: Statistics, measure: ImageMeasure) -> str:
-    """How many images were looked at: of a large set, features are kept of some."""
-    if measure.needs_features and one.features is not None:
-        return str(len(one.features))
-    return "unknown" if one.count is None else str(one.count)
+def _signature(measure: ImageMeasure, comparison: Comparison, name: str) -> str:
+    made_by = _known(comparison.generated, comparison.real).description or "extractor:unknown"
+    images = "/".join(measure.counts(comparison, name))
+    return "|".join(part for part in (made_by, measure.options(comparison), f"images:{images}") if part)

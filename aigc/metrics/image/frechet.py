@@ -44,11 +44,15 @@ def frechet_distance(mu1: Array, cov1: Array, mu2: Array, cov2: Array) -> float:
     return float((mean1 - mean2).square().sum()) + spread
 
 
+def is_symmetric(covariance: Tensor) -> bool:
+    """Whether a square matrix with at least one row is symmetric up to rounding in float32."""
+    return bool((covariance - covariance.T).abs().max() <= 1e-5 * covariance.abs().max())
+
+
 def _gaussian(mu: Array, cov: Array, number: str) -> tuple[Tensor, Tensor]:
     mean, covariance = as_statistic(mu, f"mu{number}", 1), as_statistic(cov, f"cov{number}", 2)
     if len(mean) != len(covariance):
         raise ValueError(f"mu{number} has {len(mean)} dimensions, but cov{number} has {len(covariance)}")
-    uneven = (covariance - covariance.T).abs().max()
-    if bool(uneven > 1e-5 * covariance.abs().max()):
+    if not is_symmetric(covariance):
         raise ValueError(f"cov{number} is not symmetric: it is no covariance")
     return mean, covariance

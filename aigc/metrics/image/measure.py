@@ -46,6 +46,11 @@ class ImageMeasure(ABC):
         """Why it cannot measure so many images, seen by an extractor of so many classes (None has none), if so."""
         return None
 
+    def counts(self, comparison: Comparison, name: str) -> list[str]:
+        """How many images a score is made of, of one set or both: of a large set, features are kept of some."""
+        sets = [comparison.generated, comparison.real] if self.needs_real else [comparison.generated]
+        return [_count(one, self.needs_features) for one in sets if one is not None]
+
     def consumer(self) -> PairConsumer | None:
         """What has to see the pairs of features, in one pass for all measures."""
         return None
@@ -53,6 +58,12 @@ class ImageMeasure(ABC):
     def options(self, comparison: Comparison) -> str:
         """What else changes the scores, in a signature: `subsets:100|size:1000`."""
         return ""
+
+
+def _count(one: Statistics, of_features: bool) -> str:
+    if of_features and one.features is not None:
+        return str(len(one.features))
+    return "unknown" if one.count is None else str(one.count)
 
 
 def real_of(comparison: Comparison) -> Statistics:

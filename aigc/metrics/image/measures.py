@@ -11,7 +11,6 @@ from aigc.metrics.image.manifold import Manifold
 from aigc.metrics.image.measure import Comparison, ImageMeasure, features_of, real_of
 from aigc.metrics.image.memorisation import NearestCosine, mifid
 from aigc.metrics.image.pairs import PairConsumer
-from aigc.metrics.image.statistics import Statistics
 from aigc.metrics.image.vendi import vendi_score
 from aigc.runs.console import log
 
@@ -32,7 +31,7 @@ class FrechetDistance(ImageMeasure):
     def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
         """`fid`, and `fid_floor` where real images are at hand."""
         generated, real = comparison.generated, real_of(comparison)
-        self._warn_of_few(generated, real)
+        self._warn_of_few(comparison)
         found = {"fid": frechet_distance(generated.mean, generated.covariance, real.mean, real.covariance)}
         part = comparison.heldout
         if part is not None and real.count is not None and part.count is not None and real.count - part.count > 1:
@@ -40,19 +39,27 @@ class FrechetDistance(ImageMeasure):
             found["fid_floor"] = frechet_distance(part.mean, part.covariance, rest.mean, rest.covariance)
         return found
 
-    def _warn_of_few(self, *sets: Statistics) -> None:
+    def counts(self, comparison: Comparison, name: str) -> list[str]:
+        """The floor is of two parts of the real images."""
+        part, real = comparison.heldout, comparison.real
+        if name != "fid_floor" or part is None or real is None or part.count is None or real.count is None:
+            return super().counts(comparison, name)
+        return [str(part.count), str(real.count - part.count)]
+
+    def _warn_of_few(self, comparison: Comparison) -> None:
         """Once is enough: the same numbers of images are compared again and again."""
-        fewest = min(one.count for one in sets if one.count is not None) if any(one.count for one in sets) else None
-        if fewest is None or fewest >= sets[0].dimensions or self._warned:
+        one = comparison.generated
+        fewest = min((s.count for s in (one, comparison.real) if s is not None and s.count), default=one.dimensions)
+        if fewest >= one.dimensions or self._warned:
             return
         self._warned = True
+        told = f"; fid_floor{one.suffix} is what real images get" if comparison.heldout is not None else ""
         log.warning(
-            "fid%s: fewer images than dimensions (%s, %s): the distance is too large by much, fid_floor%s says by how "
-            "much with real images; kid has no such bias",
-            sets[0].suffix,
+            "fid%s: fewer images than dimensions (%s, %s), so the distance is far too large%s; kid has no such bias",
+            one.suffix,
             f"{fewest:,}",
-            f"{sets[0].dimensions:,}",
-            sets[0].suffix,
+            f"{one.dimensions:,}",
+            told,
         )
 
 
@@ -124,8 +131,10 @@ class InceptionScore(ImageMeasure):
         """Mean and standard deviation over the parts."""
         logits = comparison.generated.logits
         if logits is None:
+            made_by = comparison.generated.description or "unknown"
             raise InputError(
-                f"the inception score needs an extractor with classes; {comparison.generated.description} has none"
+                f"the inception score needs logits, and these statistics ({made_by}) hold none: measure pictures, with "
+                "an extractor that has classes"
             )
         mean, deviation = inception_score(logits, self.splits, self.seed)
         return {"is": mean, "is_std": deviation}

@@ -11,7 +11,7 @@ import torch
 
 from aigc.errors import AigcError, InputError
 from aigc.metrics.image.extractors import weights
-from aigc.metrics.image.extractors.weights import Published, find, load, loading
+from aigc.metrics.image.extractors.weights import Published, find, is_at_hand, load, loading
 
 CONTENT = b"weights that everybody uses" * 100_000
 """More than two blocks."""
@@ -121,6 +121,23 @@ def test_a_folder_is_searched_for_all_names(
     assert find(published) == path
     monkeypatch.delenv("AIGC_WEIGHTS")
     assert find(published) == cache / "net-1234.pth"
+
+
+def test_only_what_is_there_is_at_hand(
+    cache: Path, published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not is_at_hand(published)
+    folder = put(tmp_path / "mine" / "other.pth").parent
+    for place, found in ((folder, False), (tmp_path / "nowhere", False), (folder / "other.pth", True)):
+        monkeypatch.setenv("AIGC_WEIGHTS", str(place))
+        assert is_at_hand(published) is found
+    put(folder / "pt_net-1234.pth")
+    monkeypatch.setenv("AIGC_WEIGHTS", str(folder))
+    assert is_at_hand(published)
+    monkeypatch.delenv("AIGC_WEIGHTS")
+    assert not is_at_hand(published)
+    put(cache / "net-1234.pth")
+    assert is_at_hand(published)
 
 
 def test_what_is_given_wins(cache: Path, published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

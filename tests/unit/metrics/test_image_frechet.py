@@ -140,6 +140,15 @@ def test_sums_of_parts_add_up(lengths, dtype):
         assert torch.allclose(added, whole[place], rtol=1e-13, atol=1e-13)
 
 
+def test_only_rounding_may_make_a_covariance_uneven():
+    mean, covariance = np.zeros(3), np.diag([1.0, 2.0, 3.0])
+    covariance[0, 1] = 2e-5
+    assert frechet_distance(mean, covariance, mean, np.eye(3)) > 0
+    covariance[0, 1] = 4e-5
+    with pytest.raises(ValueError, match="cov2 is not symmetric"):
+        frechet_distance(mean, np.eye(3), mean, covariance)
+
+
 def test_what_has_no_moments_is_refused():
     with pytest.raises(ValueError, match=r"\(images, dimensions\)"):
         sums(torch.zeros(3))

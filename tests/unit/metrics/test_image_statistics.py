@@ -137,8 +137,16 @@ def test_files_of_others_are_read(tmp_path):
     features = np.random.default_rng(0).normal(size=(50, 5))
     np.savez(tmp_path / "pytorch_fid.npz", mu=features.mean(0), sigma=np.cov(features, rowvar=False))
     np.savez(tmp_path / "clean_fid_kid.npz", feats=features)
+    np.savez(tmp_path / "pictures.npz", images=np.zeros((2, 4, 4, 3), np.uint8))
+    assert [is_statistics(path) for path in sorted(tmp_path.iterdir())] == [True, False, True]
     one, other = read_statistics(tmp_path / "pytorch_fid.npz"), read_statistics(tmp_path / "clean_fid_kid.npz")
     assert (one.count, one.features, other.count) == (None, None, 50)
+    assert other.features.dtype == torch.float32
+    swapped = {name: array.astype(">f4") for name, array in (("mu", features.mean(0)), ("sigma", np.eye(5)))}
+    np.savez(tmp_path / "swapped.npz", count=np.array([50.0]), **swapped)
+    again = read_statistics(tmp_path / "swapped.npz")
+    assert again.count == 50
+    torch.testing.assert_close(again.mean, one.mean, rtol=1e-6, atol=1e-7)
     torch.testing.assert_close(one.covariance, other.covariance)
     generated = collected([torch.arange(NUMBER)], keep=True)
     assert compare([FrechetDistance()], generated, one)[0]["fid_linear"] > 0
@@ -146,10 +154,31 @@ def test_files_of_others_are_read(tmp_path):
         compare([KernelDistance()], generated, one)
 
 
+MU, SIGMA = {"mu": np.zeros(3)}, {"sigma": np.eye(3)}
+
+
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
-        ({"mu": np.zeros(3)}, "it has no sigma, only mu"),
+        ({}, "it has no mu and no sigma, only nothing"),
+        (MU, "it has no sigma, only mu"),
+        (MU | SIGMA | {"count": np.array([3, 4])}, r"count holds int64 of shape \(2,\)"),
+        (MU | SIGMA | {"count": np.array("many")}, "count holds <U4"),
+        (MU | SIGMA | {"count": np.array(np.nan)}, "count is nan"),
+        (MU | SIGMA | {"count": np.array(2.5)}, "count is 2.5"),
+        (MU | SIGMA | {"count": np.array(1)}, "count is 1: .* at least 2"),
+        ({"mu": np.array(["a", "b", "c"])} | SIGMA, "mu holds <U1: expected numbers"),
+        (MU | {"sigma": np.eye(3) * 1j}, "sigma holds complex128"),
+        (MU | {"sigma": np.eye(3) + np.eye(3, k=1)}, "sigma is not symmetric"),
+        ({"mu": np.zeros(0), "sigma": np.zeros((0, 0))}, r"mu of shape \(0,\)"),
+        (MU | SIGMA | {"feats": np.zeros((4, 2))}, "feats have 2 dimensions, but mu has 3"),
+        (MU | SIGMA | {"feats": np.zeros(3)}, r"feats has the shape \(3,\)"),
+        (MU | SIGMA | {"feats": np.full((4, 3), np.inf)}, "feats holds numbers that are not finite"),
+        (MU | SIGMA | {"feats": np.zeros((4, 3)), "logits": np.zeros((5, 2))}, "feats 4, logits 5"),
+        (MU | SIGMA | {"feats": np.zeros((4, 3)), "indices": np.arange(3)}, "feats 4, indices 3"),
+        (MU | SIGMA | {"feats": np.zeros((4, 3)), "indices": np.zeros(4)}, "indices holds float64: expected whole"),
+        ({"feats": np.zeros((1, 3))}, r"feats of shape \(1, 3\): .*at least two"),
+        ({"feats": np.zeros((4, 3)).astype(str)}, "feats holds <U32"),
         ({"mu": np.zeros(3), "sigma": np.zeros((2, 2))}, r"mu of shape \(3,\) and sigma of shape \(2, 2\)"),
         ({"mu": np.full(3, np.nan), "sigma": np.zeros((3, 3))}, "not finite"),
         ({"images": np.zeros((2, 4, 4, 3), np.uint8)}, "it has no mu and no sigma, only images"),
@@ -157,7 +186,7 @@ def test_files_of_others_are_read(tmp_path):
 )
 def test_other_files_are_refused(tmp_path, arrays, said):
     np.savez(tmp_path / "a.npz", **arrays)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=rf"a\.npz: .*{said}"):
         read_statistics(tmp_path / "a.npz")
 
 

@@ -21,6 +21,8 @@ def as_rgb(images: Tensor) -> Tensor:
     Raises:
         InputError: Not uint8, not of this shape, another number of channels, or no pixel.
     """
+    if type(images).__module__ == "numpy":
+        raise InputError("an extractor takes a uint8 tensor, not a NumPy array: torch.from_numpy(images)")
     if images.dtype != torch.uint8:
         what = "Pass floats from -1 to 1 through aigc.metrics.image.quantise first."
         raise InputError(f"an extractor takes images as uint8 from 0 to 255, not {images.dtype}. {what}")

@@ -78,9 +78,11 @@ def find(published: Published, given: str | None = None) -> Path:
 
 
 def is_at_hand(published: Published) -> bool:
-    """Whether a file is named by AIGC_WEIGHTS or lies in torch's cache, so that nothing has to be fetched."""
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    return bool(os.environ.get("AIGC_WEIGHTS")) or any((folder / name).is_file() for name in published.names)
+    """Whether AIGC_WEIGHTS names a file or a folder that holds it, or it is in torch's cache: nothing is fetched."""
+    places = [Path(torch.hub.get_dir()) / "checkpoints"]
+    if named := os.environ.get("AIGC_WEIGHTS"):
+        places.append(Path(named).expanduser())
+    return places[-1].is_file() or any((place / name).is_file() for place in places for name in published.names)
 
 
 def in_folder(published: Published, folder: Path) -> Path | None:
