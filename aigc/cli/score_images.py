@@ -93,6 +93,13 @@ def run(options: argparse.Namespace) -> None:
     if options.save_stats and len(groups) > 1:
         raise InputError(f"--save-stats writes statistics of one extractor, and here are {', '.join(groups)}")
     extractors = _extractors([name for name in groups if name], of_extractors, sets[-1])
+    counts = [count_of(one) for one in sets]
+    for name, one in zip(names, counts, strict=True):
+        if one is not None and one < 2:
+            raise InputError(f"{name}: image metrics need at least two images, and there is {one}")
+    if None not in counts:
+        for name, metrics in groups.items():
+            _refuse_counts(counts, extractors.get(name), {metric: measures[metric] for metric in metrics})
     values: dict[str, float] = {}
     signatures: dict[str, str] = {}
     for name, metrics in groups.items():
@@ -100,7 +107,7 @@ def run(options: argparse.Namespace) -> None:
         found = _measure(sets, extractors.get(name), [deepcopy(measures[metric]) for metric in metrics], options)
         values |= found[0]
         signatures |= found[1]
-    _print(options, names, [count_of(one) for one in sets], values, signatures)
+    _print(options, names, counts, values, signatures)
 
 
 def _opened(options: argparse.Namespace, names: list[str]) -> "list[ImageSet]":
@@ -143,6 +150,15 @@ def _extractors(used: list[str], typed: list[str], real: "ImageSet") -> dict[str
     if TRAINED in used:
         made[TRAINED] = trained_extractor(real, cache_folder())
     return made
+
+
+def _refuse_counts(counts: list[int | None], extractor: Any, measures: dict[str, Any]) -> None:
+    """See that there are images enough, before they are measured."""
+    first, last = counts[0] or 0, counts[-1] or 0
+    for name, measure in measures.items():
+        reason = measure.refuses(first, last, None if extractor is None else extractor.classes)
+        if reason and extractor is not None:
+            raise InputError(f"{name}: {reason}")
 
 
 def _measure(

@@ -138,6 +138,7 @@ def test_a_form_is_that_of_the_whole_text_of_a_sample(own_place, score):
     assert scores(score("s.jsonl", *asked, "--json")) == {"form_accuracy": 100, "exact_match": 50}
 
 
+@pytest.mark.slow
 def test_the_samples_that_a_real_run_wrote_are_scored(trained, score):
     newest = max((trained.path / "samples").glob("*.jsonl"))
     rows = [json.loads(line) for line in newest.read_text(encoding="utf-8").splitlines()]

@@ -135,6 +135,8 @@ def test_without_the_weights_of_inception_the_default_is_offline(sets, score, mo
         (["generated", "real", "--samples", "1"], "--samples is 1: it must be at least 2"),
         (["empty", "real", "--metric", FID], "empty"),
         (["generated", "one", "--metric", FID], "at least two images"),
+        (["generated", "real", "--metric", "is_efficientnet_lite0", "is.splits=25"], "splits is 25, but there are 24"),
+        (["generated", "real", "--metric", "precision_recall_efficientnet_lite0", "precision_recall.k=24"], "k is 24"),
         (["wide.npz", "real", "--metric", FID], "6 dimensions"),
         (["torn", "real", "--metric", FID], "torn.png"),
         (["generated", "tang_quatrains", "--metric", FID], "holds no images"),

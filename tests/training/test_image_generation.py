@@ -16,6 +16,7 @@ from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
 from tests.training.resumable import STEPS, TASKS, differences, final_state, rows, train
 from tests.training.tiny_gan import SIZE, image_data, image_evaluation, tiny_gan
 
+pytestmark = pytest.mark.slow
 FID = {"_target_": "aigc.metrics.image.FrechetDistance"}
 
 
