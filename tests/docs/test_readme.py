@@ -24,9 +24,13 @@ def without_comments(block):
     return [re.sub(r'""".*?"""', '""', line) for line in lines if line and not line.lstrip().startswith("#")]
 
 
-def commands():
-    lines = [line.split(" # ")[0].strip() for block in blocks(ENGLISH, "bash") for line in block.splitlines()]
+def commands_of(block):
+    lines = [line.split(" # ")[0].strip() for line in block.splitlines()]
     return [shlex.split(line) for line in lines if line]
+
+
+def commands():
+    return [command for block in blocks(ENGLISH, "bash") for command in commands_of(block)]
 
 
 def own_package(place):
@@ -71,30 +75,31 @@ def example_file(arguments):
 
 
 @pytest.mark.slow
-def test_every_command_runs_in_the_order_of_the_readme(aigc, own_place):
+def test_every_command_and_code_runs_in_the_order_of_the_readme(aigc, own_place):
     own_package(own_place)
     own_configs(own_place)
     own_corpus(own_place)
     own_pictures(own_place)
-    ran = 0
-    for program, *arguments in commands():
-        if program == "make":
+    ran, printed = 0, ""
+    for language, block in re.findall(r"```(bash|python)\n(.*?)```", ENGLISH.read_text(encoding="utf-8"), re.DOTALL):
+        if language == "python":
+            if "\nclass " not in block:
+                command = [sys.executable, "-c", block]
+                done = subprocess.run(command, cwd=own_place, env=os.environ, capture_output=True, text=True)
+                assert done.returncode == 0, done.stderr
+                printed += done.stdout
             continue
-        if program == "printf":
-            example_file(arguments)
-            continue
-        assert program == "aigc"
-        done = aigc(*arguments)
-        assert done.returncode == 0, f"aigc {' '.join(arguments)}\n{done.stderr}"
-        ran += 1
+        for program, *arguments in commands_of(block):
+            if program == "make":
+                continue
+            if program == "printf":
+                example_file(arguments)
+                continue
+            assert program == "aigc"
+            done = aigc(*arguments)
+            assert done.returncode == 0, f"aigc {' '.join(arguments)}\n{done.stderr}"
+            ran += 1
     assert ran >= 10
-    printed = ""
-    for code in blocks(ENGLISH, "python"):
-        if "\nclass " not in code:
-            command = [sys.executable, "-c", code]
-            done = subprocess.run(command, cwd=own_place, env=os.environ, capture_output=True, text=True)
-            assert done.returncode == 0, done.stderr
-            printed += done.stdout
     for expected in ("val/perplexity", "tok:zh", "bits_per_byte"):
         assert expected in printed
 

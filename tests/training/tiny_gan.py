@@ -1,5 +1,6 @@
 """A GAN of a few thousand parameters with averaged weights, on pictures of 8 by 8: the smallest that makes images."""
 
+import io
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
@@ -17,6 +18,7 @@ from aigc.data.images import ImageData, to_float
 from aigc.evaluation import ImageGeneration
 from aigc.metrics.image.extractors import Extracted, Extractor
 from aigc.models import ModelFactory
+from aigc.runs.files import write_atomic
 from aigc.tasks import ImageTask
 
 SIZE, LATENTS = 8, 4
@@ -139,7 +141,9 @@ def pictures(folder: Path, number: int = 37) -> Path:
         picture[(ys - y) ** 2 + (xs - x) ** 2 < radius**2] = chance.integers(0, 200, 3)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "discs.npz"
-    np.savez(path, images=made)
+    buffer = io.BytesIO()
+    np.savez(buffer, images=made)
+    write_atomic(path, buffer.getvalue())  # two ranks may do this at once
     return path
 
 
