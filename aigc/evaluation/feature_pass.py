@@ -53,8 +53,9 @@ def measure_images(
                 bad = int(numbers[~finite.cpu()][0])
                 raise InputError(f"{images.name_of(bad)}: its features are not finite numbers")
             whole.add(extracted, numbers)
-            chosen = torch.isin(numbers, apart)
-            part.add(Extracted(extracted.features.cpu()[chosen], None), numbers[chosen])
+            if len(apart):
+                chosen = torch.isin(numbers, apart)
+                part.add(Extracted(extracted.features.cpu()[chosen], None), numbers[chosen])
             advance(len(numbers))
     return whole.compute(), part.compute() if len(apart) > 1 else None
 

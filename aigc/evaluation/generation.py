@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -16,6 +17,7 @@ from aigc.data.tokenizer import encode
 from aigc.errors import InputError
 from aigc.evaluation.generate import generate_texts
 from aigc.evaluation.sampling import Sampling
+from aigc.evaluation.score_names import refuse_shared
 from aigc.metrics.text import TextMetric
 from aigc.metrics.text.scorer import AdditiveScorer, CollectionScorer
 from aigc.runs.console import log
@@ -119,21 +121,15 @@ class TextGeneration(Callback):
         return values, signatures
 
     def _refuse_shared_names(self) -> None:
-        """Two scores of one name would overwrite each other; found by measuring two texts, long before a validation."""
-        owners: dict[str, str] = {}
+        """Found by measuring two texts, long before a validation."""
         texts = ["a", "b"]
+        found: dict[str, Iterable[str]] = {}
         for node, metric in self.metrics.items():
             if isinstance(metric, AdditiveScorer):
-                scores = metric.scores_of(metric.statistics(texts, texts).sum(axis=0))
+                found[node] = metric.scores_of(metric.statistics(texts, texts).sum(axis=0))
             else:
-                scores = metric.scores_of(texts) if isinstance(metric, CollectionScorer) else {}
-            for name in scores:
-                if name in owners:
-                    raise InputError(
-                        f"evaluation.generation.metrics.{node} gives the score {name}, and so does "
-                        f"evaluation.generation.metrics.{owners[name]}: switch one off with =null"
-                    )
-                owners[name] = node
+                found[node] = metric.scores_of(texts) if isinstance(metric, CollectionScorer) else ()
+        refuse_shared("evaluation.generation.metrics", found)
 
     def _cut(self, text: str) -> Pair:
         found = self._pattern.match(text) if self._pattern else None

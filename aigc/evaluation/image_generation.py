@@ -13,10 +13,11 @@ from aigc.config.types import Bound
 from aigc.data.images import Images
 from aigc.errors import InputError
 from aigc.evaluation.feature_pass import classifier_of
-from aigc.evaluation.image_sampling import Drawn, draw, make, sample
+from aigc.evaluation.image_sampling import Drawn, draw, make, measure_samples
 from aigc.evaluation.pictures import beside, between, grid, save_png
 from aigc.evaluation.real_statistics import Real, real_statistics
-from aigc.metrics.image import FeatureStatistics, ImageMeasure, Statistics, compare, nearest
+from aigc.evaluation.score_names import refuse_shared
+from aigc.metrics.image import ImageMeasure, compare, nearest
 from aigc.metrics.image.extractors import Extractor, get_extractor
 from aigc.runs.console import log
 from aigc.tasks import ImageTask, Task
@@ -71,7 +72,7 @@ class ImageGeneration(Callback):
             for name, node in metrics.items()
             if node is not None
         }
-        self._refuse_shared_names()
+        refuse_shared("evaluation.images.metrics", {node: metric.names for node, metric in self.metrics.items()})
         self.extractor: Extractor | None = None
         """None until there are pictures to train a classifier on."""
         with torch.random.fork_rng(devices=[]):  # a network that draws its first weights must not change a training's
@@ -151,7 +152,9 @@ class ImageGeneration(Callback):
         data: Any = trainer.datamodule
         extractor = self._ready(data.images).to(module.device)
         real = self._statistics_of_real(data.images, extractor)
-        generated = self.collect(module, extractor)
+        generated = measure_samples(
+            module, extractor, self._keeps, self.samples, self.seed, self.batch_size, self.reservoir
+        )
         values, signatures = compare(self.metrics.values(), generated, real.whole, real.heldout)
         module.record(
             {f"val/{name}": value for name, value in values.items()},
@@ -163,25 +166,6 @@ class ImageGeneration(Callback):
                 self._save_neighbours(Path(trainer.default_root_dir) / "samples", module, data.images, extractor, real)
         log.info("step %d: %s", module.steps_done, _shown(values))
         module.tell_callbacks("on_evaluation_end")
-
-    def collect(self, module: ImageTask, extractor: Extractor) -> Statistics:
-        """Statistics of the task's images over all ranks."""
-        collected = FeatureStatistics(extractor, self._keeps, self.reservoir)
-        for numbers, images in sample(module, self.samples, self.seed, self.batch_size):
-            collected.update(images, numbers)
-        return collected.compute()
-
-    def _refuse_shared_names(self) -> None:
-        """Two scores of one name would overwrite each other."""
-        owners: dict[str, str] = {}
-        for node, metric in self.metrics.items():
-            for name in metric.names:
-                if name in owners:
-                    raise InputError(
-                        f"evaluation.images.metrics.{node} gives the score {name}, and so does "
-                        f"evaluation.images.metrics.{owners[name]}: switch one off with =null"
-                    )
-                owners[name] = node
 
     def _refuse_what_cannot_be_measured(self, images: Images) -> None:
         """Told before the first step, not after the last one."""

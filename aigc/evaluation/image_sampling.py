@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from aigc.data.loader import place_among_ranks
 from aigc.data.sampler import generator as numbers
 from aigc.errors import InputError
+from aigc.metrics.image import FeatureStatistics, Statistics
+from aigc.metrics.image.extractors import Extractor
 from aigc.metrics.image.quantisation import quantise
 from aigc.runs import stop
 from aigc.tasks import ImageTask
@@ -60,6 +62,22 @@ def sample(task: ImageTask, count: int, seed: int = 0, batch_size: int = 64) -> 
             stop.check(" while measuring images")
         first, last = chunk * batch_size, min((chunk + 1) * batch_size, count)
         yield torch.arange(first, last), make(task, _numbered(task, first, last, seed))
+
+
+def measure_samples(
+    task: ImageTask,
+    extractor: Extractor,
+    keep: bool,
+    count: int,
+    seed: int,
+    batch_size: int,
+    reservoir: int = 50_000,
+) -> Statistics:
+    """Statistics of a task's images over all ranks; arguments as of `FeatureStatistics` and `sample`, errors too."""
+    collected = FeatureStatistics(extractor, keep, reservoir)
+    for indices, images in sample(task, count, seed, batch_size):
+        collected.update(images, indices)
+    return collected.compute()
 
 
 def _numbered(task: ImageTask, first: int, last: int, seed: int) -> Drawn:

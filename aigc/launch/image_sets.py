@@ -14,7 +14,7 @@ from aigc.data.images.reading import Bad
 from aigc.errors import InputError
 from aigc.evaluation.feature_pass import classifier_of, measure_images
 from aigc.evaluation.real_statistics import Real, real_statistics
-from aigc.metrics.image import FeatureStatistics, Statistics, is_statistics, read_statistics
+from aigc.metrics.image import Statistics, is_statistics, read_statistics
 from aigc.metrics.image.extractors import Extractor
 from aigc.metrics.image.extractors.weights import loading
 from aigc.runs import Run
@@ -105,12 +105,9 @@ def generated_statistics(one: ImageSet, extractor: Extractor | None, keep: bool,
     extractor.to(_device())
     if isinstance(one, Images):
         return measure_images(one, extractor, keep, batch_size=batch_size)[0]
-    from aigc.evaluation.image_sampling import sample
+    from aigc.evaluation.image_sampling import measure_samples
 
-    collected = FeatureStatistics(extractor, keep)
-    for numbers, images in sample(one.task, one.samples, one.seed, batch_size):
-        collected.update(images, numbers)
-    return collected.compute()
+    return measure_samples(one.task, extractor, keep, one.samples, one.seed, batch_size)
 
 
 def reference_statistics(
