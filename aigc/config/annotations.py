@@ -3,9 +3,9 @@
 import ast
 import typing
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from aigc.config.types import Bound, OneOf
+from aigc.config.types import Bound, OneOf, Place
 
 _NAMES: dict[str, Any] = {
     "int": int,
@@ -26,6 +26,7 @@ _NAMES: dict[str, Any] = {
     "PathLike": str,
 }
 
+T = TypeVar("T")
 Resolve = Callable[[ast.expr], Any]
 
 OBJECT = object()
@@ -52,13 +53,21 @@ def annotation_type(node: ast.expr | None, resolve: Resolve) -> Any:
     return _NAMES[name] if name in _NAMES else resolve(node)
 
 
+def annotation_place(node: ast.expr | None) -> Place | None:
+    """The place of `_target_` nodes that an annotation declares; its arguments are literals."""
+    if not isinstance(node, ast.Subscript) or ast.unparse(node.value).rpartition(".")[2] != "Annotated":
+        return None
+    items = node.slice.elts if isinstance(node.slice, ast.Tuple) else []
+    return next((place for place in (_call(item, Place) for item in items[1:]) if place is not None), None)
+
+
 def _subscript(node: ast.Subscript, resolve: Resolve) -> Any:
     name = ast.unparse(node.value).rpartition(".")[2]
     items = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
     if name == "Literal":
         return typing.Literal[tuple(ast.literal_eval(item) for item in items)]
     if name == "Annotated":
-        bounds = [bound for bound in map(_bound, items[1:]) if bound is not None]
+        bounds = [bound for bound in (_call(item, Bound) for item in items[1:]) if bound is not None]
         base = annotation_type(items[0], resolve)
         return typing.Annotated[(base, *bounds)] if bounds and isinstance(base, type) else base
     arguments = [... if _is_ellipsis(item) else _plain(annotation_type(item, resolve)) for item in items]
@@ -79,10 +88,11 @@ def _plain(kind: Any) -> Any:
     return Any if kind is OBJECT else kind
 
 
-def _bound(node: ast.expr) -> Bound | None:
-    if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "Bound":
+def _call(node: ast.expr, kind: type[T]) -> T | None:
+    """What `Bound(1)` or `Place("a.Base")` in source code makes."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == kind.__name__:
         keywords = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords if keyword.arg}
-        return Bound(*(ast.literal_eval(argument) for argument in node.args), **keywords)
+        return kind(*(ast.literal_eval(argument) for argument in node.args), **keywords)
     return None
 
 

@@ -14,7 +14,7 @@ from aigc.config.problems import ConfigError, Problem, suggest
 from aigc.config.sources import TargetError
 from aigc.config.targets import Signature, is_subclass, signature
 from aigc.config.trust import how_to_trust, is_trusted
-from aigc.config.types import MISSING, Fields, Parameter, allowed, mismatches, union_options
+from aigc.config.types import MISSING, Fields, Parameter, Place, allowed, mismatches, union_options
 
 _Found = tuple[str, str]
 
@@ -47,7 +47,7 @@ def find_problems(cfg: DictConfig, deep: bool = False) -> list[Problem]:
 
 def node_problems(key: str, node: Mapping[str, Any], expect: str) -> list[Problem]:
     """What is wrong with one `_target_` node whose class should derive from `expect`, a dotted path."""
-    return [Problem(*found) for found in _node_problems(key, node, schema.Place(expect))]
+    return [Problem(*found) for found in _node_problems(key, node, Place(expect))]
 
 
 def _plain(node: Any, key: str, found: list[_Found]) -> Any:
@@ -91,7 +91,7 @@ def _root_problems(plain: Mapping[str, Any]) -> Iterator[_Found]:
             yield from mismatches(key, plain[key], parameter.type)
 
 
-def _place_problems(key: str, value: Any, place: schema.Place) -> Iterator[_Found]:
+def _place_problems(key: str, value: Any, place: Place) -> Iterator[_Found]:
     if value is MISSING or (value is None and (place.optional or place.named)):
         return
     if not place.named:
@@ -104,7 +104,7 @@ def _place_problems(key: str, value: Any, place: schema.Place) -> Iterator[_Foun
                 yield from _node_problems(f"{key}.{name}", node, place)
 
 
-def _node_problems(key: str, node: Any, place: schema.Place | None) -> Iterator[_Found]:
+def _node_problems(key: str, node: Any, place: Place | None) -> Iterator[_Found]:
     if not isinstance(node, Mapping) or "_target_" not in node:
         yield (
             key,
@@ -142,6 +142,9 @@ def _parameter_problems(
             if not takes.open or str(name).startswith("_"):
                 yield f"{key}.{name}", f"{node['_target_']} takes no {name!r}; {suggest(str(name), known, f'{key}.')}"
             continue
+        if (place := known[name].place) and isinstance(value, Mapping):
+            yield from _place_problems(f"{key}.{name}", value, place)
+            continue
         built = isinstance(value, Mapping) and "_target_" in value and union_options(known[name].type)
         if not built:  # a union may have had a class or a function, which no plain value is but a node can make
             yield from mismatches(f"{key}.{name}", value, known[name].type)
@@ -163,12 +166,11 @@ def _nested_nodes(key: str, value: Any) -> Iterator[_Found]:
 def _deep_problems(cfg: DictConfig) -> Iterator[_Found]:
     from aigc.config.build import target_class
 
-    for key, place in schema.places().items():
-        for path, node in _nodes(cfg, key, place).items():
-            try:
-                target_class(node["_target_"], _import(place.expect), path)
-            except ConfigError as error:
-                yield from ((problem.key, problem.what) for problem in error.problems)
+    for path, node, place in _all_nodes(cfg):
+        try:
+            target_class(node["_target_"], _import(place.expect), path)
+        except ConfigError as error:
+            yield from ((problem.key, problem.what) for problem in error.problems)
 
 
 def _import(dotted: str) -> type:
@@ -187,17 +189,27 @@ def known_keys(cfg: DictConfig) -> dict[str, Parameter]:
             keys |= _below(key, sections[key].parameters)
         elif key not in places:
             keys[key] = parameter
-        for path, node in _nodes(cfg, key, places[key]).items() if key in places else ():
-            takes = signature(node["_target_"]).parameters
-            keys |= _below(path, {n: p for n, p in takes.items() if n not in places[key].supplied})
+    for path, node, place in _all_nodes(cfg):
+        takes = signature(node["_target_"]).parameters
+        keys |= _below(path, {n: p for n, p in takes.items() if n not in place.supplied})
     return keys
 
 
-def _nodes(cfg: DictConfig, key: str, place: schema.Place) -> dict[str, Any]:
-    """The nodes of one place, by full key, without those that are switched off."""
-    value = cfg.get(key)
+def _all_nodes(cfg: DictConfig) -> Iterator[tuple[str, Any, Place]]:
+    """Every node that stands where one is expected, by full key, with that place; nodes inside others too."""
+    for key, place in schema.places().items():
+        yield from _nodes(key, cfg.get(key), place)
+
+
+def _nodes(key: str, value: Any, place: Place) -> Iterator[tuple[str, Any, Place]]:
     nodes = {f"{key}.{name}": node for name, node in (value or {}).items()} if place.named else {key: value}
-    return {path: node for path, node in nodes.items() if node is not None}
+    for path, node in nodes.items():
+        if node is None:
+            continue
+        yield path, node, place
+        for name, parameter in signature(node["_target_"]).parameters.items():
+            if parameter.place and isinstance(inner := node.get(name), Mapping):
+                yield from _nodes(f"{path}.{name}", inner, parameter.place)
 
 
 def _below(key: str, parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:

@@ -13,12 +13,15 @@ from aigc.config.problems import ConfigError, Problem, suggest
 
 
 def group_choices() -> dict[str, list[str]]:
-    """Every config group with its choices, as in `conf/<group>/<choice>.yaml`; a person's own included."""
+    """Every config group with its choices, as in `conf/<group>/<choice>.yaml`; a person's own included.
+
+    A file whose name begins with `_` is no choice but a part of others.
+    """
     choices: dict[str, set[str]] = {}
     for folder in search_folders():
         for path in folder.rglob("*.yaml"):
             parts = path.relative_to(folder).with_suffix("").parts
-            if len(parts) > 1:
+            if len(parts) > 1 and not parts[-1].startswith("_"):
                 choices.setdefault(parts[0], set()).add("/".join(parts[1:]))
     return {group: sorted(names) for group, names in sorted(choices.items())}
 

@@ -8,18 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from aigc.config.types import Bound, Fields, Parameter
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a `_target_` node stands: the base class it must have, and what the framework passes when it builds it."""
-
-    expect: str
-    supplied: tuple[str, ...] = ()
-    named: bool = False
-    """A mapping of names to nodes, of which `null` switches one off."""
-    optional: bool = False
+from aigc.config.types import Bound, Fields, Parameter, Place
 
 
 CALLBACK = "pytorch_lightning.Callback"
@@ -101,10 +90,6 @@ class Config:
     """What it learns from."""
     optimizer: Annotated[Any, Place("torch.optim.Optimizer", ("params",))]
     """How weights move."""
-    scheduler: Annotated[
-        Any, Place("torch.optim.lr_scheduler.LRScheduler", ("optimizer", "total_steps"), optional=True)
-    ]
-    """How the learning rate changes; null keeps it constant."""
     evaluation: Annotated[Any, Place(CALLBACK, named=True)]
     """What is measured on generated samples."""
     callbacks: Annotated[Any, Place(CALLBACK, named=True)]
@@ -119,6 +104,10 @@ class Config:
     """Which run folder is worked on."""
     resume: Resume
     """How a run goes on from a checkpoint."""
+    scheduler: Annotated[
+        Any, Place("torch.optim.lr_scheduler.LRScheduler", ("optimizer", "total_steps"), optional=True)
+    ] = None
+    """How the learning rate changes; null keeps it constant."""
     experiment: str = "train"
     """The experiment's name; a run's id starts with it."""
     seed: Annotated[int, Bound(0, 2**32 - 1)] = 0

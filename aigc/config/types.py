@@ -21,6 +21,20 @@ class Bound:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a `_target_` node stands: the base class it must have, and what the framework passes when it builds it.
+
+    Sections of a config and parameters of a class are annotated with it: `Annotated[dict[str, Any], Place("a.Base")]`.
+    """
+
+    expect: str
+    supplied: tuple[str, ...] = ()
+    named: bool = False
+    """A mapping of names to nodes, of which `null` switches one off."""
+    optional: bool = False
+
+
+@dataclass(frozen=True)
 class Parameter:
     """One parameter of a class, or one field of a section: its type, its default, its help text."""
 
@@ -29,6 +43,8 @@ class Parameter:
     required: bool = False
     default: Any = None
     doc: str = ""
+    place: Place | None = None
+    """Where a mapping that is given for it is a node, or named nodes."""
 
 
 @dataclass(frozen=True)

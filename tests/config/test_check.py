@@ -29,7 +29,7 @@ def problems(overrides, **kwargs):
         ("trainer.precision=bf61", "trainer.precision", "one of auto, 32-true"),
         ("trainer.nope=1", "trainer.nope", "no such key"),
         ("trainer=null", "trainer", "not a mapping"),
-        ("modle=gan", "modle", "did you mean model? (choices: gpt2"),
+        ("modle=gan", "modle", "did you mean model? (choices: biggan"),
         ("optimizer.lr=fast", "optimizer.lr", "not a number"),
         ("optimizer.params=1", "optimizer.params", "takes no 'params'"),
         ("data.batch_size=eight", "data.batch_size", "not an integer"),

@@ -1,0 +1,1 @@
+"""Adversarial losses, one class in each module; the module's name is that of the loss."""

@@ -1,0 +1,23 @@
+"""The loss of the first GANs, in the form that saturates."""
+
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from aigc.losses.base import AdversarialLoss
+from aigc.losses.precision import at_least_float32
+
+
+class Minimax(AdversarialLoss):
+    """Both sides play for one value (Goodfellow et al., 2014): the discriminator's chance to be right, in logarithms.
+
+    The generator minimises mean log(1 - sigmoid(fake)), whose derivative vanishes while the discriminator sees through
+    everything; `non_saturating` is the remedy of the same paper.
+    """
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """-mean log sigmoid(real) - mean log(1 - sigmoid(fake)): the sum of two binary cross-entropies, not halved."""
+        return F.softplus(-at_least_float32(real_logits)).mean() + F.softplus(at_least_float32(fake_logits)).mean()
+
+    def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        """Mean log(1 - sigmoid(fake)), which is never positive."""
+        return -F.softplus(at_least_float32(fake_logits)).mean()

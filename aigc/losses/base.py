@@ -1,0 +1,110 @@
+"""What adversarial losses and regularisers are, and what a training step shows them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from torch import Tensor, nn
+
+from aigc.config.types import Bound
+
+
+class AdversarialLoss(ABC):
+    """What discriminator and generator minimise, as means over the batch.
+
+    Logits are float tensors of one shape, (n,) or (n, height, width), positive where the discriminator takes an image
+    for real. The losses are float scalars.
+    """
+
+    compares: ClassVar[bool] = False
+    """Whether the generator's loss needs the logits of real images; otherwise they may be None."""
+
+    @abstractmethod
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """What the discriminator minimises."""
+
+    @abstractmethod
+    def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        """What the generator minimises."""
+
+
+@dataclass(frozen=True)
+class DiscriminatorPhase:
+    """What a regulariser of the discriminator sees. Images have no graph and are what the discriminator was shown.
+
+    Attributes:
+        judge: (images, labels) to one number for each image, (n,); differentiable twice.
+        real: Real images, (n, channels, height, width).
+        fake: Made images, of the same shape.
+        real_labels: Classes of the real images, int64 (n,), or None.
+        fake_labels: Classes that were asked for.
+        real_logits: What `judge` says of the real images, with its graph.
+        fake_logits: What it says of the made ones.
+        real_gradient: Derivative of the sum of `real_logits` by the real images, itself differentiable; only for
+            regularisers that ask for it.
+        fake_gradient: The same of the made images.
+    """
+
+    judge: Callable[[Tensor, Tensor | None], Tensor]
+    real: Tensor
+    fake: Tensor
+    real_labels: Tensor | None
+    fake_labels: Tensor | None
+    real_logits: Tensor
+    fake_logits: Tensor
+    real_gradient: Tensor | None = None
+    fake_gradient: Tensor | None = None
+
+
+class Regulariser(nn.Module, ABC):
+    """A penalty on top of an adversarial loss; what it has to remember are buffers, and so in each checkpoint.
+
+    Args:
+        weight: What the plain penalty is multiplied by.
+        every_n_steps: 1 adds it to each step's loss. More makes it a step of its own, every so many steps and so many
+            times as strong ("lazy", Karras et al., 2020), and scales learning rate and betas to match.
+    """
+
+    def __init__(self, weight: Annotated[float, Bound(0)], every_n_steps: Annotated[int, Bound(1)] = 1) -> None:
+        super().__init__()
+        self.weight = weight
+        self.every_n_steps = every_n_steps
+
+
+class DiscriminatorRegulariser(Regulariser):
+    """A penalty in the discriminator's phase."""
+
+    real_gradient: ClassVar[bool] = False
+    """Whether it looks at `DiscriminatorPhase.real_gradient`."""
+    fake_gradient: ClassVar[bool] = False
+    """Whether it looks at `DiscriminatorPhase.fake_gradient`."""
+    derives: ClassVar[bool] = False
+    """Whether it takes a derivative by images at all: no batch normalisation and no float16 then."""
+
+    def draw(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """What is random in it, from the global generator; apart from `forward`, which may be compiled.
+
+        Args:
+            real: As in `DiscriminatorPhase`.
+            fake: Likewise.
+        """
+        return {}
+
+    @abstractmethod
+    def forward(self, phase: DiscriminatorPhase, drawn: dict[str, Tensor]) -> Tensor:
+        """The plain penalty, a scalar, before the weight."""
+
+
+class GeneratorRegulariser(Regulariser):
+    """A penalty in the generator's phase."""
+
+    @abstractmethod
+    def forward(self, generator: nn.Module, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """The plain penalty, a scalar, before the weight.
+
+        Args:
+            generator: The `aigc.models.gan.Generator` that is trained.
+            latents: Fresh ones, (n, *latent_shape).
+            labels: int64 (n,), or None.
+        """

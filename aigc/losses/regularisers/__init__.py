@@ -1,0 +1,1 @@
+"""Regularisers: each module has a pure function and the class that a config names."""

@@ -1,0 +1,79 @@
+"""Consistency regularisation: one judgement of an image and of the same one moved a little."""
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from aigc.config.types import Bound
+from aigc.losses.base import DiscriminatorPhase, DiscriminatorRegulariser
+from aigc.losses.precision import at_least_float32
+
+
+def consistency_penalty(logits: Tensor, augmented_logits: Tensor) -> Tensor:
+    """Compute the mean squared difference of logits before and after a transformation (Zhang et al., 2020).
+
+    Args:
+        logits: Of images, (n,); they are derived, too.
+        augmented_logits: Of the same images, transformed.
+
+    Returns:
+        A scalar without the weight.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    if logits.shape != augmented_logits.shape:
+        raise ValueError(
+            f"logits before and after a transformation must have one shape, got {tuple(logits.shape)} and "
+            f"{tuple(augmented_logits.shape)}"
+        )
+    return (at_least_float32(logits) - at_least_float32(augmented_logits)).square().mean()
+
+
+def flip_and_shift(images: Tensor, reach: int) -> Tensor:
+    """Mirror each image with probability 1/2, and shift it by whole pixels along both axes; borders are reflected.
+
+    Args:
+        images: (n, channels, height, width).
+        reach: Pixels to shift by at most, smaller where an image is no larger than that.
+
+    Returns:
+        Of the same shape; drawn from the global generator of the images' device.
+    """
+    count, _, height, width = images.shape
+    place = images.device
+    rows = _shifted(count, height, reach, place)
+    columns = _shifted(count, width, reach, place)
+    mirrored = torch.rand(count, 1, device=place) < 0.5
+    columns = torch.where(mirrored, width - 1 - columns, columns)
+    number = torch.arange(count, device=place)[:, None, None]
+    return images.movedim(1, -1)[number, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+
+
+def _shifted(count: int, size: int, reach: int, device: torch.device) -> Tensor:
+    """Which row of the old image is in each of the new one, (count, size)."""
+    reach = min(reach, size - 1)
+    moved = torch.arange(size, device=device) + torch.randint(-reach, reach + 1, (count, 1), device=device)
+    return size - 1 - (size - 1 - moved.abs()).abs()
+
+
+class Consistency(DiscriminatorRegulariser):
+    """Consistency regularisation of the discriminator on real images, mirrored with probability 1/2 and shifted.
+
+    Args:
+        weight: What the mean squared difference of the logits is multiplied by (10 in Zhang et al., 2020).
+        shift: By how many pixels images are shifted at most, down or up and left or right.
+    """
+
+    def __init__(self, weight: Annotated[float, Bound(0)] = 10.0, shift: Annotated[int, Bound(0)] = 4) -> None:
+        super().__init__(weight)
+        self.shift = shift
+
+    def draw(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """The real images, transformed."""
+        return {"transformed": flip_and_shift(real, self.shift)}
+
+    def forward(self, phase: DiscriminatorPhase, drawn: dict[str, Tensor]) -> Tensor:
+        """The penalty of the real images."""
+        return consistency_penalty(phase.real_logits, phase.judge(drawn["transformed"], phase.real_labels))

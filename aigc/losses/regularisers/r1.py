@@ -1,0 +1,43 @@
+"""The R1 penalty: a flat discriminator where real images are."""
+
+from typing import Annotated
+
+from torch import Tensor
+
+from aigc.config.types import Bound
+from aigc.losses.base import DiscriminatorPhase, DiscriminatorRegulariser
+from aigc.losses.regularisers.input_gradient import Judge, input_gradient, squared_norm
+
+
+def r1_penalty(discriminator: Judge, real: Tensor) -> Tensor:
+    """Compute the mean squared norm of the gradient at real images (Mescheder et al., 2018), without gamma / 2.
+
+    Args:
+        discriminator: Images to one number for each, (n,), or to a judgement.
+        real: Real images, (n, ...).
+
+    Returns:
+        A scalar, differentiable by the discriminator's weights.
+    """
+    return squared_norm(input_gradient(discriminator, real)[1]).mean()
+
+
+class R1(DiscriminatorRegulariser):
+    """The R1 penalty: gamma / 2 times the mean squared norm of the gradient at real images.
+
+    Args:
+        gamma: Strength; halved, as in the paper (Mescheder et al., 2018).
+        every_n_steps: 1 adds it to each step's loss; more makes it a step of its own, every so many and so many times
+            as strong.
+    """
+
+    real_gradient = True
+    derives = True
+
+    def __init__(self, gamma: Annotated[float, Bound(0)], every_n_steps: Annotated[int, Bound(1)] = 1) -> None:
+        super().__init__(gamma / 2, every_n_steps)
+
+    def forward(self, phase: DiscriminatorPhase, drawn: dict[str, Tensor]) -> Tensor:
+        """The mean squared norm at the real images."""
+        assert phase.real_gradient is not None
+        return squared_norm(phase.real_gradient).mean()

@@ -1,0 +1,43 @@
+"""The R2 penalty: a flat discriminator where made images are."""
+
+from typing import Annotated
+
+from torch import Tensor
+
+from aigc.config.types import Bound
+from aigc.losses.base import DiscriminatorPhase, DiscriminatorRegulariser
+from aigc.losses.regularisers.input_gradient import Judge, input_gradient, squared_norm
+
+
+def r2_penalty(discriminator: Judge, fake: Tensor) -> Tensor:
+    """Compute the mean squared norm of the gradient at made images (Mescheder et al., 2018), without gamma / 2.
+
+    Args:
+        discriminator: Images to one number for each, (n,), or to a judgement.
+        fake: Made images, (n, ...).
+
+    Returns:
+        A scalar, differentiable by the discriminator's weights.
+    """
+    return squared_norm(input_gradient(discriminator, fake)[1]).mean()
+
+
+class R2(DiscriminatorRegulariser):
+    """The R2 penalty: gamma / 2 times the mean squared norm of the gradient at made images.
+
+    Args:
+        gamma: Strength; halved, as in the paper (Mescheder et al., 2018).
+        every_n_steps: 1 adds it to each step's loss; more makes it a step of its own, every so many and so many times
+            as strong.
+    """
+
+    fake_gradient = True
+    derives = True
+
+    def __init__(self, gamma: Annotated[float, Bound(0)], every_n_steps: Annotated[int, Bound(1)] = 1) -> None:
+        super().__init__(gamma / 2, every_n_steps)
+
+    def forward(self, phase: DiscriminatorPhase, drawn: dict[str, Tensor]) -> Tensor:
+        """The mean squared norm at the made images."""
+        assert phase.fake_gradient is not None
+        return squared_norm(phase.fake_gradient).mean()
