@@ -1,0 +1,46 @@
+"""Random numbers, one or a few for each image, and changes that happen with a probability."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def uniform(images: Tensor, *shape: int, low: float, high: float) -> Tensor:
+    """Draw numbers of shape (n, *shape) evenly from `low` to `high`, of the images' dtype and on their device."""
+    return low + (high - low) * torch.rand(len(images), *shape, dtype=images.dtype, device=images.device)
+
+
+def whole(images: Tensor, *shape: int, count: int) -> Tensor:
+    """Draw whole numbers 0 ... count - 1, each as likely, as floating numbers of shape (n, *shape)."""
+    return torch.randint(count, (len(images), *shape), device=images.device).to(images.dtype)
+
+
+def normal(images: Tensor, *shape: int, deviation: float) -> Tensor:
+    """Draw normal numbers of shape (n, *shape) about 0."""
+    return deviation * torch.randn(len(images), *shape, dtype=images.dtype, device=images.device)
+
+
+def lognormal(images: Tensor, *shape: int, deviation: float) -> Tensor:
+    """Draw factors of shape (n, *shape) about 1; the deviation is that of their logarithm to the base 2."""
+    return torch.exp2(normal(images, *shape, deviation=deviation))
+
+
+def angle(images: Tensor) -> Tensor:
+    """Draw any angle, in radians, for each image, (n,)."""
+    return uniform(images, low=-math.pi, high=math.pi)
+
+
+def happens(images: Tensor, probability: Tensor) -> Tensor:
+    """Whether something happens to each image, (n,) of bool: never at 0, always at 1."""
+    return torch.rand(len(images), device=images.device) < probability
+
+
+def sometimes(drawn: Tensor, probability: Tensor, neutral: float) -> Tensor:
+    """What was drawn for each image, (n, ...), with a probability, and else the number that changes nothing."""
+    return torch.where(happens(drawn, probability).view(-1, *[1] * (drawn.dim() - 1)), drawn, neutral)
+
+
+def choose(changed: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """The new image where it is changed, (n,) of bool, and the very bits of the old one elsewhere."""
+    return torch.where(changed.view(-1, 1, 1, 1), new, old)
