@@ -23,7 +23,7 @@ class DatasetSource(Source):
 
     def __init__(self, name: str, dataset: Any, fingerprint: str) -> None:
         self.name = name
-        self._dataset = dataset
+        self.dataset = dataset
         self._fingerprint = fingerprint
 
     def fingerprint(self) -> str:
@@ -37,9 +37,9 @@ class DatasetSource(Source):
             InputError: A column is missing, or a value is not a string.
         """
         for column in layout.columns:
-            if column not in self._dataset.column_names:
-                raise missing_column(column, self._dataset.column_names, self.name)
-        rows = self._dataset.select_columns(list(layout.columns))
+            if column not in self.dataset.column_names:
+                raise missing_column(column, self.dataset.column_names, self.name)
+        rows = self.dataset.select_columns(list(layout.columns))
         for number, row in enumerate(rows, 1):
             yield layout.example(pick(row, layout.columns, f"{self.name}, row {number}"))
 

@@ -10,15 +10,15 @@ from aigc.config.check import find_problems
 from aigc.config.faults import group_choices
 from aigc.config.problems import ConfigError, suggest
 from aigc.data.images import Images, open_images
-from aigc.data.images.reading import Bad
+from aigc.data.images.reading import OnBad
+from aigc.data.images.sources import PREFIXES
 from aigc.errors import InputError
 from aigc.evaluation.feature_pass import classifier_of, measure_images
 from aigc.evaluation.real_statistics import Real, real_statistics
 from aigc.metrics.image import Statistics, is_statistics, read_statistics
 from aigc.metrics.image.extractors import Extractor
-from aigc.metrics.image.extractors.weights import loading
 from aigc.runs import Run
-from aigc.runs.checkpoints import BEST, LAST, damage
+from aigc.runs.checkpoints import BEST, LAST
 from aigc.runs.console import log
 
 if TYPE_CHECKING:
@@ -39,15 +39,16 @@ class RunImages(NamedTuple):
 ImageSet = Images | Statistics | RunImages
 
 
-def open_set(name: str, samples: int = 10_000, seed: int = 0, bad: Bad = "fail") -> ImageSet:
+def open_set(name: str, samples: int = 10_000, seed: int = 0, on_bad: OnBad = "fail") -> ImageSet:
     """Find what a person names.
 
     Args:
-        name: A folder, .zip, .npz or .npy with pictures; a statistics file; `asset:FILE`; the name of a data config; a
-            run id, the beginning of one, the path of a run folder, or `latest`.
+        name: A folder, .zip, .npz, .npy or .h5 with pictures; a statistics file; a set that is no path, such as
+            `asset:FILE` or `fonts:letters`; the name of a data config; a run id, the beginning of one, the path of a
+            run folder, or `latest`.
         samples: How many images a run makes.
         seed: Of these.
-        bad: Whether a picture that cannot be read is an error (fail) or left out (skip).
+        on_bad: Whether a picture that cannot be read is an error (fail) or left out (skip).
 
     Raises:
         ConfigError: The data config needs a value, such as `data.path`.
@@ -58,8 +59,8 @@ def open_set(name: str, samples: int = 10_000, seed: int = 0, bad: Bad = "fail")
         return open_run(Run.open(path), samples, seed)
     if path.is_file() and is_statistics(path):
         return read_statistics(path)
-    if path.exists() or name.startswith("asset:"):
-        return open_images(name, bad=bad)
+    if path.exists() or name.startswith(PREFIXES):
+        return open_images(name, on_bad=on_bad)
     data = group_choices()["data"]
     if name in data:
         return _images_of_config(name)
@@ -77,23 +78,14 @@ def open_run(run: Run, samples: int, seed: int) -> RunImages:
     Raises:
         InputError: The run makes no images, or has no checkpoint, a damaged one, or one of another model.
     """
-    from aigc.launch import components
+    from aigc.launch.from_checkpoint import load_task
     from aigc.tasks import ImageTask
 
-    cfg = run.config
-    components.prepare_machine(cfg)
-    data = components.build_data(cfg)
-    task = components.build_task(cfg, data)
+    name = next((name for name, file in (("best", BEST), ("last", LAST)) if (run.checkpoints / file).exists()), "last")
+    task, data, step = load_task(run, name)
     if not isinstance(task, ImageTask):
-        raise InputError(f"{run.id} makes no images: its task is {cfg.task['_target_']}")
-    path = next((run.checkpoints / name for name in (BEST, LAST) if (run.checkpoints / name).exists()), None)
-    if path is None:
-        raise InputError(f"{run.id} has no checkpoint yet (status {run.status})")
-    if reason := damage(path):
-        raise InputError(f"{run.id} has no usable {path.name}: {reason}. Put a good one back.")
-    with loading(path.resolve(), f"the model that the config and the code of {run.id} now make"):
-        task.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
-    log.info("%s: images of %s", run.id, path.resolve().name)
+        raise InputError(f"{run.id} makes no images: its task is {run.config.task['_target_']}")
+    log.info("%s: images of step %d", run.id, step)
     return RunImages(run, task.to(_device()), _images_of(data, run.id), samples, seed)
 
 

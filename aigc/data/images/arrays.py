@@ -20,6 +20,9 @@ _FORM = (
     "uint8 of shape (n, height, width, channels), (n, channels, height, width) or (n, height, width), "
     "with 1, 3 or 4 channels"
 )
+Headers = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
+"""Shape and type of each array of a file, by its name."""
+
 _IMAGES = ("images", "arr_0", "x")
 _LABELS = ("labels", "y", "arr_1")
 
@@ -53,12 +56,12 @@ class ArrayImages(Images):
     ) -> None:
         self.name = name
         self.alpha = alpha
-        self.pixels = _channels_last(name, array)
+        self.pixels = channels_last(name, array)
         self._name_of = name_of
         if labels is not None and classes is not None:
             self.labels, self.classes = labels.astype(np.int64), classes
         elif labels is not None:
-            self.labels, self.classes = _classes(labels)
+            self.labels, self.classes = numbered(labels)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -101,9 +104,9 @@ def open_array(name: str, path: Path, alpha: Alpha = "drop") -> ArrayImages:
                 raise InputError(f"{name}: a .npz archive by its content; name it so.")
             return _told(ArrayImages(name, array, alpha=alpha), array)
         with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as file:
-            shapes = {key: _header(archive, key) for key in file.files}
-            array = file[_images_key(name, shapes)]
-            labels = _labels_key(name, shapes, len(array))
+            arrays = {key: _header(archive, key) for key in file.files}
+            array = file[images_key(name, arrays)]
+            labels = labels_key(name, arrays, len(array))
             return _told(ArrayImages(name, array, file[labels] if labels else None, alpha=alpha), array)
     except (InputError, MemoryError):
         raise
@@ -111,16 +114,24 @@ def open_array(name: str, path: Path, alpha: Alpha = "drop") -> ArrayImages:
         raise InputError(f"{name}: no whole {path.suffix} file of numbers: {reason(error)}.") from error
 
 
-def _told(images: ArrayImages, array: NDArray[Any]) -> ArrayImages:
+def tell(name: str, array: NDArray[Any], pixels: NDArray[np.uint8]) -> None:
     """Say how an array was understood."""
-    number, height, width, channels = images.pixels.shape
+    number, height, width, channels = pixels.shape
     what = "%s: %s of shape %s: %s pictures, height %d, width %d, channels %d"
-    _log.info(what, images.name, array.dtype, array.shape, f"{number:,}", height, width, channels)
+    _log.info(what, name, array.dtype, array.shape, f"{number:,}", height, width, channels)
+
+
+def _told(images: ArrayImages, array: NDArray[Any]) -> ArrayImages:
+    tell(images.name, array, images.pixels)
     return images
 
 
-def _channels_last(name: str, array: NDArray[Any]) -> NDArray[np.uint8]:
-    """A view of shape (n, height, width, channels)."""
+def channels_last(name: str, array: NDArray[Any]) -> NDArray[np.uint8]:
+    """A view of shape (n, height, width, channels); which axis is which follows from the others than the first.
+
+    Raises:
+        InputError: The array holds no pictures.
+    """
     if array.dtype != np.uint8:
         floats = "; from floats: (x * 255).round().astype('uint8')" if array.dtype.kind == "f" else ""
         raise InputError(f"{name}: holds {array.dtype}; needed is {_FORM}{floats}.")
@@ -146,24 +157,28 @@ def _header(archive: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dty
     return shape, dtype
 
 
-def _images_key(name: str, shapes: dict[str, tuple[tuple[int, ...], np.dtype[Any]]]) -> str:
-    """Which array holds the pictures."""
-    four = [key for key, (shape, _) in shapes.items() if len(shape) == 4]
-    named = [key for key in _IMAGES if key in shapes]
+def images_key(name: str, arrays: Headers) -> str:
+    """Which of several arrays holds the pictures.
+
+    Raises:
+        InputError: None does, or it is not clear which.
+    """
+    four = [key for key, (shape, _) in arrays.items() if len(shape) == 4]
+    named = [key for key in _IMAGES if key in arrays]
     if named or len(four) == 1:
         return (named or four)[0]
-    if {"mu", "sigma"} <= set(shapes):
+    if {"mu", "sigma"} <= set(arrays):
         raise InputError(f"{name}: a file of statistics (mu and sigma), not of pictures; give the pictures themselves.")
-    listed = ", ".join(f"{key} {dtype} {shape}" for key, (shape, dtype) in shapes.items()) or "nothing"
+    listed = ", ".join(f"{key} {dtype} {shape}" for key, (shape, dtype) in arrays.items()) or "nothing"
     raise InputError(f"{name}: holds {listed}; needed is {_FORM}, named {', '.join(_IMAGES)}, or no other of 4 axes.")
 
 
-def _labels_key(name: str, shapes: dict[str, tuple[tuple[int, ...], np.dtype[Any]]], number: int) -> str | None:
-    """Which array holds the labels; what cannot be labels is told and left out."""
-    key = next((key for key in _LABELS if key in shapes), None)
+def labels_key(name: str, arrays: Headers, number: int) -> str | None:
+    """Which array holds the labels of so many pictures; what cannot be labels is told and left out."""
+    key = next((key for key in _LABELS if key in arrays), None)
     if key is None:
         return None
-    shape, dtype = shapes[key]
+    shape, dtype = arrays[key]
     if dtype.kind in "iu" and shape in ((number,), (number, 1)):
         return key
     what = "%s: '%s' is no label for each picture but %s of shape %s, and left out"
@@ -171,7 +186,7 @@ def _labels_key(name: str, shapes: dict[str, tuple[tuple[int, ...], np.dtype[Any
     return None
 
 
-def _classes(labels: NDArray[Any]) -> tuple[Labels, tuple[str, ...]]:
+def numbered(labels: NDArray[Any]) -> tuple[Labels, tuple[str, ...]]:
     """Labels from 0 on, without gaps, and names that say what they were."""
     values, numbers = np.unique(labels.reshape(-1), return_inverse=True)
     return numbers.astype(np.int64), tuple(str(value) for value in values.tolist())

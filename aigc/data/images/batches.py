@@ -6,8 +6,11 @@ from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
+
+from aigc.data.images.views import INDEX, Views
 
 
 class Batch(TypedDict):
@@ -19,35 +22,73 @@ class Batch(TypedDict):
     """The class of each image, int64 of shape (n,); only with data.labels."""
 
 
-class Pictures(Dataset[Batch]):
-    """The prepared pictures, read through a memory map.
+class Placed(TypedDict):
+    """What a loader gives where the pictures lie on the device already."""
+
+    places: Tensor
+    """int64 of shape (n, 4), see `Views.draw`; `ImageData.transfer_batch_to_device` makes a `Batch` of it."""
+
+
+class Pictures(Dataset[Batch | Placed]):
+    """The prepared pictures, read through a memory map. A sample is asked for by `(epoch, index)`.
 
     Args:
         folder: Holds `pixels.npy`, uint8 of shape (n, channels, height, width), and perhaps `labels.npy`, int64 (n,).
         labels: Whether batches have labels.
+        views: How pictures vary from epoch to epoch.
+        placed: Whether samples are only said, not read.
     """
 
-    def __init__(self, folder: Path, labels: bool) -> None:
+    def __init__(self, folder: Path, labels: bool, views: Views | None = None, placed: bool = False) -> None:
         self.folder = folder
-        self.pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+        self.views = views or Views()
+        self.placed = placed
+        self.pixels: NDArray[np.uint8] = np.load(folder / "pixels.npy", mmap_mode="r")
         self.labels = np.load(folder / "labels.npy") if labels else None
 
-    def __reduce__(self) -> tuple[type["Pictures"], tuple[Path, bool]]:
+    def __reduce__(self) -> tuple[type["Pictures"], tuple[Path, bool, Views, bool]]:
         # A pickled memory map is a copy of the whole array: a worker opens the files itself.
-        return Pictures, (self.folder, self.labels is not None)
+        return Pictures, (self.folder, self.labels is not None, self.views, self.placed)
 
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def __getitem__(self, index: int) -> Batch:
-        return self.__getitems__([index])
+    def __getitem__(self, sample: tuple[int, int]) -> Batch | Placed:
+        return self.__getitems__([sample])
 
-    def __getitems__(self, indices: Sequence[int]) -> Batch:
-        """The batch of some pictures; the loader calls this once for each batch."""
-        chosen: Any = np.asarray(indices)
-        batch = Batch(images=torch.from_numpy(np.asarray(self.pixels[chosen])))
+    def __getitems__(self, samples: Sequence[tuple[int, int]]) -> Batch | Placed:
+        """The batch of some pictures of one epoch; the loader calls this once for each batch."""
+        places = torch.from_numpy(self.views.draw(samples[0][0], np.array([index for _, index in samples])))
+        return Placed(places=places) if self.placed else self.batch(places)
+
+    def batch(self, places: Tensor) -> Batch:
+        """The pictures at some places, see `Views.draw`."""
+        chosen: Any = places[:, INDEX].numpy()
+        batch = Batch(images=self.views.show(torch.from_numpy(np.asarray(self.pixels[chosen])), places))
         if self.labels is not None:
             batch["labels"] = torch.from_numpy(self.labels[chosen])
+        return batch
+
+
+class Resident:
+    """The same pictures on a device, where batches of them are made without asking the processor.
+
+    Args:
+        pictures: What is copied there.
+        device: Where.
+    """
+
+    def __init__(self, pictures: Pictures, device: torch.device) -> None:
+        self.views = pictures.views
+        self.pixels = torch.from_numpy(np.array(pictures.pixels)).to(device)
+        self.labels = None if pictures.labels is None else torch.from_numpy(pictures.labels).to(device)
+
+    def batch(self, places: Tensor) -> Batch:
+        """The pictures at some places on the device, see `Views.draw`."""
+        chosen = places[:, INDEX]
+        batch = Batch(images=self.views.show(self.pixels[chosen], places))
+        if self.labels is not None:
+            batch["labels"] = self.labels[chosen]
         return batch
 
 

@@ -1,43 +1,59 @@
 """Pictures to train on: a datamodule that goes from a folder or a file to batches of equal size."""
 
 from functools import cached_property
-from typing import Annotated, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
+import torch
 
 from aigc.config.types import Bound
-from aigc.data.base import PreparedData
+from aigc.data.base import PreparedData, see_least
 from aigc.data.hints import see_choice
 from aigc.data.images.arrays import ArrayImages
 from aigc.data.images.base import Images
-from aigc.data.images.batches import Batch, Pictures
+from aigc.data.images.batches import Batch, Pictures, Resident
 from aigc.data.images.decode import Alpha
 from aigc.data.images.fit import Channels, Crop, Recipe
 from aigc.data.images.prepared import Prepared, prepare
-from aigc.data.images.reading import Bad
+from aigc.data.images.reading import OnBad
 from aigc.data.images.sources import open_images
-from aigc.data.loader import EpochLoader
+from aigc.data.images.views import Views
+from aigc.data.loader import EpochLoader, training_loader, unbatched
 from aigc.errors import InputError
+
+MOST_RESIDENT = 1 << 30
+"""Bytes of pictures up to which `on_device: auto` keeps them on an accelerator."""
 
 
 class ImageData(PreparedData[Prepared]):
     """Pictures to train on, all of them: none is held out, as generators are measured against what they learn from.
 
-    Batches are described in `aigc.data.images.batches.Batch`. The order is a pure function of seed and epoch.
+    Batches are described in `aigc.data.images.batches.Batch`. Order, flips and shifts are a pure function of seed and
+    epoch, equal for any number of workers and on any device.
 
     Args:
-        path: Pictures: a folder (searched at any depth), a .zip, .npz or .npy file, or `asset:emoji32.png`.
+        path: Pictures: a folder (searched at any depth), a .zip, .npz, .npy, .h5 or .hdf5 file, a folder saved by
+            `datasets`, `asset:emoji32.png`, `asset:digits8.npz`, `fonts:letters`, `torchvision:CIFAR10` (or CIFAR100,
+            MNIST, FashionMNIST, CelebA, LFW), or `hub:NAME` on the Hugging Face Hub.
         resolution: Height and width that all pictures are scaled to; null keeps them, and all must be equal.
         channels: 3 for colour, 1 for grey.
         crop: `center` takes the largest square in the middle; `none` squeezes a picture that is no square.
-        labels: Whether batches have labels, from folders or from an array beside the pictures.
+        labels: Whether batches have labels, from folders, from an array beside the pictures, or as the set has them.
         alpha: What becomes of transparency: `drop` ignores it, `white` and `black` are grounds to lay pictures on.
-        bad: What becomes of a picture that cannot be read: `fail`, or `skip`, which tells how many were left out.
+        on_bad: What becomes of a picture that cannot be read: `fail`, or `skip`, which tells how many were left out.
+        flip: Whether training batches show pictures mirrored left to right, by chance, every second one.
+        shift: Training batches show pictures moved at random by up to so many pixels, their edges filled by reflection.
         batch_size: Pictures in a batch.
+        batches_per_step: How many batches of batch_size the task gets at once; a GAN's n_critic, which learns the
+            discriminator from one after the other.
+        on_device: Whether pictures are kept on the accelerator and batches made there; `auto` does it up to 1 GiB.
+            Nothing is copied on a CPU.
         shuffle: Whether pictures come in random order; otherwise in that of the set, each epoch alike.
         num_workers: Processes that build batches beside the training process; 0 builds them in it.
         seed: Decides in which order the pictures come.
         cache: Folder where prepared data are kept and found again.
+        root: The folder of torchvision's sets.
+        download: Whether a set of torchvision is fetched where its files are missing.
 
     Raises:
         InputError: An argument is out of its range.
@@ -52,34 +68,69 @@ class ImageData(PreparedData[Prepared]):
         crop: Crop = "center",
         labels: bool = False,
         alpha: Alpha = "drop",
-        bad: Bad = "fail",
+        on_bad: OnBad = "fail",
+        flip: bool = False,
+        shift: Annotated[int, Bound(0)] = 0,
         batch_size: Annotated[int, Bound(1)] = 64,
+        batches_per_step: Annotated[int, Bound(1)] = 1,
+        on_device: bool | Literal["auto"] = "auto",
         shuffle: bool = True,
         num_workers: Annotated[int, Bound(0)] = 0,
         seed: Annotated[int, Bound(0)] = 0,
         cache: str = "~/.cache/aigc",
+        root: str = "~/.cache/aigc/torchvision",
+        download: bool = False,
     ) -> None:
         super().__init__(path, batch_size, shuffle, num_workers, seed, cache)
         see_choice("data.alpha", alpha, get_args(Alpha))
+        see_least("shift", shift, 0)
+        see_least("batches_per_step", batches_per_step, 1)
         self.alpha = alpha
         self.labels = labels
-        self.recipe = Recipe(resolution, channels, crop, bad)
+        self.recipe = Recipe(resolution, channels, crop, on_bad)
+        self.views = Views(seed, flip, shift)
+        self.batches_per_step = batches_per_step
+        self.on_device = on_device
+        self.root = root
+        self.download = download
+        self._resident: Resident | Pictures | None = None
 
     def _prepare(self) -> Prepared:
-        self._source = open_images(self.path, alpha=self.alpha)
-        if self.labels and self._source.labels is None:
+        self._source = open_images(
+            self.path, alpha=self.alpha, size=self.recipe.resolution, root=self.root, download=self.download
+        )
+        if self.labels:
+            self._see_labels()
+        prepared = prepare(self.recipe, self._source, self.cache)
+        self._see_enough(*prepared.pixels.shape[:3:2])
+        return prepared
+
+    def _see_labels(self) -> None:
+        """Refuse a set without classes, or with one alone."""
+        if self._source.labels is None:
             raise InputError(
                 f"data.labels: {self.path} has none. They come from folders, one level down and two at least, or from "
-                "`labels` or `y` beside the pictures of an .npz file. Set data.labels=false, or sort the pictures."
+                "`labels` or `y` beside the pictures of an .npz or HDF5 file. Set data.labels=false, or sort the "
+                "pictures."
             )
-        prepared = prepare(self.recipe, self._source, self.cache)
-        number = len(prepared.pixels)
-        if number < self.batch_size:
+        if len(classes := self._source.classes) < 2:
             raise InputError(
-                f"{self.path} gives {number} pictures, fewer than data.batch_size {self.batch_size}. "
-                "Lower data.batch_size, or give more pictures."
+                f"data.labels: {self.path} has one class only, '{classes[0]}'; a task with classes needs two at least. "
+                "Set data.labels=false, or give pictures of more classes."
             )
-        return prepared
+
+    def _see_enough(self, number: int, height: int) -> None:
+        """Refuse pictures that fill no batch, and a shift that is larger than they are."""
+        needed, product = self.batch_size * self.batches_per_step, f"data.batch_size {self.batch_size}"
+        if self.batches_per_step > 1:
+            product += f" x data.batches_per_step {self.batches_per_step} = {needed}"
+        if number < needed:
+            lower = "data.batch_size or data.batches_per_step" if self.batches_per_step > 1 else "data.batch_size"
+            raise InputError(
+                f"{self.path} gives {number} pictures, fewer than {product}. Lower {lower}, or give more pictures."
+            )
+        if self.views.shift >= height:
+            raise InputError(f"data.shift is {self.views.shift}; allowed: less than the pictures' height, {height}.")
 
     @property
     def resolution(self) -> int:
@@ -109,12 +160,43 @@ class ImageData(PreparedData[Prepared]):
         )
 
     def example_images(self, count: int = 1) -> Batch:
-        """The first training pictures as a batch, to try a model's forward pass on."""
-        return self._pictures().__getitems__(range(min(count, len(self.prepared.pixels))))
+        """The first pictures as they are, as a batch, to try a model's forward pass on."""
+        first = np.arange(min(count, len(self.prepared.pixels)))
+        return Pictures(self.prepared.folder, self.labels).batch(torch.from_numpy(Views().draw(0, first)))
 
     def train_dataloader(self) -> EpochLoader:
-        """Batches of `batch_size` pictures; those that fill no batch are left out, others in each epoch."""
-        return self._training_loader(self._pictures())
+        """Batches of `batch_size * batches_per_step` pictures; those that fill no batch are left out.
 
-    def _pictures(self) -> Pictures:
-        return Pictures(self.prepared.folder, self.labels)
+        Where pictures lie on the device, the loader only says which: then `transfer_batch_to_device` makes the batch,
+        which Lightning calls.
+        """
+        return training_loader(
+            Pictures(self.prepared.folder, self.labels, self.views, placed=self._is_resident()),
+            self.batch_size * self.batches_per_step,
+            self.seed,
+            shuffle=self.shuffle,
+            num_workers=self.num_workers,
+            tell_epoch=True,
+            collate=unbatched,
+            fingerprint=self.fingerprint,
+        )
+
+    def _is_resident(self) -> bool:
+        """Whether batches are made on the device."""
+        if self.on_device != "auto":
+            return self.on_device
+        is_small = self.prepared.pixels.nbytes <= MOST_RESIDENT
+        return is_small and self.trainer is not None and self.trainer.strategy.root_device.type != "cpu"
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move a batch to the device, or make it of the pictures there."""
+        if "places" not in batch:
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        if self._resident is None:
+            pictures = Pictures(self.prepared.folder, self.labels, self.views)
+            self._resident = pictures if device.type == "cpu" else Resident(pictures, device)
+        return self._resident.batch(batch["places"].to(device, non_blocking=True))
+
+    def teardown(self, stage: str | None = None) -> None:
+        """Free the device."""
+        self._resident = None

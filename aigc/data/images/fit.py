@@ -9,7 +9,7 @@ from PIL import Image
 
 from aigc.data.hints import see_choice
 from aigc.data.images.base import Picture
-from aigc.data.images.reading import Bad
+from aigc.data.images.reading import OnBad
 from aigc.errors import InputError
 
 Channels = Literal[1, 3]
@@ -29,7 +29,7 @@ class Recipe:
 
     channels: Channels = 3
     crop: Crop = "center"
-    bad: Bad = "fail"
+    on_bad: OnBad = "fail"
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -38,7 +38,7 @@ class Recipe:
         if self.channels not in get_args(Channels):
             raise InputError(f"data.channels is {self.channels}; allowed: 1 (grey) or 3 (colour).")
         see_choice("data.crop", self.crop, get_args(Crop))
-        see_choice("data.bad", self.bad, get_args(Bad))
+        see_choice("data.on_bad", self.on_bad, get_args(OnBad))
 
 
 def fit(picture: Picture, recipe: Recipe) -> NDArray[np.uint8]:

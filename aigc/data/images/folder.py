@@ -2,15 +2,21 @@
 
 import logging
 import os
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aigc.data.fingerprints import sha256_of
 from aigc.data.images.decode import MOST_BYTES, Alpha
 from aigc.data.images.files import Files, is_hidden, is_picture
+from aigc.data.progress import step
 from aigc.errors import InputError
 
 _SHOWN = 3
+_MANY = 10_000
+"""Files whose hashing is shown."""
+_TICK = 1000
 
 _log = logging.getLogger("aigc")
 
@@ -49,8 +55,18 @@ class Folder(Files):
 
     def _hash_files(self) -> list[str]:
         places = [self.folder / path for path in self.paths]
-        hashes = sha256_of(place for place in places if os.access(place, os.R_OK))
+        many = len(places) >= _MANY
+        with step(f"hashing {len(places):,} pictures", len(places)) if many else nullcontext() as advance:
+            hashes = sha256_of(place for place in _told(places, advance) if os.access(place, os.R_OK))
         return [hashes.get(place, "unreadable") for place in places]
+
+
+def _told(places: list[Path], advance: Callable[[int], None] | None) -> Iterator[Path]:
+    """The same, telling how far whoever takes them has come."""
+    for done, place in enumerate(places):
+        if advance and done and done % _TICK == 0:
+            advance(_TICK)
+        yield place
 
 
 @dataclass

@@ -84,7 +84,7 @@ def _build(recipe: Recipe, source: Images, folder: Path) -> dict[str, Any]:
     shape: tuple[int, ...] = ()
     what = f"decoding {len(source):,} pictures"
     with step(what, len(source)) as advance, (folder / "pixels.npy").open("wb") as file:
-        for index, pixels in decoded(source, recipe.bad, partial(fit, recipe=recipe)):
+        for index, pixels in decoded(source, recipe.on_bad, partial(fit, recipe=recipe)):
             if not kept:
                 shape = pixels.shape
                 _see_square(source.name_of(index), shape)

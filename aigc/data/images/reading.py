@@ -12,7 +12,7 @@ from aigc.data.images.base import Images, Picture
 from aigc.data.progress import step
 from aigc.errors import InputError
 
-Bad = Literal["fail", "skip"]
+OnBad = Literal["fail", "skip"]
 """What becomes of a picture that cannot be read: it ends the reading, or it is left out and told of."""
 
 _MOST_THREADS = 4
@@ -21,7 +21,7 @@ _AHEAD = 4
 _WORTH_A_THREAD = 128 * 128 * 3
 """Bytes of pixels below which threads take longer to hand pictures over than to decode them."""
 _SHOWN = 3
-_LEFT_OUT = "Such pictures are left out by --skip-bad, in a config by data.bad=skip."
+_LEFT_OUT = "Such pictures are left out by --skip-bad, in a config by data.on_bad=skip."
 _TICK = 64
 
 _log = logging.getLogger("aigc")
@@ -29,7 +29,7 @@ _log = logging.getLogger("aigc")
 
 def decoded(
     images: Images,
-    bad: Bad = "fail",
+    on_bad: OnBad = "fail",
     apply: Callable[[Picture], Any] | None = None,
     threads: int | None = None,
 ) -> Iterator[tuple[int, Any]]:
@@ -37,7 +37,7 @@ def decoded(
 
     Args:
         images: The set.
-        bad: `skip` leaves out what cannot be read, and warns once, at the end.
+        on_bad: `skip` leaves out what cannot be read, and warns once, at the end.
         apply: What is done with each picture in the thread that has decoded it.
         threads: How many decode; None means one for each processor, four at most, or one if the first picture is small.
 
@@ -47,16 +47,14 @@ def decoded(
     Raises:
         InputError: A picture cannot be read; with `skip`, if none can.
     """
-    see_choice("bad", bad, get_args(Bad))
+    see_choice("on_bad", on_bad, get_args(OnBad))
 
     def work(index: int) -> Any:
         try:
             picture = images.read(index)
         except InputError as error:
-            if bad == "fail":
-                raise InputError(
-                    f"{error} Such pictures are left out by --skip-bad, in a config by data.bad=skip."
-                ) from error
+            if on_bad == "fail":
+                raise InputError(f"{error} {_LEFT_OUT}") from error
             return error
         return picture if apply is None else apply(picture)
 

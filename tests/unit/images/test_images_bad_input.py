@@ -32,11 +32,15 @@ def test_nothing_where_pictures_should_be(folder: Callable[..., Path], tmp_path:
     assert refused(tmp_path / "facse") == f"{tmp_path}/facse: no such file or folder. Did you mean 'faces'?"
     assert "The folder" in refused(tmp_path / "no/where")
     assert refused(" ").startswith("the path of the pictures is empty; give a folder of pictures, a .zip, ")
-    assert refused("asset:emoji.png").startswith("There is no asset 'emoji.png'. Assets: couplets.tsv, emoji32.png")
+    assert refused("asset:emoji.png").startswith("There is no asset 'emoji.png'. Assets: couplets.tsv, digits8.npz, ")
     for other in ("asset:couplets.tsv", place / "notes.txt"):
         assert refused(other).endswith(
-            "allowed: a folder of pictures, a .zip, .npz or .npy file, or asset:emoji32.png."
+            "allowed: a folder of pictures, a .zip, .npz, .npy, .h5 or .hdf5 file, a folder saved by datasets, "
+            "asset:digits8.npz, asset:emoji32.png, fonts:letters, torchvision:NAME, or hub:NAME."
         )
+    assert refused("font:letters").endswith("no such file or folder. Did you mean 'fonts:letters'?")
+    assert refused("torchvison:MNIST").endswith("no such file or folder. Did you mean 'torchvision:'?")
+    assert refused("x:y").endswith(" Names of sets begin with asset:, fonts:, torchvision:, hub:.")
     assert refused("x" * 5000).endswith(": cannot be read: File name too long.")
 
 

@@ -63,20 +63,22 @@ def test_batches_hold_the_pictures_as_bytes(make: Callable[..., ImageData]) -> N
 def test_order_follows_the_epoch_and_not_the_workers_or_the_global_generator(
     make: Callable[..., ImageData], workers: int
 ) -> None:
-    expected = epochs(make())
+    views = {"flip": True, "shift": 2}
+    expected = epochs(make(**views))
     torch.manual_seed(123)
     before = torch.get_rng_state()
-    assert epochs(make(num_workers=workers)) == expected
+    assert epochs(make(num_workers=workers, **views)) == expected
     assert torch.equal(torch.get_rng_state(), before)
     assert expected[0] != expected[1]
-    assert epochs(make(seed=1)) != expected
+    assert epochs(make(seed=1, **views)) != expected
     straight = epochs(make(shuffle=False))
     assert straight[0] == straight[1]
 
 
 def test_a_loader_goes_on_in_the_middle_of_an_epoch(make: Callable[..., ImageData]) -> None:
-    whole = epochs(make())
-    loader = make().train_dataloader()
+    views = {"flip": True, "shift": 1}
+    whole = epochs(make(**views))
+    loader = make(**views).train_dataloader()
     loader.load_state_dict({"epoch": 1, "batch": 3, "sample": 12})
     assert [batch["images"].tolist() for batch in loader] == whole[1][3:]
 
@@ -112,26 +114,44 @@ def test_bytes_become_numbers_from_minus_one_to_one() -> None:
 
 
 def test_workers_get_a_path_and_no_copy(make: Callable[..., ImageData]) -> None:
-    dataset = make(labels=True).train_dataloader().dataset
+    dataset = make(labels=True, flip=True, shift=3).train_dataloader().dataset
     frozen = pickle.dumps(dataset)
     assert len(frozen) < 1000
-    again = pickle.loads(frozen)[3]
-    assert again["images"].equal(dataset[3]["images"])
-    assert again["labels"].equal(dataset[3]["labels"])
+    again = pickle.loads(frozen)[5, 3]
+    assert again["images"].equal(dataset[5, 3]["images"])
+    assert again["labels"].equal(dataset[5, 3]["labels"])
 
 
 def test_too_few_pictures_say_both_numbers(make: Callable[..., ImageData]) -> None:
     with pytest.raises(InputError, match=r"gives 21 pictures, fewer than data\.batch_size 22\. Lower data\.batch_size"):
         make(batch_size=22)
     assert len(make(batch_size=21).train_dataloader()) == 1
+    says = (
+        r"gives 21 pictures, fewer than data\.batch_size 4 x data\.batches_per_step 6 = 24\. "
+        r"Lower data\.batch_size or data\.batches_per_step, or give more pictures\."
+    )
+    with pytest.raises(InputError, match=says):
+        make(batches_per_step=6)
+
+
+def test_several_batches_are_handed_over_as_one(make: Callable[..., ImageData]) -> None:
+    single = [batch["images"] for batch in make(flip=True).train_dataloader()]
+    data = make(flip=True, batches_per_step=2)
+    joined = [batch["images"] for batch in data.train_dataloader()]
+    assert len(joined) == 21 // 8
+    assert all(torch.equal(joined[i], torch.cat(single[2 * i : 2 * i + 2])) for i in range(2))
+    assert (data.batch_size, data.train_dataloader().state_dict()["batch_size"]) == (4, 8)
 
 
 def test_labels_that_are_not_there_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"data\.labels: asset:emoji32\.png has none\. They come from folders"):
         ImageData("asset:emoji32.png", labels=True, cache=str(tmp_path)).prepare_data()
+    np.savez(tmp_path / "a.npz", images=np.zeros((4, 6, 6, 3), np.uint8), labels=np.full(4, 7))
+    with pytest.raises(InputError, match=r"a\.npz has one class only, '7'; a task with classes needs two at least\."):
+        ImageData(str(tmp_path / "a.npz"), labels=True, cache=str(tmp_path)).prepare_data()
 
 
-@pytest.mark.parametrize("name", ["batch_size", "num_workers", "seed", "resolution"])
+@pytest.mark.parametrize("name", ["batch_size", "num_workers", "seed", "resolution", "shift", "batches_per_step"])
 def test_numbers_out_of_range_are_refused(name: str) -> None:
     with pytest.raises(InputError, match=rf"data\.{name} is -1; allowed: at least"):
         ImageData("faces", **{name: -1})

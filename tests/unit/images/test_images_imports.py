@@ -7,8 +7,9 @@ PROGRAM = """
 import sys
 import aigc.data.images as images
 images.open_images("asset:emoji32.png").fingerprint()
+images.open_images("fonts:letters").read(0)
 {more}
-print(sorted({{"torch", "transformers", "pytorch_lightning"}} & set(sys.modules)))
+print(sorted({{"torch", "transformers", "pytorch_lightning", "matplotlib", "h5py", "datasets"}} & set(sys.modules)))
 """
 
 

@@ -78,7 +78,7 @@ def test_a_second_run_decodes_nothing(faces: Path, tmp_path: Path, monkeypatch: 
 
 def test_content_and_every_setting_change_entry_and_fingerprint(faces: Path, tmp_path: Path) -> None:
     made = [make(faces, tmp_path)]
-    for change in ({"resolution": 7}, {"channels": 1}, {"crop": "none"}, {"bad": "skip"}):
+    for change in ({"resolution": 7}, {"channels": 1}, {"crop": "none"}, {"on_bad": "skip"}):
         made.append(make(faces, tmp_path, replace(RECIPE, **change)))
     made.append(prepare(RECIPE, open_images(str(faces), alpha="white"), tmp_path))
     (faces / "a/0.png").write_bytes(packed(pixels(1000)))
@@ -98,7 +98,7 @@ def test_damaged_pictures_are_left_out_when_told_to(
     with pytest.raises(InputError, match=r"faces/a/0\.png: damaged or cut short"):
         make(faces, tmp_path)
     assert list((tmp_path / "images").iterdir()) == []
-    made = make(faces, tmp_path, replace(RECIPE, bad="skip"))
+    made = make(faces, tmp_path, replace(RECIPE, on_bad="skip"))
     assert made.info["skipped"] == 2
     assert "2 of 70 pictures cannot be read and are left out" in caplog.text
     source = open_images(str(faces))
@@ -183,7 +183,7 @@ def test_preparing_is_told_and_warns_of_nothing(faces: Path, tmp_path: Path, cap
         ({"resolution": 0}, "data.resolution is 0; allowed: at least 1, or null."),
         ({"channels": 2}, "data.channels is 2; allowed: 1 (grey) or 3 (colour)."),
         ({"crop": "centre"}, "data.crop is 'centre'. Did you mean center? Allowed: center, none."),
-        ({"bad": "ignore"}, "data.bad is 'ignore'. Allowed: fail, skip."),
+        ({"on_bad": "ignore"}, "data.on_bad is 'ignore'. Allowed: fail, skip."),
     ],
 )
 def test_recipes_out_of_range_are_refused(wrong: dict, says: str) -> None:

@@ -122,10 +122,10 @@ def test_an_error_in_what_is_done_with_pictures_is_never_skipped() -> None:
 
 
 def test_another_word_is_refused() -> None:
-    with pytest.raises(InputError, match=r"bad is 'skpi'\. Did you mean skip\? Allowed: fail, skip\."):
+    with pytest.raises(InputError, match=r"on_bad is 'skpi'\. Did you mean skip\? Allowed: fail, skip\."):
         list(decoded(Slow(3), "skpi"))  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"bad is 'none'\. Allowed: fail, skip\."):
-        open_images("asset:emoji32.png", bad="none")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"on_bad is 'none'\. Allowed: fail, skip\."):
+        open_images("asset:emoji32.png", on_bad="none")  # type: ignore[arg-type]
 
 
 def test_the_readable_ones_are_the_set_without_the_others(
@@ -135,7 +135,7 @@ def test_the_readable_ones_are_the_set_without_the_others(
     without = open_images(str(folder(good, "without")))
     whole = folder(good | {"a/2a.png": packed(pixels(0))[:50], "b/0.jpg": b"", "b/x.png": b"text"}, "whole")
     with caplog.at_level(logging.INFO, "aigc"):
-        images = open_images(str(whole), bad="skip")
+        images = open_images(str(whole), on_bad="skip")
     assert f"looking for damaged pictures in {whole}" in caplog.messages
     assert f"{whole}: 3 of 11 pictures cannot be read and are left out: " in caplog.text
     assert f"{whole}/a/2a.png, {whole}/b/0.jpg, {whole}/b/x.png" in caplog.text
@@ -153,3 +153,16 @@ def test_the_readable_ones_are_the_set_without_the_others(
 def test_a_set_without_damage_stays_the_same_object(folder: Callable[..., Path]) -> None:
     images = open_images(str(folder({"a.png": pixels(0)})))
     assert readable(images) is images
+
+
+def test_hashing_many_files_is_shown(
+    folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = str(folder({f"{index}.png": pixels(index) for index in range(5)}))
+    with caplog.at_level(logging.INFO, "aigc"):
+        expected = open_images(place).fingerprint()
+        assert caplog.messages == []
+        monkeypatch.setattr("aigc.data.images.folder._MANY", 5)
+        monkeypatch.setattr("aigc.data.images.folder._TICK", 2)
+        assert open_images(place).fingerprint() == expected
+    assert caplog.messages == ["hashing 5 pictures"]
