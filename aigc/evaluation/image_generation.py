@@ -1,6 +1,6 @@
 """While a task that makes images trains: its samples measured against the real pictures, and shown."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,14 +9,15 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from aigc.config import build
-from aigc.config.types import Bound
+from aigc.config.types import Bound, Place
 from aigc.data.images import Images
 from aigc.errors import InputError
 from aigc.evaluation.feature_pass import classifier_of
 from aigc.evaluation.image_sampling import Drawn, draw, make, measure_samples
-from aigc.evaluation.pictures import beside, between, grid, save_png
+from aigc.evaluation.pictures import beside, between, columns_of, grid, save_png
 from aigc.evaluation.real_statistics import Real, real_statistics
 from aigc.evaluation.score_names import refuse_shared
+from aigc.logger import log_picture, picture_file
 from aigc.metrics.image import ImageMeasure, compare, nearest
 from aigc.metrics.image.extractors import Extractor, get_extractor
 from aigc.runs.console import log
@@ -27,11 +28,12 @@ _GRID, _STRIP, _NEIGHBOURS = 1, 2, 3
 
 
 class ImageGeneration(Callback):
-    """Makes images at some steps and at the end, records metrics as `val/<name>`, saves pictures under samples/.
+    """Makes images at some steps and at the end, records metrics as `val/<name>`, saves and logs pictures.
 
     One pass of the extractor serves all metrics. The real pictures are those of the training data as the task sees
     them; their statistics are kept in the cache under a hash of their content. Beside the Fréchet distance stands what
-    real pictures reach against other real pictures (`fid_floor...`). Training's random state is not touched.
+    real pictures reach against other real pictures (`fid_floor...`). Training's random state is not touched. Pictures
+    lie in samples/; TensorBoard and W&B show them as samples/grid, samples/interpolation and samples/neighbours.
 
     Args:
         metrics: Named `_target_` nodes of aigc.metrics.image; null switches one off.
@@ -54,8 +56,10 @@ class ImageGeneration(Callback):
 
     def __init__(
         self,
-        metrics: dict[str, Any],
-        extractor: str | dict[str, Any] = "efficientnet_lite0",
+        metrics: Annotated[dict[str, Any], Place("aigc.metrics.image.measure.ImageMeasure", named=True)],
+        extractor: Annotated[
+            str | dict[str, Any], Place("aigc.metrics.image.extractors.base.Extractor")
+        ] = "efficientnet_lite0",
         samples: Annotated[int, Bound(2)] = 10_000,
         every_n_steps: Annotated[int, Bound(1)] | None = None,
         at_start: bool = False,
@@ -161,9 +165,9 @@ class ImageGeneration(Callback):
             {f"val/{name}": signature for name, signature in signatures.items()},
         )
         if trainer.is_global_zero:
-            self._save(Path(trainer.default_root_dir) / "samples", module)
-            if self.neighbours:
-                self._save_neighbours(Path(trainer.default_root_dir) / "samples", module, data.images, extractor, real)
+            for name, picture in self._pictures(module, data.images, extractor, real):
+                save_png(picture, picture_file(Path(trainer.default_root_dir) / "samples", name, module.steps_done))
+                log_picture(trainer.loggers, name, picture, module.steps_done)
         log.info("step %d: %s", module.steps_done, _shown(values))
         module.tell_callbacks("on_evaluation_end")
 
@@ -196,22 +200,29 @@ class ImageGeneration(Callback):
             )
         return self._real
 
-    def _save(self, folder: Path, module: ImageTask) -> None:
-        """Grid and strip."""
-        name = _file_name(module)
+    def _pictures(
+        self, module: ImageTask, images: Images, extractor: Extractor, real: Real
+    ) -> Iterator[tuple[str, Tensor]]:
+        """What there is to look at, by name."""
         if self.grid:
-            save_png(grid(make(module, draw(module, self.grid, self.seed, _GRID))), folder / f"{name}.png")
+            yield "samples/grid", self._grid(module)
         if self.strip:
-            save_png(self._strip(module), folder / f"{name}-interpolation.png")
+            yield "samples/interpolation", self._strip(module)
+        if self.neighbours:
+            yield "samples/neighbours", self._beside_nearest(module, images, extractor, real)
 
-    def _save_neighbours(
-        self, folder: Path, module: ImageTask, pictures: Images, extractor: Extractor, real: Real
-    ) -> None:
+    def _grid(self, module: ImageTask) -> Tensor:
+        """Images of fixed latents; where the task has classes, each has a column."""
+        drawn = draw(module, self.grid, self.seed, _GRID)
+        in_turn = module.grid_labels(self.grid)
+        labels = drawn.labels if in_turn is None else in_turn.to(module.device)
+        return grid(make(module, drawn._replace(labels=labels)), columns_of(in_turn))
+
+    def _beside_nearest(self, module: ImageTask, pictures: Images, extractor: Extractor, real: Real) -> Tensor:
         """Samples beside their nearest training pictures."""
         images = make(module, draw(module, self.neighbours, self.seed, _NEIGHBOURS))
         places = nearest(extractor(images).features, real.whole, 4)
-        found = [[pictures.read(int(place)) for place in row] for row in places]
-        save_png(beside(images, found), folder / f"{_file_name(module)}-neighbours.png")
+        return beside(images, [[pictures.read(int(place)) for place in row] for row in places])
 
     def _strip(self, module: ImageTask) -> Tensor:
         """Four ways of so many images between two latents each, of one label each."""
@@ -221,10 +232,6 @@ class ImageGeneration(Callback):
             labels = None if ends.labels is None else ends.labels[:1].repeat(self.strip)
             rows.append(make(module, Drawn(between(ends.latents, self.strip), labels, ends.noise)))
         return grid(torch.cat(rows), self.strip)
-
-
-def _file_name(module: ImageTask) -> str:
-    return f"step-{module.steps_done:06d}"
 
 
 def _shown(values: Mapping[str, float]) -> str:

@@ -37,7 +37,9 @@ def draw(task: ImageTask, count: int, seed: int, *numbers_of_draw: int) -> Drawn
     return Drawn(latents.to(task.device), None if labels is None else labels.to(task.device), noise)
 
 
-def sample(task: ImageTask, count: int, seed: int = 0, batch_size: int = 64) -> Iterator[tuple[Tensor, Tensor]]:
+def sample(
+    task: ImageTask, count: int, seed: int = 0, batch_size: int = 64
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
     """Images as people save them, of which every rank makes its share.
 
     What an image is made from depends on the seed and its number alone, whatever the ranks and the batch size. What the
@@ -50,7 +52,8 @@ def sample(task: ImageTask, count: int, seed: int = 0, batch_size: int = 64) -> 
         batch_size: Images made at the same time.
 
     Yields:
-        Numbers of images, int64 of shape (n,), and the images, uint8 of shape (n, channels, height, width).
+        Numbers of images, int64 of shape (n,), the images, uint8 of shape (n, channels, height, width), and what they
+        are conditioned on, if anything, int64 of shape (n,).
 
     Raises:
         InputError: The task makes something else than images from -1 to 1.
@@ -61,7 +64,8 @@ def sample(task: ImageTask, count: int, seed: int = 0, batch_size: int = 64) -> 
         if ranks == 1:
             stop.check(" while measuring images")
         first, last = chunk * batch_size, min((chunk + 1) * batch_size, count)
-        yield torch.arange(first, last), make(task, _numbered(task, first, last, seed))
+        drawn = _numbered(task, first, last, seed)
+        yield torch.arange(first, last), make(task, drawn), drawn.labels
 
 
 def measure_samples(
@@ -75,8 +79,8 @@ def measure_samples(
 ) -> Statistics:
     """Statistics of a task's images over all ranks; arguments as of `FeatureStatistics` and `sample`, errors too."""
     collected = FeatureStatistics(extractor, keep, reservoir)
-    for indices, images in sample(task, count, seed, batch_size):
-        collected.update(images, indices)
+    for indices, images, labels in sample(task, count, seed, batch_size):
+        collected.update(images, indices, labels)
     return collected.compute()
 
 

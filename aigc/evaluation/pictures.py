@@ -84,13 +84,40 @@ def in_colour(images: Tensor) -> Tensor:
     return images[:, :1].repeat(1, 3, 1, 1) if channels < 3 else images[:, :3]
 
 
+def columns_of(labels: Tensor | None) -> int | None:
+    """Images in a row of a grid, so that each class has a column of its own where labels go round in turn.
+
+    Args:
+        labels: Of the images in their order, int64 of shape (n,).
+
+    Returns:
+        None for images without labels, of one class, or in any other order.
+    """
+    if labels is None or not len(labels):
+        return None
+    period = len(set(labels.tolist()))
+    in_turn = torch.equal(labels, labels[:period].repeat(-(-len(labels) // period))[: len(labels)])
+    return period if in_turn and period > 1 else None
+
+
+def as_picture(image: Tensor) -> Image.Image:
+    """An image, uint8 of shape (channels, height, width), as Pillow's: grey where there is one channel."""
+    array = image.permute(1, 2, 0).cpu().numpy()
+    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def png(image: Tensor) -> bytes:
+    """An image, uint8 of shape (channels, height, width), as a PNG file holds it."""
+    buffer = io.BytesIO()
+    as_picture(image).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
 def save_png(image: Tensor, path: Path) -> None:
     """Write an image, uint8 of shape (channels, height, width), whole or not at all."""
-    array = image.permute(1, 2, 0).cpu().numpy()
-    buffer = io.BytesIO()
-    Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(buffer, format="PNG")
+    content = png(image)
     path.parent.mkdir(exist_ok=True)
-    retrying(lambda: write_atomic(path, buffer.getvalue()), f"write {path}")
+    retrying(lambda: write_atomic(path, content), f"write {path}")
 
 
 def _pairs(latents: Tensor) -> list[tuple[Tensor, Tensor]]:

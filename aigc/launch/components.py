@@ -26,6 +26,7 @@ from aigc.models import ModelFactory, TransformersCausalLM
 from aigc.runs import Run
 from aigc.runs.files import be_patient
 from aigc.tasks import Task
+from aigc.tasks.ranks import BareDDP
 
 
 def is_first_rank() -> bool:
@@ -127,8 +128,18 @@ def build_trainer(
     callbacks: Sequence[Callback],
     loggers: Sequence[Logger],
     batches: int | None = None,
+    reduces: bool = True,
 ) -> Trainer:
-    """Lightning's trainer for this rank; `batches` is the number of training batches in an epoch."""
+    """Lightning's trainer for this rank.
+
+    Args:
+        cfg: The config.
+        folder: The run folder.
+        callbacks: In their order.
+        loggers: Where metrics go.
+        batches: Training batches in an epoch.
+        reduces: Whether gradients of several ranks are averaged by the trainer, and not by the task.
+    """
     settings = cfg.trainer
     ranks, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     limit = settings.limit_train_batches
@@ -146,7 +157,7 @@ def build_trainer(
         accelerator=settings.accelerator,
         devices=local,
         num_nodes=ranks // local,
-        strategy="ddp" if ranks > 1 else "auto",
+        strategy=("ddp" if reduces else BareDDP()) if ranks > 1 else "auto",
         precision=resolve_precision(settings.precision, settings.accelerator),
         accumulate_grad_batches=settings.accumulate_grad_batches,
         gradient_clip_val=settings.gradient_clip_val,

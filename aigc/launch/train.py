@@ -60,7 +60,9 @@ class Training:
         first = [*savers, ExactState(cfg.resume.allow), StopWhenAsked(), *([] if until is None else [_Until(until)])]
         others = [callback for callback in callbacks.values() if callback not in savers]
         ordered = [*first, *others, KeepStatus(self.beat)]
-        trainer = components.build_trainer(cfg, run.path, ordered, loggers, components.batches_per_epoch(data))
+        trainer = components.build_trainer(
+            cfg, run.path, ordered, loggers, components.batches_per_epoch(data), task.automatic_optimization
+        )
         if trainer.is_global_zero:
             self._tell(trainer, task, step)
         with components.own_interrupt():

@@ -1,6 +1,8 @@
 """TensorBoard, in the run folder's tensorboard/."""
 
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
+from torch import Tensor
 
 from aigc.runs import Run
 
@@ -19,3 +21,8 @@ class TensorBoard(TensorBoardLogger):
     def go_on_from(self, step: int) -> None:
         """Have TensorBoard drop what an attempt before has logged after this step."""
         self._kwargs["purge_step"] = step + 1
+
+    @rank_zero_only
+    def log_picture(self, name: str, image: Tensor, step: int) -> None:
+        """Show a picture, uint8 of shape (channels, height, width), under this step."""
+        self.experiment.add_image(name, image.cpu(), step)

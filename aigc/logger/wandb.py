@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from PIL import Image
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
+from torch import Tensor
 
+from aigc.logger.pictures import PICTURES, picture_file
 from aigc.runs import Run
 from aigc.runs.metrics_file import FIXED_COLUMNS
 
@@ -37,21 +40,55 @@ class WandB(WandbLogger):
         settings = wandb.Settings(x_disable_meta=True, save_code=False, console="off", silent=True)
         options: dict[str, Any] = {"entity": entity, "tags": tags, "settings": settings, "mode": mode}
         self._rows = 0
+        self._samples = run.samples
         super().__init__(name=run.id, id=run.id, save_dir=str(run.path), project=project, resume="allow", **options)
 
     def go_on_from(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Send again what was logged before, unless W&B has it: a killed run's last rows may not have reached it.
 
+        Pictures are read from samples/, and go with the first row of their step that was measured.
+
         Args:
             rows: All rows of metrics.jsonl so far, with their step.
         """
+        shown = set()
         for row in rows:
             values = {name: value for name, value in row.items() if name not in FIXED_COLUMNS}
-            self.log_metrics(values, int(row["step"]))
+            step = int(row["step"])
+            self.log_metrics(values, step)
+            if step not in shown and any(name.startswith("val/") for name in values):
+                shown.add(step)
+                self._show_again(step)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Send one row under its number, by which W&B knows rows that it has already from an attempt before."""
         number, self._rows = self._rows, self._rows + 1
+        self._send(number, {**metrics, "trainer/global_step": step})
+
+    @rank_zero_only
+    def log_picture(self, name: str, image: Tensor, step: int) -> None:
+        """Send a picture, uint8 of shape (channels, height, width), with the row logged last.
+
+        A row of its own would shift the numbers of all that follow: metrics.jsonl, from which they are counted when a
+        run goes on, has no pictures.
+        """
+        array = image.permute(1, 2, 0).cpu().numpy()
+        self._send_picture(name, Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array))
+
+    def _show_again(self, step: int) -> None:
+        for name in PICTURES:
+            path = picture_file(self._samples, name, step)
+            if path.is_file():
+                with Image.open(path) as picture:
+                    self._send_picture(name, picture)
+
+    @rank_zero_only
+    def _send_picture(self, name: str, picture: Image.Image) -> None:
+        import wandb
+
+        self._send(max(self._rows - 1, 0), {name: wandb.Image(picture)})
+
+    def _send(self, number: int, values: Mapping[str, Any]) -> None:
         if number >= self.experiment.step:
-            self.experiment.log({**metrics, "trainer/global_step": step}, step=number)
+            self.experiment.log(dict(values), step=number)

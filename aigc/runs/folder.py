@@ -1,6 +1,8 @@
 """The run folder: made once before a run starts, read by everything that comes after."""
 
 import fcntl
+import importlib
+import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -176,13 +178,19 @@ class Run:
         return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(metrics_file.FIXED_COLUMNS))
 
     def load_model(self) -> tuple[Any, Any]:
-        """Load the run's language model from model/ and return (model, tokenizer), on the CPU and in evaluation mode.
+        """Load the run's model from model/, on the CPU and in evaluation mode.
+
+        Returns:
+            (model, tokenizer) of a language model, (generator, names of its classes) where images are made.
 
         Raises:
-            InputError: The run has no model yet, or one that is no Transformers language model.
+            InputError: The run has no model yet, or one that is neither, or is damaged.
         """
-        if not (self.model / "config.json").is_file():
-            raise InputError(f"run {self.id} has no model yet: let it finish.")
+        if self.makes_images:
+            # By its name, as models lie above runs: only whoever asks for a generator has the networks imported.
+            saved = importlib.import_module("aigc.models.gan.saved")
+            generator, class_names = saved.load_generator(self.model)
+            return generator, class_names
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         try:
@@ -194,6 +202,24 @@ class Run:
             reason = str(error).partition("\n")[0]
             raise InputError(f"{self.model} does not hold a Transformers language model: {reason}") from error
         return model.eval(), tokenizer
+
+    @property
+    def makes_images(self) -> bool:
+        """Whether model/ holds a generator of images; otherwise it is a language model's.
+
+        Raises:
+            InputError: The run has no model yet, or what describes it is damaged.
+        """
+        path = self.model / "config.json"
+        if not path.is_file():
+            raise InputError(f"run {self.id} has no model yet: let it finish.")
+        try:
+            described = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} is damaged: {error}. `aigc verify {self.id}` names every such file.") from error
+        if isinstance(described, dict) and "task" in described:  # what an ImageTask leaves by default
+            raise InputError(f"{self.model} holds the weights of {described['task']}, which saves no generator alone.")
+        return isinstance(described, dict) and "generator" in described
 
     @property
     def checkpoints(self) -> Path:

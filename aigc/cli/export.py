@@ -1,0 +1,58 @@
+"""`aigc export RUN`: a run's model as files that stand by themselves."""
+
+import argparse
+import json
+from pathlib import Path
+
+from aigc.cli.options import VerbParser, add_trust, use_trusted
+
+_FORMATS = {
+    "safetensors": "weights and configuration: `Run.load_model` or Transformers load them",
+    "torchscript": "for torch.jit.load, also in C++ (generators of images; PyTorch calls it deprecated)",
+    "pt2": "for torch.export.load (generators of images)",
+    "onnx": "for ONNX Runtime and others (generators of images; needs the packages onnx and onnxscript)",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The verb's arguments."""
+    formats = "\n".join(f"  {name:<12} {what}" for name, what in _FORMATS.items())
+    made = VerbParser(
+        "export",
+        "Write a run's model to a folder of its own. Before the files get their names they are loaded into a fresh\n"
+        "object, and its outputs for fixed inputs are compared: to the last bit for safetensors, to 1e-5 for others.\n"
+        "A generator of images is the averaged one, with a config.json that rebuilds it and names its classes.\n"
+        f"\nformats:\n{formats}",
+        "aigc export latest --out my_model\n  aigc export gan-letters --checkpoint best --format onnx --out letters",
+    )
+    made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
+    made.add_argument("--format", choices=list(_FORMATS), default="safetensors", help="what to write (safetensors)")
+    made.add_argument("--out", metavar="FOLDER", help="where to (./<run id>-<format>)")
+    made.add_argument(
+        "--checkpoint", metavar="NAME", help="last, best or step-N; without it the model that a finished run has left"
+    )
+    made.add_argument("--force", action="store_true", help="replace files that exist")
+    made.add_argument("--json", action="store_true", help="print JSON")
+    add_trust(made)
+    return made
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write, compare, print the names of the files."""
+    from aigc.runs import Run
+
+    use_trusted(options.trust)
+    one = Run.open(options.run)
+
+    from aigc.launch.export import export
+    from aigc.runs.console import show_messages
+
+    show_messages()
+    folder = Path(options.out).expanduser() if options.out else Path(f"{one.id}-{options.format}")
+    files, compared, difference = export(one, options.format, folder, options.checkpoint, options.force)
+    if options.json:
+        told = {"run_id": one.id, "format": options.format, "files": list(map(str, files)), "compared": compared}
+        print(json.dumps(told | {"largest_difference": difference}, ensure_ascii=False))
+        return
+    print("\n".join(map(str, files)))
+    print(f"{compared}: largest difference {difference:g}")

@@ -1,0 +1,114 @@
+"""Which images are made with a generator. A field's docstring is its help text."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from aigc.config.problems import choices
+from aigc.config.types import Bound
+from aigc.errors import InputError
+
+_MOST = 1_000_000
+"""Images at a time: what is beyond is a typing error."""
+_LARGEST_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class ImageChoice:
+    """Seeds, labels, and what is done with them."""
+
+    num_images: Annotated[int, Bound(1, 1_000_000)] | None = None
+    """Images; null makes 16, or as many as `seed` or `labels` name."""
+    seed: str = "0"
+    """Seed of the first image, and those of the others follow; or which ones: 0-15 or 0,3,7."""
+    labels: str | None = None
+    """Classes of the images in turn, by name or number: A,B or 0,1; null takes an image's seed modulo their number."""
+    truncation: Annotated[float, Bound(0, 1)] = 1.0
+    """Below 1 truer and less diverse: styles drawn to their average, or else latents beyond twice this drawn anew."""
+    interpolation: Annotated[int, Bound(2)] | None = None
+    """Images on the way from each image to the next, both counted: a row of a strip, or frames of an animation."""
+    mixing: str | None = None
+    """ROWSxCOLUMNS: a table in which rows give the coarse styles and columns the fine ones (generators with styles)."""
+    crossover: Annotated[int, Bound(1)] | None = None
+    """Layers whose styles are those of the row, in a table of mixed styles; null takes half."""
+
+    def seeds(self) -> list[int]:
+        """The seed of each image; in a table of mixed styles those of the rows, then those of the columns.
+
+        Raises:
+            InputError: `seed` cannot be read, or names more or fewer images than are asked for.
+        """
+        named = _whole_numbers(self.seed)
+        rows, columns = self.table() or (0, 0)
+        wanted, key = (rows + columns, f"mixing={self.mixing}") if rows else (self.num_images, "num_images")
+        if rows and self.num_images is not None:
+            raise InputError(f"num_images={self.num_images}: {key} says already how many there are; leave it out")
+        if self.seed.strip().isdigit():  # one number, and no range of one
+            wanted = wanted or max(16, len((self.labels or "").split(",")))
+            if named[0] + wanted - 1 > _LARGEST_SEED:
+                raise InputError(f"seed={self.seed}: seeds go up to {_LARGEST_SEED}")
+            return list(range(named[0], named[0] + wanted))
+        if wanted not in (None, len(named)):
+            raise InputError(f"seed={self.seed} names {len(named)} images, and {key} asks for {wanted}")
+        return named
+
+    def table(self) -> tuple[int, int] | None:
+        """Rows and columns of a table of mixed styles, if one is asked for.
+
+        Raises:
+            InputError: `mixing` cannot be read.
+        """
+        if self.mixing is None:
+            return None
+        found = re.fullmatch(r"([1-9]\d{0,2})x([1-9]\d{0,2})", self.mixing.strip(), re.ASCII)
+        if found is None:
+            raise InputError(f"mixing={self.mixing}: expected ROWSxCOLUMNS, such as 3x5")
+        return int(found[1]), int(found[2])
+
+    def labels_of(self, class_names: Sequence[str]) -> list[int] | None:
+        """The label of each image; None for a generator without classes.
+
+        Args:
+            class_names: Those of the generator; none when it has no classes.
+
+        Raises:
+            InputError: A class that is not known, or any for a generator without classes.
+        """
+        if not class_names:
+            if self.labels is not None:
+                raise InputError(f"labels={self.labels}: this model makes images without labels; leave it out")
+            return None
+        if self.labels is None:
+            return [seed % len(class_names) for seed in self.seeds()]
+        chosen = self._chosen(class_names)
+        return [chosen[place % len(chosen)] for place in range(len(self.seeds()))]
+
+    def _chosen(self, class_names: Sequence[str]) -> list[int]:
+        names = list(class_names)
+        found = []
+        for typed in map(str.strip, str(self.labels).split(",")):
+            if typed in names:  # a name wins: digits may be called by other numbers than their places
+                found.append(names.index(typed))
+            elif typed.isascii() and typed.isdigit() and int(typed) < len(names):
+                found.append(int(typed))
+            else:
+                raise InputError(
+                    f"labels={self.labels}: no class {typed!r}. {choices(typed, names)} "
+                    f"Or numbers from 0 to {len(names) - 1}."
+                )
+        return found
+
+
+def _whole_numbers(text: str) -> list[int]:
+    """`5`, `0-15` or `0,3,7`, or several of these with commas between them."""
+    found: list[int] = []
+    for part in text.split(","):
+        range_of = re.fullmatch(r"\s*(\d{1,19})\s*(?:-\s*(\d{1,19})\s*)?", part, re.ASCII)
+        if range_of is None:
+            raise InputError(f"seed={text}: expected a whole number from 0, or several: 0-15 or 0,3,7")
+        first, last = int(range_of[1]), int(range_of[2] or range_of[1])
+        if last > _LARGEST_SEED or last < first or len(found) + last - first >= _MOST:
+            raise InputError(f"seed={text}: {part.strip()} is no range of at most {_MOST} seeds up to {_LARGEST_SEED}")
+        found += range(first, last + 1)
+    return found

@@ -1,0 +1,65 @@
+"""A task as one of a run's checkpoints holds it."""
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from aigc.errors import InputError
+from aigc.launch import components
+from aigc.metrics.image.extractors.weights import loading
+from aigc.runs import Run
+from aigc.runs.checkpoints import BEST, LAST, CheckpointFolder, damage, step_of
+from aigc.tasks import Task
+
+
+class Loaded(NamedTuple):
+    """What a checkpoint is of."""
+
+    task: Task
+    """With the checkpoint's weights, on the CPU."""
+    data: Any
+    """The run's data module, prepared."""
+    step: int
+
+
+def checkpoint_file(run: Run, name: str) -> Path:
+    """The file of a checkpoint.
+
+    Args:
+        run: The run.
+        name: last, best, or step-N.
+
+    Raises:
+        InputError: There is none of that name; the message lists those that there are.
+    """
+    folder = CheckpointFolder(run.checkpoints)
+    step = re.fullmatch(r"step-(\d{1,18})", name, re.ASCII)
+    path = folder.file(int(step[1])) if step else run.checkpoints / {"last": LAST, "best": BEST}.get(name, "")
+    if path.is_file():
+        return path
+    named = [one for one, file in (("last", LAST), ("best", BEST)) if (run.checkpoints / file).is_file()]
+    steps = sorted(step_of(file) for file in run.checkpoints.glob("step-*.ckpt"))
+    there = ", ".join([*named, *(f"step-{number}" for number in steps)])
+    has = f"it has {there}" if there else f"it has none yet (status {run.status})"
+    raise InputError(f"{run.id} has no checkpoint {name!r}: {has}")
+
+
+def load_task(run: Run, name: str) -> Loaded:
+    """Build a run's task and load the weights of a checkpoint into it.
+
+    Raises:
+        ConfigError, InputError: The run's config no longer builds what it did, or there is no such checkpoint, or it
+            is damaged or of another model.
+    """
+    path = checkpoint_file(run, name).resolve()
+    if reason := damage(path):
+        raise InputError(f"{run.id}: {reason}. Put a good one back, or name another.")
+    cfg = run.config
+    components.prepare_machine(cfg)
+    data = components.build_data(cfg)
+    task = components.build_task(cfg, data)
+    with loading(path, f"the model that the config and the code of {run.id} now make"):
+        task.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+    return Loaded(task, data, step_of(path))
