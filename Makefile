@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: train test test-quick lint bench bench-saving bench-metrics bench-image-metrics install install-dev clean
+.PHONY: train test test-quick lint bench bench-saving bench-metrics bench-image-metrics bench-gan install install-dev clean
 
 train: install ## train a language model on Tang quatrains: two minutes on two CPU cores
 	$(BIN)/aigc train
@@ -32,6 +32,10 @@ bench-metrics: install-dev ## how fast texts are measured against sacrebleu and 
 
 bench-image-metrics: install ## how fast images are measured against torch-fidelity
 	$(BIN)/python tests/bench/image_metrics.py
+
+bench-gan: install ## images per second of GAN training against a plain loop, and against mimicry where it can be had
+	-$(BIN)/python -m pip install -q --no-deps --target build/peers torch-mimicry==0.1.16
+	$(BIN)/python tests/bench/gan.py --peer build/peers
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev

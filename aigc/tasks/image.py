@@ -28,6 +28,10 @@ class ImageTask(Task, ABC):
         """Draw what images are conditioned on, int64 of shape (count,); None where nothing is."""
         return None
 
+    def grid_labels(self, count: int) -> Tensor | None:
+        """What the images of a grid are conditioned on, int64 of shape (count,): all classes in turn."""
+        return None
+
     @abstractmethod
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Make images from the averaged weights where there are such.

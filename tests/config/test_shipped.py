@@ -2,19 +2,23 @@
 
 import re
 
+import numpy as np
 import pytest
+import torch
 
 from aigc.config import check, compose
 from aigc.config.faults import group_choices
 from aigc.config.locate import conf_folder
 from aigc.runs import Run
 
-FILES = sorted(conf_folder().rglob("*.yaml"))
+FILES = sorted(path for path in conf_folder().rglob("*.yaml") if not path.name.startswith("_"))
 NEEDS = {
     "data=text": ["data.path=mine.txt"],
     "data=images": ["data.path=mine"],
     "evaluation=images": ["evaluation.generation=null"],
     "model=pretrained": ["model.path=somewhere"],
+    "task=gan": ["experiment=gan/letters"],
+    "scheduler=linear": ["experiment=gan/cifar10_sngan"],
 }
 
 
@@ -39,8 +43,38 @@ def test_every_choice_is_right(choice):
     check(compose([choice, *NEEDS.get(choice, [])]))
 
 
-@pytest.mark.parametrize("experiment", group_choices()["experiment"])
-def test_every_experiment_builds(experiment, tmp_path, monkeypatch, cache):
+def experiments(kind):
+    return [name for name in group_choices()["experiment"] if name.startswith(kind)]
+
+
+def test_there_is_no_other_kind_of_experiment():
+    assert group_choices()["experiment"] == sorted([*experiments("gan/"), *experiments("lm/")])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", experiments("gan/"))
+def test_every_gan_builds_and_judges_its_images(experiment, tmp_path, monkeypatch, cache):
+    """With pictures of this test where the experiment's own have to be downloaded."""
+    from aigc.launch import components
+
+    monkeypatch.setenv("AIGC_CACHE", str(cache))
+    cfg = compose([f"experiment={experiment}", "data.batch_size=2"])
+    check(cfg, deep=True)
+    if cfg.data.path.startswith("torchvision:"):
+        pictures = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+        np.savez(tmp_path / "pictures.npz", images=pictures, labels=np.arange(20) % 10)
+        cfg.data.path = str(tmp_path / "pictures.npz")
+    data = components.build_data(cfg)
+    task = components.build_task(cfg, data)
+    components.build_callbacks(cfg, "callbacks")
+    labels = torch.arange(2) if data.labels else None
+    images = task.generate(task.latents(2), labels)
+    assert images.shape == (2, data.channels, data.resolution, data.resolution)
+    assert task.model.discriminator(images, labels).logits.shape == (2,)
+
+
+@pytest.mark.parametrize("experiment", experiments("lm/"))
+def test_every_language_model_builds(experiment, tmp_path, monkeypatch, cache):
     from aigc.launch import components
 
     monkeypatch.setenv("AIGC_CACHE", str(cache))

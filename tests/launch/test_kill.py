@@ -158,6 +158,17 @@ def test_a_run_that_saves_in_a_thread_is_the_same_run(name, folder, whole, other
     assert_same(the_run(place), whole)
 
 
+def test_a_gan_that_was_killed_is_the_gan_that_was_not(tmp_path, other_disk):
+    whole, place, seen = place_at(tmp_path / "whole"), place_at(tmp_path / "killed"), Murdered()
+    finish(whole, command("gan", 40, 40))
+    come_through(place, command("gan", 40, 40), random.Random(5), seen, most=4, TMPDIR=str(other_disk))
+    assert len(seen.facts) >= 2
+    for fact in seen.facts:
+        assert 0 <= fact.get("reached", 0) - fact.get("saved", 0) <= EVERY, fact
+    assert_same(the_run(place), the_run(whole))
+    assert files(the_run(place)) == files(the_run(whole))
+
+
 def test_full_processes_survive_kills(name, folder, whole, other_disk):
     place, chance = place_at(folder / "processes"), random.Random(3)
     env = os.environ | {"AIGC_OUTPUTS": "outputs", "AIGC_CACHE": "../cache", "TMPDIR": str(other_disk)}

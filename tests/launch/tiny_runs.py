@@ -30,6 +30,19 @@ LANGUAGE_MODEL = [
     "evaluation.generation.prompt_pattern=null",
     "evaluation.generation.sampling.max_new_tokens=4",
 ]
+GAN = [
+    "experiment=gan/digits",
+    "data.batch_size=8",
+    "model.generator.latents=8",
+    "model.generator.width=4",
+    "model.discriminator.width=4",
+    "task.n_critic=2",
+    "+task.regularisers.r1._target_=aigc.losses.R1",
+    "+task.regularisers.r1.gamma=1",
+    "+task.regularisers.r1.every_n_steps=4",
+    "evaluation.images=null",
+    "callbacks.checkpoints.monitor=null",
+]
 EXPERIMENTS = {"language_model": LANGUAGE_MODEL}
 """Whatever must survive everything; another task joins by one line."""
 
@@ -47,7 +60,7 @@ ALL = [
 def command(name: str, steps: int, validate: int, *more: str) -> list[str]:
     """The same command again and again."""
     last = [f"trainer.max_steps={steps}", f"trainer.validate_every_n_steps={validate}"]
-    return ["train", *EXPERIMENTS[name], *ALL, *last, *more]
+    return ["train", *(EXPERIMENTS | {"gan": GAN})[name], *ALL, *last, *more]
 
 
 def place_at(folder: Path) -> Path:
@@ -119,7 +132,7 @@ def numbers(run: Run) -> dict[str, Any]:
         "weights": sha256_file(run.model / "model.safetensors"),
         "rows": [row for row in rows if len(row) > 2],
         "state": _without_times(final_state(run.path)),
-        "samples": {path.name: path.read_text("utf-8") for path in run.samples.iterdir() if path.suffix == ".jsonl"},
+        "samples": {path.name: path.read_text("utf-8") for path in run.samples.glob("*.jsonl")},
         "result": _without_times(run.manifest["metrics"]),
     }
 

@@ -7,24 +7,18 @@ from pathlib import Path
 import torch
 from pytorch_lightning.strategies import DDPStrategy
 
+from aigc.tasks.ranks import BareDDP
 from tests.training.resumable import TASKS, differences, final_state, rows, train
 
-
-class Bare(DDPStrategy):
-    """Ranks without Lightning's wrapper, for a task that reduces its gradients itself."""
-
-    def configure_ddp(self) -> None:
-        """Leave the module as it is."""
-
-    def _register_ddp_hooks(self) -> None:
-        """There is no wrapper to hook."""
+PLACES = dict.fromkeys(TASKS, (2, 5, 20)) | {"two_players": (5,), "gan": (2, 20)}
+"""In which batches each task is stopped: in the middle of an epoch, at its end, at a validation."""
 
 
 def main(place: Path) -> None:
-    """Every task, stopped in the middle of an epoch, at its end, and at a validation."""
+    """Every task, stopped and gone on with."""
     rank = int(os.environ["RANK"])
     for name in TASKS:
-        strategy = Bare if name in ("two_players", "tiny_gan") else DDPStrategy
+        strategy = BareDDP if name in ("two_players", "gan") else DDPStrategy
         settings = {"devices": 2, "accelerator": "cpu"}
 
         def run(folder: Path, at: int | None = None, name=name, strategy=strategy, settings=settings) -> bool:
@@ -32,7 +26,7 @@ def main(place: Path) -> None:
             return train(name, folder, signal_at_batch=at if rank == 0 else None, **chosen)
 
         assert run(place / name)
-        for batch in (2, 5, 20):
+        for batch in PLACES[name]:
             folder = place / f"{name}-{batch}"
             assert not run(folder, batch)
             assert run(folder)

@@ -28,9 +28,9 @@ from aigc.runs.console import show_messages
 from aigc.runs.metrics_file import read
 from aigc.tasks import CausalLM, Task
 from aigc.tasks.schedules import WarmupCosine
+from tests.training.gans import gan_data, whole_gan
 from tests.training.helpers import text_data, trainer
-from tests.training.tiny_gan import image_data, image_evaluation
-from tests.training.tiny_gan import tiny_gan as small_gan
+from tests.training.tiny_gan import image_evaluation
 
 CHARACTERS = "春眠不覺曉處聞啼鳥夜來風雨聲花落知多少白日依山盡黃河入海流欲窮千里目更上一層樓"
 
@@ -75,7 +75,7 @@ class NoisyData(LightningDataModule):
 
 
 class TwoPlayers(Task):
-    """Two networks with an optimiser each, averaged weights, and a probability that adapts: a GAN in small."""
+    """Two networks with an optimiser each whose steps all count, and numbers drawn from the global generator."""
 
     def __init__(self, accumulate: int = 1) -> None:
         super().__init__()
@@ -146,9 +146,9 @@ def two_players(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
     return NoisyData(workers), TwoPlayers()
 
 
-def tiny_gan(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
-    """Two networks, averaged weights, batch norm, and images that are measured every few steps."""
-    return image_data(folder, workers), small_gan()
+def gan(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
+    """Conditional networks with all that keeps a state, and images that are measured every few steps."""
+    return gan_data(folder, workers), whole_gan()
 
 
 class Resumable(NamedTuple):
@@ -164,7 +164,7 @@ TASKS = {
     "language_model": Resumable(language_model, accumulate=1),
     "language_model_accumulating": Resumable(language_model, accumulate=3),
     "two_players": Resumable(two_players, accumulate=1),
-    "tiny_gan": Resumable(tiny_gan, 1, "val/fid_projection", lambda folder: [image_evaluation(folder)]),
+    "gan": Resumable(gan, 1, "val/fid_projection", lambda folder: [image_evaluation(folder)]),
 }
 STEPS = 30
 VALIDATE_EVERY = 6

@@ -13,7 +13,7 @@ LAYERS = [
     ["cli"],
     ["launch"],
     ["evaluation", "callbacks", "tasks"],
-    ["logger", "data", "models", "losses", "metrics"],
+    ["logger", "data", "augmentation", "models", "losses", "metrics"],
     ["runs", "config"],
     ["assets", "errors", "aigc"],
 ]

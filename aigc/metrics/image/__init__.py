@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from aigc.metrics.image.memorisation import memorisation_distance
     from aigc.metrics.image.path_length import perceptual_path_length
     from aigc.metrics.image.quantisation import dequantise, quantise
+    from aigc.metrics.image.recognition import Recognition
     from aigc.metrics.image.statistics import Statistics, smallest
     from aigc.metrics.image.statistics_file import is_statistics, read_statistics, write_statistics
     from aigc.metrics.image.vendi import vendi_score
@@ -39,6 +40,7 @@ __all__ = [
     "KernelDistance",
     "Memorisation",
     "PrecisionRecall",
+    "Recognition",
     "Statistics",
     "Vendi",
     "compare",
@@ -63,6 +65,7 @@ _MODULES = {
     "compare": "comparison",
     "nearest": "comparison",
     "FeatureStatistics": "feature_statistics",
+    "Recognition": "recognition",
     "Statistics": "statistics",
     "dequantise": "quantisation",
     "frechet_distance": "frechet",

@@ -13,8 +13,8 @@ from aigc.metrics.image.moments import add_outer, mean_and_covariance, mirror
 from aigc.metrics.image.statistics import Statistics, smallest
 from aigc.metrics.metric import RankedMetric
 
-_INDEX = 2
-"""Columns of a kept row that hold the image's index, as two numbers that float32 can hold."""
+_HEAD = 3
+"""Columns of a kept row before its features: the image's index, as two numbers that float32 can hold, and its label."""
 _BASE = 2**20
 
 
@@ -37,7 +37,7 @@ class FeatureStatistics(RankedMetric):
     moments: Tensor
     """Number of images, sum of features, upper triangle of the sum of outer products; float64, (1 + d + d * d,)."""
     kept: Any
-    """Rows of index, features and logits."""
+    """Rows of index, label, features and logits."""
 
     def __init__(
         self, extractor: Extractor, keep: bool = False, reservoir: int = 50_000, over_ranks: bool = True
@@ -57,20 +57,21 @@ class FeatureStatistics(RankedMetric):
         """What turns images into features."""
         return self._extractor[0]
 
-    def update(self, images: Tensor, indices: Tensor | None = None) -> None:
+    def update(self, images: Tensor, indices: Tensor | None = None, labels: Tensor | None = None) -> None:
         """Add images.
 
         Args:
             images: uint8 of shape (n, channels, height, width).
             indices: Their numbers in the whole set, int64 of shape (n,), each number once over all ranks; None
                 counts those of each rank.
+            labels: Classes that they were asked to show, int64 of shape (n,), if any was.
 
         Raises:
             InputError: The features of an image are not finite.
         """
-        self.add(self.extractor(images), indices)
+        self.add(self.extractor(images), indices, labels)
 
-    def add(self, extracted: Extracted, indices: Tensor | None = None) -> None:
+    def add(self, extracted: Extracted, indices: Tensor | None = None, labels: Tensor | None = None) -> None:
         """Add images by their features; arguments and errors as of `update`."""
         self._update_count += 1  # torchmetrics warns of a compute before any update
         features = extracted.features.detach()
@@ -86,7 +87,8 @@ class FeatureStatistics(RankedMetric):
             self.moments[1 : size + 1] += rows.sum(dim=0)
             add_outer(self.moments[size + 1 :].view(size, size), rows)
         if self._keep:
-            parts = [(numbers // _BASE)[:, None], (numbers % _BASE)[:, None], features]
+            wanted = torch.full_like(numbers, -1) if labels is None else labels.to(features.device)
+            parts = [torch.stack([numbers // _BASE, numbers % _BASE, wanted], dim=1), features]
             parts += [] if logits is None else [logits]
             self.kept.append(torch.cat([part.float() for part in parts], dim=1).cpu())
             if sum(map(len, self.kept)) > 2 * self._reservoir:
@@ -109,8 +111,9 @@ class FeatureStatistics(RankedMetric):
         if self._keep:
             rows = self._chosen()
             made.indices = _indices(rows)
-            made.features = rows[:, _INDEX : _INDEX + size].contiguous()
-            made.logits = rows[:, _INDEX + size :].contiguous() if extractor.classes else None
+            made.labels = rows[:, 2].long()
+            made.features = rows[:, _HEAD : _HEAD + size].contiguous()
+            made.logits = rows[:, _HEAD + size :].contiguous() if extractor.classes else None
         return made
 
     def _numbers(self, count: int) -> Tensor:
@@ -122,7 +125,7 @@ class FeatureStatistics(RankedMetric):
 
     def _chosen(self) -> Tensor:
         """The rows that are kept, by rising index."""
-        width = _INDEX + self.extractor.dimensions + (self.extractor.classes or 0)
+        width = _HEAD + self.extractor.dimensions + (self.extractor.classes or 0)
         # The state of one rank is a list; torchmetrics makes one tensor of those of several.
         parts = [self.kept] if isinstance(self.kept, Tensor) else self.kept
         rows = torch.cat([part.cpu().reshape(-1, width) for part in parts])

@@ -21,6 +21,7 @@ class Statistics:
         indices: Which images `features` and `logits` belong to, in rising order, int64 of shape (kept,).
         features: Of the kept images, float32 of shape (kept, dimensions).
         logits: Of the kept images, float32 of shape (kept, classes).
+        labels: Classes that the kept images were asked to show, int64 of shape (kept,); -1 where none was.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Statistics:
         indices: Tensor | None = None,
         features: Tensor | None = None,
         logits: Tensor | None = None,
+        labels: Tensor | None = None,
     ) -> None:
         self.suffix = suffix
         self.description = description
@@ -44,6 +46,7 @@ class Statistics:
         self.indices = indices
         self.features = features
         self.logits = logits
+        self.labels = labels
 
     @property
     def dimensions(self) -> int:

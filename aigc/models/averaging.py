@@ -1,0 +1,44 @@
+"""Moving averages of weights, whose half-life is counted in images and not in steps."""
+
+from copy import deepcopy
+
+import torch
+from torch import nn
+
+
+class Averaged(nn.Module):
+    """A copy of a network with averaged weights; buffers are copied as they are.
+
+    It is a part of whatever holds the network, and so in each checkpoint; optimisers do not see it.
+
+    Args:
+        network: The network.
+        half_life: Images after which a weight counts half; 0 keeps no average but the weights themselves.
+        ramp_up: Limits the half-life to this share of the images seen so far (Karras et al., 2020), so that the first
+            weights are soon forgotten; None does not.
+    """
+
+    def __init__(self, network: nn.Module, half_life: float, ramp_up: float | None = 0.05) -> None:
+        super().__init__()
+        self.module = deepcopy(network).requires_grad_(False)
+        self.half_life = half_life
+        self.ramp_up = ramp_up
+
+    def decay(self, images: int, seen: int) -> float:
+        """How much of the average stays: 0.5 ** (images / half-life).
+
+        Args:
+            images: In the last step, of all ranks.
+            seen: In all steps before it.
+        """
+        half_life = self.half_life if self.ramp_up is None else min(self.half_life, seen * self.ramp_up)
+        return float(0.5 ** (images / half_life)) if half_life > 0 else 0.0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, images: int, seen: int) -> None:
+        """Move towards the network's weights; arguments as of `decay`."""
+        theirs = [parameter.detach() for parameter in network.parameters()]
+        torch._foreach_lerp_(list(self.module.parameters()), theirs, 1 - self.decay(images, seen))
+        ours = list(self.module.buffers())
+        if ours:
+            torch._foreach_copy_(ours, list(network.buffers()))

@@ -1,0 +1,38 @@
+"""Several ranks and two networks: gradients are averaged phase by phase, without a wrapper around both."""
+
+from collections.abc import Iterable
+
+import torch
+from pytorch_lightning.strategies import DDPStrategy
+from torch import Tensor, nn
+
+
+class BareDDP(DDPStrategy):
+    """A process group alone: whoever steps the optimisers averages the gradients.
+
+    DistributedDataParallel expects gradients of all parameters from each backward pass, and a GAN's give those of one
+    network.
+    """
+
+    def configure_ddp(self) -> None:
+        """Wrap nothing."""
+
+
+def average_gradients(parameters: Iterable[nn.Parameter], ranks: int) -> None:
+    """Replace gradients by their means over all ranks: one reduction of one flat tensor."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if ranks == 1 or not gradients:
+        return
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    torch.distributed.all_reduce(flat)
+    flat /= ranks
+    parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+    torch._foreach_copy_(gradients, [part.view(g.shape) for part, g in zip(parts, gradients, strict=True)])
+
+
+@torch.no_grad()
+def share_first(tensors: Iterable[Tensor], ranks: int) -> None:
+    """Give all ranks what the first one has: running statistics follow each rank's own images otherwise."""
+    if ranks > 1:
+        for tensor in tensors:
+            torch.distributed.broadcast(tensor, 0)
