@@ -3,11 +3,14 @@
 from copy import deepcopy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Averaged(nn.Module):
-    """A copy of a network with averaged weights; buffers are copied as they are.
+    """A copy of a network with averaged weights.
+
+    The running statistics of batch normalisation are averaged with them, as they belong to weights as old; all other
+    buffers are copied.
 
     It is a part of whatever holds the network, and so in each checkpoint; optimisers do not see it.
 
@@ -37,8 +40,16 @@ class Averaged(nn.Module):
     @torch.no_grad()
     def update(self, network: nn.Module, images: int, seen: int) -> None:
         """Move towards the network's weights; arguments as of `decay`."""
-        theirs = [parameter.detach() for parameter in network.parameters()]
-        torch._foreach_lerp_(list(self.module.parameters()), theirs, 1 - self.decay(images, seen))
-        ours = list(self.module.buffers())
-        if ours:
-            torch._foreach_copy_(ours, list(network.buffers()))
+        share = 1 - self.decay(images, seen)
+        averaged, copied = _apart(self.module), _apart(network)
+        torch._foreach_lerp_(averaged[0], copied[0], share)
+        if averaged[1]:
+            torch._foreach_copy_(averaged[1], copied[1])
+
+
+def _apart(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """What is averaged: weights, and the running statistics that belong to them; and what is copied."""
+    buffers = dict(network.named_buffers())
+    running = [buffer for name, buffer in buffers.items() if name.endswith(("running_mean", "running_var"))]
+    others = [buffer for name, buffer in buffers.items() if not name.endswith(("running_mean", "running_var"))]
+    return [*(parameter.detach() for parameter in network.parameters()), *running], others

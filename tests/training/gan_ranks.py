@@ -14,7 +14,7 @@ from aigc import losses
 from aigc.errors import DivergedRun
 from aigc.tasks import GanTask
 from aigc.tasks.ranks import BareDDP
-from tests.training.gans import Batch, batches, fit, regularisers, small_gan, watch_gradients, watch_latents
+from tests.training.gans import Batch, batches, fit, regularisers, small_gan, watch_gradients, watch_latents, weights
 from tests.unit.metrics.worlds import fork_worlds
 
 R1_R2 = regularisers(R1={"gamma": 1.0}, R2={"gamma": 2.0})
@@ -51,7 +51,7 @@ def share(batch: Batch, parts: int, rank: int, world: int) -> Batch:
 
 
 def gradients(folder: Path, rank: int, world: int, n_critic: int, **settings: Any) -> dict[str, Any]:
-    """Of all optimiser steps, with what is random dealt; and what was recorded."""
+    """Of all optimiser steps, with what is random dealt; what was recorded, and the averaged generator."""
     given = {"d_spectral": False, "optimizer": partial(torch.optim.SGD, lr=0.02)} | settings
     task, dealt = small_gan(classes=3, n_critic=n_critic, **given), Dealt(rank, world)
     parts = n_critic * task.micro_batches
@@ -61,7 +61,7 @@ def gradients(folder: Path, rank: int, world: int, n_critic: int, **settings: An
             regulariser.draw = lambda real, fake: {"shares": dealt(len(real), 1, 1, 1)}
     with watch_gradients() as found:
         fit(task, folder, [share(batch, parts, rank, world) for batch in batches(1, SIZE, 3)], **ranked(world))
-    return {"gradients": found, "recorded": task.latest}
+    return {"gradients": found, "recorded": task.latest, "averaged": weights(task.averaged)}
 
 
 def dealt_in_parts(dealt: Dealt, count: int, parts: int) -> Tensor:

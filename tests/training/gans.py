@@ -178,18 +178,18 @@ def gan_data(folder: Path, workers: int = 0) -> ImageData:
     return data
 
 
-def whole_gan() -> GanTask:
-    """A task with all that has a state of its own."""
+def whole_gan(**settings: Any) -> GanTask:
+    """A task with all that has a state of its own; with other `settings` of `small_gan` where they are given."""
     penalties = regularisers(R1={"gamma": 1.0, "every_n_steps": 4}, LeCam={"decay": 0.9})
     adaptive = {"_target_": "aigc.augmentation.AdaptiveAugment", "target": -0.5, "speed_images": 200, "colour": 0.0}
-    return small_gan(
-        3,
-        loss="hinge",
-        g_batch_norm=True,
-        n_critic=2,
-        regularisers=penalties,
-        augmentation=adaptive | {"geometry": 0.0, "probability": 0.2},
-        scheduler=lambda optimizer, total_steps: torch.optim.lr_scheduler.StepLR(optimizer, 5, 0.8),
-        ramp_up=0.5,
-        half_life=40,
-    )
+    chosen: dict[str, Any] = {
+        "loss": "hinge",
+        "g_batch_norm": True,
+        "n_critic": 2,
+        "regularisers": penalties,
+        "augmentation": adaptive | {"geometry": 0.0, "probability": 0.2},
+        "scheduler": lambda optimizer, total_steps: torch.optim.lr_scheduler.StepLR(optimizer, 5, 0.8),
+        "ramp_up": 0.5,
+        "half_life": 40,
+    }
+    return small_gan(3, **(chosen | settings))

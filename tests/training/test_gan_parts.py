@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from aigc.callbacks import Checkpoints
 from aigc.errors import DivergedRun, exit_code
 from aigc.losses import NonSaturating
 from aigc.models.averaging import Averaged
-from tests.training.gans import RATE, batches, fit, regularisers, small_gan, watch_gradients, weights
+from aigc.tasks import GanTask
+from tests.training.gans import RATE, batches, fit, regularisers, small_gan, watch_gradients, weights, whole_gan
 
 PENALTIES = regularisers(
     R1={"gamma": 2.0},
@@ -138,3 +140,28 @@ def test_a_gradient_that_is_no_number_stops_before_a_clipped_step(tmp_path, monk
 
 def equal(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+class NoReading(TorchDispatchMode):
+    """Refuses to give a number of a tensor to Python, for which a device would have to be waited."""
+
+    def __torch_dispatch__(self, called, types, arguments=(), settings=None):
+        assert called is not torch.ops.aten._local_scalar_dense.default, "a number was read back"
+        return called(*arguments, **(settings or {}))
+
+
+def test_a_step_reads_no_number_back_from_the_device(tmp_path, monkeypatch):
+    """Adam reads its own counts, which lie on the CPU; losses are looked at there alone (`Task.refuse_non_finite`)."""
+    monkeypatch.setattr(GanTask, "refuse_non_finite", lambda *_: None)
+    task, plain = whole_gan(optimizer=torch.optim.SGD, generator_clip=1.0, micro_batches=2), GanTask.training_step
+    steps = []
+
+    def training_step(self, batch, batch_index):
+        with NoReading():
+            steps.append(plain(self, batch, batch_index))
+
+    monkeypatch.setattr(GanTask, "training_step", training_step)
+    fit(task, tmp_path, batches(3, classes=3), log_every_n_steps=2)
+    assert len(steps) == 3
+    with NoReading(), pytest.raises(AssertionError, match="read back"):
+        float(torch.ones(()))

@@ -28,6 +28,7 @@ def test_gradients_are_those_of_the_whole_batch(case, found):
     assert all(any(gradient.any() for gradient in step) for step in one["gradients"])
     for rank in two:
         torch.testing.assert_close(rank["gradients"], one["gradients"], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(rank["averaged"], one["averaged"], rtol=1e-5, atol=1e-6)
         assert rank["recorded"] == pytest.approx(one["recorded"], rel=1e-4, abs=1e-5)
 
 
