@@ -159,7 +159,9 @@ class ImageGeneration(Callback):
         generated = measure_samples(
             module, extractor, self._keeps, self.samples, self.seed, self.batch_size, self.reservoir
         )
-        values, signatures = compare(self.metrics.values(), generated, real.whole, real.heldout)
+        values, signatures = compare(
+            self.metrics.values(), generated, real and real.whole, real and real.heldout
+        )
         module.record(
             {f"val/{name}": value for name, value in values.items()},
             {f"val/{name}": signature for name, signature in signatures.items()},
@@ -191,9 +193,10 @@ class ImageGeneration(Callback):
             self.extractor = classifier_of(images, self.cache)
         return self.extractor
 
-    def _statistics_of_real(self, images: Images, extractor: Extractor) -> Real:
-        """Once in a process."""
-        if self._real is None:
+    def _statistics_of_real(self, images: Images, extractor: Extractor) -> Real | None:
+        """Once in a process; None where nothing looks at them."""
+        looked_at = self.neighbours > 0 or any(metric.needs_real for metric in self.metrics.values())
+        if self._real is None and looked_at:
             keep = self._keeps or self.neighbours > 0
             self._real = real_statistics(
                 images, extractor, self.cache, keep, self.samples, self.reservoir, self.batch_size
@@ -201,14 +204,14 @@ class ImageGeneration(Callback):
         return self._real
 
     def _pictures(
-        self, module: ImageTask, images: Images, extractor: Extractor, real: Real
+        self, module: ImageTask, images: Images, extractor: Extractor, real: Real | None
     ) -> Iterator[tuple[str, Tensor]]:
         """What there is to look at, by name."""
         if self.grid:
             yield "samples/grid", self._grid(module)
         if self.strip:
             yield "samples/interpolation", self._strip(module)
-        if self.neighbours:
+        if self.neighbours and real is not None:
             yield "samples/neighbours", self._beside_nearest(module, images, extractor, real)
 
     def _grid(self, module: ImageTask) -> Tensor:
