@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
+# Two processes of one thread each; files stay whole, as their tests share what they prepare.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: train test test-quick lint bench bench-saving bench-metrics bench-image-metrics bench-gan install install-dev clean
@@ -11,10 +13,10 @@ train: install ## train a language model on Tang quatrains: two minutes on two C
 	$(BIN)/aigc train
 
 test: install-dev ## every test
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 test-quick: install-dev ## the tests that take no longer than a few seconds each
-	$(BIN)/python -m pytest -m "not slow"
+	$(TESTS) -m "not slow"
 
 lint: install-dev ## format, lint, types
 	$(BIN)/ruff format --check .

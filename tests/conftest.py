@@ -1,9 +1,10 @@
 """What all tests share: no network, outputs and caches of their own, aigc as a real process."""
 
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,18 @@ WORDS = [
     "blue",
 ]
 """What own corpora of the tests are made of."""
+
+
+@pytest.fixture(autouse=True)
+def as_a_process_begins() -> Iterator[None]:
+    """What a run sets for its whole process would reach the next test: messages, and numbers taken for 0."""
+    log = logging.getLogger("aigc")
+    log.handlers.clear()
+    log.propagate, log.disabled = True, False
+    log.setLevel(logging.NOTSET)
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

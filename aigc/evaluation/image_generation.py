@@ -159,9 +159,7 @@ class ImageGeneration(Callback):
         generated = measure_samples(
             module, extractor, self._keeps, self.samples, self.seed, self.batch_size, self.reservoir
         )
-        values, signatures = compare(
-            self.metrics.values(), generated, real and real.whole, real and real.heldout
-        )
+        values, signatures = compare(self.metrics.values(), generated, real and real.whole, real and real.heldout)
         module.record(
             {f"val/{name}": value for name, value in values.items()},
             {f"val/{name}": signature for name, signature in signatures.items()},

@@ -33,7 +33,12 @@ from aigc.logger import MetricsFileLogger, TensorBoard
 from aigc.runs import Run
 from aigc.runs.console import show_messages
 
-NETWORKS = ["experiment=gan/emoji", "task.loss=non_saturating", "task.augmentation=null", "task.discriminator_optimizer=null"]
+NETWORKS = [
+    "experiment=gan/emoji",
+    "task.loss=non_saturating",
+    "task.augmentation=null",
+    "task.discriminator_optimizer=null",
+]
 RATE, BETAS = 2e-4, (0.5, 0.999)
 
 

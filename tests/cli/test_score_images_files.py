@@ -185,5 +185,5 @@ def test_a_checkpoint_that_does_not_do_is_told(run):
         image_sets.open_run(run, 20, 0)
     path = run.checkpoints / "step-000001.ckpt"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"no usable last\.ckpt: .*step-000001\.ckpt is damaged"):
+    with pytest.raises(InputError, match=r"step-000001\.ckpt is damaged"):
         image_sets.open_run(run, 20, 0)

@@ -30,7 +30,9 @@ def test_what_is_typed_wins_over_the_experiment():
 
 
 def test_an_unknown_choice_lists_the_choices():
-    with pytest.raises(ConfigError, match=r"experiment .*no choice 'nope'; choices: gan/celeba64_resnet, .*lm/tang_quatrains"):
+    with pytest.raises(
+        ConfigError, match=r"experiment .*no choice 'nope'; choices: gan/celeba64_resnet, .*lm/tang_quatrains"
+    ):
         compose(["experiment=nope"])
 
 

@@ -150,4 +150,3 @@ def see_resolution(network: str, resolution: int, allowed: Iterable[int]) -> Non
             f"{network} cannot work with images of {resolution} x {resolution} pixels; it can with "
             f"{', '.join(map(str, can))}. Set data.resolution={nearest}, to which the pictures are scaled."
         )
-
