@@ -34,6 +34,11 @@ WORDS = [
 """What own corpora of the tests are made of."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest in one file comes first, so that no process is left alone with it."""
+    items.sort(key=lambda item: "tests/docs/" not in item.nodeid)
+
+
 @pytest.fixture(autouse=True)
 def as_a_process_begins() -> Iterator[None]:
     """What a run sets for its whole process would reach the next test: messages, and numbers taken for 0."""

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 from aigc.config.types import Bound, Fields, Parameter, Place
 
-
 CALLBACK = "pytorch_lightning.Callback"
 
 

@@ -1,7 +1,6 @@
 """Adversarial training of a generator and a discriminator, in phases over pure parts."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -12,21 +11,20 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from aigc import losses
 from aigc.augmentation.base import Augmentation
 from aigc.config import build
-from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Bound, Place
 from aigc.data.images import to_float
 from aigc.data.sampler import generator as numbers
 from aigc.errors import InputError
-from aigc.losses.base import AdversarialLoss, DiscriminatorRegulariser, GeneratorRegulariser, Regulariser
+from aigc.losses.base import AdversarialLoss, DiscriminatorRegulariser, GeneratorRegulariser
 from aigc.losses.precision import at_least_float32
 from aigc.models.averaging import Averaged
 from aigc.models.gan import Gan, Generator
 from aigc.models.gan.saved import save_generator
 from aigc.tasks.alternating import AlternatingTask
 from aigc.tasks.gan_objectives import DiscriminatorObjective, GeneratorObjective
+from aigc.tasks.gan_parts import adversarial_loss, build_regularisers, frozen, refuse_batch_normalisation, seed_all
 from aigc.tasks.lazy import make_optimizer
 
 
@@ -86,7 +84,7 @@ class GanTask(AlternatingTask):
         self.model = model.to(memory_format=self._layout)
         self.averaged = Averaged(model.generator, half_life, ramp_up)
         self.augmentation = build(augmentation, Augmentation, "task.augmentation") if augmentation else None
-        self.regularisers = nn.ModuleDict(_built(regularisers))
+        self.regularisers = nn.ModuleDict(build_regularisers(regularisers))
         self.n_critic = n_critic
         self.micro_batches = micro_batches
         self.seed = seed
@@ -94,13 +92,13 @@ class GanTask(AlternatingTask):
         self._images_seen = 0
         self._real_logits: list[Tensor] = []
         compiled = partial(torch.compile, backend=compile_backend) if compile else None
-        self._objectives(_adversarial(loss), auxiliary_weight, compiled)
+        self._objectives(adversarial_loss(loss), auxiliary_weight, compiled)
 
     def _objectives(self, loss: AdversarialLoss, auxiliary_weight: float, compiled: Callable[..., Any] | None) -> None:
         """What is minimised: main losses with what regularises each step, and what has a step of its own at times."""
         by_name = list(self.regularisers.items())
         of_discriminator = {name: one for name, one in by_name if isinstance(one, DiscriminatorRegulariser)}
-        _refuse_batch_normalisation(self.model.discriminator, of_discriminator)
+        refuse_batch_normalisation(self.model.discriminator, of_discriminator)
         self._of_generator = {name: one for name, one in by_name if isinstance(one, GeneratorRegulariser)}
         make = partial(DiscriminatorObjective, self.model.discriminator, compiled=compiled)
         at_once = {name: one for name, one in of_discriminator.items() if one.every_n_steps == 1}
@@ -153,7 +151,7 @@ class GanTask(AlternatingTask):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """All phases of one step."""
-        _seed(int(numbers(self.seed, 1, self.steps_done, self.trainer.global_rank).integers(2**62)), self.device)
+        seed_all(int(numbers(self.seed, 1, self.steps_done, self.trainer.global_rank).integers(2**62)), self.device)
         real, labels = to_float(batch["images"]).contiguous(memory_format=self._layout), batch.get("labels")
         self._refuse_uneven(len(real))
         parts = _parts(real, labels, self.n_critic)
@@ -194,7 +192,7 @@ class GanTask(AlternatingTask):
         """Be taken for real; then what is due of the lazy penalties. The discriminator's weights get no gradient."""
         at_once = [name for name, one in self._of_generator.items() if one.every_n_steps == 1]
         due = [n for n, one in self._of_generator.items() if n not in at_once and step % one.every_n_steps == 0]
-        with _frozen(self.model.discriminator):
+        with frozen(self.model.discriminator):
             losses = [self._generator_losses(real, labels), *(self._penalties(n, real, labels) for n in at_once)]
             self.minimise("generator", chain(*losses), counts=True)
         for name in due:
@@ -249,53 +247,7 @@ class GanTask(AlternatingTask):
         save_generator(generator, self.model.generator_config, self.model.class_names, folder)
 
 
-def _seed(seed: int, device: torch.device) -> None:
-    """Seed the CPU's and the device's generator; torch.manual_seed would keep the call stack for each kind unused."""
-    torch.default_generator.manual_seed(seed)
-    if device.type != "cpu":
-        torch.get_device_module(device).manual_seed(seed)
-
-
 def _parts(images: Tensor, labels: Tensor | None, number: int) -> list[tuple[Tensor, Tensor | None]]:
     """Equal parts of a batch."""
     of_labels = [None] * number if labels is None else labels.chunk(number)
     return list(zip(images.chunk(number), of_labels, strict=True))
-
-
-@contextmanager
-def _frozen(network: nn.Module) -> Iterator[None]:
-    """Gradients go through the network but not to its weights."""
-    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    for parameter in learning:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in learning:
-            parameter.requires_grad_(True)
-
-
-def _adversarial(loss: str | dict[str, Any]) -> AdversarialLoss:
-    """The adversarial loss of a name or a node."""
-    if not isinstance(loss, str):
-        return build(loss, AdversarialLoss, "task.loss")
-    try:
-        return losses.get(loss)
-    except InputError as error:
-        raise ConfigError([Problem("task.loss", str(error))]) from error
-
-
-def _built(nodes: dict[str, Any] | None) -> dict[str, Regulariser]:
-    key = "task.regularisers"
-    return {name: build(node, Regulariser, f"{key}.{name}") for name, node in (nodes or {}).items() if node}
-
-
-def _refuse_batch_normalisation(discriminator: nn.Module, regularisers: dict[str, DiscriminatorRegulariser]) -> None:
-    """A derivative by one image means nothing where the others of its batch have part in its judgement."""
-    wrong = [name for name, one in regularisers.items() if one.derives] if discriminator.normalises_batches else []
-    if wrong:
-        what = (
-            "a gradient penalty bounds the derivative of each judgement by its own image, and batch normalisation in "
-            "the discriminator makes each depend on all; take another normalisation there, or switch this off with null"
-        )
-        raise ConfigError([Problem(f"task.regularisers.{name}", what) for name in wrong])

@@ -1,0 +1,70 @@
+"""Parts of a GAN's training: what a config names, made and seen to go together; seeds, and networks held still."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from aigc import losses
+from aigc.config import build
+from aigc.config.problems import ConfigError, Problem
+from aigc.errors import InputError
+from aigc.losses.base import AdversarialLoss, DiscriminatorRegulariser, Regulariser
+from aigc.models.gan import Discriminator
+
+
+def adversarial_loss(loss: str | dict[str, Any]) -> AdversarialLoss:
+    """The adversarial loss of a name or a node.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if not isinstance(loss, str):
+        return build(loss, AdversarialLoss, "task.loss")
+    try:
+        return losses.get(loss)
+    except InputError as error:
+        raise ConfigError([Problem("task.loss", str(error))]) from error
+
+
+def build_regularisers(nodes: dict[str, Any] | None) -> dict[str, Regulariser]:
+    """Those that are not switched off, by name."""
+    key = "task.regularisers"
+    return {name: build(node, Regulariser, f"{key}.{name}") for name, node in (nodes or {}).items() if node}
+
+
+def refuse_batch_normalisation(discriminator: Discriminator, regularisers: dict[str, DiscriminatorRegulariser]) -> None:
+    """A derivative by one image means nothing where the others of its batch have part in its judgement.
+
+    Raises:
+        ConfigError: A regulariser takes one, and the discriminator normalises batches.
+    """
+    wrong = [name for name, one in regularisers.items() if one.derives] if discriminator.normalises_batches else []
+    if wrong:
+        what = (
+            "a gradient penalty bounds the derivative of each judgement by its own image, and batch normalisation in "
+            "the discriminator makes each depend on all; take another normalisation there, or switch this off with null"
+        )
+        raise ConfigError([Problem(f"task.regularisers.{name}", what) for name in wrong])
+
+
+def seed_all(seed: int, device: torch.device) -> None:
+    """Seed the CPU's and the device's generator; torch.manual_seed would keep the call stack for each kind unused."""
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Gradients go through the network but not to its weights."""
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
