@@ -133,8 +133,10 @@ def whole_fit(cfg: Any, data: Any, precision: str) -> float:
 
 def peer_loop(cfg: Any, data: Any) -> float:
     """Seconds of mimicry's trainer, with its defaults, on the same networks and pictures."""
-    for name in ("torch_mimicry.metrics", "torch_mimicry.datasets"):  # they import TensorFlow and more
+    # What its trainer does not need: TensorFlow behind metrics, and a library that reads pictures.
+    for name in ("torch_mimicry.metrics", "torch_mimicry.datasets", "skimage.io", "skimage"):
         sys.modules.setdefault(name, types.ModuleType(name))
+    sys.modules["skimage"].io = sys.modules["skimage.io"]  # type: ignore[attr-defined]
     from torch_mimicry.nets.gan import gan
     from torch_mimicry.training import Trainer
 
