@@ -22,7 +22,7 @@ class Trainer:
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     """Where to run: a GPU when there is one (auto), or one kind only."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"] = "auto"
-    """Number format; auto takes bf16-mixed where the machine computes it natively, else 32-true."""
+    """Number format; auto takes bf16-mixed where the machine is faster with it, else 32-true."""
     accumulate_grad_batches: Annotated[int, Bound(1)] = 1
     """Batches per optimiser step; the loss is normalised over all of them together."""
     gradient_clip_val: Annotated[float, Bound(0)] | None = 1.0

@@ -74,7 +74,7 @@ class GanTask(AlternatingTask):
         half_life: Annotated[float, Bound(0)] = 10_000,
         ramp_up: Annotated[float, Bound(0)] | None = 0.05,
         auxiliary_weight: Annotated[float, Bound(0)] = 1.0,
-        channels_last: bool = False,
+        channels_last: bool = True,
         compile: bool = False,
         compile_backend: str = "inductor",
         seed: Annotated[int, Bound(0)] = 0,

@@ -85,9 +85,14 @@ def fresh_task(cfg: Any, data: Any) -> Any:
     return components.build_task(cfg, data)
 
 
+def plain_networks(cfg: Any, data: Any) -> Any:
+    """The same weights, laid out as torch makes them."""
+    return fresh_task(cfg, data).model.train().to(memory_format=torch.contiguous_format)
+
+
 def plain_loop(cfg: Any, data: Any) -> float:
     """Seconds of what a person would write without a framework."""
-    networks = fresh_task(cfg, data).model.train()
+    networks = plain_networks(cfg, data)
     generator, discriminator = networks.generator, networks.discriminator
     optimizers = [torch.optim.Adam(network.parameters(), RATE, BETAS) for network in (generator, discriminator)]
     began, step, epoch = time.perf_counter(), 0, 0
@@ -140,7 +145,7 @@ def peer_loop(cfg: Any, data: Any) -> float:
     from torch_mimicry.nets.gan import gan
     from torch_mimicry.training import Trainer
 
-    networks = fresh_task(cfg, data).model.train()
+    networks = plain_networks(cfg, data)
 
     class Generator(gan.BaseGenerator):
         def __init__(self, network: nn.Module) -> None:

@@ -66,7 +66,7 @@ def test_pixels_and_classes_are_parts_of_both_losses(name):
     torch.testing.assert_close(found.values["discriminator_loss"], expected.detach())
     torch.testing.assert_close(found.values["classifier_loss"], entropy(real).detach())
     torch.testing.assert_close(found.loss, expected + 0.3 * entropy(real))
-    assert torch.equal(found.real_logits, images[0].detach())
+    torch.testing.assert_close(found.real_logits, images[0].detach())
     deceive = GeneratorObjective(task.model, loss, lambda given: given, auxiliary_weight=0.7)
     expected = loss.generator(*images) + loss.generator(*pixels) + 0.7 * entropy(fake)
     torch.testing.assert_close(deceive(real, latents, labels), expected)
