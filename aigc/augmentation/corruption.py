@@ -28,7 +28,7 @@ def cutout(images: Tensor, probability: Tensor) -> Tensor:
     """
     height, width = images.shape[2:]
     inside = _block(images, height).unsqueeze(2) & _block(images, width).unsqueeze(1)
-    return torch.where(inside.unsqueeze(1) & happens(images, probability).view(-1, 1, 1, 1), 0, images)
+    return images.masked_fill(inside.unsqueeze(1) & happens(images, probability).view(-1, 1, 1, 1), 0)
 
 
 def _block(images: Tensor, size: int) -> Tensor:

@@ -59,4 +59,4 @@ def _translation(images: Tensor, probability: Tensor) -> Tensor:
     rows = torch.arange(height, dtype=images.dtype, device=images.device) - down
     columns = torch.arange(width, dtype=images.dtype, device=images.device) - right
     inside = ((rows >= 0) & (rows < height)).unsqueeze(2) & ((columns >= 0) & (columns < width)).unsqueeze(1)
-    return torch.where(inside.unsqueeze(1), nearest(images, rows.unsqueeze(2), columns.unsqueeze(1)), 0)
+    return nearest(images, rows.unsqueeze(2), columns.unsqueeze(1)).masked_fill(~inside.unsqueeze(1), 0)

@@ -38,7 +38,7 @@ def happens(images: Tensor, probability: Tensor) -> Tensor:
 
 def sometimes(drawn: Tensor, probability: Tensor, neutral: float) -> Tensor:
     """What was drawn for each image, (n, ...), with a probability, and else the number that changes nothing."""
-    return torch.where(happens(drawn, probability).view(-1, *[1] * (drawn.dim() - 1)), drawn, neutral)
+    return drawn.masked_fill(~happens(drawn, probability).view(-1, *[1] * (drawn.dim() - 1)), neutral)
 
 
 def choose(changed: Tensor, new: Tensor, old: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ def _matrices(gains: Tensor, finer: int) -> Tensor:
     """What amplifies columns of pixels: to waves, times gains, and back; (n, finer * size, size)."""
     size = gains.shape[1]
     norm = torch.full_like(gains[0], 2 / size)
-    norm[0] = 1 / size
+    norm[0].fill_(1 / size)  # an assignment would wait for a GPU
     return _waves(size, finer, gains) @ ((gains * norm).unsqueeze(2) * _waves(size, 1, gains).T)
 
 

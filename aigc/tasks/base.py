@@ -80,7 +80,7 @@ class Task(LightningModule):
             DivergedRun: It is not; the message has the step and the samples of the batch.
         """
         batch = self.trainer.fit_loop.total_batch_idx
-        bad = torch.where(torch.isfinite(value.detach()), -1, batch)
+        bad = (~torch.isfinite(value.detach())).long() * (batch + 1) - 1  # torch.where waits for a GPU to take a number
         self._bad_batch = bad if self._bad_batch is None else torch.where(self._bad_batch >= 0, self._bad_batch, bad)
         if value.device.type == "cpu":
             self.tell_non_finite()

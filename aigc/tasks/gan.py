@@ -24,7 +24,14 @@ from aigc.models.gan import Gan, Generator
 from aigc.models.gan.saved import save_generator
 from aigc.tasks.alternating import AlternatingTask
 from aigc.tasks.gan_objectives import DiscriminatorObjective, GeneratorObjective
-from aigc.tasks.gan_parts import adversarial_loss, build_regularisers, frozen, refuse_batch_normalisation, seed_all
+from aigc.tasks.gan_parts import (
+    adversarial_loss,
+    build_regularisers,
+    frozen,
+    refuse_batch_normalisation,
+    seed_all,
+    sent,
+)
 from aigc.tasks.lazy import make_optimizer
 
 
@@ -213,7 +220,7 @@ class GanTask(AlternatingTask):
 
     def _micro_batches(self, real: Tensor, labels: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
         """Parts of a batch, each with latents; these are drawn at once, so that the parts do not change them."""
-        latents = self.latents(len(real)).to(real.device)
+        latents = sent(self.latents(len(real)), real.device)
         parts = _parts(real, labels, self.micro_batches)
         for (part, wanted), drawn in zip(parts, latents.chunk(self.micro_batches), strict=True):
             yield part, wanted, drawn

@@ -42,5 +42,5 @@ def squared_norm(gradient: Tensor) -> Tensor:
 
 def root(squares: Tensor) -> Tensor:
     """The square root, with the derivative 0 at 0, where it has none."""
-    positive = squares > 0
-    return torch.where(positive, torch.where(positive, squares, 1).sqrt(), 0)
+    zero = squares == 0
+    return squares.masked_fill(zero, 1).sqrt().masked_fill(zero, 0)
