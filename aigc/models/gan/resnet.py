@@ -156,8 +156,8 @@ class ResNetGenerator(Generator):
 class ResNetDiscriminator(Discriminator):
     """Residual blocks that halve the size, as in WGAN-GP (Gulrajani et al., 2017) and SNGAN (Miyato et al., 2018).
 
-    With attention it is SAGAN's (Zhang et al., 2019). WGAN-GP's has spectral_norm=false, normalisation=layer and
-    pooling=mean.
+    With attention it is SAGAN's (Zhang et al., 2019). WGAN-GP's has spectral_norm=false and pooling=mean, and
+    normalisation=layer at 64 pixels.
 
     Args:
         resolution: Height and width of the images: 32, 48, 64 or 128.
