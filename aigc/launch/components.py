@@ -1,7 +1,6 @@
 """The parts of a run, built from its config."""
 
 import os
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -223,15 +222,14 @@ def resolve_precision(precision: str, accelerator: str) -> str:
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
     if accelerator == "mps" or (accelerator == "auto" and torch.backends.mps.is_available()):
         return "32-true"
-    return "bf16-mixed" if _cpu_computes_bf16() else "32-true"
-
-
-def _cpu_computes_bf16() -> bool:
-    """Whether that is the faster way; Intel's avx512_bf16 without AMX is slower than float32 (measured: by a fifth)."""
-    if platform.system() != "Linux":
-        return False
     try:
-        words = Path("/proc/cpuinfo").read_text().split()
+        described = Path("/proc/cpuinfo").read_text()  # Linux has it
     except OSError:
-        return False
-    return "amx_bf16" in words or ("avx512_bf16" in words and "AuthenticAMD" in words)
+        described = ""
+    return "bf16-mixed" if cpu_is_faster_in_bf16(described) else "32-true"
+
+
+def cpu_is_faster_in_bf16(described: str) -> bool:
+    """Whether a CPU is, by /proc/cpuinfo; Intel's avx512_bf16 without AMX is slower by a fifth than float32."""
+    words = set(described.split())
+    return "amx_bf16" in words or {"avx512_bf16", "AuthenticAMD"} <= words

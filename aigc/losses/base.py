@@ -64,12 +64,23 @@ class Regulariser(nn.Module, ABC):
         weight: What the plain penalty is multiplied by.
         every_n_steps: 1 adds it to each step's loss. More makes it a step of its own, every so many steps and so many
             times as strong ("lazy", Karras et al., 2020), and scales learning rate and betas to match.
+        final_weight: What the weight comes to at the end of the run; None leaves it.
     """
 
-    def __init__(self, weight: Annotated[float, Bound(0)], every_n_steps: Annotated[int, Bound(1)] = 1) -> None:
+    def __init__(
+        self,
+        weight: Annotated[float, Bound(0)],
+        every_n_steps: Annotated[int, Bound(1)] = 1,
+        final_weight: Annotated[float, Bound(0)] | None = None,
+    ) -> None:
         super().__init__()
-        self.weight = weight
+        self.weight = self._first_weight = weight
         self.every_n_steps = every_n_steps
+        self._final_weight = weight if final_weight is None else final_weight
+
+    def advance(self, share: float) -> None:
+        """Set the weight of a step: the first one at 0, the final one at 1."""
+        self.weight = self._first_weight + (self._final_weight - self._first_weight) * share
 
 
 class DiscriminatorRegulariser(Regulariser):

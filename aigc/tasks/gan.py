@@ -33,6 +33,7 @@ from aigc.tasks.gan_parts import (
     sent,
 )
 from aigc.tasks.lazy import make_optimizer
+from aigc.tasks.schedules import half_cosine
 
 
 class GanTask(AlternatingTask):
@@ -161,6 +162,8 @@ class GanTask(AlternatingTask):
         seed_all(int(numbers(self.seed, 1, self.steps_done, self.trainer.global_rank).integers(2**62)), self.device)
         real, labels = to_float(batch["images"]).contiguous(memory_format=self._layout), batch.get("labels")
         self._refuse_uneven(len(real))
+        for regulariser in self.regularisers.values():
+            regulariser.advance(half_cosine(self.steps_done / self.trainer.max_steps))
         parts = _parts(real, labels, self.n_critic)
         for number, part in enumerate(parts):
             self._train_discriminator(*part, self.steps_done * self.n_critic + number)

@@ -65,7 +65,9 @@ class DiscriminatorObjective:
         """The loss of one batch; arguments as the attributes of `aigc.losses.base.DiscriminatorPhase`."""
         # What is random in penalties is drawn here, as a compiled function would draw other numbers.
         drawn = {name: regulariser.draw(real, fake) for name, regulariser in self.regularisers.items()}
-        outcome: Outcome = self._evaluated(real, fake, real_labels, fake_labels, drawn)
+        # Numbers that change from step to step would be compiled anew each time; tensors are not.
+        weights = {name: real.new_full((), self.gain * one.weight) for name, one in self.regularisers.items()}
+        outcome: Outcome = self._evaluated(real, fake, real_labels, fake_labels, drawn, weights)
         return outcome
 
     def _evaluate(
@@ -75,6 +77,7 @@ class DiscriminatorObjective:
         real_labels: Tensor | None,
         fake_labels: Tensor | None,
         drawn: dict[str, dict[str, Tensor]],
+        weights: dict[str, Tensor],
     ) -> Outcome:
         judged_real, judged_fake, gradients = self._judge(real, fake, real_labels, fake_labels)
         phase = DiscriminatorPhase(
@@ -90,7 +93,7 @@ class DiscriminatorObjective:
         loss, values = real.new_zeros(()), {}
         for name, regulariser in self.regularisers.items():
             values[name] = regulariser(phase, drawn[name])
-            loss = loss + self.gain * regulariser.weight * values[name]
+            loss = loss + weights[name] * values[name]
         if self.loss is not None:
             values |= {"real_logit": judged_real.logits.mean(), "fake_logit": judged_fake.logits.mean()}
             values["discriminator_loss"] = discriminator_loss(self.loss, judged_real, judged_fake)

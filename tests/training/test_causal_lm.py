@@ -1,16 +1,13 @@
 import math
 from functools import partial
-from itertools import pairwise
 
 import pytest
 import torch
-from torch import nn
 
 from aigc.data.packing import IGNORE
 from aigc.errors import DivergedRun
 from aigc.models import TransformersCausalLM
 from aigc.tasks.causal_lm import next_token_nll
-from aigc.tasks.schedules import WarmupCosine
 from tests.training.helpers import SETTINGS, sgd_task, text_data, tiny_model, trainer
 
 TEXTS = [
@@ -147,21 +144,6 @@ def test_embeddings_learn_at_their_own_rate(tmp_path, tied):
     assert groups["embeddings"]["lr"] == 1.5
     assert {groups["matrices"]["lr"], groups["vectors"]["lr"]} == {0.5}
     assert len(groups["embeddings"]["params"]) == (1 if tied else 2)
-
-
-def test_warmup_then_cosine():
-    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=2.0)
-    schedule = WarmupCosine(optimizer, total_steps=110, warmup_steps=10, final_ratio=0.1)
-    rates = []
-    for _ in range(111):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
-    assert rates[0] == pytest.approx(0.2)
-    assert max(rates) == rates[9] == rates[10] == pytest.approx(2.0)
-    assert rates[60] == pytest.approx(2.0 * (0.1 + 0.9 * 0.5))
-    assert rates[110] == pytest.approx(0.2)
-    assert all(a >= b for a, b in pairwise(rates[10:]))
 
 
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path):

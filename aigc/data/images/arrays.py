@@ -4,6 +4,7 @@ import hashlib
 import logging
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +118,14 @@ def open_array(name: str, path: Path, alpha: Alpha = "drop") -> ArrayImages:
 def tell(name: str, array: NDArray[Any], pixels: NDArray[np.uint8]) -> None:
     """Say how an array was understood."""
     number, height, width, channels = pixels.shape
-    what = "%s: %s of shape %s: %s pictures, height %d, width %d, channels %d"
-    _log.info(what, name, array.dtype, array.shape, f"{number:,}", height, width, channels)
+    shape = f"height {height}, width {width}, channels {channels}"
+    _tell_once(f"{name}: {array.dtype} of shape {array.shape}: {number:,} pictures, {shape}")
+
+
+@cache
+def _tell_once(message: str) -> None:
+    """A run opens its pictures once to see what they are, and once to train on them."""
+    _log.info(message)
 
 
 def _told(images: ArrayImages, array: NDArray[Any]) -> ArrayImages:

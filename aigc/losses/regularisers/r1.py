@@ -29,13 +29,19 @@ class R1(DiscriminatorRegulariser):
         gamma: Strength; halved, as in the paper (Mescheder et al., 2018).
         every_n_steps: 1 adds it to each step's loss; more makes it a step of its own, every so many and so many times
             as strong.
+        final_gamma: What the strength comes to at the end of the run, on half a cosine, as in R3GAN; None leaves it.
     """
 
     real_gradient = True
     derives = True
 
-    def __init__(self, gamma: Annotated[float, Bound(0)], every_n_steps: Annotated[int, Bound(1)] = 1) -> None:
-        super().__init__(gamma / 2, every_n_steps)
+    def __init__(
+        self,
+        gamma: Annotated[float, Bound(0)],
+        every_n_steps: Annotated[int, Bound(1)] = 1,
+        final_gamma: Annotated[float, Bound(0)] | None = None,
+    ) -> None:
+        super().__init__(gamma / 2, every_n_steps, None if final_gamma is None else final_gamma / 2)
 
     def forward(self, phase: DiscriminatorPhase, drawn: dict[str, Tensor]) -> Tensor:
         """The mean squared norm at the real images."""

@@ -26,8 +26,8 @@ from tests.unit.losses.judges import Convolutional, Quadratic, images, phase_of
 
 REAL, FAKE = images(5, 1, 2, 3, seed=1), images(5, 1, 2, 3, seed=2)
 SETTINGS = {
-    "R1": {"gamma", "every_n_steps"},
-    "R2": {"gamma", "every_n_steps"},
+    "R1": {"gamma", "every_n_steps", "final_gamma"},
+    "R2": {"gamma", "every_n_steps", "final_gamma"},
     "GradientPenalty": {"weight", "target", "every_n_steps"},
     "DRAGAN": {"weight", "target", "reach", "every_n_steps"},
     "LeCam": {"weight", "decay"},
