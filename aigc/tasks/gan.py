@@ -17,7 +17,7 @@ from aigc.config.types import Bound, Place
 from aigc.data.images import to_float
 from aigc.data.sampler import generator as numbers
 from aigc.errors import InputError
-from aigc.losses.base import AdversarialLoss, DiscriminatorRegulariser, GeneratorRegulariser
+from aigc.losses.base import AdversarialLoss, DiscriminatorRegulariser, GeneratorRegulariser, Regulariser
 from aigc.losses.precision import at_least_float32
 from aigc.models.averaging import Averaged
 from aigc.models.gan import Gan, Generator
@@ -163,6 +163,7 @@ class GanTask(AlternatingTask):
         real, labels = to_float(batch["images"]).contiguous(memory_format=self._layout), batch.get("labels")
         self._refuse_uneven(len(real))
         for regulariser in self.regularisers.values():
+            assert isinstance(regulariser, Regulariser)
             regulariser.advance(half_cosine(self.steps_done / self.trainer.max_steps))
         parts = _parts(real, labels, self.n_critic)
         for number, part in enumerate(parts):

@@ -50,7 +50,7 @@ class WarmupCosine(LambdaLR):
         if final_beta2 is not None and "betas" not in optimizer.defaults:
             raise InputError(f"scheduler.final_beta2: {type(optimizer).__name__} has no betas; set it to null")
         self._done, self._final_beta2 = done, final_beta2
-        self._first_betas = [group.get("betas") for group in optimizer.param_groups]
+        self._first_betas: list[Any] = [group.get("betas") for group in optimizer.param_groups]
         super().__init__(optimizer, scale)
 
     def step(self, epoch: int | None = None) -> None:
