@@ -20,7 +20,7 @@ class AdaptiveAugment(GroupedAugment):
     Args:
         target: Mean sign of the logits of real images that is aimed at.
         speed_images: Real images over which the probability can go from 0 to 1; a tenth of it or less suits short runs.
-        every_n_steps: Steps of the discriminator (or micro-batches) between two changes of the probability.
+        every_n_steps: Steps of the discriminator between two changes of the probability.
         maximum: The probability never goes beyond.
         probability: How likely each change is at first.
         **groups: Shares of the transforms.
@@ -32,6 +32,7 @@ class AdaptiveAugment(GroupedAugment):
         InputError: The probability begins beyond the maximum, or all transforms are left out.
     """
 
+    reads_signs = True
     overfitting: Tensor
     _counts: Tensor
     _steps: Tensor

@@ -1,6 +1,7 @@
 """What augmentations of images during adversarial training have in common."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,8 @@ class Augmentation(nn.Module, ABC):
     """
 
     probability: Tensor
+    reads_signs: ClassVar[bool] = False
+    """Whether it goes by the signs of logits, so that these have to mean something."""
 
     def __init__(self, probability: float = 1.0) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from aigc.config.types import Bound
 
 
 class ScheduledAugment(GroupedAugment):
-    """Moves the probability along half a cosine, as R3GAN does (Huang et al., 2024).
+    """Moves the probability along half a cosine, as R3GAN does (Huang et al., 2025).
 
     The shares of the transforms are those of `GroupedAugment`; R3GAN's are 0.5 for colour and 1 for blit, geometry and
     cutout.

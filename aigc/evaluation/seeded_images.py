@@ -10,11 +10,8 @@ from torch import Tensor
 from aigc.errors import InputError
 from aigc.metrics.image.path_length import interpolate
 from aigc.metrics.image.quantisation import quantise
-from aigc.models.gan.base import Generator, StyleGenerator
+from aigc.models.gan.base import LEAST_TRUNCATION, Generator, StyleGenerator
 from aigc.runs import stop
-
-LEAST_TRUNCATION = 0.01
-"""Of latents: below it drawing them anew until they fit takes too long."""
 
 
 class Source(NamedTuple):

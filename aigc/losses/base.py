@@ -13,12 +13,14 @@ from aigc.config.types import Bound
 class AdversarialLoss(ABC):
     """What discriminator and generator minimise, as means over the batch.
 
-    Logits are float tensors of one shape, (n,) or (n, height, width), positive where the discriminator takes an image
-    for real. The losses are float scalars.
+    Logits are float tensors of one shape, (n,) or (n, height, width), the higher the more real the discriminator takes
+    an image for. The losses are float scalars.
     """
 
     compares: ClassVar[bool] = False
     """Whether the generator's loss needs the logits of real images; otherwise they may be None."""
+    centred: ClassVar[bool] = True
+    """Whether logits above 0 mean real; otherwise only differences do, or another number lies between."""
 
     @abstractmethod
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -31,28 +33,30 @@ class AdversarialLoss(ABC):
 
 @dataclass(frozen=True)
 class DiscriminatorPhase:
-    """What a regulariser of the discriminator sees. Images have no graph and are what the discriminator was shown.
+    """What a regulariser of the discriminator sees. Images are what the discriminator was shown, augmented.
+
+    What is of generated images may be None where all regularisers of the step have `needs_fake` false.
 
     Attributes:
         judge: (images, labels) to one number for each image, (n,); differentiable twice.
         real: Real images, (n, channels, height, width).
-        fake: Made images, of the same shape.
+        fake: Generated images, of the same shape.
         real_labels: Classes of the real images, int64 (n,), or None.
         fake_labels: Classes that were asked for.
         real_logits: What `judge` says of the real images, with its graph.
-        fake_logits: What it says of the made ones.
-        real_gradient: Derivative of the sum of `real_logits` by the real images, itself differentiable; only for
-            regularisers that ask for it.
-        fake_gradient: The same of the made images.
+        fake_logits: What it says of the generated ones.
+        real_gradient: Derivative of the sum of `real_logits` with respect to the real images before augmentation,
+            itself differentiable; only for regularisers that ask for it.
+        fake_gradient: The same of the generated images.
     """
 
     judge: Callable[[Tensor, Tensor | None], Tensor]
     real: Tensor
-    fake: Tensor
+    fake: Tensor | None
     real_labels: Tensor | None
     fake_labels: Tensor | None
     real_logits: Tensor
-    fake_logits: Tensor
+    fake_logits: Tensor | None
     real_gradient: Tensor | None = None
     fake_gradient: Tensor | None = None
 
@@ -90,15 +94,16 @@ class DiscriminatorRegulariser(Regulariser):
     """Whether it looks at `DiscriminatorPhase.real_gradient`."""
     fake_gradient: ClassVar[bool] = False
     """Whether it looks at `DiscriminatorPhase.fake_gradient`."""
-    derives: ClassVar[bool] = False
-    """Whether it takes a derivative by images at all: no batch normalisation and no float16 then."""
+    needs_fake: ClassVar[bool] = True
+    """Whether it looks at generated images; where nothing does, none are generated."""
+    differentiates: ClassVar[bool] = False
+    """Whether it takes a derivative with respect to images at all: no batch normalisation and no float16 then."""
 
-    def draw(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def draw(self, real: Tensor) -> dict[str, Tensor]:
         """What is random in it, from the global generator; apart from `forward`, which may be compiled.
 
         Args:
-            real: As in `DiscriminatorPhase`.
-            fake: Likewise.
+            real: Real images, of whose shape, dtype and device it may be.
         """
         return {}
 

@@ -4,13 +4,16 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.parametrize import ParametrizationList
 
 
 class Averaged(nn.Module):
     """A copy of a network with averaged weights.
 
-    The running statistics of batch normalisation are averaged with them, as they belong to weights as old; all other
-    buffers are copied.
+    The running statistics of batch normalisation are averaged with them, as they belong to weights as old. Averages are
+    spectrally normalised by their own largest singular values, from a power iteration a step. All other buffers are
+    copied.
 
     It is a part of whatever holds the network, and so in each checkpoint; optimisers do not see it.
 
@@ -45,11 +48,19 @@ class Averaged(nn.Module):
         torch._foreach_lerp_(averaged[0], copied[0], share)
         if averaged[1]:
             torch._foreach_copy_(averaged[1], copied[1])
+        for layer in self.module.modules():
+            if isinstance(layer, ParametrizationList) and isinstance(layer[0], _SpectralNorm):
+                layer[0].train()(layer.original)
+                layer[0].eval()  # so that images that are made of it do not move it
 
 
 def _apart(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     """What is averaged: weights, and the running statistics that belong to them; and what is copied."""
-    buffers = dict(network.named_buffers())
-    running = [buffer for name, buffer in buffers.items() if name.endswith(("running_mean", "running_var"))]
-    others = [buffer for name, buffer in buffers.items() if not name.endswith(("running_mean", "running_var"))]
+    running, others = [], []
+    for layer in network.modules():
+        for name, buffer in layer.named_buffers(recurse=False):
+            if name in ("running_mean", "running_var"):
+                running.append(buffer)
+            elif not isinstance(layer, _SpectralNorm):
+                others.append(buffer)
     return [*(parameter.detach() for parameter in network.parameters()), *running], others

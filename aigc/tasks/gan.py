@@ -29,6 +29,7 @@ from aigc.tasks.gan_parts import (
     build_regularisers,
     frozen,
     refuse_batch_normalisation,
+    refuse_unreadable_signs,
     seed_all,
     sent,
 )
@@ -100,7 +101,9 @@ class GanTask(AlternatingTask):
         self._images_seen = 0
         self._real_logits: list[Tensor] = []
         compiled = partial(torch.compile, backend=compile_backend) if compile else None
-        self._objectives(adversarial_loss(loss), auxiliary_weight, compiled)
+        adversarial = adversarial_loss(loss)
+        refuse_unreadable_signs(adversarial, self.augmentation)
+        self._objectives(adversarial, auxiliary_weight, compiled)
 
     def _objectives(self, loss: AdversarialLoss, auxiliary_weight: float, compiled: Callable[..., Any] | None) -> None:
         """What is minimised: main losses with what regularises each step, and what has a step of its own at times."""
@@ -108,7 +111,7 @@ class GanTask(AlternatingTask):
         of_discriminator = {name: one for name, one in by_name if isinstance(one, DiscriminatorRegulariser)}
         refuse_batch_normalisation(self.model.discriminator, of_discriminator)
         self._of_generator = {name: one for name, one in by_name if isinstance(one, GeneratorRegulariser)}
-        make = partial(DiscriminatorObjective, self.model.discriminator, compiled=compiled)
+        make = partial(DiscriminatorObjective, self.model.discriminator, shown=self._shown, compiled=compiled)
         at_once = {name: one for name, one in of_discriminator.items() if one.every_n_steps == 1}
         self._discriminate = make(loss, at_once, auxiliary_weight=auxiliary_weight)
         self._lazy = {
@@ -128,10 +131,11 @@ class GanTask(AlternatingTask):
 
     def scales_badly(self) -> str | None:
         """A penalty's derivative is taken where nothing is scaled yet."""
-        derives = [name for name, one in self.regularisers.items() if getattr(one, "derives", True)]
-        if not derives:
+        differentiate = [name for name, one in self.regularisers.items() if getattr(one, "differentiates", True)]
+        if not differentiate:
             return super().scales_badly()
-        return f"task.regularisers.{derives[0]} takes a derivative inside of the loss, where it vanishes all the same"
+        name = differentiate[0]
+        return f"task.regularisers.{name} takes a derivative inside of the loss, where it vanishes all the same"
 
     def make_optimizer(self, which: str, network: nn.Module) -> Optimizer:
         """The optimiser of one network, with its own arguments, and corrected where lazy penalties step it as well."""
@@ -190,8 +194,7 @@ class GanTask(AlternatingTask):
     ) -> Iterator[Tensor]:
         for part, wanted, latents in self._micro_batches(real, labels):
             with torch.no_grad():
-                fake = self._shown(self.model.generator(latents, wanted))
-                part = self._shown(part)
+                fake = self.model.generator(latents, wanted) if objective.needs_fake else None
             outcome = objective(part, fake, wanted, wanted)
             for name, value in outcome.values.items():
                 self.means.add(name, value)

@@ -34,7 +34,7 @@ def make_optimizer(
         ConfigError: An argument that this optimiser does not take.
     """
     try:
-        optimiser = make(network.parameters(), **(changed or {}))
+        optimizer = make(network.parameters(), **(changed or {}))
     except ConfigError as error:
         if not changed:
             raise
@@ -42,8 +42,8 @@ def make_optimizer(
         raise ConfigError(problems) from error
     share = lazy_share(intervals)
     if share < 1:
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] *= share
             if "betas" in group:
                 group["betas"] = tuple(beta**share for beta in group["betas"])
-    return optimiser
+    return optimizer

@@ -12,7 +12,7 @@ class Means:
         self._counts: dict[str, int] = {}
 
     def add(self, name: str, value: Tensor) -> None:
-        """Count a value, or all values of a tensor."""
+        """Count a value, or the mean of a tensor."""
         added = value.detach().float().mean()
         self._sums[name] = self._sums[name] + added if name in self._sums else added
         self._counts[name] = self._counts.get(name, 0) + 1

@@ -26,13 +26,24 @@ def average_gradients(parameters: Iterable[nn.Parameter], ranks: int) -> None:
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     torch.distributed.all_reduce(flat)
     flat /= ranks
-    parts = torch.split(flat, [gradient.numel() for gradient in gradients])
-    torch._foreach_copy_(gradients, [part.view(g.shape) for part, g in zip(parts, gradients, strict=True)])
+    _put_back(flat, gradients)
 
 
 @torch.no_grad()
 def share_first(tensors: Iterable[Tensor], ranks: int) -> None:
     """Give all ranks what the first one has: running statistics follow each rank's own images otherwise."""
-    if ranks > 1:
-        for tensor in tensors:
-            torch.distributed.broadcast(tensor, 0)
+    if ranks == 1:
+        return
+    of_kind: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
+    for tensor in tensors:
+        of_kind.setdefault((tensor.dtype, tensor.device), []).append(tensor.detach())
+    for alike in of_kind.values():
+        flat = torch.cat([tensor.flatten() for tensor in alike])
+        torch.distributed.broadcast(flat, 0)
+        _put_back(flat, alike)
+
+
+def _put_back(flat: Tensor, tensors: list[Tensor]) -> None:
+    """Copy parts of a flat tensor into those that it was made of."""
+    parts = torch.split(flat, [tensor.numel() for tensor in tensors])
+    torch._foreach_copy_(tensors, [part.view(one.shape) for part, one in zip(parts, tensors, strict=True)])

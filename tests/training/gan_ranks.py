@@ -58,7 +58,7 @@ def gradients(folder: Path, rank: int, world: int, n_critic: int, **settings: An
     task.latents = lambda count: dealt_in_parts(dealt, count, task.micro_batches)  # type: ignore[method-assign]
     for regulariser in task.regularisers.values():
         if isinstance(regulariser, losses.GradientPenalty):
-            regulariser.draw = lambda real, fake: {"shares": dealt(len(real), 1, 1, 1)}
+            regulariser.draw = lambda real: {"shares": dealt(len(real), 1, 1, 1)}
     with watch_gradients() as found:
         fit(task, folder, [share(batch, parts, rank, world) for batch in batches(1, SIZE, 3)], **ranked(world))
     return {"gradients": found, "recorded": task.latest, "averaged": weights(task.averaged)}

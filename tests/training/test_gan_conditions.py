@@ -210,3 +210,49 @@ def test_an_augmentation_learns_what_each_step_of_the_discriminator_said_of_all_
     assert [len(logits) for logits in task.augmentation.told] == [4, 4, 4, 4]
     assert torch.equal(task.augmentation.told[0], torch.cat([logits[:2] for logits in said[:2]]))
     assert not any(logits.requires_grad for logits in task.augmentation.told)
+
+
+def doubled(images: Tensor) -> Tensor:
+    return 2 * images
+
+
+@pytest.mark.parametrize("name", ["r1", "r2", "both"])
+def test_penalties_differentiate_through_what_is_shown(name):
+    """By the chain rule, a discriminator that is shown doubled images changes twice as fast with the images."""
+    chosen = {"r1": {"R1"}, "r2": {"R2"}, "both": {"R1", "R2"}}[name]
+    task = small_gan(regularisers=regularisers(**{one: {"gamma": 1.0} for one in chosen}), d_spectral=False)
+    network, loss = task.model.discriminator, losses.get("hinge")
+    objective = DiscriminatorObjective(network, loss, dict(task.regularisers.items()), doubled)
+    sides = {"r1": torch.randn(5, 3, SIZE, SIZE), "r2": torch.randn(5, 3, SIZE, SIZE)}
+    found = objective(sides["r1"], sides["r2"], None, None)
+    for kind in (one.lower() for one in chosen):
+        images = sides[kind].clone().requires_grad_()
+        (slopes,) = torch.autograd.grad(network(doubled(images)).logits.sum(), images)
+        torch.testing.assert_close(found.values[kind], slopes.square().sum((1, 2, 3)).mean())
+    logits = [network(doubled(one)).logits for one in sides.values()]
+    torch.testing.assert_close(found.values["discriminator_loss"], loss.discriminator(*logits).detach())
+
+
+@pytest.mark.parametrize("augmentation", ["AdaptiveAugment", "DiffAugment"])
+def test_r1_goes_through_real_augmentations(augmentation, tmp_path):
+    """All of them can be differentiated twice where a penalty needs it."""
+    settings = {"probability": 0.7} | (
+        {"noise": 1.0, "filtering": 1.0, "cutout": 1.0} if augmentation[0] == "A" else {}
+    )
+    node = {"_target_": f"aigc.augmentation.{augmentation}", **settings}
+    task = small_gan(
+        augmentation=node, regularisers=regularisers(R1={"gamma": 1.0}, R2={"gamma": 1.0, "every_n_steps": 2})
+    )
+    with watch_gradients() as found:
+        fit(task, tmp_path, batches(3))
+    assert len(found) == 3 + 3 + 2
+    assert all(gradient.isfinite().all() for step in found for gradient in step)
+
+
+def test_a_lazy_penalty_of_real_images_generates_none(tmp_path):
+    made = []
+    for penalty in ("R1", "R2"):
+        task = small_gan(regularisers=regularisers(**{penalty: {"gamma": 1.0, "every_n_steps": 2}}))
+        task.model.generator.register_forward_hook(lambda *_, penalty=penalty: made.append(penalty))
+        fit(task, tmp_path, batches(4))
+    assert (made.count("R1"), made.count("R2")) == (8, 10)

@@ -43,7 +43,7 @@ PENALTIES = regularisers(
 def test_no_step_waits_for_the_device(refuse_waiting, precision, tmp_path):
     adaptive = {"_target_": "aigc.augmentation.AdaptiveAugment", "noise": 1.0, "filtering": 1.0, "cutout": 1.0}
     settings = {"regularisers": PENALTIES, "augmentation": adaptive, "n_critic": 2, "g_batch_norm": True}
-    task = refuse_waiting(small_gan(3, loss="relativistic_average", **settings))
+    task = refuse_waiting(small_gan(3, loss="hinge", **settings))
     told = {"accelerator": "gpu", "precision": precision, "log_every_n_steps": 3}
     fit(task, tmp_path, batches(6, classes=3), **told)
     assert task.global_step == 6

@@ -12,6 +12,7 @@ from aigc.callbacks import Checkpoints
 from aigc.errors import DivergedRun, exit_code
 from aigc.losses import NonSaturating
 from aigc.models.averaging import Averaged
+from aigc.models.gan.parts import spectral
 from aigc.tasks import GanTask
 from tests.training.gans import RATE, batches, fit, regularisers, small_gan, watch_gradients, weights, whole_gan
 
@@ -87,6 +88,28 @@ def test_a_weight_counts_half_after_the_half_life():
     averaged.half_life = 0
     averaged.update(one, 10, 30)
     assert torch.equal(averaged.module.weight, one.weight)
+
+
+def test_averages_are_normalised_by_their_own_singular_values():
+    """The live network's vectors, which were copied once, are those of another matrix."""
+    torch.manual_seed(0)
+    network = nn.Sequential(spectral(nn.Conv2d(3, 8, 3), True), nn.Flatten(), spectral(nn.Linear(8 * 36, 5), True))
+    averaged = Averaged(network, half_life=50, ramp_up=None)
+    for step in range(150):
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.05)
+        network(torch.randn(2, 3, 8, 8))
+        averaged.update(network, 2, 2 * step)
+    norms = [torch.linalg.matrix_norm(layer.weight.flatten(1), 2) for layer in averaged.module[::2]]
+    assert torch.stack(norms).tolist() == pytest.approx([1, 1], rel=3e-3)
+    before = averaged.state_dict()
+    for own, live in zip(averaged.module[::2], network[::2], strict=True):
+        own.parametrizations.weight[0]._u.copy_(live.parametrizations.weight[0]._u)
+        own.parametrizations.weight[0]._v.copy_(live.parametrizations.weight[0]._v)
+    borrowed = [torch.linalg.matrix_norm(layer.weight.flatten(1), 2) for layer in averaged.module[::2]]
+    assert max(borrowed) > 1.01
+    assert any(name.endswith("_u") for name in before)
 
 
 def test_the_averaged_generator_makes_the_images_and_is_saved_but_never_trained(tmp_path):

@@ -135,3 +135,21 @@ def test_an_argument_that_the_discriminators_optimiser_does_not_take(tmp_path):
     with pytest.raises(ConfigError, match="Invalid learning rate") as error:
         fit(small_gan(optimizer=wrong), tmp_path, batches(1))
     assert [problem.key for problem in error.value.problems] == ["optimizer"]
+
+
+@pytest.mark.parametrize("loss", ["relativistic", "relativistic_average", "wasserstein", "least_squares"])
+def test_adaptive_augmentation_with_logits_whose_sign_says_nothing(loss):
+    adaptive = {"_target_": "aigc.augmentation.AdaptiveAugment"}
+    with pytest.raises(ConfigError) as error:
+        small_gan(loss=loss, augmentation=adaptive)
+    said = str(error.value)
+    assert "task.augmentation: AdaptiveAugment goes by the sign of the logits of real images" in said
+    assert "take aigc.augmentation.ScheduledAugment or DiffAugment, or task.loss=non_saturating" in said
+    small_gan(loss=loss, augmentation={"_target_": "aigc.augmentation.ScheduledAugment"})
+    small_gan(loss="hinge", augmentation=adaptive)
+
+
+@pytest.mark.parametrize("name", ["pop", "a.b", "generator_loss", "fake_logit"])
+def test_names_of_regularisers_that_stand_for_something_else(name):
+    with pytest.raises(ConfigError, match=rf"task\.regularisers\.{name}: this name stands for something else already"):
+        small_gan(regularisers={name: {"_target_": "aigc.losses.R1", "gamma": 1.0}})

@@ -12,6 +12,8 @@ class LeastSquares(AdversarialLoss):
     Logits near 0.5 say that the discriminator cannot tell, unlike with the other losses.
     """
 
+    centred = False
+
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Mean (real - 1)² + mean fake²."""
         return (at_least_float32(real_logits) - 1).square().mean() + at_least_float32(fake_logits).square().mean()

@@ -3,19 +3,15 @@
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from aigc.losses.base import AdversarialLoss
+from aigc.losses.adversarial.minimax import Minimax
 from aigc.losses.precision import at_least_float32
 
 
-class NonSaturating(AdversarialLoss):
+class NonSaturating(Minimax):
     """The discriminator of `minimax`, and a generator that still learns while it is seen through.
 
     Goodfellow et al. (2014); the logistic loss of StyleGAN (Karras et al., 2019).
     """
-
-    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """-mean log sigmoid(real) - mean log(1 - sigmoid(fake)): the sum of two binary cross-entropies, not halved."""
-        return F.softplus(-at_least_float32(real_logits)).mean() + F.softplus(at_least_float32(fake_logits)).mean()
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
         """-mean log sigmoid(fake): binary cross-entropy with the made images called real."""

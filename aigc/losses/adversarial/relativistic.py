@@ -14,6 +14,7 @@ class Relativistic(AdversarialLoss):
     """
 
     compares = True
+    centred = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """-mean log sigmoid(real - fake).

@@ -17,6 +17,7 @@ class RelativisticAverage(AdversarialLoss):
     """
 
     compares = True
+    centred = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """-mean log sigmoid(real - mean fake) - mean log(1 - sigmoid(fake - mean real))."""

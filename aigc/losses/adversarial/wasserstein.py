@@ -13,6 +13,8 @@ class Wasserstein(AdversarialLoss):
     by spectral normalisation.
     """
 
+    centred = False
+
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Mean fake - mean real: the estimated distance, negated."""
         return at_least_float32(fake_logits).mean() - at_least_float32(real_logits).mean()

@@ -14,7 +14,7 @@ def consistency_penalty(logits: Tensor, augmented_logits: Tensor) -> Tensor:
     """Compute the mean squared difference of logits before and after a transformation (Zhang et al., 2020).
 
     Args:
-        logits: Of images, (n,); they are derived, too.
+        logits: Of images, (n,); they are differentiated, too.
         augmented_logits: Of the same images, transformed.
 
     Returns:
@@ -41,13 +41,22 @@ def flip_and_shift(images: Tensor, reach: int) -> Tensor:
     Returns:
         Of the same shape; drawn from the global generator of the images' device.
     """
+    return picked(images, *draw_flip_and_shift(images, reach))
+
+
+def draw_flip_and_shift(images: Tensor, reach: int) -> tuple[Tensor, Tensor]:
+    """Which rows and columns of each image `flip_and_shift` shows, int64 of shape (n, height) and (n, width)."""
     count, _, height, width = images.shape
     place = images.device
     rows = _shifted(count, height, reach, place)
     columns = _shifted(count, width, reach, place)
     mirrored = torch.rand(count, 1, device=place) < 0.5
-    columns = torch.where(mirrored, width - 1 - columns, columns)
-    number = torch.arange(count, device=place)[:, None, None]
+    return rows, torch.where(mirrored, width - 1 - columns, columns)
+
+
+def picked(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Images put together of some of their rows, (n, ...), and columns."""
+    number = torch.arange(len(images), device=images.device)[:, None, None]
     return images.movedim(1, -1)[number, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
 
 
@@ -66,14 +75,17 @@ class Consistency(DiscriminatorRegulariser):
         shift: By how many pixels images are shifted at most, down or up and left or right.
     """
 
+    needs_fake = False
+
     def __init__(self, weight: Annotated[float, Bound(0)] = 10.0, shift: Annotated[int, Bound(0)] = 4) -> None:
         super().__init__(weight)
         self.shift = shift
 
-    def draw(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """The real images, transformed."""
-        return {"transformed": flip_and_shift(real, self.shift)}
+    def draw(self, real: Tensor) -> dict[str, Tensor]:
+        """Which rows and columns of each image are shown."""
+        return dict(zip(("rows", "columns"), draw_flip_and_shift(real, self.shift), strict=True))
 
     def forward(self, phase: DiscriminatorPhase, drawn: dict[str, Tensor]) -> Tensor:
         """The penalty of the real images."""
-        return consistency_penalty(phase.real_logits, phase.judge(drawn["transformed"], phase.real_labels))
+        moved = picked(phase.real, drawn["rows"], drawn["columns"])
+        return consistency_penalty(phase.real_logits, phase.judge(moved, phase.real_labels))

@@ -53,7 +53,8 @@ class DRAGAN(DiscriminatorRegulariser):
             as strong.
     """
 
-    derives = True
+    differentiates = True
+    needs_fake = False
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class DRAGAN(DiscriminatorRegulariser):
         self.target = target
         self.reach = reach
 
-    def draw(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def draw(self, real: Tensor) -> dict[str, Tensor]:
         """What share of the reach each image is moved by, and how each pixel is."""
         shares = torch.rand(per_image(real), dtype=real.dtype, device=real.device)
         return {"shares": shares, "noise": torch.rand_like(real)}

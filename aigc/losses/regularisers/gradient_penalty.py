@@ -64,7 +64,7 @@ class GradientPenalty(DiscriminatorRegulariser):
             as strong.
     """
 
-    derives = True
+    differentiates = True
 
     def __init__(
         self,
@@ -75,11 +75,12 @@ class GradientPenalty(DiscriminatorRegulariser):
         super().__init__(weight, every_n_steps)
         self.target = target
 
-    def draw(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def draw(self, real: Tensor) -> dict[str, Tensor]:
         """The shares of the real images."""
         return {"shares": torch.rand(per_image(real), dtype=real.dtype, device=real.device)}
 
     def forward(self, phase: DiscriminatorPhase, drawn: dict[str, Tensor]) -> Tensor:
         """The penalty at the mixes."""
+        assert phase.fake is not None
         mixes = mix(phase.real, phase.fake, drawn["shares"])
         return norm_penalty(lambda images: phase.judge(images, phase.real_labels), mixes, self.target)

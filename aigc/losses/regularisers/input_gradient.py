@@ -9,17 +9,18 @@ from aigc.losses.precision import at_least_float32
 from aigc.models.gan.base import Judgement
 
 Judge = Callable[[Tensor], Tensor | Judgement]
-"""A discriminator: images to one number for each, (n,), or to a judgement, of which `per_image` is derived."""
+"""A discriminator: images to one number for each, (n,), or to a judgement, of which `per_image` is differentiated."""
 
 
 def input_gradient(judge: Judge, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Judge images, and derive the judgement by them, in one forward pass.
+    """Judge images, and differentiate the judgement with respect to them, in one forward pass.
 
-    Both results can be derived further by the discriminator's weights, also inside of a compiled function, where
-    `torch.autograd.grad` cannot stand. The discriminator must not change its buffers meanwhile: no batch normalisation.
+    Both results can be differentiated further, by the discriminator's weights, also inside of a compiled function,
+    where `torch.autograd.grad` cannot stand. The discriminator must not change its buffers meanwhile: no batch
+    normalisation.
 
     Args:
-        judge: Images to one number for each, (n,), or to a judgement, of which `per_image` is derived.
+        judge: Images to one number for each, (n,), or to a judgement, of which `per_image` is differentiated.
         images: (n, ...), of a float type.
 
     Returns:

@@ -37,6 +37,8 @@ def lecam_penalty(
 class LeCam(DiscriminatorRegulariser):
     """The LeCam penalty, for small data sets; its moving averages are of all ranks and know the present batch.
 
+    Each micro-batch moves the averages, so that several of them need a `decay` nearer to 1.
+
     Args:
         weight: What the penalty is multiplied by (0.3 for CIFAR-10 in Tseng et al., 2021).
         decay: How much of the averages stays from step to step; they begin without bias towards 0.
@@ -57,6 +59,7 @@ class LeCam(DiscriminatorRegulariser):
 
     def forward(self, phase: DiscriminatorPhase, drawn: dict[str, Tensor]) -> Tensor:
         """Remember the logits, then compare them with what is remembered."""
+        assert phase.fake_logits is not None
         self._remember(phase.real_logits, phase.fake_logits)
         return lecam_penalty(phase.real_logits, phase.fake_logits, self.real_average, self.fake_average)
 

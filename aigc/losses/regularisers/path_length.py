@@ -46,6 +46,8 @@ def path_length_penalty(
 class PathLength(GeneratorRegulariser):
     """Path length regularisation, by the styles of a generator that has such, else by its latents.
 
+    Each micro-batch moves the average, as in the code of Karras et al.
+
     Args:
         weight: What the mean (length - average)² is multiplied by (2 in the code of Karras et al., 2020).
         decay: Share of the present batch in the moving average of lengths.

@@ -33,7 +33,8 @@ class R1(DiscriminatorRegulariser):
     """
 
     real_gradient = True
-    derives = True
+    differentiates = True
+    needs_fake = False
 
     def __init__(
         self,

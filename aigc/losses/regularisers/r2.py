@@ -33,7 +33,7 @@ class R2(DiscriminatorRegulariser):
     """
 
     fake_gradient = True
-    derives = True
+    differentiates = True
 
     def __init__(
         self,

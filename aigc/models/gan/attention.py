@@ -1,9 +1,12 @@
 """Self-attention over the pixels of feature maps."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from aigc.errors import InputError
 from aigc.models.gan.parts import initialised, spectral
 
 
@@ -37,3 +40,21 @@ class SelfAttention(nn.Module):
         found = torch.softmax(queries @ keys, dim=-1).to(values.dtype) @ values
         mixed = self.outputs(found.mT.view(maps.shape[0], -1, *maps.shape[2:]))
         return torch.addcmul(maps, self.gamma.to(mixed.dtype), mixed)
+
+
+def see_attention(network: str, at: int | None, allowed: Sequence[int]) -> None:
+    """See that a network has feature maps that are to attend to themselves.
+
+    Args:
+        network: generator or discriminator.
+        at: The height that is asked for; None for no attention.
+        allowed: The heights that there are.
+
+    Raises:
+        InputError: There are none of this height; the message lists those that there are.
+    """
+    if at is not None and at not in allowed:
+        raise InputError(
+            f"model.{network}.attention_at={at}: for images of this resolution its feature maps are "
+            f"{', '.join(map(str, sorted(allowed)))} pixels high; choose one of these, or null for no attention."
+        )

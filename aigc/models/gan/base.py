@@ -9,9 +9,12 @@ from torch import Tensor, nn
 
 from aigc.errors import InputError
 
+LEAST_TRUNCATION = 0.01
+"""Of latents: below it drawing them anew until they fit takes too long."""
+
 
 class Judgement(NamedTuple):
-    """What a discriminator says of n images; logits are positive where it takes them for real."""
+    """What a discriminator says of n images; logits are the higher the more real it takes them for."""
 
     logits: Tensor
     """Of each image, (n,)."""
@@ -21,7 +24,7 @@ class Judgement(NamedTuple):
     """Logits of its classes, (n, classes): an auxiliary classifier's."""
 
     def per_image(self) -> Tensor:
-        """One number for each image, (n,): its logit, and the mean of those of its pixels. Penalties derive it."""
+        """One number for each image, (n,): its logit, and the mean of its pixels'; penalties differentiate it."""
         return self.logits if self.pixels is None else self.logits + self.pixels.flatten(1).mean(1)
 
 
@@ -52,7 +55,15 @@ class Generator(nn.Module, ABC):
             count: How many.
             source: What draws; None takes the global generator.
             truncation: Below 1, latents beyond twice this are drawn anew (Brock et al., 2019): truer, less diverse.
+
+        Raises:
+            InputError: The truncation is below LEAST_TRUNCATION, where that would hardly end.
         """
+        if truncation < LEAST_TRUNCATION:
+            raise InputError(
+                f"truncation is {truncation:g}; latents are drawn anew until they are small enough: give "
+                f"{LEAST_TRUNCATION:g} to 1"
+            )
         drawn = torch.randn(count, *self.latent_shape, generator=source)
         if truncation < 1:
             while (beyond := drawn.abs() > 2 * truncation).any():

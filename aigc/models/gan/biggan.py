@@ -9,10 +9,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from aigc.config.types import Bound
-from aigc.errors import InputError
-from aigc.models.gan.attention import SelfAttention
+from aigc.models.gan.attention import SelfAttention, see_attention
 from aigc.models.gan.base import Discriminator, Generator, Judgement, see_resolution
-from aigc.models.gan.conditioning import ConditionalBatchNorm, Head, needed
+from aigc.models.gan.conditioning import ConditionalBatchNorm, Conditioning, Head, needed
 from aigc.models.gan.parts import DownConvolution, LinearMaps, UpConvolution, initialised, spectral, upsampled
 
 # Feature maps in units of the width: of the generator's first maps, then after each of its blocks; for 32 pixels as in
@@ -135,7 +134,7 @@ class BigGANGenerator(Generator):
         super().__init__(resolution, channels, classes)
         widths = [width * units for units in _GENERATOR[resolution]]
         sizes = [8 << step for step in range(len(widths) - 1)]
-        _see_attention("generator", attention_at, sizes)
+        see_attention("generator", attention_at, sizes)
         self.chunk, self.latent_shape = chunk, (chunk * len(widths),)
         self.embedding = initialised(nn.Embedding(classes, embedding), "orthogonal") if classes else None
 
@@ -164,15 +163,16 @@ class BigGANGenerator(Generator):
 
 
 class BigGANDiscriminator(Discriminator):
-    """Residual blocks that halve the size, and a projection of the class.
+    """Residual blocks that halve the size, and in the paper a projection of the class.
 
     Args:
         resolution: Height and width of the images: 32, 64, 128 or 256.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes it is told; 0 for none.
+        classes: How many classes it is told or has to find; 0 for none.
         width: Feature maps of the first block; twice as many for 32 pixels.
         attention_at: Height of the feature maps that attend to themselves; null for none. In the paper it is 64.
         spectral_norm: Divide weights by their largest singular value.
+        conditioning: What is done with classes: a projection is told them, an auxiliary classifier finds them.
 
     Raises:
         InputError: The resolution is none of these, or no feature maps are as high as `attention_at`.
@@ -187,13 +187,14 @@ class BigGANDiscriminator(Discriminator):
         width: Annotated[int, Bound(1)] = 96,
         attention_at: Annotated[int, Bound(1)] | None = 16,
         spectral_norm: bool = True,
+        conditioning: Conditioning = "projection",
     ) -> None:
         see_resolution("BigGAN", resolution, _DISCRIMINATOR)
         super().__init__(resolution, channels, classes)
         units, halvings = _DISCRIMINATOR[resolution]
         widths = [channels, *(width * unit for unit in units)]
         sizes = [resolution >> step for step in range(1, halvings + 1)]
-        _see_attention("discriminator", attention_at, sizes)
+        see_attention("discriminator", attention_at, sizes)
         blocks: list[nn.Module] = []
         for step, pair in enumerate(pairwise(widths)):
             down = step < halvings
@@ -201,7 +202,7 @@ class BigGANDiscriminator(Discriminator):
             if down and sizes[step] == attention_at:
                 blocks.append(SelfAttention(pair[1], spectral_norm))
         self.blocks = nn.Sequential(*blocks)
-        self.head = Head(widths[-1], classes, "projection", spectral_norm, "orthogonal")
+        self.head = Head(widths[-1], classes, conditioning, spectral_norm, "orthogonal")
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
         """Judge images; see `Discriminator`."""
@@ -211,11 +212,3 @@ class BigGANDiscriminator(Discriminator):
 
 def _layer(layer: nn.Module, spectral_norm: bool) -> nn.Module:
     return spectral(initialised(layer, "orthogonal"), spectral_norm)
-
-
-def _see_attention(network: str, at: int | None, sizes: list[int]) -> None:
-    if at is not None and at not in sizes:
-        raise InputError(
-            f"model.{network}.attention_at={at}: for images of this resolution its feature maps are "
-            f"{', '.join(map(str, sorted(sizes)))} pixels high; choose one of these, or null for no attention."
-        )

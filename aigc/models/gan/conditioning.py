@@ -103,7 +103,8 @@ class Head(nn.Module):
     """The last layer of a discriminator: from features of an image to its judgement, in full precision.
 
     A projection (Miyato and Koyama, 2018) adds to the logit the inner product of features and class embedding; an
-    auxiliary classifier (Odena et al., 2017) says the class.
+    auxiliary classifier (Odena et al., 2017) says the class. The discriminator learns that of real images alone, unlike
+    in the paper: what a generator makes of a class at first is no example of it.
 
     Args:
         features: Features of an image.

@@ -82,7 +82,8 @@ class UpConvolution(nn.Conv2d):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Convolve."""
-        kernel = (self.weight.flatten(2) @ self._spread).view(*self.weight.shape[:2], 4, 4)
+        weight = self.weight  # once: each look is a power iteration under spectral normalisation
+        kernel = (weight.flatten(2) @ self._spread).view(*weight.shape[:2], 4, 4)
         return F.conv_transpose2d(maps, kernel.transpose(0, 1), self.bias, stride=2, padding=1)
 
 
@@ -103,7 +104,8 @@ class DownConvolution(nn.Conv2d):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Convolve."""
-        kernel = (self.weight.flatten(2) @ self._spread).view(*self.weight.shape[:2], 4, 4)
+        weight = self.weight  # once: each look is a power iteration under spectral normalisation
+        kernel = (weight.flatten(2) @ self._spread).view(*weight.shape[:2], 4, 4)
         return F.conv2d(maps, kernel, self.bias, stride=2, padding=1)
 
 

@@ -74,7 +74,8 @@ class R3GANGenerator(Generator):
         """Make images; see `Generator`. The last convolution is without autocast."""
         if self.embedding is not None:
             latents = torch.cat([latents, self.embedding(needed(labels, self.classes))], dim=1)
-        maps = self.stages(self.linear(latents)[:, :, None, None] * self.basis)
+        made = self.linear(latents)[:, :, None, None]
+        maps = self.stages(made * self.basis.to(made.dtype))  # in autocast's precision from here on
         with torch.autocast(maps.device.type, enabled=False):
             images: Tensor = self.output(maps.to(self.output.weight.dtype))
             return images

@@ -9,8 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from aigc.config.types import Bound
-from aigc.errors import InputError
-from aigc.models.gan.attention import SelfAttention
+from aigc.models.gan.attention import SelfAttention, see_attention
 from aigc.models.gan.base import Discriminator, Generator, Judgement, see_resolution
 from aigc.models.gan.conditioning import ConditionalBatchNorm, Conditioning, Head, JoinedEmbedding
 from aigc.models.gan.parts import DownConvolution, LinearMaps, UpConvolution, initialised, spectral, upsampled
@@ -133,7 +132,7 @@ class ResNetGenerator(Generator):
         self.latent_shape = (latents,)
         widths = _scaled(_GENERATOR[resolution], width)
         sizes = [resolution >> step for step in reversed(range(len(widths)))]
-        _see_attention("generator", attention_at, sizes[1:])
+        see_attention("generator", attention_at, sizes[1:])
         self.joined = JoinedEmbedding(classes, embedding)
         inputs = latents + self.joined.added
         self.first = spectral(initialised(LinearMaps(inputs, widths[0], sizes[0])), spectral_norm)
@@ -188,7 +187,7 @@ class ResNetDiscriminator(Discriminator):
         super().__init__(resolution, channels, classes)
         papers, halvings = _DISCRIMINATOR[resolution]
         widths = _scaled(papers, width)
-        _see_attention("discriminator", attention_at, [resolution >> step for step in range(1, halvings + 1)])
+        see_attention("discriminator", attention_at, [resolution >> step for step in range(1, halvings + 1)])
         self.blocks = nn.Sequential(
             *(
                 DownBlock(
@@ -219,12 +218,3 @@ def _scaled(widths: Sequence[int], widest: int | None) -> list[int]:
 
 def _normalised_relu(features: int, layer_norm: bool, inplace: bool = False) -> nn.Module:
     return nn.Sequential(nn.GroupNorm(1, features), nn.ReLU(True)) if layer_norm else nn.ReLU(inplace)
-
-
-def _see_attention(network: str, size: int | None, allowed: Sequence[int]) -> None:
-    if size is not None and size not in allowed:
-        sizes = ", ".join(map(str, sorted(allowed)))
-        raise InputError(
-            f"model.{network}.attention_at={size}: for images of this resolution its feature maps are {sizes} pixels "
-            "high; choose one of these, or null for no attention."
-        )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from aigc.config.types import Bound
 from aigc.models.gan.base import Discriminator, Generator, Judgement, see_resolution
 from aigc.models.gan.biggan import DownBlock, Norm, UpBlock
-from aigc.models.gan.conditioning import ConditionalBatchNorm, Head, needed
+from aigc.models.gan.conditioning import ConditionalBatchNorm, Conditioning, Head, needed
 from aigc.models.gan.parts import initialised, powers_of_two, spectral
 
 RESOLUTIONS = powers_of_two(8, 512)
@@ -78,9 +78,10 @@ class UNetDiscriminator(Discriminator):
     Args:
         resolution: Height and width of the images; 8, 16, 32 ... 512.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes it is told; 0 for none.
+        classes: How many classes it is told or has to find; 0 for none.
         width: Feature maps of pixels at the full resolution; twice as many at each half of it, up to eight times.
         spectral_norm: Divide weights by their largest singular value.
+        conditioning: What is done with classes: a projection is told them, an auxiliary classifier finds them.
 
     Raises:
         InputError: The resolution is none of these.
@@ -94,14 +95,15 @@ class UNetDiscriminator(Discriminator):
         *,
         width: Annotated[int, Bound(1)] = 64,
         spectral_norm: bool = True,
+        conditioning: Conditioning = "projection",
     ) -> None:
         see_resolution("a U-Net discriminator", resolution, RESOLUTIONS)
         super().__init__(resolution, channels, classes)
         widths = _widths(resolution, width)
         self.down = _descent([channels, *widths[1:]], None, spectral_norm, image=True)
-        self.head = Head(widths[-1], classes, "projection", spectral_norm, "orthogonal")
+        self.head = Head(widths[-1], classes, conditioning, spectral_norm, "orthogonal")
         self.up = _ascent(widths, None, spectral_norm)
-        self.pixels = PixelHead(width, classes, spectral_norm)
+        self.pixels = PixelHead(width, classes if conditioning == "projection" else 0, spectral_norm)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
         """Judge images and their pixels; see `Discriminator`."""

@@ -21,7 +21,7 @@ from aigc.losses import (
     r1_penalty,
     r2_penalty,
 )
-from aigc.losses.regularisers.consistency import flip_and_shift
+from aigc.losses.regularisers.consistency import flip_and_shift, picked
 from tests.unit.losses.judges import Convolutional, Quadratic, images, phase_of
 
 REAL, FAKE = images(5, 1, 2, 3, seed=1), images(5, 1, 2, 3, seed=2)
@@ -43,7 +43,7 @@ def close(found, expected):
 @pytest.mark.parametrize(("kind", "plain", "shown"), [(R1, r1_penalty, REAL), (R2, r2_penalty, FAKE)])
 def test_r1_and_r2_take_the_gradient_of_the_step_and_half_of_gamma(kind, plain, shown):
     judge, regulariser = Quadratic(6), kind(gamma=4.0, every_n_steps=16)
-    assert (regulariser.weight, regulariser.every_n_steps, regulariser.derives) == (2.0, 16, True)
+    assert (regulariser.weight, regulariser.every_n_steps, regulariser.differentiates) == (2.0, 16, True)
     assert (regulariser.real_gradient, regulariser.fake_gradient) == (kind is R1, kind is R2)
     found = regulariser(phase_of(judge, REAL, FAKE), {})
     close(found, plain(judge, shown))
@@ -62,11 +62,11 @@ def test_penalties_of_the_norm_are_taken_where_was_drawn_with_the_labels_of_real
     phase = phase_of(judge, REAL, FAKE, labels)
     object.__setattr__(phase, "judge", watched)
     torch.manual_seed(0)
-    drawn = regulariser.draw(REAL, FAKE)
+    drawn = regulariser.draw(REAL)
     values = [regulariser(phase, drawn) for _ in range(2)]
-    assert values[0] == values[1] != regulariser(phase, regulariser.draw(REAL, FAKE))
+    assert values[0] == values[1] != regulariser(phase, regulariser.draw(REAL))
     torch.manual_seed(0)
-    assert all(torch.equal(part, drawn[name]) for name, part in regulariser.draw(REAL, FAKE).items())
+    assert all(torch.equal(part, drawn[name]) for name, part in regulariser.draw(REAL).items())
     points, given = torch.tensor(asked[0][0].tolist(), dtype=torch.float64), asked[0][1]
     assert given is labels
     norms = judge.gradient(points).norm(dim=1, keepdim=True)
@@ -117,9 +117,11 @@ def test_consistency_by_hand():
 def test_consistency_compares_real_images_with_moved_ones():
     torch.manual_seed(0)
     judge, regulariser = Quadratic(6), Consistency(shift=1)
-    phase, drawn = phase_of(judge, REAL, FAKE), regulariser.draw(REAL, FAKE)
-    close(regulariser(phase, drawn), (judge(REAL) - judge(drawn["transformed"])).square().mean())
-    assert not regulariser.derives
+    phase, drawn = phase_of(judge, REAL, FAKE), regulariser.draw(REAL)
+    moved = picked(REAL, drawn["rows"], drawn["columns"])
+    assert not torch.equal(moved, REAL)
+    close(regulariser(phase, drawn), (judge(REAL) - judge(moved)).square().mean())
+    assert not regulariser.differentiates
 
 
 def every_move(image, reach):
@@ -168,7 +170,7 @@ def test_a_whole_discriminator_loss_is_compiled_with_the_same_gradients(loss):
             return adversarial.discriminator(phase.real_logits, phase.fake_logits) + sum(penalties)
 
         torch.manual_seed(1)
-        drawn = [regulariser.draw(real, fake) for regulariser in regularisers]
+        drawn = [regulariser.draw(real) for regulariser in regularisers]
         whole = torch.compile(total, backend="aot_eager", fullgraph=True) if compiled else total
         gradients = [torch.autograd.grad(whole(real, fake, drawn), judge.parameters()) for _ in range(2)]
         return gradients[1], list(regularisers.buffers())

@@ -1,11 +1,13 @@
 """What every network of GANs promises, for BigGAN, StyleGAN2, R3GAN and U-Nets."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
 from aigc.errors import InputError
-from aigc.models.gan import Discriminator
+from aigc.models.gan import BigGANDiscriminator, Discriminator, UNetDiscriminator
 from aigc.models.gan.r3gan import ResidualBlock
 from tests.unit.models.gan_modern_networks import KINDS
 
@@ -102,6 +104,15 @@ def test_derivatives_of_a_gradient_penalty_are_those_of_autograd(kind, classes):
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
     assert not network.normalises_batches
+
+
+@pytest.mark.parametrize("kind", [partial(BigGANDiscriminator, attention_at=None), UNetDiscriminator])
+def test_an_auxiliary_classifier_finds_what_a_projection_is_told(kind):
+    network = kind(32, 3, 5, width=4, conditioning="auxiliary").eval()
+    given = images(network)
+    found = network(given)
+    assert found.classes.shape == (4, 5)
+    assert torch.equal(found.per_image(), network(given, torch.tensor([0, 1, 2, 3])).per_image())
 
 
 @ALL
