@@ -7,7 +7,8 @@ from pathlib import Path
 from aigc.cli.options import VerbParser, add_trust, use_trusted
 
 _FORMATS = {
-    "safetensors": "weights and configuration: `Run.load_model` or Transformers load them",
+    "safetensors": "weights and configuration, for Transformers; for aigc.models.gan.saved.load_generator where images "
+    "are made",
     "torchscript": "for torch.jit.load, also in C++ (generators of images; PyTorch calls it deprecated)",
     "pt2": "for torch.export.load (generators of images)",
     "onnx": "for ONNX Runtime and others (generators of images; needs the packages onnx and onnxscript)",

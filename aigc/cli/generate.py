@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
         "animation from image to image (a name ending in .webp). Each image depends on its seed and label alone.",
         "aigc generate latest prompt=床前明月光，疑是地上霜。 num_samples=3 temperature=0.8\n"
         "  aigc generate gan-letters labels=A,B,C num_images=30 seed=7 --out abc.png\n"
-        "  aigc generate gan-letters seed=0,3,7 interpolation=24 --out way.webp",
+        "  aigc generate gan-letters seed=0,3,7 labels=S interpolation=24 --out way.webp",
         lambda: f"{generate_texts.keys_help()}\n\n{generate_images.keys_help()}",
     )
     made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")

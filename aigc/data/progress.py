@@ -43,4 +43,6 @@ def step(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]
             stop.check()
 
         yield advance
+        if total is not None:
+            bar.update(task, completed=total)  # those who advance in large units leave a rest
     stop.check()

@@ -19,11 +19,12 @@ class ImageChoice:
     """Seeds, labels, and what is done with them."""
 
     num_images: Annotated[int, Bound(1, 1_000_000)] | None = None
-    """Images; null makes 16, or as many as `seed` or `labels` name."""
+    """Images; null makes 16, or more where `seed` or `labels` name more."""
     seed: str = "0"
     """Seed of the first image, and those of the others follow; or which ones: 0-15 or 0,3,7."""
     labels: str | None = None
-    """Classes of the images in turn, by name or number: A,B or 0,1; null takes an image's seed modulo their number."""
+    """Classes of the images in turn, by name or number: A,B or 0,1; null takes an image's seed modulo their number.
+    On a way between images there is one class: null takes the first image's."""
     truncation: Annotated[float, Bound(0, 1)] = 1.0
     """Below 1 truer and less diverse: styles drawn to their average, or else latents beyond twice this drawn anew."""
     interpolation: Annotated[int, Bound(2)] | None = None
@@ -73,30 +74,34 @@ class ImageChoice:
             class_names: Those of the generator; none when it has no classes.
 
         Raises:
-            InputError: A class that is not known, or any for a generator without classes.
+            InputError: A class that is not known, or any for a generator without classes; several for a way.
         """
         if not class_names:
             if self.labels is not None:
                 raise InputError(f"labels={self.labels}: this model makes images without labels; leave it out")
             return None
         if self.labels is None:
-            return [seed % len(class_names) for seed in self.seeds()]
+            seeds = self.seeds()
+            return [(seeds[0] if self.interpolation else seed) % len(class_names) for seed in seeds]
         chosen = self._chosen(class_names)
+        if self.interpolation and len(set(chosen)) > 1:
+            raise InputError(
+                f"labels={self.labels}: with interpolation images go from latents to latents of one class; name one"
+            )
         return [chosen[place % len(chosen)] for place in range(len(self.seeds()))]
 
     def _chosen(self, class_names: Sequence[str]) -> list[int]:
         names = list(class_names)
+        numbered = all(name.isdigit() for name in names)  # then places would be mistaken for names
         found = []
         for typed in map(str.strip, str(self.labels).split(",")):
             if typed in names:  # a name wins: digits may be called by other numbers than their places
                 found.append(names.index(typed))
-            elif typed.isascii() and typed.isdigit() and int(typed) < len(names):
+            elif not numbered and typed.isascii() and typed.isdigit() and int(typed) < len(names):
                 found.append(int(typed))
             else:
-                raise InputError(
-                    f"labels={self.labels}: no class {typed!r}. {choices(typed, names)} "
-                    f"Or numbers from 0 to {len(names) - 1}."
-                )
+                or_numbers = "" if numbered else f" Or numbers from 0 to {len(names) - 1}."
+                raise InputError(f"labels={self.labels}: no class {typed!r}. {choices(typed, names)}{or_numbers}")
         return found
 
 

@@ -52,7 +52,7 @@ def between(latents: Tensor, steps: int) -> Tensor:
     """
     ways = [
         interpolate(a[None], b[None], step / max(steps - 1, 1), "slerp")
-        for a, b in _pairs(latents)
+        for a, b in itertools.pairwise(latents)
         for step in range(steps)
     ]
     return torch.cat(ways)
@@ -91,13 +91,13 @@ def columns_of(labels: Tensor | None) -> int | None:
         labels: Of the images in their order, int64 of shape (n,).
 
     Returns:
-        None for images without labels, of one class, or in any other order.
+        None for images without labels, of one class, in any other order, or that are only one of each class.
     """
     if labels is None or not len(labels):
         return None
     period = len(set(labels.tolist()))
     in_turn = torch.equal(labels, labels[:period].repeat(-(-len(labels) // period))[: len(labels)])
-    return period if in_turn and period > 1 else None
+    return period if in_turn and 1 < period < len(labels) else None
 
 
 def as_picture(image: Tensor) -> Image.Image:
@@ -118,7 +118,3 @@ def save_png(image: Tensor, path: Path) -> None:
     content = png(image)
     path.parent.mkdir(exist_ok=True)
     retrying(lambda: write_atomic(path, content), f"write {path}")
-
-
-def _pairs(latents: Tensor) -> list[tuple[Tensor, Tensor]]:
-    return list(itertools.pairwise(latents))

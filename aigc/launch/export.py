@@ -147,8 +147,9 @@ def _export_texts(run: Run, form: str, folder: Path, checkpoint: str | None) -> 
 
 @contextmanager
 def _beside(folder: Path) -> Iterator[Path]:
-    """An empty folder on the same file system, which is gone at the end."""
-    temporary = folder.absolute().with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    """An empty folder on the same file system, which is gone at the end; inside of a folder that may be a mount."""
+    place = folder if folder.is_dir() else folder.absolute().parent
+    temporary = place / f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     try:
         temporary.mkdir(parents=True)
     except OSError as error:

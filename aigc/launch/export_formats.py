@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
@@ -15,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from aigc.errors import AigcError, InputError
 from aigc.models.gan.base import Generator
 
+_log = logging.getLogger("aigc")
 _JIT, _EXPORT, _ONNX = "TorchScript", "torch.export", "ONNX"
 _TOLERANCE = 1e-5
 """Largest difference that is allowed, for images from -1 to 1: what adds up in another order rounds otherwise."""
@@ -120,6 +122,7 @@ def _onnx_runtime(path: Path) -> Callable[..., Tensor]:
         runtime = importlib.import_module("onnxruntime")
         session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     else:
+        _log.info("comparing with onnx's own reference, which is slow: pip install onnxruntime")
         session = importlib.import_module("onnx.reference").ReferenceEvaluator(str(path))
 
     def run(*inputs: Tensor) -> Tensor:

@@ -119,12 +119,12 @@ def tell(name: str, array: NDArray[Any], pixels: NDArray[np.uint8]) -> None:
     """Say how an array was understood."""
     number, height, width, channels = pixels.shape
     shape = f"height {height}, width {width}, channels {channels}"
-    _tell_once(f"{name}: {array.dtype} of shape {array.shape}: {number:,} pictures, {shape}")
+    tell_once(f"{name}: {array.dtype} of shape {array.shape}: {number:,} pictures, {shape}")
 
 
 @cache
-def _tell_once(message: str) -> None:
-    """A run opens its pictures once to see what they are, and once to train on them."""
+def tell_once(message: str) -> None:
+    """Log a line: a run opens its pictures once to see what they are, and once to train on them."""
     _log.info(message)
 
 

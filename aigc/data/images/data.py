@@ -9,8 +9,8 @@ import torch
 from aigc.config.types import Bound
 from aigc.data.base import PreparedData, see_least
 from aigc.data.hints import see_choice
-from aigc.data.images.arrays import ArrayImages
-from aigc.data.images.base import Images
+from aigc.data.images.arrays import ArrayImages, tell_once
+from aigc.data.images.base import Images, Labels
 from aigc.data.images.batches import Batch, Pictures, Resident
 from aigc.data.images.decode import Alpha
 from aigc.data.images.fit import Channels, Crop, Recipe
@@ -100,24 +100,31 @@ class ImageData(PreparedData[Prepared]):
             self.path, alpha=self.alpha, size=self.recipe.resolution, root=self.root, download=self.download
         )
         if self.labels:
-            self._see_labels()
+            self._see_labels(self._source.labels)
         prepared = prepare(self.recipe, self._source, self.cache)
-        self._see_enough(*prepared.pixels.shape[:3:2])
+        if self.labels:  # pictures that cannot be read may have been left out
+            self._see_labels(prepared.labels)
+        number, _, height, _ = prepared.pixels.shape
+        self._see_enough(number, height)
         return prepared
 
-    def _see_labels(self) -> None:
-        """Refuse a set without classes, or with one alone."""
-        if self._source.labels is None:
+    def _see_labels(self, labels: Labels | None) -> None:
+        """Refuse a set without classes, or with pictures of one alone; tell of classes without pictures."""
+        if labels is None:
             raise InputError(
                 f"data.labels: {self.path} has none. They come from folders, one level down and two at least, or from "
                 "`labels` or `y` beside the pictures of an .npz or HDF5 file. Set data.labels=false, or sort the "
                 "pictures."
             )
-        if len(classes := self._source.classes) < 2:
+        there = np.unique(labels)
+        if len(there) < 2:
+            only = self._source.classes[int(there[0])]
             raise InputError(
-                f"data.labels: {self.path} has one class only, '{classes[0]}'; a task with classes needs two at least. "
-                "Set data.labels=false, or give pictures of more classes."
+                f"data.labels: {self.path} has pictures of one class only, '{only}'; a task with classes needs two at "
+                "least. Set data.labels=false, or give pictures of more classes."
             )
+        if missing := [name for label, name in enumerate(self._source.classes) if label not in there]:
+            tell_once(f"data.labels: {self.path} has no picture of {len(missing)} classes: {', '.join(missing[:8])}")
 
     def _see_enough(self, number: int, height: int) -> None:
         """Refuse pictures that fill no batch, and a shift that is larger than they are."""

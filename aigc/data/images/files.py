@@ -24,7 +24,7 @@ class Files(Images):
         alpha: What becomes of transparency.
 
     Raises:
-        InputError: There is no picture.
+        InputError: There is no picture, or one with a name that cannot be shown.
     """
 
     def __init__(self, name: str, paths: Iterable[str], others: int, alpha: Alpha) -> None:
@@ -37,6 +37,9 @@ class Files(Images):
                 f"{name}: no picture is in it, and {others:,} other files are. Names of pictures end in "
                 f"{', '.join(SUFFIXES)}; folders are searched at any depth."
             )
+        for path in self.paths:
+            if not path.isprintable():  # also bytes that are no UTF-8
+                raise InputError(f"{name}: the name {path!a} has characters that cannot be shown; rename it.")
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -12,6 +12,7 @@ import PIL
 from numpy.typing import NDArray
 
 from aigc.data import entry
+from aigc.data.images.arrays import tell_once
 from aigc.data.images.base import Images, Labels
 from aigc.data.images.fit import Recipe, fit
 from aigc.data.images.reading import decoded
@@ -67,7 +68,7 @@ def prepare(recipe: Recipe, source: Images, cache: Path) -> Prepared:
     content = {"format": FORMAT, "images": source.fingerprint(), "recipe": asdict(recipe)}
     ingredients = content | {"classes": source.classes, "versions": {"pillow": PIL.__version__}}
     folder = cache / "images" / entry.key(ingredients)
-    if not entry.is_whole(folder):
+    if build := not entry.is_whole(folder):
         with entry.writing(folder) as aside:
             info = _build(recipe, source, aside)
             info["fingerprint"] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -75,7 +76,10 @@ def prepare(recipe: Recipe, source: Images, cache: Path) -> Prepared:
             (aside / "info.json").write_text(json.dumps(info, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             if source.has_changed():  # it would be kept under the key of other content
                 raise InputError(f"{source.name} changed while it was read. Start again when nothing writes to it.")
-    return Prepared(folder, json.loads((folder / "info.json").read_text(encoding="utf-8")))
+    found = Prepared(folder, json.loads((folder / "info.json").read_text(encoding="utf-8")))
+    if found.info["skipped"] and not build:  # decoding tells which
+        tell_once(f"{source.name}: {found.info['skipped']:,} of {len(source):,} pictures are left out, as before")
+    return found
 
 
 def _build(recipe: Recipe, source: Images, folder: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _AHEAD = 4
 _WORTH_A_THREAD = 128 * 128 * 3
 """Bytes of pixels below which threads take longer to hand pictures over than to decode them."""
 _SHOWN = 3
-_LEFT_OUT = "Such pictures are left out by --skip-bad, in a config by data.on_bad=skip."
+_LEFT_OUT = "Such pictures are left out with data.on_bad=skip; in aigc score-images with --skip-bad."
 _TICK = 64
 
 _log = logging.getLogger("aigc")

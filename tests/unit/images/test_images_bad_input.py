@@ -210,3 +210,10 @@ def test_how_an_array_is_read_is_told(tmp_path: Path, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.INFO, "aigc"):
         open_images(str(tmp_path / "a.npy"))
     assert "uint8 of shape (2, 3, 8, 9): 2 pictures, height 8, width 9, channels 3" in caplog.text
+
+
+@pytest.mark.parametrize("name", [b"\xc4\xe3.png", b"one\ntwo.png"])
+def test_a_name_that_cannot_be_shown_is_refused(name: bytes, folder: Callable[..., Path]) -> None:
+    place = folder({"a.png": ONE})
+    (place / "a.png").rename(place / os.fsdecode(name))
+    assert refused(place).endswith(f"the name {os.fsdecode(name)!a} has characters that cannot be shown; rename it.")

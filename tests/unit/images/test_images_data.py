@@ -1,5 +1,6 @@
 """The datamodule gives the pictures of the set in an order that can be entered anywhere."""
 
+import logging
 import pickle
 import warnings
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor, nn
 
 from aigc.data.images import ImageData, open_images, to_float
+from aigc.data.images.arrays import tell_once
 from aigc.errors import InputError
 from aigc.launch.components import has_validation
 from tests.unit.images.images_samples import pixels
@@ -147,8 +149,31 @@ def test_labels_that_are_not_there_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"data\.labels: asset:emoji32\.png has none\. They come from folders"):
         ImageData("asset:emoji32.png", labels=True, cache=str(tmp_path)).prepare_data()
     np.savez(tmp_path / "a.npz", images=np.zeros((4, 6, 6, 3), np.uint8), labels=np.full(4, 7))
-    with pytest.raises(InputError, match=r"a\.npz has one class only, '7'; a task with classes needs two at least\."):
+    with pytest.raises(
+        InputError, match=r"a\.npz has pictures of one class only, '7'; a task with classes needs two at least\."
+    ):
         ImageData(str(tmp_path / "a.npz"), labels=True, cache=str(tmp_path)).prepare_data()
+
+
+def test_classes_whose_pictures_are_all_damaged_are_no_classes(
+    folder: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def prepared(**files: np.ndarray | bytes) -> ImageData:
+        place = folder({name.replace("_", "/") + ".png": content for name, content in files.items()})
+        data = ImageData(str(place), labels=True, on_bad="skip", batch_size=2, cache=str(tmp_path / "cache"))
+        data.prepare_data()
+        return data
+
+    with pytest.raises(InputError, match="has pictures of one class only, 'a'; a task with classes needs two"):
+        prepared(a_1=pixels(0, 6, 6), a_2=pixels(1, 6, 6), b_1=b"damaged", c_1=b"damaged")
+    caplog.set_level(logging.INFO, logger="aigc")
+    data = prepared(b_1=pixels(1, 6, 6))
+    assert "has no picture of 1 classes: c" in caplog.text
+    assert data.classes == ("a", "b", "c")
+    caplog.clear()
+    tell_once.cache_clear()
+    prepared(b_1=pixels(1, 6, 6))
+    assert "1 of 4 pictures are left out, as before" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["batch_size", "num_workers", "seed", "resolution", "shift", "batches_per_step"])

@@ -92,7 +92,7 @@ def test_whoever_stops_early_begins_nothing_more_and_leaves_no_thread_behind() -
 
 def test_a_bad_picture_ends_the_reading_at_its_place() -> None:
     images, found = Slow(1000, bad=(5, 6)), []
-    with pytest.raises(InputError, match=r"^slow/5: bad\. Such pictures are left out by --skip-bad"):
+    with pytest.raises(InputError, match=r"^slow/5: bad\. Such pictures are left out with data"):
         found.extend(index for index, _ in decoded(images, threads=2))
     assert found == [0, 1, 2, 3, 4]
     assert len(images.begun) < 20

@@ -176,3 +176,18 @@ def test_labels_are_names_or_numbers_in_turn_or_those_of_the_seeds():
         ImageChoice(labels="4").labels_of(NAMES)
     with pytest.raises(InputError, match="makes images without labels"):
         ImageChoice(labels="A").labels_of([])
+
+
+def test_on_a_way_there_is_one_class():
+    assert ImageChoice(seed="5,2,3", interpolation=4).labels_of(NAMES) == [1, 1, 1]
+    assert ImageChoice(seed="5,2,3", interpolation=4, labels="A").labels_of(NAMES) == [NAMES.index("A")] * 3
+    with pytest.raises(
+        InputError, match="labels=A,B: with interpolation images go from latents to latents of one class"
+    ):
+        ImageChoice(seed="5,2,3", interpolation=4, labels="A,B").labels_of(NAMES)
+
+
+def test_names_that_are_numbers_are_no_places():
+    assert ImageChoice(labels="5,3", num_images=2).labels_of(["3", "5", "8"]) == [1, 0]
+    with pytest.raises(InputError, match=r"labels=1: no class '1'\."):
+        ImageChoice(labels="1").labels_of(["3", "5", "8"])
