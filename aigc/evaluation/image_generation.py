@@ -156,6 +156,15 @@ class ImageGeneration(Callback):
         data: Any = trainer.datamodule
         extractor = self._ready(data.images).to(module.device)
         real = self._statistics_of_real(data.images, extractor)
+        if self.metrics:  # otherwise pictures alone are wanted
+            self._measure(module, extractor, real)
+        if trainer.is_global_zero:
+            for name, picture in self._pictures(module, data.images, extractor, real):
+                save_png(picture, picture_file(Path(trainer.default_root_dir) / "samples", name, module.steps_done))
+                log_picture(trainer.loggers, name, picture, module.steps_done)
+        module.tell_callbacks("on_evaluation_end")
+
+    def _measure(self, module: ImageTask, extractor: Extractor, real: Real | None) -> None:
         generated = measure_samples(
             module, extractor, self._keeps, self.samples, self.seed, self.batch_size, self.reservoir
         )
@@ -164,12 +173,7 @@ class ImageGeneration(Callback):
             {f"val/{name}": value for name, value in values.items()},
             {f"val/{name}": signature for name, signature in signatures.items()},
         )
-        if trainer.is_global_zero:
-            for name, picture in self._pictures(module, data.images, extractor, real):
-                save_png(picture, picture_file(Path(trainer.default_root_dir) / "samples", name, module.steps_done))
-                log_picture(trainer.loggers, name, picture, module.steps_done)
         log.info("step %d: %s", module.steps_done, _shown(values))
-        module.tell_callbacks("on_evaluation_end")
 
     def _refuse_what_cannot_be_measured(self, images: Images) -> None:
         """Told before the first step, not after the last one."""

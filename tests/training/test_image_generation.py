@@ -198,6 +198,14 @@ def test_two_evaluations_stand_side_by_side(task, tmp_path):
     assert {"val/fid_projection", "val/fid_efficientnet_lite0"} <= set(task.latest)
 
 
+def test_without_metrics_pictures_alone_are_made(task, tmp_path, monkeypatch):
+    monkeypatch.setattr(image_generation, "measure_samples", None)
+    alone = image_evaluation(tmp_path, metrics={"fid": None}, every_n_steps=1)
+    trainer(tmp_path, max_steps=1, callbacks=[alone]).fit(task, datamodule=image_data(tmp_path))
+    assert not any(name.startswith("val/") for name in task.latest)
+    assert len(list((tmp_path / "samples").glob("step-000001*.png"))) == 3
+
+
 def test_neighbours_are_the_nearest_pictures(measured, task, tmp_path):
     """The extractor's features of a training picture are nearest to those of the picture itself."""
     from aigc.metrics.image import nearest
