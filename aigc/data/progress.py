@@ -4,11 +4,18 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from aigc.runs import stop
 from aigc.runs.console import stderr
 
 _log = logging.getLogger("aigc")
+
+
+@cache
+def tell_once(message: str, level: int = logging.INFO) -> None:
+    """Log a line: a run opens its data once to see what they are, and once to train on them."""
+    _log.log(level, message)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from aigc.logger import MetricsFileLogger, TensorBoard
 from aigc.models import ModelFactory, TransformersCausalLM
 from aigc.runs import Run
 from aigc.runs.files import be_patient
-from aigc.tasks import Task
+from aigc.tasks import AlternatingTask, Task
 from aigc.tasks.ranks import BareDDP
 
 
@@ -78,6 +78,8 @@ def _refuse_unfit(cfg: DictConfig, task: Task) -> None:
     if wrong and not task.automatic_optimization:
         what = f"{type(task).__name__} steps its optimisers itself, so it has to do this itself, too; set it to "
         raise ConfigError([Problem(f"trainer.{name}", f"{what}{shown(settings[name])}") for name in wrong])
+    if cfg.trainer.precision == "16-mixed" and isinstance(task, AlternatingTask):
+        task.refuse_scaled_losses()  # at once, and on a CPU too, where Lightning would take bfloat16 instead
 
 
 def _scheduler(node: DictConfig) -> Callable[..., LRScheduler]:

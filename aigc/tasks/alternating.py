@@ -65,11 +65,20 @@ class AlternatingTask(ImageTask):
         Raises:
             ConfigError: float16 with losses that must not be scaled, or weights in 16 bits.
         """
-        if self._scaler is not None and (reason := self.scales_badly()):
-            raise _unfit(f"16-mixed multiplies losses so that gradients do not vanish in float16, but {reason}")
+        if self._scaler is not None:
+            self.refuse_scaled_losses()
         if any(parameter.dtype.itemsize < 4 for parameter in self.parameters()):
             raise _unfit("weights of 16 bits would stand still at small steps, and averages of them always")
         share_first(chain(self.parameters(), self.buffers()), self.trainer.world_size)
+
+    def refuse_scaled_losses(self) -> None:
+        """See that losses may be multiplied, as float16 needs it.
+
+        Raises:
+            ConfigError: They must not.
+        """
+        if reason := self.scales_badly():
+            raise _unfit(f"16-mixed multiplies losses so that gradients do not vanish in float16, but {reason}")
 
     def minimise(self, which: str, losses: Iterable[Tensor], counts: bool = False) -> None:
         """Step one network's optimiser on the sum of losses; each one's graph is let go before the next is asked for.

@@ -5,9 +5,10 @@ import torch
 from pytorch_lightning.plugins.precision import MixedPrecision
 
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
-from aigc.config import factory
+from aigc.config import compose, factory
 from aigc.config.problems import ConfigError
 from aigc.errors import InputError
+from aigc.launch import components
 from tests.training.gans import batches, fit, regularisers, small_gan, weights
 
 R1 = regularisers(R1={"gamma": 1.0})
@@ -66,6 +67,14 @@ def test_float16_with_penalties_or_clipping(settings, reason, tmp_path):
     assert "trainer.precision: 16-mixed multiplies losses so that gradients do not vanish in float16, but" in said
     assert reason in said
     assert "set trainer.precision=bf16-mixed or 32-true" in said
+
+
+def test_float16_with_penalties_is_refused_before_a_run_on_any_device(tmp_path):
+    """On a CPU Lightning would train in bfloat16 instead."""
+    penalty = ["+task.regularisers.r1._target_=aigc.losses.R1", "+task.regularisers.r1.gamma=1.0"]
+    cfg = compose(["experiment=gan/digits", "trainer.precision=16-mixed", f"paths.cache={tmp_path}", *penalty])
+    with pytest.raises(ConfigError, match="16-mixed multiplies losses"):
+        components.build_task(cfg, components.build_data(cfg))
 
 
 def test_float16_without_them_trains_and_counts(tmp_path):

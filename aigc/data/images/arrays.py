@@ -4,7 +4,6 @@ import hashlib
 import logging
 import zipfile
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from PIL import Image
 
 from aigc.data.images.base import Images, Labels, Picture
 from aigc.data.images.decode import Alpha, flattened, reason
+from aigc.data.progress import tell_once
 from aigc.errors import InputError
 
 _CHANNELS = (1, 3, 4)
@@ -120,12 +120,6 @@ def tell(name: str, array: NDArray[Any], pixels: NDArray[np.uint8]) -> None:
     number, height, width, channels = pixels.shape
     shape = f"height {height}, width {width}, channels {channels}"
     tell_once(f"{name}: {array.dtype} of shape {array.shape}: {number:,} pictures, {shape}")
-
-
-@cache
-def tell_once(message: str) -> None:
-    """Log a line: a run opens its pictures once to see what they are, and once to train on them."""
-    _log.info(message)
 
 
 def _told(images: ArrayImages, array: NDArray[Any]) -> ArrayImages:

@@ -9,7 +9,7 @@ import torch
 from aigc.config.types import Bound
 from aigc.data.base import PreparedData, see_least
 from aigc.data.hints import see_choice
-from aigc.data.images.arrays import ArrayImages, tell_once
+from aigc.data.images.arrays import ArrayImages
 from aigc.data.images.base import Images, Labels
 from aigc.data.images.batches import Batch, Pictures, Resident
 from aigc.data.images.decode import Alpha
@@ -19,6 +19,7 @@ from aigc.data.images.reading import OnBad
 from aigc.data.images.sources import open_images
 from aigc.data.images.views import Views
 from aigc.data.loader import EpochLoader, training_loader, unbatched
+from aigc.data.progress import tell_once
 from aigc.errors import InputError
 
 MOST_RESIDENT = 1 << 30

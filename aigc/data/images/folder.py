@@ -10,15 +10,13 @@ from pathlib import Path
 from aigc.data.fingerprints import sha256_of
 from aigc.data.images.decode import MOST_BYTES, Alpha
 from aigc.data.images.files import Files, is_hidden, is_picture
-from aigc.data.progress import step
+from aigc.data.progress import step, tell_once
 from aigc.errors import InputError
 
 _SHOWN = 3
 _MANY = 10_000
 """Files whose hashing is shown."""
 _TICK = 1000
-
-_log = logging.getLogger("aigc")
 
 
 class Folder(Files):
@@ -42,8 +40,8 @@ class Folder(Files):
         self.folder = folder
         if found.special:
             shown = ", ".join(sorted(found.special)[:_SHOWN]) + (", ..." if len(found.special) > _SHOWN else "")
-            what = "%s: left out, as they are pipes, sockets or devices and no files: %s (%s)"
-            _log.warning(what, name, shown, f"{len(found.special):,}")
+            what = f"pipes, sockets or devices and no files: {shown} ({len(found.special):,})"
+            tell_once(f"{name}: left out, as they are {what}", logging.WARNING)
 
     def content(self, index: int) -> bytes:
         """The bytes of a file."""

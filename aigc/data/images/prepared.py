@@ -12,10 +12,9 @@ import PIL
 from numpy.typing import NDArray
 
 from aigc.data import entry
-from aigc.data.images.arrays import tell_once
 from aigc.data.images.base import Images, Labels
 from aigc.data.images.fit import Recipe, fit
-from aigc.data.images.reading import decoded
+from aigc.data.images.reading import decoded, tell_skipped
 from aigc.data.progress import step
 from aigc.errors import InputError
 
@@ -68,7 +67,7 @@ def prepare(recipe: Recipe, source: Images, cache: Path) -> Prepared:
     content = {"format": FORMAT, "images": source.fingerprint(), "recipe": asdict(recipe)}
     ingredients = content | {"classes": source.classes, "versions": {"pillow": PIL.__version__}}
     folder = cache / "images" / entry.key(ingredients)
-    if build := not entry.is_whole(folder):
+    if not entry.is_whole(folder):
         with entry.writing(folder) as aside:
             info = _build(recipe, source, aside)
             info["fingerprint"] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -77,8 +76,8 @@ def prepare(recipe: Recipe, source: Images, cache: Path) -> Prepared:
             if source.has_changed():  # it would be kept under the key of other content
                 raise InputError(f"{source.name} changed while it was read. Start again when nothing writes to it.")
     found = Prepared(folder, json.loads((folder / "info.json").read_text(encoding="utf-8")))
-    if found.info["skipped"] and not build:  # decoding tells which
-        tell_once(f"{source.name}: {found.info['skipped']:,} of {len(source):,} pictures are left out, as before")
+    if found.info["skipped"]:
+        tell_skipped(source, sorted(set(range(len(source))) - set(found.kept.tolist())))
     return found
 
 

@@ -3,13 +3,13 @@
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal, get_args
 
 from aigc.data.hints import see_choice
 from aigc.data.images.base import Images, Picture
-from aigc.data.progress import step
+from aigc.data.progress import step, tell_once
 from aigc.errors import InputError
 
 OnBad = Literal["fail", "skip"]
@@ -23,8 +23,6 @@ _WORTH_A_THREAD = 128 * 128 * 3
 _SHOWN = 3
 _LEFT_OUT = "Such pictures are left out with data.on_bad=skip; in aigc score-images with --skip-bad."
 _TICK = 64
-
-_log = logging.getLogger("aigc")
 
 
 def decoded(
@@ -68,7 +66,7 @@ def decoded(
     if skipped and len(skipped) == len(images):
         raise InputError(f"{images.name}: none of {len(images):,} pictures can be read. {reason}")
     if skipped:
-        _tell(images, skipped)
+        tell_skipped(images, skipped)
 
 
 def readable(images: Images) -> Images:
@@ -114,8 +112,9 @@ def _in_order(work: Callable[[int], Any], count: int, threads: int) -> Iterator[
                 future.cancel()
 
 
-def _tell(images: Images, skipped: list[int]) -> None:
+def tell_skipped(images: Images, skipped: Sequence[int]) -> None:
+    """Say which pictures of a set are left out as they cannot be read, once in a process."""
     names = ", ".join(images.name_of(index) for index in skipped[:_SHOWN])
     more = ", ..." if len(skipped) > _SHOWN else ""
-    what = "%s: %s of %s pictures cannot be read and are left out: %s%s"
-    _log.warning(what, images.name, f"{len(skipped):,}", f"{len(images):,}", names, more)
+    what = f"{len(skipped):,} of {len(images):,} pictures cannot be read and are left out"
+    tell_once(f"{images.name}: {what}: {names}{more}", logging.WARNING)

@@ -13,7 +13,7 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor, nn
 
 from aigc.data.images import ImageData, open_images, to_float
-from aigc.data.images.arrays import tell_once
+from aigc.data.progress import tell_once
 from aigc.errors import InputError
 from aigc.launch.components import has_validation
 from tests.unit.images.images_samples import pixels
@@ -171,9 +171,9 @@ def test_classes_whose_pictures_are_all_damaged_are_no_classes(
     assert "has no picture of 1 classes: c" in caplog.text
     assert data.classes == ("a", "b", "c")
     caplog.clear()
-    tell_once.cache_clear()
+    tell_once.cache_clear()  # as in another process
     prepared(b_1=pixels(1, 6, 6))
-    assert "1 of 4 pictures are left out, as before" in caplog.text
+    assert "1 of 4 pictures cannot be read and are left out" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["batch_size", "num_workers", "seed", "resolution", "shift", "batches_per_step"])
