@@ -69,6 +69,8 @@ def generate(one: "Run", options: argparse.Namespace) -> None:
 def _place(one: "Run", choice: "ImageChoice", seeds: list[int], given: str | None) -> Path:
     """Where the images go."""
     if given is not None:
+        if not given.strip():
+            raise InputError("--out is empty; give a file or a folder, or leave it out")
         return Path(given).expanduser()
     kind = "-interpolation" if choice.interpolation else "-mixing" if choice.mixing else ""
     return Path(f"{one.id}-{seeds[0]}{kind}.png")

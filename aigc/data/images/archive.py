@@ -4,6 +4,7 @@ import hashlib
 import lzma
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 from aigc.data.images.decode import MOST_BYTES, Alpha, reason
@@ -11,6 +12,7 @@ from aigc.data.images.files import Files, is_hidden, is_picture
 from aigc.errors import InputError
 
 _BLOCK = 1 << 20
+_SAYS_UTF8 = 0x800
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError)
 """What reading an archive can raise; RuntimeError for one that is encrypted or packed in an unknown way."""
 
@@ -24,7 +26,7 @@ class Zip(Files):
         alpha: What becomes of transparency.
 
     Raises:
-        InputError: It is no whole archive, or has no picture in it.
+        InputError: It is no whole archive, has no picture in it, or a name that leads out of it.
     """
 
     def __init__(self, name: str, path: Path, alpha: Alpha = "drop") -> None:
@@ -32,9 +34,10 @@ class Zip(Files):
             self._archive = zipfile.ZipFile(path)
         except _DAMAGE as error:
             raise InputError(f"{name}: no whole .zip archive: {reason(error)}. Copy or download it again.") from error
-        files = [info for info in self._archive.infolist() if not info.is_dir() and not is_hidden(info.filename)]
-        self._members = {info.filename: info for info in files if is_picture(info.filename)}
-        super().__init__(name, self._members, sum(not is_picture(info.filename) for info in files), alpha)
+        files = {_path_of(info, name): info for info in self._archive.infolist() if not info.is_dir()}
+        shown = [path for path in files if not is_hidden(path)]
+        self._members = {path: files[path] for path in shown if is_picture(path)}
+        super().__init__(name, self._members, len(shown) - len(self._members), alpha)
 
     def content(self, index: int) -> bytes:
         """The bytes of a file."""
@@ -60,3 +63,21 @@ class Zip(Files):
             return total.hexdigest()
         except _DAMAGE:
             return f"unreadable {member.CRC:08x}"
+
+
+def _path_of(member: zipfile.ZipInfo, archive: str) -> str:
+    """A member's path, with `/` between folders and no detours."""
+    parts = [part for part in _name_of(member).split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise InputError(f"{archive}: the name {member.filename!a} leads out of the archive. Pack it anew.")
+    return "/".join(parts)
+
+
+def _name_of(member: zipfile.ZipInfo) -> str:
+    """A member's name; macOS and older Chinese Windows write UTF-8 or GB 2312 without saying so."""
+    if not member.flag_bits & _SAYS_UTF8:
+        raw = member.filename.encode("cp437")  # what zipfile takes it for
+        for encoding in ("utf-8", "gb2312"):
+            with suppress(UnicodeDecodeError):
+                return raw.decode(encoding)
+    return member.filename

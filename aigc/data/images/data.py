@@ -64,7 +64,7 @@ class ImageData(PreparedData[Prepared]):
         self,
         path: str,
         *,
-        resolution: Annotated[int, Bound(1)] | None = None,
+        resolution: Annotated[int, Bound(1, 4096)] | None = None,
         channels: Channels = 3,
         crop: Crop = "center",
         labels: bool = False,

@@ -146,7 +146,10 @@ def _in_bytes(image: Image.Image, name: str) -> Image.Image:
     sixteen_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
     if sixteen_bits:
         grey = np.asarray(image).astype(np.uint32)
-        return Image.fromarray(((grey + 128) // 257).astype(np.uint8))
+        bytes_ = Image.fromarray(((grey + 128) // 257).astype(np.uint8))
+        if not isinstance(see_through := image.info.get("transparency"), int):
+            return bytes_
+        return Image.merge("LA", (bytes_, Image.fromarray(np.where(grey == see_through, 0, 255).astype(np.uint8))))
     if image.mode in ("I", "F"):
         kind = "32-bit whole numbers" if image.mode == "I" else "floating-point numbers"
         raise InputError(f"{name}: {kind}, which have no fixed range; save it with 8 or 16 bits.")

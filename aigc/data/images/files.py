@@ -15,7 +15,7 @@ class Files(Images):
     """Picture files, in the order of their paths, compared folder by folder and character by character.
 
     Where every picture lies in a folder of the set, one level down, and there are two such folders or more, these are
-    the classes, sorted by name.
+    the classes, sorted by name. A folder that holds all of them, as archives often have, does not count.
 
     Args:
         name: What a person calls the set.
@@ -71,13 +71,15 @@ def is_picture(path: str) -> bool:
 
 
 def is_hidden(path: str) -> bool:
-    """Whether a file, or a folder that it lies in, is hidden; macOS puts `._a.png` beside each `a.png` in archives."""
-    return any(part.startswith(".") for part in path.split("/"))
+    """Whether a file, or a folder that it lies in, is hidden; macOS packs `__MACOSX/._a.png` beside `a.png`."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
 
 
 def _classes(paths: list[str]) -> tuple[Labels | None, tuple[str, ...]]:
-    """Labels and names of the classes, from sorted paths."""
+    """Labels and names of the classes, from sorted paths; folders that hold all others do not count."""
     parts = [path.split("/") for path in paths]
+    while parts and min(map(len, parts)) > 2 and len({part[0] for part in parts}) == 1:
+        parts = [part[1:] for part in parts]
     names = sorted({part[0] for part in parts})
     if len(names) < 2 or any(len(part) != 2 for part in parts):
         return None, ()

@@ -14,6 +14,8 @@ from aigc.errors import InputError
 
 Channels = Literal[1, 3]
 Crop = Literal["center", "none"]
+MOST_RESOLUTION = 4096
+"""Height and width beyond which a set would fill memory and disk before a network refuses it."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        if self.resolution is not None and self.resolution < 1:
-            raise InputError(f"data.resolution is {self.resolution}; allowed: at least 1, or null.")
+        if self.resolution is not None and not 1 <= self.resolution <= MOST_RESOLUTION:
+            allowed = f"at least 1 and at most {MOST_RESOLUTION}, or null"
+            raise InputError(f"data.resolution is {self.resolution}; allowed: {allowed}.")
         if self.channels not in get_args(Channels):
             raise InputError(f"data.channels is {self.channels}; allowed: 1 (grey) or 3 (colour).")
         see_choice("data.crop", self.crop, get_args(Crop))

@@ -109,7 +109,9 @@ def test_archives_that_cannot_be_read(folder: Callable[..., Path], tmp_path: Pat
         archive.writestr("a.txt", "text")
     assert refused(place).startswith(f"{place}: no picture is in it, and 1 other files are.")
     with zipfile.ZipFile(place, "w") as archive:
-        archive.writestr("../../etc/a.png", packed(ONE))  # hidden by its dots; nothing is ever written
+        archive.writestr("../../etc/a.png", packed(ONE))  # nothing is ever written
+    assert refused(place) == f"{place}: the name '../../etc/a.png' leads out of the archive. Pack it anew."
+    with zipfile.ZipFile(place, "w") as archive:
         archive.writestr("b.png", packed(ONE))
     assert len(open_images(str(place))) == 1
     content = place.read_bytes()

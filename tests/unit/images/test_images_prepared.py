@@ -180,7 +180,7 @@ def test_preparing_is_told_and_warns_of_nothing(faces: Path, tmp_path: Path, cap
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"resolution": 0}, "data.resolution is 0; allowed: at least 1, or null."),
+        ({"resolution": 0}, "data.resolution is 0; allowed: at least 1 and at most 4096, or null."),
         ({"channels": 2}, "data.channels is 2; allowed: 1 (grey) or 3 (colour)."),
         ({"crop": "centre"}, "data.crop is 'centre'. Did you mean center? Allowed: center, none."),
         ({"on_bad": "ignore"}, "data.on_bad is 'ignore'. Allowed: fail, skip."),

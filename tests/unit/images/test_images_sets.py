@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from aigc import assets
 from aigc.data.images import Images, open_images
 from aigc.data.images.decode import decode
+from aigc.errors import InputError
 from tests.unit.images.images_samples import packed, pixels
 
 FILES = {f"{folder}/{name}.png": pixels(ord(folder) + name) for folder in "cba" for name in range(3)}
@@ -201,3 +202,34 @@ def test_the_emoji_sheet_is_cut_in_reading_order() -> None:
     assert all(images.read(index).std() > 0 for index in range(len(images)))
     assert sheet[-32:, 17 * 32 :].std() == 0  # nothing was left behind
     assert images.fingerprint() == open_images("asset:emoji32.png").fingerprint()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb2312"])
+def test_chinese_names_in_archives_that_do_not_say_how_they_are_written(encoding: str, tmp_path: Path) -> None:
+    """As macOS and older Chinese Windows pack a folder."""
+    where = tmp_path / "a.zip"
+    with zipfile.ZipFile(where, "w") as archive:
+        for path in ("动物/猫狗/1.png", "动物/b/2.png", "__MACOSX/动物/b/2.png"):
+            info = zipfile.ZipInfo("x" * len(path.encode(encoding)))
+            archive.writestr(info, packed(pixels(1)))
+    content = where.read_bytes()
+    for path in ("动物/猫狗/1.png", "动物/b/2.png", "__MACOSX/动物/b/2.png"):
+        name = path.encode(encoding)
+        content = content.replace(b"x" * len(name), name)
+    where.write_bytes(content)
+    images = open_images(str(where))
+    assert images.classes == ("b", "猫狗")
+    assert [images.name_of(index) for index in range(2)] == [f"{where}/动物/b/2.png", f"{where}/动物/猫狗/1.png"]
+
+
+def test_detours_in_the_names_of_an_archive(tmp_path: Path) -> None:
+    where = tmp_path / "a.zip"
+    with zipfile.ZipFile(where, "w") as archive:
+        for path in ("a/1.png", "./b/2.png", "/b//3.png"):
+            archive.writestr(path, packed(pixels(1)))
+    images = open_images(str(where))
+    assert (len(images), images.classes) == (3, ("a", "b"))
+    with zipfile.ZipFile(where, "a") as archive:
+        archive.writestr("../c/4.png", packed(pixels(1)))
+    with pytest.raises(InputError, match=r"the name '\.\./c/4\.png' leads out of the archive"):
+        open_images(str(where))
