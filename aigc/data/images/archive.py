@@ -76,8 +76,7 @@ def _path_of(member: zipfile.ZipInfo, archive: str) -> str:
 def _name_of(member: zipfile.ZipInfo) -> str:
     """A member's name; macOS and older Chinese Windows write UTF-8 or GB 2312 without saying so."""
     if not member.flag_bits & _SAYS_UTF8:
-        raw = member.filename.encode("cp437")  # what zipfile takes it for
         for encoding in ("utf-8", "gb2312"):
-            with suppress(UnicodeDecodeError):
-                return raw.decode(encoding)
+            with suppress(UnicodeError):  # what is no cp437, as zipfile takes it for, was told in another way
+                return member.filename.encode("cp437").decode(encoding)
     return member.filename

@@ -1,5 +1,6 @@
 """Picture files in a folder or an archive: which of the names count, their order, and the classes that folders make."""
 
+import re
 from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -9,6 +10,9 @@ import numpy as np
 from aigc.data.images.base import Images, Labels, Picture
 from aigc.data.images.decode import SUFFIXES, Alpha, decode
 from aigc.errors import InputError
+
+_UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Control characters, and bytes that are no UTF-8; spaces of other scripts and joined emoji are fine."""
 
 
 class Files(Images):
@@ -38,7 +42,7 @@ class Files(Images):
                 f"{', '.join(SUFFIXES)}; folders are searched at any depth."
             )
         for path in self.paths:
-            if not path.isprintable():  # also bytes that are no UTF-8
+            if _UNSHOWABLE.search(path):
                 raise InputError(f"{name}: the name {path!a} has characters that cannot be shown; rename it.")
 
     def __len__(self) -> int:

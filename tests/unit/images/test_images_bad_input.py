@@ -219,3 +219,7 @@ def test_a_name_that_cannot_be_shown_is_refused(name: bytes, folder: Callable[..
     place = folder({"a.png": ONE})
     (place / "a.png").rename(place / os.fsdecode(name))
     assert refused(place).endswith(f"the name {os.fsdecode(name)!a} has characters that cannot be shown; rename it.")
+
+
+def test_spaces_of_other_scripts_are_names_like_others(folder: Callable[..., Path]) -> None:
+    assert len(open_images(str(folder({"床前\u3000明月.png": ONE, "10.00\u202fAM.png": ONE})))) == 2
