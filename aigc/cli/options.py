@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from aigc.errors import InputError
+
 OFTEN_CHANGED = (
     "experiment",
     "seed",
@@ -22,6 +24,12 @@ OFTEN_CHANGED = (
     "trainer.accelerator",
     "trainer.validate_every_n_steps",
     "trainer.deterministic",
+    "task.loss",
+    "task.n_critic",
+    "data.resolution",
+    "data.labels",
+    "evaluation.images.samples",
+    "evaluation.images.extractor",
     "evaluation.generation.samples",
     "evaluation.generation.sampling.temperature",
     "callbacks.checkpoints.monitor",
@@ -52,6 +60,20 @@ class VerbParser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
+class ConfigParser(VerbParser):
+    """A parser of a verb that composes a config; its help shows the keys of the config typed on the same line."""
+
+    def __init__(self, verb: str, does: str, example: str):
+        super().__init__(verb, does, example, lambda: often_changed(self._typed))
+        self._typed: list[str] = []
+        add_overrides(self)
+
+    def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and remember what was typed for the help."""
+        self._typed = [text for text in args or [] if not text.startswith("-")]
+        return super().parse_intermixed_args(args, namespace)
+
+
 def add_overrides(parser: argparse.ArgumentParser, what: str = "key=value, group=choice or ~key") -> None:
     """Take overrides and `--trust`."""
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=what)
@@ -65,18 +87,25 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def often_changed() -> str:
-    """The keys that people change most, with default and docstring, and all config groups with their choices."""
+def often_changed(overrides: Sequence[str] = ()) -> str:
+    """The keys that people change most, with value and docstring, and all config groups with their choices.
+
+    Args:
+        overrides: What the config is composed of; the default experiment where these are wrong.
+    """
     from aigc.config import compose
     from aigc.config.check import known_keys
     from aigc.config.faults import group_choices
     from aigc.config.types import shown
 
-    cfg = compose()
+    try:
+        cfg = compose(overrides)
+    except InputError:
+        cfg = compose()
     keys = known_keys(cfg)
     lines = ["groups (group=choice):"]
     lines += [f"  {group:<12} {', '.join(choices)}" for group, choices in group_choices().items()]
-    lines += ["", "keys changed most (key=value; default in brackets):"]
+    lines += ["", "keys changed most (key=value; default in brackets; experiment=NAME --help shows those of another):"]
     for key in OFTEN_CHANGED:
         if key in keys:
             value = _select(cfg, key, keys[key].default)

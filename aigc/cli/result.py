@@ -22,7 +22,9 @@ def print_result(run: Run, as_json: bool = False) -> None:
         rows.append((f"{result['unit']} per second", f"{result['per_second']:,.0f}"))
     if result.get("best_step") is not None:
         rows.append(("best step", str(result["best_step"])))
-    rows += [("run", str(run.path)), ("model", str(run.model)), ("samples", str(run.samples))]
+    rows += [("run", str(run.path)), ("model", str(run.model))]
+    if run.samples.exists():
+        rows.append(("samples", str(run.samples)))
     width = max(len(name) for name, *_ in [*scores, *rows])
     print_columns(scores, width)
     print_columns(rows, width)

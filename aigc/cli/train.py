@@ -4,19 +4,17 @@ import argparse
 import shutil
 import sys
 
-from aigc.cli.options import VerbParser, add_overrides, often_changed, use_trusted
+from aigc.cli.options import ConfigParser, use_trusted
 
 
 def parser() -> argparse.ArgumentParser:
     """The verb's arguments."""
-    made = VerbParser(
+    made = ConfigParser(
         "train",
         "Start a run: compose and check the config, freeze it into a run folder, train, measure, keep the model.\n"
         "Without overrides it trains the default experiment. Ctrl-C stops after the step and keeps a checkpoint.",
         "aigc train experiment=lm/tang_quatrains trainer.max_steps=100 seed=1",
-        often_changed,
     )
-    add_overrides(made)
     made.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
     return made
 

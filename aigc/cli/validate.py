@@ -2,18 +2,16 @@
 
 import argparse
 
-from aigc.cli.options import VerbParser, add_overrides, often_changed, use_trusted
+from aigc.cli.options import ConfigParser, use_trusted
 
 
 def parser() -> argparse.ArgumentParser:
     """The verb's arguments."""
-    made = VerbParser(
+    made = ConfigParser(
         "validate",
         "Check a config without torch: every key, type, value and _target_, with the file and line that set it.",
         "aigc validate experiment=lm/couplets trainer.max_steps=100",
-        often_changed,
     )
-    add_overrides(made)
     made.add_argument("--deep", action="store_true", help="also import every class and see that it may stand there")
     made.add_argument("--print", action="store_true", help="print the resolved config as YAML")
     return made

@@ -20,6 +20,7 @@ from aigc.metrics.image.extractors import Extractor
 from aigc.runs import Run
 from aigc.runs.checkpoints import BEST, LAST
 from aigc.runs.console import log
+from aigc.runs.locate import default_root
 
 if TYPE_CHECKING:
     from aigc.tasks import ImageTask
@@ -63,6 +64,8 @@ def open_set(name: str, samples: int = 10_000, seed: int = 0, on_bad: OnBad = "f
         return open_images(name, on_bad=on_bad)
     data = group_choices()["data"]
     if name in data:
+        if (default_root() / name).is_dir():
+            raise InputError(f"{name} is a data config and a run: name the run by its path, {default_root() / name}")
         return _images_of_config(name)
     try:
         run = Run.open(name)

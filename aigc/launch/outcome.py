@@ -37,6 +37,10 @@ def _write_model(run: Run, task: Task, data: Any) -> None:
     tokenizer = getattr(data, "tokenizer", None)
     if tokenizer is not None:
         tokenizer.save_pretrained(temporary)
+    readable = temporary.stat().st_mode & 0o666  # safetensors makes files that nobody else may read
+    for path in temporary.rglob("*"):
+        if path.is_file():
+            path.chmod(readable)
     before = run.path / ".model.before.tmp"
     shutil.rmtree(before, ignore_errors=True)
     if run.model.exists():

@@ -28,7 +28,17 @@ def test_the_keys_changed_most_stand_there_with_their_docstrings(aigc, verb):
 
 
 def test_the_keys_changed_most_exist():
-    assert set(OFTEN_CHANGED) <= set(known_keys(compose()))
+    of_images = known_keys(compose(["experiment=gan/letters"]))
+    assert set(OFTEN_CHANGED) <= {*known_keys(compose()), *of_images}
+
+
+def test_help_shows_the_keys_of_the_experiment_on_its_line(aigc):
+    of_texts = aigc("train", "--help").stdout
+    of_images = aigc("train", "experiment=gan/letters", "trainer.max_steps=7", "--help").stdout
+    assert "task.loss [" not in of_texts
+    assert "task.loss [hinge]" in of_images
+    assert "trainer.max_steps [7]" in of_images
+    assert aigc("train", "experiment=nothing", "--help").stdout == of_texts
 
 
 def test_generate_lists_its_sampling_controls(aigc):

@@ -120,6 +120,14 @@ def test_without_the_weights_of_inception_the_default_is_offline(sets, score, mo
     assert "efficientnet_lite0" in err
 
 
+def test_a_name_of_a_data_config_and_of_a_run_is_not_guessed(sets, score, monkeypatch):
+    (sets / "outputs/runs/emoji").mkdir(parents=True)
+    monkeypatch.setenv("AIGC_OUTPUTS", str(sets / "outputs"))
+    code, _, err = score("generated", "emoji", "--metric", FID)
+    assert code == 2
+    assert "emoji is a data config and a run: name the run by its path" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

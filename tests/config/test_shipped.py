@@ -17,6 +17,7 @@ NEEDS = {
     "data=images": ["data.path=mine"],
     "evaluation=images": ["evaluation.generation=null"],
     "model=pretrained": ["model.path=somewhere"],
+    "experiment=gan/images": ["data.path=mine"],
     "task=gan": ["experiment=gan/letters"],
     "scheduler=linear": ["experiment=gan/cifar10_sngan"],
 }
@@ -58,9 +59,10 @@ def test_every_gan_builds_and_judges_its_images(experiment, tmp_path, monkeypatc
     from aigc.launch import components
 
     monkeypatch.setenv("AIGC_CACHE", str(cache))
-    cfg = compose([f"experiment={experiment}", "data.batch_size=2"])
+    choice = f"experiment={experiment}"
+    cfg = compose([choice, "data.batch_size=2", *NEEDS.get(choice, [])])
     check(cfg, deep=True)
-    if cfg.data.path.startswith("torchvision:"):
+    if cfg.data.path == "mine" or cfg.data.path.startswith("torchvision:"):
         pictures = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
         np.savez(tmp_path / "pictures.npz", images=pictures, labels=np.arange(20) % 10)
         cfg.data.path = str(tmp_path / "pictures.npz")

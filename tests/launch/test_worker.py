@@ -35,6 +35,8 @@ def test_a_frozen_run_is_pending_and_then_worked_on(own_place):
     assert done.returncode == 0, done.stderr
     assert run.status == "finished"
     assert (run.model / "config.json").is_file()
+    made = run.log.stat().st_mode  # a file as this process makes them
+    assert {path.stat().st_mode for path in run.model.rglob("*") if path.is_file()} == {made}
 
 
 def test_a_failure_is_in_the_status_the_manifest_and_the_log(own_place):

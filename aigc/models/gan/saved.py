@@ -43,7 +43,7 @@ def save_generator(generator: Generator, config: Mapping[str, Any], class_names:
     (folder / CONFIG).write_text(json.dumps(described, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
-def load_generator(folder: Path) -> tuple[Generator, list[str]]:
+def load_generator(folder: Path | str) -> tuple[Generator, list[str]]:
     """Make a generator again, on the CPU and in evaluation mode, and name its classes.
 
     The class in config.json must be a `Generator` of a package that the person trusts; nothing in the folder can
@@ -52,6 +52,7 @@ def load_generator(folder: Path) -> tuple[Generator, list[str]]:
     Raises:
         InputError: A file is missing, damaged, or not of a generator; the message names it.
     """
+    folder = Path(folder)
     path = folder / CONFIG
     node, names = _read(path)
     try:

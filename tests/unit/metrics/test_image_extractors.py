@@ -62,7 +62,8 @@ def test_the_network_stays_in_evaluation_mode() -> None:
     nn.ModuleList([extractor]).train()
     assert not any(part.training for part in extractor.modules())
     assert torch.equal(extractor(images).logits, first)
-    assert torch.equal(torch.cat([extractor(image[None]).logits for image in images]), first)
+    # a matrix product sums in another order for another number of rows, so the last bits are the processor's
+    torch.testing.assert_close(torch.cat([extractor(image[None]).logits for image in images]), first)
 
 
 def test_features_have_no_gradient() -> None:

@@ -62,7 +62,7 @@ def test_strides_and_names_that_share_a_tensor_are_written_all_the_same(tmp_path
 def test_labels_without_names_are_called_by_their_numbers_and_names_without_labels_are_left_out(tmp_path):
     made, node = generator(classes=3)
     save_generator(made, node, [], tmp_path)
-    assert load_generator(tmp_path)[1] == ["0", "1", "2"]
+    assert load_generator(str(tmp_path))[1] == ["0", "1", "2"]
     made, node = generator()
     save_generator(made, node, NAMES, tmp_path)
     assert load_generator(tmp_path)[1] == []
