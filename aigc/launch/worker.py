@@ -44,8 +44,10 @@ def work(run: Run, overrides: Sequence[str] = (), until: int | None = None) -> N
         Training(run, attempt_config(run), Heartbeat(run.path)).train(until)
         return
     with run.working(), kept_in(run.log):
-        remove_half_written(run.path)
         before = read_status(run.path)
+        if before.status is Status.FINISHED:
+            return  # another process was faster
+        remove_half_written(run.path)
         beat = Heartbeat(run.path, step=before.step or 0)
         with run.edit_manifest() as manifest:
             close_dead_attempts(manifest, run.path)
