@@ -38,11 +38,11 @@ def run(options: argparse.Namespace) -> None:
         show_messages()
         log.info("%s is finished: there is nothing to go on with", one.id)
     else:
-        from aigc.launch.worker import work
+        from aigc.launch.here import run_here
 
         show_messages()  # after Lightning was imported, which sets levels of its own
         options.log = one.log
-        work(one, options.overrides)
+        run_here(one, options.overrides)
 
     from aigc.cli.result import print_result
 

@@ -30,8 +30,8 @@ def run(options: argparse.Namespace) -> None:
     from aigc.cli.result import print_result
     from aigc.errors import InputError, RunInWork
     from aigc.launch.attempt import attempt_config
+    from aigc.launch.here import run_here
     from aigc.launch.start import carried_over, start_or_resume
-    from aigc.launch.worker import work
     from aigc.runs.console import log, show_messages
     from aigc.runs.status import Status
 
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
         more = [] if is_new else carried_over(options.overrides)
         check(attempt_config(one, more))
         try:
-            work(one, more)
+            run_here(one, more)
         except InputError as error:
             # A wrong model or schedule is known only once it is built; a run that never took a step holds nothing.
             held = one.checkpoints.exists() or not one.metrics().empty

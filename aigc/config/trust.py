@@ -13,6 +13,11 @@ def trust(packages: list[str]) -> None:
     _named.extend(package for package in packages if package not in _named)
 
 
+def named_packages() -> list[str]:
+    """What was named in this process, for those that it starts."""
+    return list(_named)
+
+
 def trusted_packages() -> tuple[str, ...]:
     """Every trusted package: the built-in ones, `--trust`, and `trusted` under `[tool.aigc]` in ./pyproject.toml."""
     return (*TRUSTED, *_named, *_from_project())

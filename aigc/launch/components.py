@@ -20,17 +20,14 @@ from aigc.config.problems import ConfigError, Problem
 from aigc.config.targets import signature
 from aigc.config.types import shown
 from aigc.errors import InputError
+from aigc.launch.environment import StartedRanks
+from aigc.launch.ranks import read_ranks
+from aigc.launch.strategies import choose_strategy
 from aigc.logger import MetricsFileLogger, TensorBoard
 from aigc.models import ModelFactory, TransformersCausalLM
 from aigc.runs import Run
 from aigc.runs.files import be_patient
 from aigc.tasks import AlternatingTask, Task
-from aigc.tasks.ranks import BareDDP
-
-
-def is_first_rank() -> bool:
-    """Whether this process keeps the run folder; known before there is a process group."""
-    return int(os.environ.get("RANK", "0")) == 0
 
 
 def prepare_machine(cfg: DictConfig) -> None:
@@ -116,7 +113,7 @@ def build_loggers(cfg: DictConfig, run: Run, step: int = 0) -> list[Logger]:
         run: Where they write.
         step: The step of the checkpoint that the run goes on from.
     """
-    if not is_first_rank():
+    if not read_ranks().first:
         return []
     chosen = [build(node, Logger, f"logger.{name}", run=run) for name, node in (cfg.logger or {}).items() if node]
     for logger in chosen:
@@ -140,14 +137,13 @@ def build_trainer(
         folder: The run folder.
         callbacks: In their order.
         loggers: Where metrics go.
-        batches: Training batches in an epoch.
+        batches: Training batches in an epoch of this rank.
         reduces: Whether gradients of several ranks are averaged by the trainer, and not by the task.
     """
-    settings = cfg.trainer
-    ranks, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    settings, ranks = cfg.trainer, read_ranks()
     limit = settings.limit_train_batches
     if batches is not None:
-        limit = _whole_steps(min(batches // ranks, limit or batches), settings.accumulate_grad_batches)
+        limit = _whole_steps(min(batches, limit or batches), settings.accumulate_grad_batches)
     every = settings.validate_every_n_steps
     if settings.profiler:
         from pytorch_lightning.profilers import AdvancedProfiler, SimpleProfiler
@@ -158,9 +154,9 @@ def build_trainer(
         max_steps=settings.max_steps,
         max_epochs=-1,
         accelerator=settings.accelerator,
-        devices=local,
-        num_nodes=ranks // local,
-        strategy=("ddp" if reduces else BareDDP()) if ranks > 1 else "auto",
+        devices=ranks.local_world_size,
+        num_nodes=ranks.nodes,
+        strategy=choose_strategy(settings.strategy, ranks.world_size, reduces),
         precision=resolve_precision(settings.precision, settings.accelerator),
         accumulate_grad_batches=settings.accumulate_grad_batches,
         gradient_clip_val=settings.gradient_clip_val,
@@ -181,7 +177,7 @@ def build_trainer(
         inference_mode=True,
         callbacks=list(callbacks),
         logger=list(loggers),
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), StartedRanks(ranks)],
         default_root_dir=folder,
     )
 
@@ -197,7 +193,7 @@ def _whole_steps(batches: int, accumulate: int) -> int:
 
 
 def batches_per_epoch(data: Any) -> int:
-    """Training batches in an epoch of one rank alone.
+    """Training batches in an epoch of this rank.
 
     Raises:
         InputError: The loader has no length.

@@ -1,7 +1,11 @@
 """Training a run on this machine: in this process for one device, in processes of their own for several."""
 
+import os
 from collections.abc import Sequence
 
+from aigc.errors import InputError
+from aigc.launch.attempt import attempt_config
+from aigc.launch.local import run_ranks
 from aigc.launch.worker import work
 from aigc.runs import Run
 
@@ -14,6 +18,20 @@ def run_here(run: Run, overrides: Sequence[str] = ()) -> None:
         overrides: What differs from its config in this attempt and those after it; checked by the caller.
 
     Raises:
+        InputError: The run needs several machines, or this process is one of several ranks itself.
         AigcError: The run was stopped or failed; status.json and the manifest say how.
     """
-    work(run, overrides)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError(
+            "WORLD_SIZE is set: this was started once for each rank. Start it once, and it starts the ranks, or "
+            f"start `python -m aigc.launch.worker {run.path}` for each"
+        )
+    settings = attempt_config(run, overrides).trainer
+    if settings.nodes > 1:
+        raise InputError(
+            f"trainer.nodes={settings.nodes}: this is one machine; `aigc submit` takes several of a cluster"
+        )
+    if settings.devices == 1:
+        work(run, overrides)
+    else:
+        run_ranks(run, settings.devices, overrides)

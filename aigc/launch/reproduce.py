@@ -88,7 +88,7 @@ def reproduce(
     if began is not None:
         began(made)
     report.tell({**made.manifest, **_machine(cfg, made)}, last=True)
-    diverged = _work(made, until if until is None or until < cfg.trainer.max_steps else None)
+    diverged = _work(made)
     new = made.manifest
     drifts = report.tell(new)
     return Reproduction(
@@ -136,12 +136,12 @@ def _machine(cfg: DictConfig, made: Run) -> dict[str, Any]:
     }
 
 
-def _work(made: Run, until: int | None) -> str | None:
+def _work(made: Run) -> str | None:
     """Train; return why the loss was no finite number, if it was none."""
-    from aigc.launch.worker import work
+    from aigc.launch.here import run_here
 
     try:
-        work(made, until=until)
+        run_here(made)
     except DivergedRun as error:
         return str(error)
     return None

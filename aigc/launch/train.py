@@ -13,6 +13,7 @@ from aigc.errors import InputError
 from aigc.launch import components
 from aigc.launch.hardware import describe_machine
 from aigc.launch.outcome import keep_model, keep_result
+from aigc.launch.ranks import Agreement
 from aigc.logger import rewind
 from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, step_of
@@ -30,12 +31,14 @@ class Training:
         run: The run.
         cfg: Its config, with what this attempt changes.
         beat: Is told step and activity.
+        agreement: What all ranks have to decide alike.
     """
 
-    def __init__(self, run: Run, cfg: DictConfig, beat: Heartbeat):
+    def __init__(self, run: Run, cfg: DictConfig, beat: Heartbeat, agreement: Agreement):
         self.run = run
         self.cfg = cfg
         self.beat = beat
+        self.agreement = agreement
 
     def train(self, until: int | None = None) -> None:
         """Train to the end, or until a step; `until` leaves neither a validation of that step nor a model.
@@ -96,8 +99,8 @@ class Training:
     def _checkpoint(self) -> tuple[Path | None, int]:
         """The checkpoint to go on from and its step."""
         folder = CheckpointFolder(self.run.checkpoints)
-        path = folder.begin() if components.is_first_rank() else folder.newest_whole()
-        return path, step_of(path) if path else 0
+        chosen = self.agreement.on("checkpoint", lambda: str(folder.begin() or ""))
+        return (Path(chosen), step_of(Path(chosen))) if chosen else (None, 0)
 
     def _tell_of_change(self, attempts: list[dict[str, Any]]) -> None:
         """Note the machine of this attempt; another one, or other code, may give other last digits."""

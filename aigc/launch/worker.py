@@ -1,19 +1,26 @@
 """Works on one run folder: trains what its frozen config says, and leaves the model and the scores there.
 
-`python -m aigc.launch.worker RUN_FOLDER` is what a launcher starts for each rank; one device needs no launcher. A run
-that has a checkpoint is gone on with, so that the same command again is all that a cluster needs.
+`python -m aigc.launch.worker RUN_FOLDER` is what a launcher starts for each rank; one device needs no
+launcher. A run that has a checkpoint is gone on with, so that the same command again is all that a cluster needs.
 """
 
+import argparse
 import contextlib
 import errno
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from omegaconf import DictConfig, OmegaConf
+
+from aigc.config.trust import trust
 from aigc.errors import AigcError, InputError, exit_code, is_out_of_memory
 from aigc.launch.attempt import attempt_config
-from aigc.launch.components import is_first_rank
+from aigc.launch.ending import Ending, KilledRank, ending_of, first_cause, forget_endings, log_of, note_ending
+from aigc.launch.lifeline import LIFELINE, hold_lifeline
 from aigc.launch.memory import advice
+from aigc.launch.ranks import Agreement, Ranks, adopt_slurm, check_ranks, joined, read_ranks
 from aigc.launch.train import Training
 from aigc.runs import Run, stop
 from aigc.runs.console import kept_in, log, show_messages
@@ -26,26 +33,59 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _STATUS = {3: Status.DIVERGED, 4: Status.OUT_OF_MEMORY, 75: Status.PREEMPTED, 130: Status.INTERRUPTED}
 
 
-def work(run: Run, overrides: Sequence[str] = (), until: int | None = None) -> None:
+def work(run: Run, overrides: Sequence[str] = ()) -> None:
     """Train a run to its end, from its newest checkpoint or from the start.
 
     Args:
         run: The run.
         overrides: What differs from its config in this attempt and those after it; checked by the caller.
-        until: Stop after this step as if it were never there: without its validation and without a model.
 
     Raises:
         AigcError: The run was stopped or failed; status.json and the manifest say how, as for any other exception.
     """
-    until = until or run.manifest.get(
-        "until_step"
-    )  # a reproduction of the first steps ends there when it is resumed, too
-    if not is_first_rank():
-        Training(run, attempt_config(run), Heartbeat(run.path)).train(until)
-        return
+    _keep_the_run(run, overrides, Agreement(Ranks()))
+
+
+def work_as_rank(run: Run, ranks: Ranks, overrides: Sequence[str] = ()) -> None:
+    """Train a run as one of several ranks; the first does what `work` does, and the others what it tells them.
+
+    Raises:
+        AigcError: As `work`; where another rank has failed, the error is that one's.
+    """
+    if ranks.first:
+        forget_endings(run.path)
+    try:
+        with joined(ranks, run.config) as agreement:
+            if ranks.first:
+                _keep_the_run(run, overrides, agreement)
+            else:
+                with kept_in(log_of(run.path, ranks.rank)):
+                    _follow(run, agreement)
+    except BaseException as error:
+        note_ending(run.path, ending_of(ranks.rank, error))
+        raise
+
+
+def _follow(run: Run, agreement: Agreement) -> None:
+    """Train as one of the other ranks."""
+    cfg = OmegaConf.create(agreement.on("config", str))
+    assert isinstance(cfg, DictConfig)
+    if cfg:  # empty where the run is finished
+        Training(run, cfg, Heartbeat(run.path), agreement).train(_until(run))
+
+
+def _until(run: Run) -> int | None:
+    """Where a reproduction of the first steps ends, also when it is resumed."""
+    step: int | None = run.manifest.get("until_step")
+    return step
+
+
+def _keep_the_run(run: Run, overrides: Sequence[str], agreement: Agreement) -> None:
+    """Train as the process that keeps the run folder."""
     with run.working(), kept_in(run.log):
         before = read_status(run.path)
         if before.status is Status.FINISHED:
+            agreement.on("config", str)
             return  # another process was faster
         remove_half_written(run.path)
         beat = Heartbeat(run.path, step=before.step or 0)
@@ -53,18 +93,21 @@ def work(run: Run, overrides: Sequence[str] = (), until: int | None = None) -> N
             close_dead_attempts(manifest, run.path)
             manifest["attempts"].append(new_attempt(beat.step) | {"overrides": list(overrides)})
         code, message = 0, None
+        told: BaseException | None = None
         try:
             with _stoppable(run, beat), beat:
                 cfg = attempt_config(run)
-                Training(run, cfg, beat).train(until)
+                agreement.on("config", lambda: OmegaConf.to_yaml(cfg))
+                Training(run, cfg, beat, agreement).train(_until(run))
         except BaseException as error:
-            told = _told(run, error, beat.step)
+            told = _told(run, error, beat.step, agreement.ranks)
             code, message = exit_code(told), " ".join(str(told).split()) or type(told).__name__
             if told is not error:
                 raise told from error
             raise
         finally:
             status = _STATUS.get(code, Status.FAILED) if code else Status.FINISHED
+            status = Status.KILLED if isinstance(told, KilledRank) else status
             if code == InputError.exit_code and len(run.manifest["attempts"]) > 1 and beat.step <= (before.step or 0):
                 _take_back(run, before)
             else:
@@ -84,8 +127,13 @@ def _stoppable(run: Run, beat: Heartbeat) -> Iterator[None]:
         yield
 
 
-def _told(run: Run, error: BaseException, step: int) -> BaseException:
+def _told(run: Run, error: BaseException, step: int, ranks: Ranks) -> BaseException:
     """The error as a person should hear of it."""
+    if ranks.world_size > 1 and not isinstance(error, AigcError):
+        cause = first_cause(run.path, ending_of(ranks.rank, error))
+        if cause.rank != ranks.rank:
+            log.error("rank %d ended first: %s", cause.rank, cause.trace or cause.message)
+            return cause.error()
     number = stop.asked()
     # A signal to the whole job may first be felt as the death of a data worker, or in a handler of Lightning's.
     if number is not None and ("DataLoader worker" in str(error) or isinstance(error, KeyboardInterrupt)):
@@ -108,10 +156,23 @@ def _note_end(run: Run, status: Status, code: int, step: int, message: str | Non
     try:
         with run.edit_manifest() as manifest:
             end = {"end": utc_now(), "exit_code": code, "status": str(status), "to_step": step}
-            manifest["attempts"][-1] |= end
+            if manifest["attempts"]:  # none where ranks did not come together
+                manifest["attempts"][-1] |= end
         write_status(run.path, status, step=step, message=message)  # last: a finished run is not opened again
     except OSError as error:
         log.error("the end of %s could not be written down: %s", run.id, error)
+
+
+def note_end_of_ranks(run: Run, cause: Ending) -> None:
+    """Write how a run of several ranks ended, once all are gone, where the first rank could not."""
+    record = read_status(run.path)
+    if record.status not in (Status.PENDING, Status.KILLED):
+        return
+    status = Status.KILLED if cause.killed else _STATUS.get(cause.code, Status.FAILED)
+    with run.working():
+        with run.log.open("a", encoding="utf-8") as file:
+            file.write(f"rank {cause.rank} ended first: {cause.trace or cause.message}\n")
+        _note_end(run, status, cause.code, record.step or 0, cause.message)
 
 
 def _take_back(run: Run, before: StatusRecord) -> None:
@@ -123,13 +184,31 @@ def _take_back(run: Run, before: StatusRecord) -> None:
 
 
 def main() -> int:
-    """Work on the run folder named on the command line."""
+    """Work on the run folder named on the command line, as the rank that the environment says."""
+    parser = argparse.ArgumentParser(prog="python -m aigc.launch.worker", description=__doc__)
+    parser.add_argument("run", metavar="RUN_FOLDER")
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="what differs in this attempt")
+    parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE", help="as for `aigc train`")
+    options = parser.parse_args()
+    trust(options.trust)
+    if str(Path.cwd()) not in sys.path:  # as for `aigc`: a person's own package lies where they work
+        sys.path.append(str(Path.cwd()))
     show_messages()
+    watched = LIFELINE in os.environ  # by a launcher that tells errors itself
     try:
         with stop.listening():
-            work(Run.open(Path(sys.argv[1])))
+            hold_lifeline()
+            run, overrides = Run.open(Path(options.run)), options.overrides
+            adopt_slurm()
+            ranks = read_ranks()
+            check_ranks(ranks, attempt_config(run, overrides))
+            if ranks.world_size == 1:
+                work(run, overrides)
+            else:
+                work_as_rank(run, ranks, overrides)
     except (Exception, KeyboardInterrupt) as error:
-        log.error("%s", error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}")
+        if not watched:
+            log.error("%s", error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}")
         return exit_code(error)
     return 0
 

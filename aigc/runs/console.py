@@ -60,6 +60,7 @@ def show_messages(level: int = logging.INFO) -> None:
         log.addHandler(handler)
     # torch deprecates what Lightning calls in every run; nobody who reads a run's log can act on it.
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+    warnings.filterwarnings("ignore", message="The `srun` command is available on your system but is not used")
     # Batches are cut from prepared data, or lie on the device already: workers would have little to do.
     warnings.filterwarnings("ignore", message="The 'train_dataloader' does not have many workers")
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):

@@ -1,0 +1,183 @@
+"""Several ranks on one machine: equal numbers, one end for all, and the first cause told."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from aigc.runs import Run
+from aigc.runs.status import Status
+from tests.launch.forking import Child, wait_until
+from tests.launch.tiny_runs import LANGUAGE_MODEL, assert_same, place_at, reached, run_in, start, the_run
+
+pytestmark = pytest.mark.slow
+
+STEPS = 12
+RANKS = [
+    *LANGUAGE_MODEL,
+    "evaluation=null",
+    "model.settings.resid_pdrop=0",
+    "model.settings.attn_pdrop=0",
+    "model.settings.embd_pdrop=0",
+    "trainer.precision=32-true",
+    "trainer.accelerator=cpu",
+    "trainer.log_every_n_steps=1",
+    f"trainer.max_steps={STEPS}",
+    "trainer.validate_every_n_steps=6",
+    "logger=none",
+]
+TWO = ["trainer.devices=2", "data.batch_size=2"]
+ONE = ["trainer.devices=1", "data.batch_size=4"]
+
+
+def begin(place: Path, *more: str) -> Child:
+    return start(place, ["train", *RANKS, *more])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("ranks")
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> Run:
+    """Two ranks that were never stopped."""
+    place = place_at(folder / "whole")
+    child = begin(place, *TWO)
+    assert child.wait() == 0, child.said
+    return the_run(place)
+
+
+def values(run: Run, name: str) -> list[float]:
+    return run.metrics()[name].dropna().tolist()
+
+
+def test_two_ranks_learn_what_one_with_the_whole_batch_learns(whole: Run, folder: Path) -> None:
+    from safetensors.torch import load_file
+
+    place = place_at(folder / "alone")
+    child = begin(place, *ONE)
+    assert child.wait() == 0, child.said
+    alone = the_run(place)
+    for name in ("train/loss", "train/gradient_norm", "val/perplexity"):
+        assert values(whole, name) == pytest.approx(values(alone, name), rel=2e-5), name
+    assert len(values(whole, "train/loss")) == STEPS
+    two, one = (load_file(run.model / "model.safetensors") for run in (whole, alone))
+    for name, weights in one.items():
+        torch.testing.assert_close(two[name], weights, rtol=1e-3, atol=1e-5)
+
+
+def test_the_second_rank_has_a_log_of_its_own_and_nothing_else_is_left(whole: Run) -> None:
+    names = {path.name for path in whole.path.iterdir()}
+    assert "log.rank1.txt" in names
+    assert not [name for name in names if name.startswith(".rank")]
+    assert whole.manifest["attempts"][-1]["exit_code"] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_signal_to_the_launcher_saves_once_and_the_resumed_run_is_the_same_to_the_bit(
+    number: signal.Signals, whole: Run, folder: Path
+) -> None:
+    place = place_at(folder / number.name)
+    child = begin(
+        place, *TWO, "run.resume=auto", "+callbacks.slow._target_=tests.launch.rank_faults.Slow", "--trust=tests"
+    )
+    wait_until(lambda: child.ended or stepped(place) >= 3, 60)
+    child.send(number)
+    assert child.wait() == (75 if number == signal.SIGTERM else 130), child.said
+    run = the_run(place)
+    assert run.status is (Status.PREEMPTED if number == signal.SIGTERM else Status.INTERRUPTED)
+    assert 3 <= reached(run) < STEPS
+    again = start(place, ["resume", "latest", "~callbacks.slow", "--trust=tests"])
+    assert again.wait() == 0, again.said
+    assert len(run.manifest["attempts"]) == 2
+    assert_same(run, whole)
+
+
+def stepped(place: Path) -> int:
+    run = run_in(place)
+    return reached(run) if run else 0
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "status", "said"),
+    [
+        ("raise", 1, Status.FAILED, "ValueError: this rank is broken"),
+        ("out_of_memory", 4, Status.OUT_OF_MEMORY, "no more of it"),
+        ("kill", 1, Status.KILLED, "rank 1 was killed by SIGKILL"),
+        ("leave", 1, Status.FAILED, "rank 1 ended with exit code 7 and no word"),
+    ],
+)
+def test_a_rank_that_fails_ends_the_run_and_is_told_first(
+    how: str, code: int, status: Status, said: str, tmp_path: Path
+) -> None:
+    child = fail(tmp_path, how=how)
+    assert child.wait() == code, child.said
+    run = the_run(tmp_path)
+    assert child.said.splitlines()[-1].startswith("aigc train: ")
+    assert said in child.said
+    assert run.status is status
+    log = run.log.read_text("utf-8")
+    assert said in log
+    if how == "raise":
+        assert log.index("this rank is broken") < log.index("Connection closed") if "Connection closed" in log else True
+        assert 'raise ValueError("this rank is broken")' in (run.path / "log.rank1.txt").read_text("utf-8")
+    assert "this rank is broken" in run.manifest["attempts"][-1].get("message", said)
+
+
+def test_ranks_that_hang_when_another_dies_are_killed_within_half_a_minute(tmp_path: Path) -> None:
+    child = fail(tmp_path, how="kill", others_hang="true")
+    wait_until(lambda: child.ended or stepped(tmp_path) >= 2, 60)
+    began = time.monotonic()
+    assert child.wait() == 1
+    assert time.monotonic() - began < 30
+    assert "rank 1 was killed by SIGKILL" in child.said
+    assert the_run(tmp_path).status is Status.KILLED
+
+
+def fail(place: Path, **how: Any) -> Child:
+    keys = {"_target_": "tests.launch.rank_faults.FailAt", "step": 2} | how
+    return begin(
+        place_at(place), *TWO, *(f"+callbacks.fault.{key}={value}" for key, value in keys.items()), "--trust=tests"
+    )
+
+
+def test_ranks_do_not_outlive_a_launcher_that_is_killed(tmp_path: Path) -> None:
+    place = place_at(tmp_path)
+    child = begin(place, *TWO, "+callbacks.slow._target_=tests.launch.rank_faults.Slow", "--trust=tests")
+    wait_until(lambda: child.ended or stepped(place) >= 2, 60)
+    child.kill()
+    run = the_run(place)
+    wait_until(lambda: run.status is not Status.RUNNING, 30)
+    assert run.status is Status.PREEMPTED
+    with run.working():
+        pass
+
+
+def test_another_number_of_ranks_goes_on_only_when_it_is_meant(tmp_path: Path) -> None:
+    place = place_at(tmp_path)
+    child = begin(place, *TWO, "+callbacks.slow._target_=tests.launch.rank_faults.Slow", "--trust=tests")
+    wait_until(lambda: child.ended or stepped(place) >= 2, 60)
+    child.send(signal.SIGTERM)
+    assert child.wait() == 75, child.said
+    refused = start(place, ["resume", "latest", "trainer.devices=1", "--trust=tests"])
+    assert refused.wait() == 2, refused.said
+    assert "world_size" in refused.said
+    allowed = ["~callbacks.slow", "trainer.devices=1", "data.batch_size=4", "resume.allow=[world_size,batch_size]"]
+    done = start(place, ["resume", "latest", *allowed, "--trust=tests"])
+    assert done.wait() == 0, done.said
+    assert reached(the_run(place)) == STEPS
+
+
+def test_as_many_processes_as_the_config_says_are_started(tmp_path: Path) -> None:
+    child = begin(place_at(tmp_path), "trainer.nodes=2")
+    assert child.wait() == 2
+    assert "trainer.nodes=2: this is one machine" in child.said
+    child = start(tmp_path, ["train", *RANKS, *TWO], WORLD_SIZE="2", RANK="0")
+    assert child.wait() == 2
+    assert "started once for each rank" in child.said
+    assert os.environ.get("WORLD_SIZE") is None
