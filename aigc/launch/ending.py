@@ -1,5 +1,6 @@
 """How each rank of a run ended: notes beside the log, so that the first cause is told and not its consequences."""
 
+import contextlib
 import json
 import os
 import time
@@ -22,7 +23,7 @@ class KilledRank(AigcError):
 _LOST_CONTACT = (
     *("Connection closed by peer", "Connection reset by peer", "Connection refused", "Broken pipe"),  # Gloo, TCPStore
     *("NCCL communicator was aborted", "ncclRemoteError", "remote process exited"),
-    *("failed to recv, got 0 bytes", "Timed out waiting"),
+    *("failed to recv, got 0 bytes", "Timed out waiting", "remote worker"),
 )
 _KINDS = {error.exit_code: error for error in (InputError, DivergedRun, PreemptedRun, InterruptedRun)}
 
@@ -47,9 +48,12 @@ class Ending:
     trace: str | None = None
     killed: bool = False
 
-    def error(self) -> AigcError:
-        """An error with this exit code and message."""
-        error = KilledRank(self.message) if self.killed else _KINDS.get(self.code, AigcError)(self.message)
+    def error(self, folder: Path) -> AigcError:
+        """An error with this exit code and message, which names the log with the traceback where there is one."""
+        said = self.message if self.trace is None else f"rank {self.rank}: {self.message}"
+        if self.trace is not None:
+            said += f"; the traceback is in {log_of(folder, self.rank)}"
+        error = KilledRank(said) if self.killed else _KINDS.get(self.code, AigcError)(said)
         if self.code == 4:
             error.__cause__ = MemoryError()  # the exit code is read from it
         return error
@@ -63,44 +67,63 @@ def ending_of(rank: int, error: BaseException) -> Ending:
     return Ending(rank, time.time(), exit_code(error), message, trace)
 
 
-def note_ending(folder: Path, ending: Ending) -> None:
-    """Write it down for the other ranks and the launcher; a disk that refuses must not hide the error itself."""
-    try:
-        write_json(_file(folder, ending.rank), asdict(ending))
-    except OSError as error:
-        log.error("the end of rank %d could not be written down: %s", ending.rank, error)
-
-
-def endings(folder: Path) -> list[Ending]:
-    """What the ranks of this launch have noted, the earliest first."""
-    found = []
-    for path in folder.glob(f".rank*.{_launch()}.json"):
-        try:
-            found.append(Ending(**json.loads(path.read_text(encoding="utf-8"))))
-        except (OSError, ValueError, TypeError):
-            continue
-    return sorted(found, key=lambda ending: ending.at)
-
-
-def first_cause(folder: Path, mine: Ending, patience: float = 3.0) -> Ending:
-    """The end of another rank that this one's is a consequence of, or `mine`.
-
-    When a rank dies, the others fail in whatever they do together next, and may do so before its end is noted.
+class Endings:
+    """What the ranks of one launch have noted of their ends, in hidden files of the run folder.
 
     Args:
         folder: The run folder.
-        mine: How this rank ends.
-        patience: Seconds to wait for another's end to be noted.
+        launch: Tells this launch from others; None is that of this process.
     """
-    over = time.monotonic() + patience
-    while is_lost_contact(mine.message):
-        causes = [ending for ending in endings(folder) if ending.code and not is_lost_contact(ending.message)]
-        if causes:
-            return causes[0]
-        if time.monotonic() > over:
-            return replace(mine, message=f"another rank ended without a word ({mine.message})")
-        time.sleep(0.05)
-    return mine
+
+    def __init__(self, folder: Path, launch: str | None = None) -> None:
+        self.folder = folder
+        job = f"{os.environ.get('SLURM_JOB_ID', '0')}-{os.environ.get('SLURM_RESTART_COUNT', '0')}"
+        self.launch = launch or os.environ.get(LAUNCH, job)
+
+    def note(self, ending: Ending) -> None:
+        """Write one down; a disk that refuses must not hide the error itself."""
+        try:
+            write_json(self.folder / f".rank{ending.rank}.{self.launch}.json", asdict(ending))
+        except OSError as error:
+            log.error("the end of rank %d could not be written down: %s", ending.rank, error)
+
+    def noted(self) -> list[Ending]:
+        """All that are there, the earliest first."""
+        found = []
+        for path in self.folder.glob(f".rank*.{self.launch}.json"):
+            with contextlib.suppress(OSError, ValueError, TypeError):
+                found.append(Ending(**json.loads(path.read_text(encoding="utf-8"))))
+        return sorted(found, key=lambda ending: ending.at)
+
+    def cause(self) -> Ending | None:
+        """The end that led to the others: the earliest failure that is more than a lost contact."""
+        failed = [ending for ending in self.noted() if ending.code]
+        return next((ending for ending in failed if not is_lost_contact(ending.message)), next(iter(failed), None))
+
+    def cause_of(self, mine: Ending, patience: float = 3.0) -> Ending:
+        """The end of another rank that this one's is a consequence of, or `mine`.
+
+        When a rank dies, the others fail in whatever they do together next, and may do so before its end is noted.
+
+        Args:
+            mine: How this rank ends.
+            patience: Seconds to wait for another's end to be noted.
+        """
+        over = time.monotonic() + patience
+        while is_lost_contact(mine.message):
+            found = self.cause()
+            if found is not None and not is_lost_contact(found.message):
+                return found
+            if time.monotonic() > over:
+                return replace(mine, message=f"another rank ended without a word ({mine.message})")
+            time.sleep(0.05)
+        return mine
+
+    def forget(self, all_of_them: bool = False) -> None:
+        """Remove the notes of earlier launches, or all."""
+        for path in self.folder.glob(".rank*.json"):
+            if all_of_them or not path.name.endswith(f".{self.launch}.json"):
+                path.unlink(missing_ok=True)
 
 
 def is_lost_contact(told: str) -> bool:
@@ -108,22 +131,6 @@ def is_lost_contact(told: str) -> bool:
     return any(sign in told for sign in _LOST_CONTACT)
 
 
-def forget_endings(folder: Path) -> None:
-    """Remove the notes of earlier launches."""
-    for path in folder.glob(".rank*.json"):
-        if not path.name.endswith(f".{_launch()}.json"):
-            path.unlink(missing_ok=True)
-
-
 def log_of(folder: Path, rank: int) -> Path:
-    """The log of a rank other than the first."""
-    return folder / f"log.rank{rank}.txt"
-
-
-def _file(folder: Path, rank: int) -> Path:
-    return folder / f".rank{rank}.{_launch()}.json"
-
-
-def _launch() -> str:
-    job = os.environ.get("SLURM_JOB_ID", "0")
-    return os.environ.get(LAUNCH) or f"{job}-{os.environ.get('SLURM_RESTART_COUNT', '0')}"
+    """The log of a rank."""
+    return folder / (f"log.rank{rank}.txt" if rank else "log.txt")

@@ -12,7 +12,7 @@ from typing import IO
 
 from aigc.config.trust import named_packages
 from aigc.errors import AigcError
-from aigc.launch.ending import LAUNCH, Ending, endings, forget_endings, is_lost_contact, log_of, note_ending
+from aigc.launch.ending import LAUNCH, Ending, Endings, log_of
 from aigc.launch.lifeline import LIFELINE
 from aigc.launch.worker import note_end_of_ranks
 from aigc.runs import Run, stop
@@ -36,29 +36,25 @@ def run_ranks(run: Run, ranks: int, overrides: Sequence[str] = ()) -> None:
     Raises:
         AigcError: The run was stopped or failed; it is the error of the rank that failed first.
     """
-    os.environ[LAUNCH] = secrets.token_hex(4)
-    forget_endings(run.path)
+    notes = Endings(run.path, secrets.token_hex(4))
+    notes.forget()
     lifeline, alive = os.pipe()
     processes: list[subprocess.Popen[bytes]] = []
     try:
-        shared = _environment(ranks, lifeline)
+        shared = _environment(ranks, lifeline) | {LAUNCH: notes.launch}
         for rank in range(ranks):
             processes.append(_start(run, rank, shared, overrides, lifeline))
         with stop.listening():
-            _attend(run, processes)
+            _attend(notes, processes)
     finally:
         os.close(alive)
         os.close(lifeline)
         _end(processes)
-        ended = endings(run.path)
-        os.environ[LAUNCH] = "over"
-        forget_endings(run.path)
-        del os.environ[LAUNCH]
-    codes = [process.returncode for process in processes]
-    if any(codes):
-        cause = _cause(ended, codes)
+        cause = notes.cause()
+        notes.forget(all_of_them=True)
+    if cause is not None:
         note_end_of_ranks(run, cause)
-        raise cause.error()
+        raise cause.error(run.path)
 
 
 def _environment(ranks: int, lifeline: int) -> dict[str, str]:
@@ -110,11 +106,11 @@ def _start(
             output.close()
 
 
-def _attend(run: Run, processes: "list[subprocess.Popen[bytes]]") -> None:
+def _attend(notes: Endings, processes: "list[subprocess.Popen[bytes]]") -> None:
     """Wait until all have ended, or one has failed and the others have had their time."""
     told, over = False, None
     seen: set[int] = set()
-    while any(process.poll() is None for process in processes):
+    while None in [process.poll() for process in processes]:
         number = stop.asked()
         if number is not None and not told:
             told = True
@@ -122,18 +118,21 @@ def _attend(run: Run, processes: "list[subprocess.Popen[bytes]]") -> None:
         for rank, process in enumerate(processes):
             if process.returncode and rank not in seen:
                 seen.add(rank)
-                _see_end(run, rank, process.returncode)
+                _see_end(notes, rank, process.returncode)
                 over = over or time.monotonic() + _GRACE
         if over is not None and time.monotonic() > over:
             return
         time.sleep(0.02)
 
 
-def _see_end(run: Run, rank: int, code: int) -> None:
+def _see_end(notes: Endings, rank: int, code: int) -> None:
     """Note the end of a rank that had no time to do so; the others wait for this to tell the cause."""
-    if code < 0 and not any(ending.rank == rank for ending in endings(run.path)):
+    if any(ending.rank == rank for ending in notes.noted()):
+        return
+    how = f"rank {rank} ended with exit code {code} and no word"
+    if code < 0:
         how = f"rank {rank} was killed by {signal.Signals(-code).name}"
-        note_ending(run.path, Ending(rank, time.time(), 1, how, killed=True))
+    notes.note(Ending(rank, time.time(), 1, how, killed=code < 0))
 
 
 def _tell(processes: "list[subprocess.Popen[bytes]]", number: int) -> None:
@@ -148,13 +147,3 @@ def _end(processes: "list[subprocess.Popen[bytes]]") -> None:
             log.warning("process %d did not end with the others and is killed", process.pid)
             process.kill()
         process.wait()
-
-
-def _cause(ended: list[Ending], codes: list[int]) -> Ending:
-    """The end that led to the others: the earliest that is more than a lost contact."""
-    failed = [ending for ending in ended if ending.code]
-    own = [ending for ending in failed if not is_lost_contact(ending.message)]
-    if own or failed:
-        return (own or failed)[0]
-    rank, code = next((rank, code) for rank, code in enumerate(codes) if code)
-    return Ending(rank, time.time(), code if code > 0 else 1, f"rank {rank} ended with exit code {code} and no word")

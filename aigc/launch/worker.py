@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from aigc.config.trust import trust
 from aigc.errors import AigcError, InputError, exit_code, is_out_of_memory
 from aigc.launch.attempt import attempt_config
-from aigc.launch.ending import Ending, KilledRank, ending_of, first_cause, forget_endings, log_of, note_ending
+from aigc.launch.ending import Ending, Endings, KilledRank, ending_of, log_of
 from aigc.launch.lifeline import LIFELINE, hold_lifeline
 from aigc.launch.memory import advice
 from aigc.launch.ranks import Agreement, Ranks, adopt_slurm, check_ranks, joined, read_ranks
@@ -53,7 +53,7 @@ def work_as_rank(run: Run, ranks: Ranks, overrides: Sequence[str] = ()) -> None:
         AigcError: As `work`; where another rank has failed, the error is that one's.
     """
     if ranks.first:
-        forget_endings(run.path)
+        Endings(run.path).forget()
     try:
         with joined(ranks, run.config) as agreement:
             if ranks.first:
@@ -62,7 +62,7 @@ def work_as_rank(run: Run, ranks: Ranks, overrides: Sequence[str] = ()) -> None:
                 with kept_in(log_of(run.path, ranks.rank)):
                     _follow(run, agreement)
     except BaseException as error:
-        note_ending(run.path, ending_of(ranks.rank, error))
+        Endings(run.path).note(ending_of(ranks.rank, error))
         raise
 
 
@@ -130,10 +130,10 @@ def _stoppable(run: Run, beat: Heartbeat) -> Iterator[None]:
 def _told(run: Run, error: BaseException, step: int, ranks: Ranks) -> BaseException:
     """The error as a person should hear of it."""
     if ranks.world_size > 1 and not isinstance(error, AigcError):
-        cause = first_cause(run.path, ending_of(ranks.rank, error))
+        cause = Endings(run.path).cause_of(ending_of(ranks.rank, error))
         if cause.rank != ranks.rank:
-            log.error("rank %d ended first: %s", cause.rank, cause.trace or cause.message)
-            return cause.error()
+            _log_cause(run, cause)
+            return cause.error(run.path)
     number = stop.asked()
     # A signal to the whole job may first be felt as the death of a data worker, or in a handler of Lightning's.
     if number is not None and ("DataLoader worker" in str(error) or isinstance(error, KeyboardInterrupt)):
@@ -170,9 +170,14 @@ def note_end_of_ranks(run: Run, cause: Ending) -> None:
         return
     status = Status.KILLED if cause.killed else _STATUS.get(cause.code, Status.FAILED)
     with run.working():
-        with run.log.open("a", encoding="utf-8") as file:
-            file.write(f"rank {cause.rank} ended first: {cause.trace or cause.message}\n")
+        _log_cause(run, cause)
         _note_end(run, status, cause.code, record.step or 0, cause.message)
+
+
+def _log_cause(run: Run, cause: Ending) -> None:
+    """Put the first cause into the log, before what came of it."""
+    with contextlib.suppress(OSError), run.log.open("a", encoding="utf-8") as file:
+        file.write(f"rank {cause.rank} ended first: {cause.trace or cause.message}\n")
 
 
 def _take_back(run: Run, before: StatusRecord) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from aigc.errors import RunInWork
 from aigc.runs import Run
 from aigc.runs.status import Status
 from tests.launch.forking import Child, wait_until
@@ -31,6 +32,7 @@ RANKS = [
     "logger=none",
 ]
 TWO = ["trainer.devices=2", "data.batch_size=2"]
+SLOW = ["+callbacks.slow._target_=tests.launch.rank_faults.Slow", "--trust=tests"]
 ONE = ["trainer.devices=1", "data.batch_size=4"]
 
 
@@ -83,9 +85,7 @@ def test_a_signal_to_the_launcher_saves_once_and_the_resumed_run_is_the_same_to_
     number: signal.Signals, whole: Run, folder: Path
 ) -> None:
     place = place_at(folder / number.name)
-    child = begin(
-        place, *TWO, "run.resume=auto", "+callbacks.slow._target_=tests.launch.rank_faults.Slow", "--trust=tests"
-    )
+    child = begin(place, *TWO, "run.resume=auto", *SLOW)
     wait_until(lambda: child.ended or stepped(place) >= 3, 60)
     child.send(number)
     assert child.wait() == (75 if number == signal.SIGTERM else 130), child.said
@@ -124,9 +124,10 @@ def test_a_rank_that_fails_ends_the_run_and_is_told_first(
     log = run.log.read_text("utf-8")
     assert said in log
     if how == "raise":
-        assert log.index("this rank is broken") < log.index("Connection closed") if "Connection closed" in log else True
+        assert log.startswith("rank 1 ended first: Traceback") or "\nrank 1 ended first: Traceback" in log
+        assert log.index("rank 1 ended first") < log.index("the run ended with an error")
+        assert f"the traceback is in outputs/runs/{run.id}/log.rank1.txt" in child.said
         assert 'raise ValueError("this rank is broken")' in (run.path / "log.rank1.txt").read_text("utf-8")
-    assert "this rank is broken" in run.manifest["attempts"][-1].get("message", said)
 
 
 def test_ranks_that_hang_when_another_dies_are_killed_within_half_a_minute(tmp_path: Path) -> None:
@@ -141,26 +142,33 @@ def test_ranks_that_hang_when_another_dies_are_killed_within_half_a_minute(tmp_p
 
 def fail(place: Path, **how: Any) -> Child:
     keys = {"_target_": "tests.launch.rank_faults.FailAt", "step": 2} | how
-    return begin(
-        place_at(place), *TWO, *(f"+callbacks.fault.{key}={value}" for key, value in keys.items()), "--trust=tests"
-    )
+    fault = [f"+callbacks.fault.{key}={value}" for key, value in keys.items()]
+    return begin(place_at(place), *TWO, *fault, "--trust=tests")
 
 
 def test_ranks_do_not_outlive_a_launcher_that_is_killed(tmp_path: Path) -> None:
     place = place_at(tmp_path)
-    child = begin(place, *TWO, "+callbacks.slow._target_=tests.launch.rank_faults.Slow", "--trust=tests")
+    child = begin(place, *TWO, *SLOW)
     wait_until(lambda: child.ended or stepped(place) >= 2, 60)
     child.kill()
     run = the_run(place)
     wait_until(lambda: run.status is not Status.RUNNING, 30)
     assert run.status is Status.PREEMPTED
-    with run.working():
-        pass
+    wait_until(lambda: free(run), 10)
+
+
+def free(run: Run) -> bool:
+    """Whether no process holds it any more."""
+    try:
+        with run.working():
+            return True
+    except RunInWork:
+        return False
 
 
 def test_another_number_of_ranks_goes_on_only_when_it_is_meant(tmp_path: Path) -> None:
     place = place_at(tmp_path)
-    child = begin(place, *TWO, "+callbacks.slow._target_=tests.launch.rank_faults.Slow", "--trust=tests")
+    child = begin(place, *TWO, *SLOW)
     wait_until(lambda: child.ended or stepped(place) >= 2, 60)
     child.send(signal.SIGTERM)
     assert child.wait() == 75, child.said
