@@ -11,8 +11,9 @@ import torch
 from lightning_fabric.plugins import CheckpointIO
 
 from aigc.errors import AigcError
-from aigc.runs.checkpoints import checksum_path, damage
+from aigc.runs.checkpoints import checksum_path, damage, remove
 from aigc.runs.files import replacing, retrying, write_atomic
+from aigc.tasks.shard_files import read_shards
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -75,12 +76,14 @@ class AtomicCheckpointIO(CheckpointIO):
         reason = damage(path)
         if reason is not None:
             raise AigcError(reason)
+        if path.is_dir():
+            return read_shards(path)
         # To the CPU: on its own device it would stand beside the model that it is loaded into.
         return torch.load(path, map_location=map_location or "cpu", weights_only=True)
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete a checkpoint and its checksum."""
-        Path(path).unlink(missing_ok=True)
+        remove(Path(path))
         checksum_path(Path(path)).unlink(missing_ok=True)
 
     def teardown(self) -> None:

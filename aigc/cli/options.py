@@ -22,6 +22,8 @@ OFTEN_CHANGED = (
     "trainer.accumulate_grad_batches",
     "trainer.precision",
     "trainer.accelerator",
+    "trainer.devices",
+    "trainer.strategy",
     "trainer.validate_every_n_steps",
     "trainer.deterministic",
     "task.loss",

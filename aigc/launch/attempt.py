@@ -15,12 +15,13 @@ CHANGEABLE = ("data", "trainer", "callbacks", "evaluation", "logger", "resume")
 """Sections that `aigc resume` may change; the others are in the weights or in the checkpoint."""
 
 
-def attempt_config(run: Run, more: Sequence[str] = ()) -> DictConfig:
+def attempt_config(run: Run, more: Sequence[str] = (), tell: bool = False) -> DictConfig:
     """The config to go on with.
 
     Args:
         run: The run.
         more: Overrides of an attempt that has not begun; `resume.*` counts for one attempt only.
+        tell: Say which settings of earlier attempts still count.
 
     Raises:
         ConfigError: An override is wrong.
@@ -33,7 +34,7 @@ def attempt_config(run: Run, more: Sequence[str] = ()) -> DictConfig:
     said = [list(attempt.get("overrides") or []) for attempt in attempts if not was_refused(attempt)]
     said += [list(more)] if more else []
     lasting = [text for overrides in said[:-1] for text in overrides if not text.startswith("resume.")]
-    if lasting:
+    if lasting and tell:
         log.info("with the settings of an earlier attempt: %s", " ".join(lasting))
     cfg = override(run.config, [*lasting, *(said[-1] if said else [])], CHANGEABLE)
     if OmegaConf.select(cfg, "trainer.overfit_batches") == 0:  # a key of an earlier version, switched off

@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
+from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.errors import InputError
 from aigc.launch import components
 from aigc.metrics.image.extractors.weights import loading
@@ -37,7 +36,7 @@ def checkpoint_file(run: Run, name: str) -> Path:
     folder = CheckpointFolder(run.checkpoints)
     step = re.fullmatch(r"step-(\d{1,18})", name, re.ASCII)
     path = folder.file(int(step[1])) if step else run.checkpoints / {"last": LAST, "best": BEST}.get(name, "")
-    if path.is_file():
+    if path.exists():
         return path
     named = [one for one, file in (("last", LAST), ("best", BEST)) if (run.checkpoints / file).is_file()]
     steps = sorted(step_of(file) for file in run.checkpoints.glob("step-*.ckpt"))
@@ -61,5 +60,5 @@ def load_task(run: Run, name: str) -> Loaded:
     data = components.build_data(cfg)
     task = components.build_task(cfg, data)
     with loading(path, f"the model that the config and the code of {run.id} now make"):
-        task.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+        task.load_state_dict(AtomicCheckpointIO().load_checkpoint(path)["state_dict"])
     return Loaded(task, data, step_of(path))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from aigc.errors import InputError
 from aigc.launch.attempt import attempt_config
+from aigc.launch.devices import see_devices
 from aigc.launch.local import run_ranks
 from aigc.launch.worker import work
 from aigc.runs import Run
@@ -18,7 +19,7 @@ def run_here(run: Run, overrides: Sequence[str] = ()) -> None:
         overrides: What differs from its config in this attempt and those after it; checked by the caller.
 
     Raises:
-        InputError: The run needs several machines, or this process is one of several ranks itself.
+        InputError: The run needs machines or devices that are not there, or this process is itself one of several ranks.
         AigcError: The run was stopped or failed; status.json and the manifest say how.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -26,7 +27,9 @@ def run_here(run: Run, overrides: Sequence[str] = ()) -> None:
             "WORLD_SIZE is set: this was started once for each rank. Start it once, and it starts the ranks, or "
             f"start `python -m aigc.launch.worker {run.path}` for each"
         )
-    settings = attempt_config(run, overrides).trainer
+    cfg = attempt_config(run, overrides)
+    see_devices(cfg)
+    settings = cfg.trainer
     if settings.nodes > 1:
         raise InputError(
             f"trainer.nodes={settings.nodes}: this is one machine; `aigc submit` takes several of a cluster"

@@ -69,7 +69,8 @@ def keep_result(
         seconds: Time of this attempt.
     """
     throughput = next((c for c in callbacks.values() if isinstance(c, Throughput)), None)
-    kept = [*run.model.rglob("*"), *run.checkpoints.glob("*.ckpt"), *run.samples.glob("*"), run.path / "metrics.jsonl"]
+    checkpoints = [path for pattern in ("*.ckpt", "step-*.ckpt/*") for path in run.checkpoints.glob(pattern)]
+    kept = [*run.model.rglob("*"), *checkpoints, *run.samples.glob("*"), run.path / "metrics.jsonl"]
     artifacts = {str(path.relative_to(run.path)): sha256_file(path) for path in sorted(kept) if path.is_file()}
     with run.edit_manifest() as manifest:
         seconds += sum(map(_seconds, manifest["attempts"][:-1]))

@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from aigc.errors import InputError
+from aigc.launch.devices import gpus, see_devices
 
 _START_PATIENCE = timedelta(minutes=10)
 """How long the first rank is waited for: a cluster may start some nodes later than others."""
@@ -75,30 +76,15 @@ def check_ranks(ranks: Ranks, cfg: DictConfig) -> None:
     """See that as many processes were started as the config says, before any waits for another.
 
     Raises:
-        InputError: There are more or fewer; the message has both numbers.
+        InputError: There are more or fewer, or fewer GPUs than that; the message has both numbers.
     """
+    see_devices(cfg)
     nodes, devices = cfg.trainer.nodes, cfg.trainer.devices
-    if devices == "auto":
-        devices = ranks.local_world_size
     if (ranks.nodes, ranks.local_world_size) != (nodes, devices):
         raise InputError(
             f"the config has trainer.nodes={nodes} and trainer.devices={devices}, and there are {ranks.world_size} "
             f"processes, {ranks.local_world_size} on this of {ranks.nodes} nodes: start one for each device"
         )
-    gpus = _gpus_wanted(cfg)
-    if gpus is not None and ranks.local_world_size > gpus:
-        raise InputError(
-            f"trainer.devices={devices}: {gpus} GPUs are visible on this machine; give fewer devices, or "
-            "trainer.accelerator=cpu"
-        )
-
-
-def _gpus_wanted(cfg: DictConfig) -> int | None:
-    """How many GPUs are visible; None where the run does not use them."""
-    import torch
-
-    wanted = cfg.trainer.accelerator == "gpu" or (cfg.trainer.accelerator == "auto" and torch.cuda.is_available())
-    return torch.cuda.device_count() if wanted else None
 
 
 class Agreement:
@@ -148,7 +134,7 @@ def joined(ranks: Ranks, cfg: DictConfig) -> Iterator[Agreement]:
     missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
     if missing:
         raise InputError(f"{' and '.join(missing)} must say where the ranks meet; torchrun sets them")
-    on_gpu = _gpus_wanted(cfg) is not None
+    on_gpu = gpus(cfg) is not None
     if on_gpu:
         torch.cuda.set_device(ranks.local_rank)
     address, port = os.environ["MASTER_ADDR"], _number(os.environ, "MASTER_PORT")

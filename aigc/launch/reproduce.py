@@ -129,9 +129,10 @@ def _machine(cfg: DictConfig, made: Run) -> dict[str, Any]:
     from aigc.launch.hardware import describe_devices, describe_threads
 
     prepare_machine(cfg)
+    alone = cfg.trainer.devices == 1  # ranks that are not there yet have threads of their own
     return {
         "hardware": made.manifest["hardware"] | describe_devices(),
-        "threads": describe_threads(),
+        **({"threads": describe_threads()} if alone else {}),
         "precision": resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator),
     }
 

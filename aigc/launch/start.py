@@ -11,6 +11,7 @@ from aigc.config import check
 from aigc.config.freeze import frozen_yaml
 from aigc.config.identity import identity
 from aigc.errors import InputError
+from aigc.launch.devices import settle_devices
 from aigc.runs import Run, list_runs
 from aigc.runs.console import log
 
@@ -28,6 +29,7 @@ def start(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | No
         InputError: The config, the data or the output folder is wrong; nothing was written but the data cache.
     """
     check(cfg, deep=True)
+    settle_devices(cfg)
     root = runs_root(cfg)
     see_writable(root)
     data = _prepared_data(cfg)
@@ -52,6 +54,7 @@ def start_or_resume(
     Raises:
         InputError: As `start`, and when `run.id` names a run of another config.
     """
+    settle_devices(cfg)
     found = _same(cfg) if cfg.run.resume == "auto" else None
     if found is not None:
         log.info("run.resume=auto: going on with %s (%s)", found.id, found.status)

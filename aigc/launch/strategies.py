@@ -1,23 +1,22 @@
 """How several ranks share the work of one run."""
 
-from typing import Any
-
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 
 from aigc.config.problems import ConfigError, Problem
 from aigc.tasks.ranks import BareDDP
+from aigc.tasks.sharding import ShardedData
 
 
 def choose_strategy(name: str, world_size: int, reduces: bool = True) -> Strategy | str:
     """Lightning's strategy for a name in `trainer.strategy`.
 
     Args:
-        name: auto, ddp, fsdp, deepspeed or model_parallel.
+        name: auto, ddp or fsdp.
         world_size: How many ranks there are.
         reduces: Whether gradients are averaged by the strategy, and not by the task.
 
     Raises:
-        ConfigError: The strategy does not go with the task, or needs a package that is not installed.
+        ConfigError: The strategy does not go with the task.
     """
     if world_size == 1:
         return "auto"
@@ -28,12 +27,4 @@ def choose_strategy(name: str, world_size: int, reduces: bool = True) -> Strateg
         return BareDDP()
     if name in ("auto", "ddp"):
         return DDPStrategy(gradient_as_bucket_view=True)
-    if name == "deepspeed":
-        return _deepspeed()
-    raise ConfigError([Problem("trainer.strategy", f"{name} is not built yet")])
-
-
-def _deepspeed() -> Any:
-    from pytorch_lightning.strategies import DeepSpeedStrategy
-
-    return DeepSpeedStrategy()
+    return ShardedData(world_size)

@@ -22,6 +22,7 @@ from aigc.runs.environment import source_digest
 from aigc.runs.files import retrying
 from aigc.runs.heartbeat import Heartbeat
 from aigc.tasks import Task
+from aigc.tasks.sharding import ShardedData
 
 
 class Training:
@@ -84,10 +85,11 @@ class Training:
         for logger in loggers:
             logger.finalize("success")
         best = next((saver.best_whole(trainer, task) for saver in savers if saver.best), None)
-        if best is not None and best["step"] != task.steps_done:
-            _load_weights(trainer, task, CheckpointFolder(run.checkpoints).file(best["step"]))
+        whole = self._whole(trainer, task, data)
         if trainer.is_global_zero:
-            keep_model(run, task, data)
+            if best is not None and best["step"] != task.steps_done:
+                _load_weights(trainer, whole, CheckpointFolder(run.checkpoints).file(best["step"]))
+            keep_model(run, whole, data)
             metrics, best_step = (best["metrics"], best["step"]) if best else (task.latest, None)
             signatures = best.get("signatures", task.signatures) if best else task.signatures
             seconds = time.perf_counter() - began
@@ -95,6 +97,17 @@ class Training:
                 lambda: keep_result(run, metrics, signatures, callbacks, best_step, seconds),
                 f"write {run.path}/manifest.json",
             )
+
+    def _whole(self, trainer: Trainer, task: Task, data: Any) -> Task:
+        """The task with all weights in this process; where they are sharded, on the first rank alone."""
+        if not isinstance(trainer.strategy, ShardedData):
+            return task
+        weights = trainer.strategy.whole_weights()
+        if not trainer.is_global_zero:
+            return task
+        whole = components.build_task(self.cfg, data)
+        whole.load_state_dict(weights)
+        return whole
 
     def _checkpoint(self) -> tuple[Path | None, int]:
         """The checkpoint to go on from and its step."""

@@ -54,16 +54,12 @@ def work_as_rank(run: Run, ranks: Ranks, overrides: Sequence[str] = ()) -> None:
     """
     if ranks.first:
         Endings(run.path).forget()
-    try:
-        with joined(ranks, run.config) as agreement:
-            if ranks.first:
-                _keep_the_run(run, overrides, agreement)
-            else:
-                with kept_in(log_of(run.path, ranks.rank)):
-                    _follow(run, agreement)
-    except BaseException as error:
-        Endings(run.path).note(ending_of(ranks.rank, error))
-        raise
+    with joined(ranks, run.config) as agreement:
+        if ranks.first:
+            _keep_the_run(run, overrides, agreement)
+        else:
+            with kept_in(log_of(run.path, ranks.rank)):
+                _follow(run, agreement)
 
 
 def _follow(run: Run, agreement: Agreement) -> None:
@@ -96,7 +92,7 @@ def _keep_the_run(run: Run, overrides: Sequence[str], agreement: Agreement) -> N
         told: BaseException | None = None
         try:
             with _stoppable(run, beat), beat:
-                cfg = attempt_config(run)
+                cfg = attempt_config(run, tell=True)
                 agreement.on("config", lambda: OmegaConf.to_yaml(cfg))
                 Training(run, cfg, beat, agreement).train(_until(run))
         except BaseException as error:
@@ -200,6 +196,7 @@ def main() -> int:
         sys.path.append(str(Path.cwd()))
     show_messages()
     watched = LIFELINE in os.environ  # by a launcher that tells errors itself
+    ranks = Ranks()
     try:
         with stop.listening():
             hold_lifeline()
@@ -212,6 +209,8 @@ def main() -> int:
             else:
                 work_as_rank(run, ranks, overrides)
     except (Exception, KeyboardInterrupt) as error:
+        if ranks.world_size > 1:
+            Endings(Path(options.run)).note(ending_of(ranks.rank, error))
         if not watched:
             log.error("%s", error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}")
         return exit_code(error)

@@ -1,8 +1,13 @@
-"""The folder of a run's checkpoints: one file a step, `last.ckpt` and `best.ckpt` pointing at two of them."""
+"""The folder of a run's checkpoints: one file a step, `last.ckpt` and `best.ckpt` pointing at two of them.
 
+Where weights are sharded, a folder stands in the place of each file.
+"""
+
+import hashlib
 import json
 import os
 import secrets
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -65,7 +70,7 @@ class CheckpointFolder:
         removed = [name for name in listed.files.values() if name not in kept]
         listed.files = {s: name for s, name in listed.files.items() if name in kept}
         for name in removed:  # before the list forgets them, as a kill in between would keep them for ever
-            (self.path / name).unlink(missing_ok=True)
+            remove(self.path / name)
             checksum_path(self.path / name).unlink(missing_ok=True)
         self._write(listed)
 
@@ -145,7 +150,7 @@ def damage(path: Path) -> str | None:
     path = path.resolve()  # last.ckpt is another name of a file of its own
     try:
         noted = checksum_path(path).read_text(encoding="ascii").split()
-        found = sha256_file(path)
+        found = digest_of(path)
     except OSError as error:
         return f"{path} is damaged: {error.strerror} ({Path(error.filename or path).name})"
     except UnicodeDecodeError:
@@ -153,6 +158,26 @@ def damage(path: Path) -> str | None:
     if not noted or noted[0] != found:
         return f"{path} is damaged: its content is not what was written (its checksum differs)"
     return None
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a checkpoint: of the file, or of the names and contents of a folder's files.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if not path.is_dir():
+        return sha256_file(path)
+    lines = [f"{sha256_file(file)}  {file.name}\n" for file in sorted(path.iterdir())]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def remove(path: Path) -> None:
+    """Delete a checkpoint that is a file or a folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def checksum_path(path: Path) -> Path:

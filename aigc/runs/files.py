@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,9 +64,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 def remove_half_written(folder: Path) -> None:
     """Remove what killed writers have left in a folder and those in it; only while no other process writes there."""
-    for path in folder.rglob(".*.tmp"):
-        if _TEMPORARY.search(path.name) and path.is_file():
-            path.unlink(missing_ok=True)
+    for path in list(folder.rglob(".*.tmp")):
+        if _TEMPORARY.search(path.name):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def write_json(path: Path | str, value: Any) -> None:

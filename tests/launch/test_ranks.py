@@ -1,6 +1,7 @@
 """Several ranks on one machine: equal numbers, one end for all, and the first cause told."""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -11,9 +12,11 @@ import torch
 
 from aigc.errors import RunInWork
 from aigc.runs import Run
+from aigc.runs.checkpoints import damage
 from aigc.runs.status import Status
+from aigc.tasks.shard_files import read_shards
 from tests.launch.forking import Child, wait_until
-from tests.launch.tiny_runs import LANGUAGE_MODEL, assert_same, place_at, reached, run_in, start, the_run
+from tests.launch.tiny_runs import GAN, LANGUAGE_MODEL, assert_same, place_at, reached, run_in, start, the_run
 
 pytestmark = pytest.mark.slow
 
@@ -189,3 +192,73 @@ def test_as_many_processes_as_the_config_says_are_started(tmp_path: Path) -> Non
     assert child.wait() == 2
     assert "started once for each rank" in child.said
     assert os.environ.get("WORLD_SIZE") is None
+
+
+SHARDED = ["trainer.strategy=fsdp", *TWO]
+
+
+@pytest.fixture(scope="module")
+def sharded(folder: Path) -> Run:
+    """Two ranks that hold a part of each weight, never stopped."""
+    place = place_at(folder / "sharded")
+    child = begin(place, *SHARDED)
+    assert child.wait() == 0, child.said
+    return the_run(place)
+
+
+def test_sharded_weights_learn_what_whole_ones_learn(sharded: Run, whole: Run) -> None:
+    for name in ("train/loss", "train/gradient_norm", "val/perplexity"):
+        assert values(sharded, name) == pytest.approx(values(whole, name), rel=2e-5), name
+    weights = [sharded.load_model()[0].state_dict(), whole.load_model()[0].state_dict()]
+    torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-5)
+
+
+def test_a_checkpoint_in_shards_is_whole_or_not_there(sharded: Run) -> None:
+    checkpoint = (sharded.checkpoints / "last.ckpt").resolve()
+    assert sorted(path.name for path in checkpoint.iterdir()) == [
+        ".metadata",
+        "__0_0.distcp",
+        "__1_0.distcp",
+        "meta.pt",
+    ]
+    assert damage(checkpoint) is None
+    held = read_shards(checkpoint)
+    model = sharded.load_model()[0].state_dict()
+    for name, value in model.items():
+        torch.testing.assert_close(held["state_dict"][f"model.{name}"], value, rtol=0, atol=0)
+    size = sum(path.stat().st_size for path in checkpoint.glob("__0_*"))
+    assert size < 0.7 * sum(path.stat().st_size for path in checkpoint.glob("__*"))
+    part = checkpoint / "__1_0.distcp"
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    kept = part.read_bytes()
+    part.write_bytes(content)
+    assert "its checksum differs" in str(damage(checkpoint))
+    part.write_bytes(kept)
+
+
+def test_sharded_training_goes_on_to_the_bit_and_on_other_numbers_of_ranks(sharded: Run, folder: Path) -> None:
+    place = place_at(folder / "sharded-stopped")
+    child = begin(place, *SHARDED, *SLOW)
+    wait_until(lambda: child.ended or stepped(place) >= 3, 60)
+    child.send(signal.SIGTERM)
+    assert child.wait() == 75, child.said
+    copied = folder / "sharded-copied"
+    shutil.copytree(place, copied, symlinks=True)
+    again = start(place, ["resume", "latest", "~callbacks.slow", "--trust=tests"])
+    assert again.wait() == 0, again.said
+    run = the_run(place)
+    assert values(run, "train/loss") == values(sharded, "train/loss")
+    one, other = (run.load_model()[0].state_dict() for run in (run, sharded))
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
+    # All of it on one device, whose weights are whole.
+    allowed = ["trainer.devices=1", "data.batch_size=4", "resume.allow=[world_size,batch_size]"]
+    alone = start(copied, ["resume", "latest", "~callbacks.slow", *allowed, "--trust=tests"])
+    assert alone.wait() == 0, alone.said
+    assert values(the_run(copied), "train/loss") == pytest.approx(values(sharded, "train/loss"), rel=1e-4)
+
+
+def test_what_has_several_optimisers_is_not_sharded(tmp_path: Path) -> None:
+    child = start(place_at(tmp_path), ["train", *GAN, "trainer.strategy=fsdp", "trainer.devices=2", "logger=none"])
+    assert child.wait() == 2, child.said
+    assert "trainer.strategy: fsdp shards the weights of one network with one optimiser" in child.said

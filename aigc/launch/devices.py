@@ -1,0 +1,43 @@
+"""What a run computes on: how many devices `auto` means, and whether they are there."""
+
+from omegaconf import DictConfig
+
+from aigc.errors import InputError
+
+
+def gpus(cfg: DictConfig) -> int | None:
+    """How many GPUs are visible; None where the run does not use them."""
+    import torch
+
+    wanted = cfg.trainer.accelerator == "gpu" or (cfg.trainer.accelerator == "auto" and torch.cuda.is_available())
+    return torch.cuda.device_count() if wanted else None
+
+
+def settle_devices(cfg: DictConfig) -> None:
+    """Put the number of devices into a config that leaves it to the machine; a frozen config says what was used.
+
+    Args:
+        cfg: Changed in place: `trainer.devices=auto` is every GPU, or one rank on a CPU.
+    """
+    if cfg.trainer.devices == "auto":
+        cfg.trainer.devices = max(1, gpus(cfg) or 0)
+
+
+def see_devices(cfg: DictConfig) -> None:
+    """See that this machine has what the config asks for.
+
+    Raises:
+        InputError: It has not; the message says what there is.
+    """
+    import torch
+
+    if cfg.trainer.accelerator == "mps" and not torch.backends.mps.is_available():
+        raise InputError("trainer.accelerator=mps: this machine has no Apple GPU that torch can use")
+    found, devices = gpus(cfg), cfg.trainer.devices
+    if found == 0:
+        raise InputError(
+            "trainer.accelerator=gpu: torch sees no GPU here (the driver, CUDA_VISIBLE_DEVICES, or torch's CUDA may be "
+            "the cause); trainer.accelerator=cpu does without"
+        )
+    if found is not None and devices > found:
+        raise InputError(f"trainer.devices={devices}: torch sees {found} GPUs here; give as many, or fewer")

@@ -1,0 +1,78 @@
+"""Weights, gradients and optimiser states in shards: each rank holds a part of every layer (FSDP2)."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.strategies import ModelParallelStrategy
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.fsdp import FSDPModule, fully_shard
+
+from aigc.tasks.shard_files import write_shards
+
+
+class ShardedData(ModelParallelStrategy):
+    """Fully sharded data parallelism: layers are gathered when they compute, and let go afterwards.
+
+    Checkpoints are folders that all ranks write into, each its shard (`torch.distributed.checkpoint`).
+
+    Args:
+        ranks: How many share each weight.
+    """
+
+    def __init__(self, ranks: int) -> None:
+        super().__init__(data_parallel_size=ranks, tensor_parallel_size=1)
+
+    def on_validation_start(self) -> None:
+        """Gather all weights: ranks may have different numbers of batches, and would wait for each other."""
+        for module in sharded_modules(self.model):
+            module.set_reshard_after_forward(False, recurse=False)
+            module.unshard()
+
+    def on_validation_end(self) -> None:
+        """Let them go again."""
+        for module in sharded_modules(self.model):
+            module.set_reshard_after_forward(True, recurse=False)
+            module.reshard()
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], filepath: Any, storage_options: Mapping[str, Callable[[], None]] | None = None
+    ) -> None:
+        """Write one checkpoint as a folder; all ranks must call it.
+
+        Args:
+            checkpoint: What `dump_checkpoint` gave.
+            filepath: The folder.
+            storage_options: As for `AtomicCheckpointIO.save_checkpoint`.
+        """
+        write_shards(checkpoint, Path(filepath))
+        if self.is_global_zero and storage_options:
+            storage_options["then"]()
+
+    def whole_weights(self) -> dict[str, Tensor]:
+        """All weights, gathered on the CPU of the first rank and empty elsewhere; all ranks must call it."""
+        assert self.model is not None
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        weights: dict[str, Any] = get_model_state_dict(self.model, options=options)
+        return weights
+
+
+def shard(model: nn.Module, mesh: Any) -> None:
+    """Shard a model in place: each block by itself, so that one at a time is gathered, then what is left.
+
+    Args:
+        model: Any module; lists of layers in it (`nn.ModuleList`) hold its blocks.
+        mesh: The one-dimensional device mesh of the ranks.
+    """
+    if isinstance(model, FSDPModule):
+        return
+    for blocks in [module for module in model.modules() if isinstance(module, nn.ModuleList)]:
+        for block in blocks:
+            fully_shard(block, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+
+
+def sharded_modules(model: nn.Module | None) -> Iterator[FSDPModule]:
+    """Those modules that gather and let go by themselves."""
+    return (module for module in (model.modules() if model else ()) if isinstance(module, FSDPModule))
