@@ -9,7 +9,10 @@ from aigc.tasks import Task
 
 
 class Throughput(Callback):
-    """Records `train/<unit>_per_second` (tokens for a language model) between logged steps, without validation."""
+    """Records `train/<unit>_per_second` (tokens for a language model) between logged steps, without validation.
+
+    All ranks count together.
+    """
 
     def __init__(self) -> None:
         self.unit = ""
@@ -18,9 +21,11 @@ class Throughput(Callback):
         self._amount = 0
         self._seconds = 0.0
         self._since: float | None = None
+        self._ranks = 1
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the clock."""
+        self._ranks = trainer.world_size
         self._since = time.perf_counter()
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -44,16 +49,18 @@ class Throughput(Callback):
         self._amount += module.amount(batch)
         if module.at_logged_step():
             self._take_time()
+            amount = int(module.over_ranks(self._amount))
             if self._seconds > 0:
-                module.record({f"train/{module.unit}_per_second": self._amount / self._seconds})
-            self.total_amount, self.total_seconds = self.total_amount + self._amount, self.total_seconds + self._seconds
+                module.record({f"train/{module.unit}_per_second": amount / self._seconds})
+            self.total_amount, self.total_seconds = self.total_amount + amount, self.total_seconds + self._seconds
             self._amount, self._seconds = 0, 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """What was counted, so that the mean of a resumed run is that of all its attempts."""
         if self._since is not None:
             self._take_time()
-        counted = {"amount": self.total_amount + self._amount, "seconds": self.total_seconds + self._seconds}
+        since_then = self._amount * self._ranks  # near enough: what each rank has counted differs by some tokens
+        counted = {"amount": self.total_amount + since_then, "seconds": self.total_seconds + self._seconds}
         return {"unit": self.unit, **counted}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

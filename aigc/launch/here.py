@@ -19,7 +19,7 @@ def run_here(run: Run, overrides: Sequence[str] = ()) -> None:
         overrides: What differs from its config in this attempt and those after it; checked by the caller.
 
     Raises:
-        InputError: The run needs machines or devices that are not there, or this process is itself one of several ranks.
+        InputError: Machines or devices are missing, or this process is itself one of several ranks.
         AigcError: The run was stopped or failed; status.json and the manifest say how.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

@@ -62,5 +62,5 @@ def test_gpus_that_are_not_there_are_missed(monkeypatch):
     see_devices(compose(["trainer.accelerator=auto"]))
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     see_devices(compose(["trainer=gpu", "trainer.devices=2"]))
-    with pytest.raises(InputError, match="trainer.devices=3: torch sees 2 GPUs here"):
+    with pytest.raises(InputError, match="torch sees 2 GPUs here"):
         see_devices(compose(["trainer=gpu", "trainer.devices=3"]))
