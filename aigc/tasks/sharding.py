@@ -6,8 +6,14 @@ from typing import Any
 
 from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
 from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.optim import Optimizer
 
 from aigc.tasks.shard_files import write_shards
 
@@ -50,12 +56,41 @@ class ShardedData(ModelParallelStrategy):
         if self.is_global_zero and storage_options:
             storage_options["then"]()
 
+    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
+        """Load weights and optimisers from a folder of shards, of any number of ranks, or from a file of whole ones.
+
+        Returns:
+            The rest of the checkpoint.
+        """
+        if Path(checkpoint_path).is_dir():
+            rest: dict[str, Any] = super().load_checkpoint(checkpoint_path, weights_only)
+            return rest
+        assert self.model is not None
+        checkpoint: dict[str, Any] = self.checkpoint_io.load_checkpoint(checkpoint_path)
+        options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+        set_model_state_dict(self.model, checkpoint.pop("state_dict"), options=options)
+        for optimizer, state in zip(self.optimizers, checkpoint.pop("optimizer_states"), strict=True):
+            set_optimizer_state_dict(self.model, optimizer, _by_name(state, optimizer, self.model), options=options)
+        return checkpoint
+
     def whole_weights(self) -> dict[str, Tensor]:
         """All weights, gathered on the CPU of the first rank and empty elsewhere; all ranks must call it."""
         assert self.model is not None
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
         weights: dict[str, Any] = get_model_state_dict(self.model, options=options)
         return weights
+
+
+def _by_name(state: dict[str, Any], optimizer: Optimizer, model: nn.Module) -> dict[str, Any]:
+    """An optimiser's state whose parameters have names, where they had numbers in the order of its groups."""
+    named = {parameter: name for name, parameter in model.named_parameters()}
+    names = [named[parameter] for group in optimizer.param_groups for parameter in group["params"]]
+    return {
+        "state": {names[number]: values for number, values in state["state"].items()},
+        "param_groups": [
+            {**group, "params": [names[number] for number in group["params"]]} for group in state["param_groups"]
+        ],
+    }
 
 
 def shard(model: nn.Module, mesh: Any) -> None:

@@ -258,6 +258,19 @@ def test_sharded_training_goes_on_to_the_bit_and_on_other_numbers_of_ranks(shard
     assert values(the_run(copied), "train/loss") == pytest.approx(values(sharded, "train/loss"), rel=1e-4)
 
 
+def test_whole_weights_go_on_in_shards_of_any_number(whole: Run, folder: Path) -> None:
+    place = place_at(folder / "whole-stopped")
+    child = begin(place, *TWO, *SLOW)
+    wait_until(lambda: child.ended or stepped(place) >= 3, 60)
+    child.send(signal.SIGTERM)
+    assert child.wait() == 75, child.said
+    allowed = ["trainer.devices=4", "data.batch_size=1", "resume.allow=[world_size,batch_size]"]
+    again = start(place, ["resume", "latest", "~callbacks.slow", "trainer.strategy=fsdp", *allowed, "--trust=tests"])
+    assert again.wait() == 0, again.said
+    assert values(the_run(place), "train/loss") == pytest.approx(values(whole, "train/loss"), rel=1e-4)
+    assert (the_run(place).checkpoints / "last.ckpt" / "__3_0.distcp").is_file()
+
+
 def test_what_has_several_optimisers_is_not_sharded(tmp_path: Path) -> None:
     child = start(place_at(tmp_path), ["train", *GAN, "trainer.strategy=fsdp", "trainer.devices=2", "logger=none"])
     assert child.wait() == 2, child.said
