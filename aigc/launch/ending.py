@@ -95,6 +95,12 @@ class Endings:
                 found.append(Ending(**json.loads(path.read_text(encoding="utf-8"))))
         return sorted(found, key=lambda ending: ending.at)
 
+    def wait_for(self, rank: int, patience: float = 8.0) -> None:
+        """Wait until a rank has noted its end, some seconds at most."""
+        over = time.monotonic() + patience
+        while time.monotonic() < over and not any(ending.rank == rank for ending in self.noted()):
+            time.sleep(0.05)
+
     def cause(self) -> Ending | None:
         """The end that led to the others: the earliest failure that is more than a lost contact."""
         failed = [ending for ending in self.noted() if ending.code]

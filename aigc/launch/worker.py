@@ -211,6 +211,8 @@ def main() -> int:
     except (Exception, KeyboardInterrupt) as error:
         if ranks.world_size > 1:
             Endings(Path(options.run)).note(ending_of(ranks.rank, error))
+            if not ranks.first:  # a cluster may kill the others when one has ended, also while they write down why
+                Endings(Path(options.run)).wait_for(0)
         if not watched:
             log.error("%s", error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}")
         return exit_code(error)

@@ -98,7 +98,7 @@ class AlternatingTask(ImageTask):
             self.refuse_non_finite(loss)
             with torch.autocast(loss.device.type, enabled=False):  # or it would narrow what the loss kept in float32
                 self.manual_backward(loss)
-        average_gradients(network.parameters(), self.trainer.world_size)
+        self._average(network)
         self._clip_gradient(which, network)
         if counts:
             optimizer.step()
@@ -135,6 +135,13 @@ class AlternatingTask(ImageTask):
         """Begin the sums anew."""
         self.means = Means()
 
+    def _average(self, network: nn.Module) -> None:
+        """Average gradients over the ranks; on a CPU, tell all of them when one has a loss that is no number."""
+        ranks = self.trainer.world_size
+        alarm = ranks > 1 and self.device.type == "cpu" and self.saw_non_finite
+        if average_gradients(network.parameters(), ranks, alarm):
+            self.tell_non_finite()
+
     def _clip_gradient(self, which: str, network: nn.Module) -> None:
         """Clip, and note the norm; where nothing is clipped, only at steps that are logged."""
         limit = self._clip.get(which)
@@ -143,7 +150,7 @@ class AlternatingTask(ImageTask):
         norm = nn.utils.get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
         self.means.add(f"{which}_gradient_norm", norm)
         if limit is not None:
-            self.refuse_non_finite(norm)
+            self.refuse_non_finite(norm, shared=True)
             nn.utils.clip_grads_with_norm_(network.parameters(), limit, norm)
 
     def _ends_logged_step(self) -> bool:

@@ -72,11 +72,16 @@ class Task(LightningModule):
         torch.distributed.all_reduce(shared, op=how)
         return float(shared)
 
-    def refuse_non_finite(self, value: Tensor) -> None:
+    def refuse_non_finite(self, value: Tensor, shared: bool = False) -> None:
         """Note whether a batch's loss, or the norm of its gradient, is a finite number.
 
         On a CPU it is told at once, before the optimiser step. On an accelerator that would stop it once a step, so
-        there it is told at logged steps and before each save: a diverged state never gets into a checkpoint.
+        there it is told at logged steps and before each save: a diverged state never gets into a checkpoint. The same
+        goes for a loss of one of several ranks, which the others see in the averaged gradient.
+
+        Args:
+            value: One number.
+            shared: Whether all ranks have the same number.
 
         Raises:
             DivergedRun: It is not; the message has the step and the samples of the batch.
@@ -84,14 +89,20 @@ class Task(LightningModule):
         batch = self.trainer.fit_loop.total_batch_idx
         bad = (~torch.isfinite(value.detach())).long() * (batch + 1) - 1  # torch.where waits for a GPU to take a number
         self._bad_batch = bad if self._bad_batch is None else torch.where(self._bad_batch >= 0, self._bad_batch, bad)
-        if value.device.type == "cpu":
-            self.tell_non_finite()
+        if value.device.type == "cpu" and (shared or self.trainer.world_size == 1):
+            self._refuse_batch(int(self._bad_batch))
 
     def tell_non_finite(self) -> None:
-        """Raise what `refuse_non_finite` has noted, if it has."""
+        """Raise what `refuse_non_finite` has noted on any rank, if it has; all ranks must call it."""
         batch = -1 if self._bad_batch is None else int(self._bad_batch)
-        if self.trainer.world_size > 1:
-            batch = int(self.over_ranks(batch, ReduceOp.MAX))
+        self._refuse_batch(int(self.over_ranks(batch, ReduceOp.MAX)))
+
+    @property
+    def saw_non_finite(self) -> bool:
+        """Whether this rank has noted a number that is not finite; waits for its device."""
+        return self._bad_batch is not None and int(self._bad_batch) >= 0
+
+    def _refuse_batch(self, batch: int) -> None:
         if batch < 0:
             return
         loop = self.trainer.fit_loop
@@ -156,7 +167,7 @@ class Task(LightningModule):
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
         self.gradient_norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
-        self.refuse_non_finite(self.gradient_norm)
+        self.refuse_non_finite(self.gradient_norm, shared=True)
 
     def training_state(self) -> dict[str, Any]:
         """What a resumed run has to know besides weights and optimisers, in plain containers and tensors.

@@ -18,15 +18,25 @@ class BareDDP(DDPStrategy):
         """Wrap nothing."""
 
 
-def average_gradients(parameters: Iterable[nn.Parameter], ranks: int) -> None:
-    """Replace gradients by their means over all ranks: one reduction of one flat tensor."""
+def average_gradients(parameters: Iterable[nn.Parameter], ranks: int, alarm: bool = False) -> bool:
+    """Replace gradients by their means over all ranks: one reduction of one flat tensor.
+
+    Args:
+        parameters: Of one network.
+        ranks: How many there are.
+        alarm: Something that all ranks should know of.
+
+    Returns:
+        On a CPU, whether any rank has given an alarm; elsewhere that would stop the device, and it is False.
+    """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if ranks == 1 or not gradients:
-        return
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
+        return False
+    flat = torch.cat([*(gradient.flatten() for gradient in gradients), gradients[0].new_full((1,), float(alarm))])
     torch.distributed.all_reduce(flat)
     flat /= ranks
-    _put_back(flat, gradients)
+    _put_back(flat[:-1], gradients)
+    return flat.device.type == "cpu" and bool(flat[-1] > 0)
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """What two ranks reach against one process with two threads, for a language model and a GAN, by the same command.
 
-Usage: python tests/bench/ranks.py [--rounds N] [override ...]
+Usage: python tests/bench/ranks.py [--rounds N] [--only NAME] [override ...]
 
 The same batch in every step, halved between the ranks; both take turns, so that a change of the machine's speed meets
 both. The rate is that of training, as the run itself reports it: without starting processes and without evaluation.
@@ -26,9 +26,12 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=list(EXPERIMENTS), help="one of the two")
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()
     for name, (experiment, batch) in EXPERIMENTS.items():
+        if options.only not in (None, name):
+            continue
         ratios = []
         for number in range(options.rounds):
             rates = {ranks: rate([*experiment, *options.overrides], ranks, batch) for ranks in SIDES}

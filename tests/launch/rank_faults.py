@@ -14,7 +14,7 @@ class FailAt(Callback):
     Args:
         step: Steps that were taken before.
         rank: Which rank.
-        how: raise, out_of_memory, kill, or leave (without a word).
+        how: raise, diverge, out_of_memory, kill, or leave (without a word).
         others_hang: The other ranks hang there, so that they notice nothing.
     """
 
@@ -31,6 +31,8 @@ class FailAt(Callback):
             os.kill(os.getpid(), signal.SIGKILL)
         elif self.how == "leave":
             os._exit(7)
+        elif self.how == "diverge":
+            next(module.parameters()).data.fill_(float("nan"))
         elif self.how == "out_of_memory":
             raise MemoryError("no more of it")
         else:
