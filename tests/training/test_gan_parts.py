@@ -179,7 +179,7 @@ class NoReading(TorchDispatchMode):
 
 def test_a_step_reads_no_number_back_from_the_device(tmp_path, monkeypatch):
     """Adam reads its own counts, which lie on the CPU; losses are looked at there alone (`Task.refuse_non_finite`)."""
-    monkeypatch.setattr(GanTask, "refuse_non_finite", lambda *_: None)
+    monkeypatch.setattr(GanTask, "refuse_non_finite", lambda *_, **__: None)
     task, plain = whole_gan(optimizer=torch.optim.SGD, generator_clip=1.0, micro_batches=2), GanTask.training_step
     steps = []
 
