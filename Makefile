@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE ?= 1
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: train test test-quick lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks install install-dev clean
+.PHONY: train test test-quick lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks bench-sweep install install-dev clean
 
 train: install ## train a language model on Tang quatrains: two minutes on two CPU cores
 	$(BIN)/aigc train
@@ -38,6 +38,9 @@ bench-image-metrics: install ## how fast images are measured against torch-fidel
 bench-gan: install ## images per second of GAN training against a plain loop, and against mimicry where it can be had
 	-$(BIN)/python -m pip install -q --no-deps --target build/peers torch-mimicry==0.1.16
 	$(BIN)/python tests/bench/gan.py --peer build/peers
+
+bench-sweep: install ## 200 trials of ten steps, against a process for each
+	$(BIN)/python tests/bench/sweep.py
 
 bench-ranks: install ## two ranks against one process with two threads
 	$(BIN)/python tests/bench/ranks.py

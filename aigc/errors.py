@@ -26,6 +26,10 @@ class RunInWork(InputError):
     """Another process works on the run."""
 
 
+class RunExists(InputError):
+    """There is a run of this id, or another process is making it."""
+
+
 class InterruptedRun(AigcError):
     """A person stopped the run; the checkpoint was kept."""
 

@@ -13,6 +13,7 @@ from aigc.errors import AigcError, exit_code
 
 VERBS = {
     "train": "start a run",
+    "sweep": "run many trials of an experiment, and compare them",
     "resume": "go on with a run where it stopped",
     "eval": "measure a run's model, on other data if asked",
     "generate": "text or images from a run's model",

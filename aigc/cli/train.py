@@ -15,15 +15,20 @@ def parser() -> argparse.ArgumentParser:
         "Without overrides it trains the default experiment. Ctrl-C stops after the step and keeps a checkpoint.",
         "aigc train experiment=lm/tang_quatrains trainer.max_steps=100 seed=1",
     )
+    made.add_argument("-m", "--sweep", action="store_true", help="several values make a sweep, as of `aigc sweep`")
     made.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
     return made
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
     """Train, and print the result."""
+    from aigc.cli.sweep import run_sweep
     from aigc.config import check, compose
+    from aigc.launch.sweeps.space import is_swept
 
     use_trusted(options.trust)
+    if options.sweep or is_swept(options.overrides):
+        return run_sweep(options.overrides, options)
     cfg = compose(options.overrides)
     check(cfg)  # before torch is imported, as most errors are found here
 
@@ -53,3 +58,4 @@ def run(options: argparse.Namespace) -> None:
                 shutil.rmtree(one.path)
             raise
     print_result(one, options.json)
+    return 0

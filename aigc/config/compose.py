@@ -1,5 +1,6 @@
 """Composition: Hydra's defaults list and override grammar, merged here so that every key keeps its file and line."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,20 +31,39 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     Raises:
         ConfigError: A group choice that does not exist, or an override or file that does not parse.
     """
-    with _hydra_loader() as loader:
+    return Composer().compose(overrides)
+
+
+class Composer:
+    """Composes many configs: files are read once for each set of group choices."""
+
+    def __init__(self) -> None:
+        self._merged: dict[tuple[str, ...], tuple[DictConfig, Origins, dict[str, str]]] = {}
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """As the function `compose`."""
         parsed = parse_overrides(overrides)
-        groups = [o for o in parsed if _is_group(loader, o)]
+        groups = [o for o in parsed if _is_group(o)]
         problems = _wrong_choices(groups)
         wrong = {problem.key for problem in problems}
-        right = [o.input_line for o in groups if o.key_or_group not in wrong]
-        cfg, origins, choices = _merge_files(loader, right)
-    for override in parsed:
-        if override not in groups:
-            try:
-                apply_override(cfg, override)
-            except OmegaConfBaseException as error:
-                problems.append(Problem(override.key_or_group, str(error).splitlines()[0], COMMAND_LINE))
-            origins.typed(override.key_or_group, override.input_line)
+        right = tuple(o.input_line for o in groups if o.key_or_group not in wrong)
+        if right not in self._merged:
+            with _hydra_loader() as loader:
+                self._merged[right] = _merge_files(loader, list(right))
+        cfg, origins, choices = copy.deepcopy(self._merged[right])
+        return _finished(cfg, origins, choices, [o for o in parsed if o not in groups], problems)
+
+
+def _finished(
+    cfg: DictConfig, origins: Origins, choices: dict[str, str], overrides: list[Any], problems: list[Problem]
+) -> DictConfig:
+    """The config with keys set as typed, an experiment's name, and all defaults."""
+    for override in overrides:
+        try:
+            apply_override(cfg, override)
+        except OmegaConfBaseException as error:
+            problems.append(Problem(override.key_or_group, str(error).splitlines()[0], COMMAND_LINE))
+        origins.typed(override.key_or_group, override.input_line)
     if "experiment" not in cfg:
         cfg.experiment = choices.get("experiment") or ROOT
     elif isinstance(cfg.get("experiment"), DictConfig):
@@ -87,8 +107,7 @@ def override(cfg: DictConfig, overrides: Sequence[str], allowed: Sequence[str]) 
     assert isinstance(changed, DictConfig)
     origins = Origins()
     parsed = parse_overrides(overrides)
-    with _hydra_loader() as loader:
-        groups = [o for o in parsed if _is_group(loader, o)]
+    groups = [o for o in parsed if _is_group(o)]
     refused = [o for o in parsed if o.key_or_group.split(".")[0] not in allowed]
     if refused:
         what = f"cannot be changed for a trained model; allowed: {', '.join(allowed)}"
@@ -119,11 +138,10 @@ def _hydra_loader() -> Iterator[Any]:
         yield GlobalHydra.instance().config_loader()
 
 
-def _is_group(loader: Any, override: Any) -> bool:
+def _is_group(override: Any) -> bool:
     """Whether an override chooses from a group; `group=null` empties the section instead."""
-    key = override.key_or_group
     chooses = override.is_delete() or override.value() is not None
-    return "." not in key and chooses and bool(loader.get_group_options(key, results_filter=None))
+    return chooses and override.key_or_group in group_choices()
 
 
 def _wrong_choices(groups: list[Any]) -> list[Problem]:

@@ -12,11 +12,12 @@ from omegaconf.errors import OmegaConfBaseException
 from aigc.errors import InputError
 
 # Where things are written, who is told, and the name: none of it reaches a number.
-_NOT_COUNTED = (
+NOT_COUNTED = (
     "paths",
     "logger",
     "run",
     "resume",
+    "sweep",
     "experiment",
     "callbacks.progress",
     "data.cache",
@@ -31,7 +32,7 @@ def identity(cfg: DictConfig | Mapping[str, Any]) -> str:
 
     Keys count in no order and numbers by their value, so that 1e-3 and 0.001, or 1 and 1.0, are the same; a text is
     never a number. Interpolations count by what they resolve to, environment variables included. The seed counts.
-    Paths, loggers, the progress display, the experiment's name and the sections `run` and `resume` do not.
+    Paths, loggers, the progress display, the experiment's name and the sections `run`, `resume` and `sweep` do not.
 
     Args:
         cfg: A config from `compose`, one read from a run folder, or a plain mapping.
@@ -48,13 +49,13 @@ def _counted(cfg: DictConfig) -> dict[Any, Any]:
     """The plain resolved config without what does not count."""
     bare = OmegaConf.to_container(cfg, resolve=False)  # a copy without flags that forbid taking keys out
     assert isinstance(bare, dict)
-    for name in _NOT_COUNTED:
+    for name in NOT_COUNTED:
         section, _, key = name.partition(".")
         if key and isinstance(bare.get(section), dict):
             bare[section].pop(key, None)
     cfg = OmegaConf.create(bare)
     try:
-        plain = {name: _plain(cfg, name) for name in cfg if name not in _NOT_COUNTED}
+        plain = {name: _plain(cfg, name) for name in cfg if name not in NOT_COUNTED}
     except OmegaConfBaseException as error:
         key = f"{error.full_key}: " if error.full_key else ""
         raise InputError(f"{key}{str(error).splitlines()[0]}") from error

@@ -9,8 +9,13 @@ from aigc.config.origins import COMMAND_LINE
 from aigc.config.problems import ConfigError, Problem
 
 
-def parse_overrides(overrides: Sequence[str]) -> list[Any]:
-    """Hydra's `Override` objects; every one that cannot be read is reported in one ConfigError."""
+def parse_overrides(overrides: Sequence[str], sweeps: bool = False) -> list[Any]:
+    """Hydra's `Override` objects; every one that cannot be read is reported in one ConfigError.
+
+    Args:
+        overrides: What was typed.
+        sweeps: Whether a key may have several values.
+    """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
@@ -23,8 +28,9 @@ def parse_overrides(overrides: Sequence[str]) -> list[Any]:
             why = str(error).splitlines()[0]
             problems.append(Problem("", f"cannot read {text!r}: {why}; expected key=value", COMMAND_LINE))
             continue
-        if one.is_sweep_override():
-            problems.append(Problem(one.key_or_group, f"several values ({text}): a run takes one", COMMAND_LINE))
+        if one.is_sweep_override() and not sweeps:
+            what = f"several values ({text}): a run takes one; `aigc sweep` takes several"
+            problems.append(Problem(one.key_or_group, what, COMMAND_LINE))
         parsed.append(one)
     if problems:
         raise ConfigError(problems)

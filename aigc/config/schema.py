@@ -84,6 +84,26 @@ class Resume:
 
 
 @dataclass
+class Sweep:
+    """Which trials a sweep has, and how they are run."""
+
+    kind: Literal["grid", "random", "list"] = "grid"
+    """Every combination (grid), some combinations by chance (random), or one a line of a file (list)."""
+    trials: Annotated[int, Bound(1)] | None = None
+    """How many trials a random sweep has."""
+    path: str | None = None
+    """File of a list: a line of overrides for each trial."""
+    seed: Annotated[int, Bound(0)] = 0
+    """Of what a random sweep chooses; the trials' own seed is the key `seed`."""
+    name: str | None = None
+    """Name of the sweep folder; null makes one from the trials. A sweep with a name can be extended."""
+    workers: Annotated[int, Bound(1)] | None = None
+    """Trials at once; null takes one for each GPU, or one for each CPU core."""
+    max_failures: Annotated[int, Bound(0)] | None = None
+    """Start no more trials once more than so many have failed; null goes on whatever fails."""
+
+
+@dataclass
 class Config:
     """A whole config: one run of one experiment."""
 
@@ -109,6 +129,8 @@ class Config:
     """Which run folder is worked on."""
     resume: Resume
     """How a run goes on from a checkpoint."""
+    sweep: Sweep
+    """Which trials a sweep has, and how they are run."""
     scheduler: Annotated[
         Any, Place("torch.optim.lr_scheduler.LRScheduler", ("optimizer", "total_steps"), optional=True)
     ] = None

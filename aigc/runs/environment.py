@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import aigc
@@ -47,6 +48,7 @@ _WITHOUT_EFFECT = re.compile(
 )
 
 
+@cache
 def package_versions() -> dict[str, str | None]:
     """Return all installed distributions by normalised name with their versions, those of `PACKAGES` first."""
     from importlib.metadata import distributions  # 30 ms that `aigc ls` need not pay
@@ -81,6 +83,7 @@ def may_change_numbers(variable: str) -> bool:
     return _WITHOUT_EFFECT.fullmatch(variable) is None
 
 
+@cache
 def source_digest() -> str:
     """Return one SHA-256 over the names and content of aigc's own Python files, as they are on disk now."""
     package = Path(aigc.__file__).parent

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from aigc.errors import InputError
+from aigc.errors import InputError, RunExists
 from aigc.runs.status import is_dead
 
 # An id must leave room for what stands around it in the 255 bytes of a file name.
@@ -29,7 +29,8 @@ def reserve(root: Path, experiment: str, run_id: str | None = None) -> tuple[Pat
         run_id: The id, if a person has chosen one.
 
     Raises:
-        InputError: The name or the id cannot name a folder, or there is a run of that id.
+        InputError: The name or the id cannot name a folder.
+        RunExists: There is a run of that id.
     """
     _remove_abandoned(root)
     owner = f"{os.getpid()}@{socket.gethostname()[:60]}"
@@ -45,7 +46,7 @@ def reserve(root: Path, experiment: str, run_id: str | None = None) -> tuple[Pat
             return temporary, final
         temporary.rmdir()
         if run_id is not None:
-            raise InputError(f"there is a run {final} already: take another run.id, or run.resume=auto")
+            raise RunExists(f"there is a run {final} already: take another run.id, or run.resume=auto")
 
 
 def _clean(name: str) -> str:

@@ -1,0 +1,103 @@
+"""`aigc sweep`: many runs of one experiment, and what came of them."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from aigc.cli.options import ConfigParser, use_trusted
+from aigc.errors import AigcError, InputError
+
+READS = ("status", "table", "best")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The verb's arguments."""
+    made = ConfigParser(
+        "sweep",
+        "Run every combination of the values of some keys. The same command again goes on: finished trials are left\n"
+        "alone, killed and preempted ones go on from their checkpoints, failed ones are listed.\n"
+        "\n"
+        "  aigc sweep status SWEEP    what each trial is doing\n"
+        "  aigc sweep table SWEEP     mean, standard deviation and 95 % interval over seeds\n"
+        "  aigc sweep best SWEEP      the best trial as an experiment: put it into conf/experiment/",
+        "aigc sweep seed=0,1,2 optimizer.lr=1e-3,3e-4 debug=fast",
+    )
+    made.add_argument("--dry-run", action="store_true", help="list the trials and what is done already")
+    made.add_argument("--retry-failed", action="store_true", help="run failed trials again, from their checkpoints")
+    made.add_argument("--max-failures", type=int, metavar="K", help="start no more once more than K have failed")
+    made.add_argument("--fail-fast", action="store_true", help="stop at the first failure, running trials as well")
+    made.add_argument("--metric", metavar="NAME", help="of table and best (the one that chose checkpoints)")
+    made.add_argument("--outputs", metavar="FOLDER", help="of status, table and best: as paths.outputs")
+    for name in ("json", "csv", "md"):
+        made.add_argument(f"--{name}", action="store_true", help=f"print {name.upper()}")
+    return made
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the trials, or show what came of them."""
+    use_trusted(options.trust)
+    words = options.overrides
+    if words and words[0] in READS:
+        return _read(words[0], words[1:], options)
+    return run_sweep(options.overrides, options)
+
+
+def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
+    """Run or list the trials of a sweep; `aigc train` with several values does the same."""
+    from aigc.launch.sweeps.trials import plan
+    from aigc.runs.console import show_messages
+
+    if getattr(options, "dry_run", False):
+        made = plan(overrides)
+        from aigc.cli.sweep_views import show_plan
+
+        show_plan(made, options.json)
+        return 0
+    from aigc.launch.sweeps.process import warm_up
+
+    warm_up()
+    made = plan(overrides)
+    show_messages()
+    from aigc.cli.sweep_views import Screen, show_tally
+    from aigc.launch.start import see_writable
+    from aigc.launch.sweeps.driver import Driver
+    from aigc.launch.sweeps.folder import SweepFolder
+    from aigc.launch.sweeps.trials import sweeps_root
+
+    see_writable(sweeps_root(made.cfg))
+    SweepFolder(made.folder).write(made)
+    most = getattr(options, "max_failures", None)
+    most = made.cfg.sweep.max_failures if most is None else most
+    with Screen(made) as screen:
+        driver = Driver(
+            made,
+            retry_failed=getattr(options, "retry_failed", False),
+            max_failures=most,
+            fail_fast=getattr(options, "fail_fast", False),
+            tell=screen.tell,
+        )
+        tally = driver.run()
+    show_tally(made, tally, options.json)
+    if tally.failed or tally.left:
+        raise AigcError(
+            f"{len(tally.failed)} trials have failed, {tally.left} were not run; `aigc sweep status {made.id}`"
+        )
+    return 0
+
+
+def _read(what: str, names: list[str], options: argparse.Namespace) -> int:
+    from aigc.cli import sweep_views
+    from aigc.launch.sweeps.folder import SweepFolder
+
+    if len(names) != 1:
+        raise InputError(f"aigc sweep {what} SWEEP: name one sweep, by its id, the beginning of one, a path, or latest")
+    root = Path(options.outputs) / "sweeps" if options.outputs else None
+    folder = SweepFolder.open(names[0], root)
+    if what == "status":
+        sweep_views.show_status(folder, options.json)
+    elif what == "best":
+        sys.stdout.write(sweep_views.best_experiment(folder, options.metric))
+    else:
+        style = next((name for name in ("json", "csv", "md") if getattr(options, name)), "text")
+        sweep_views.show_table(folder, options.metric, style)
+    return 0

@@ -1,0 +1,207 @@
+"""How sweeps are shown: the plan, all trials at once while they run, and what came of them."""
+
+import csv
+import io
+import json
+import math
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from aigc.cli.result import duration, number, print_columns
+from aigc.launch.sweeps.folder import SweepFolder
+from aigc.launch.sweeps.table import Table, best_experiment, make_table
+from aigc.launch.sweeps.trials import Plan, Trial
+from aigc.runs.console import log, stderr
+from aigc.runs.status import Status
+
+if TYPE_CHECKING:
+    from aigc.launch.sweeps.driver import Driver, Tally
+
+__all__ = ["Screen", "best_experiment", "show_plan", "show_status", "show_table", "show_tally"]
+
+
+def show_plan(plan: Plan, as_json: bool) -> None:
+    """Every trial with its overrides, and what is done already."""
+    folder = SweepFolder(plan.folder)
+    rows = []
+    for trial in plan.trials:
+        begun = folder.run(plan.run_id(trial)) is not None
+        rows.append((trial, str(folder.status(plan.run_id(trial)).status) if begun else "new"))
+    if as_json:
+        for trial, status in rows:
+            told = {"trial": trial.number, "run": plan.run_id(trial), "overrides": trial.overrides, "status": status}
+            print(json.dumps(told | {"same": trial.same}, ensure_ascii=False))
+        return
+    shown = [("trial", "status", "overrides", "run")]
+    shown += [(str(trial.number), status, _words(trial), plan.run_id(trial)) for trial, status in rows]
+    print_columns(shown)
+    same = sum(len(trial.same) for trial in plan.trials)
+    for trial in plan.trials:
+        if trial.same:
+            print(f"trials {', '.join(map(str, trial.same))} mean the same as {trial.number}")
+    done = sum(status == Status.FINISHED for _, status in rows)
+    print(f"{plan.id}: {len(plan.trials)} trials, {same} duplicates left out, {done} finished already")
+
+
+class Screen:
+    """All trials on one screen while they run; a line for each that has ended where nobody looks at a terminal.
+
+    Args:
+        plan: What is run.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._folder = SweepFolder(plan.folder)
+        self._live: Any = None
+        self._told: set[int] = set()
+        self._shown_at = 0.0
+
+    def __enter__(self) -> "Screen":
+        """Begin."""
+        log.info("%s: %d trials in %s", self.plan.id, len(self.plan.trials), self.plan.folder)
+        if stderr().is_terminal:
+            from rich.live import Live
+
+            self._live = Live(console=stderr(), refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End."""
+        if self._live is not None:
+            self._live.stop()
+
+    def tell(self, driver: "Driver") -> None:
+        """Show what has changed."""
+        tally = driver.tally
+        total, ended = len(self.plan.trials), tally.skipped + len(tally.finished) + len(tally.failed)
+        for trial in tally.finished:
+            if trial.number not in self._told:
+                self._told.add(trial.number)
+                log.info("[%d/%d] trial %d finished: %s", ended, total, trial.number, _words(trial))
+        for trial_number, why in tally.failed.items():
+            if trial_number not in self._told:
+                self._told.add(trial_number)
+                log.warning("[%d/%d] trial %d %s", ended, total, trial_number, why)
+        if self._live is not None and time.monotonic() - self._shown_at > 0.5:
+            self._shown_at = time.monotonic()
+            self._live.update(self._picture(driver, ended, total))
+
+    def _picture(self, driver: "Driver", ended: int, total: int) -> Any:
+        from rich.table import Table as Grid
+
+        grid = Grid(box=None, pad_edge=False)
+        for name in ("trial", "step", "doing", "for", "overrides"):
+            grid.add_column(name)
+        for one in driver.running:
+            record = self._folder.status(self.plan.run_id(one.trial))
+            since = duration(time.monotonic() - one.since)
+            step = "" if record.step is None else str(record.step)
+            grid.add_row(str(one.trial.number), step, record.activity or "starting", since, _words(one.trial))
+        tally = driver.tally
+        grid.caption = f"{ended} of {total} ended, {len(tally.failed)} failed, {len(driver.running)} running"
+        return grid
+
+
+def show_tally(plan: Plan, tally: "Tally", as_json: bool) -> None:
+    """What a driver has done."""
+    counts = {
+        "finished": len(tally.finished) + tally.skipped,
+        "now": len(tally.finished),
+        "failed": len(tally.failed),
+        "left": tally.left,
+    }
+    if as_json:
+        print(json.dumps({"sweep": plan.id, "path": str(plan.folder), **counts}, ensure_ascii=False))
+        return
+    print_columns(
+        [
+            ("sweep", plan.id),
+            ("finished", f"{counts['finished']} of {len(plan.trials)} ({counts['now']} now)"),
+            ("failed", str(counts["failed"])),
+            ("table", f"aigc sweep table {plan.id}"),
+        ]
+    )
+
+
+def show_status(folder: SweepFolder, as_json: bool) -> None:
+    """Each trial with what it is doing."""
+    rows: list[tuple[str, ...]] = [("trial", "status", "step", "overrides", "run", "")]
+    counts: dict[str, int] = {}
+    for trial in folder.trials():
+        record = folder.status(trial.run)
+        counts[record.status] = counts.get(record.status, 0) + 1
+        told = {"trial": trial.number, "status": str(record.status), "step": record.step, "message": record.message}
+        if as_json:
+            print(json.dumps(told | {"overrides": trial.overrides, "run": trial.run}, ensure_ascii=False))
+        step = "" if record.step is None else str(record.step)
+        why = record.message or "" if record.status is not Status.FINISHED else ""
+        rows.append((str(trial.number), str(record.status), step, " ".join(trial.overrides), trial.run, why))
+    if not as_json:
+        print_columns(rows)
+        print(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
+
+
+def show_table(folder: SweepFolder, metric: str | None, style: str) -> None:
+    """Mean, standard deviation and interval of each row, best first."""
+    table = make_table(folder, metric)
+    if style == "json":
+        print(json.dumps(_as_json(table), ensure_ascii=False))
+        return
+    header = ["overrides", "n", table.metric, "sd", "±95 %", "failed", "unfinished"]
+    lines = [
+        [
+            " ".join(row.overrides) or "(all alike)",
+            str(len(row.values)),
+            *(_digits(value, style) for value in (row.mean, row.deviation, row.interval)),
+            str(row.failed),
+            str(row.missing),
+        ]
+        for row in table.rows
+    ]
+    if style == "csv":
+        made = io.StringIO()
+        csv.writer(made, lineterminator="\n").writerows([header, *lines])
+        sys.stdout.write(made.getvalue())
+    elif style == "md":
+        for line in (header, ["---"] * len(header), *lines):
+            print("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |")
+    else:
+        print_columns([header, *lines])
+
+
+def _as_json(table: Table) -> dict[str, Any]:
+    rows = [
+        {
+            "overrides": list(row.overrides),
+            "n": len(row.values),
+            "mean": _finite(row.mean),
+            "sd": _finite(row.deviation),
+            "ci95": _finite(row.interval),
+            "values": row.values,
+            "runs": row.runs,
+            "failed": row.failed,
+            "unfinished": row.missing,
+        }
+        for row in table.rows
+    ]
+    return {"metric": table.metric, "smaller_is_better": table.smaller_is_better, "rows": rows}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _digits(value: float, style: str) -> str:
+    if math.isnan(value):
+        return ""
+    return repr(value) if style == "csv" else number(value)
+
+
+def _words(trial: Trial) -> str:
+    return " ".join(trial.overrides)

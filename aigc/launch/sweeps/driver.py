@@ -1,0 +1,218 @@
+"""Runs the trials of a sweep on this machine, each in a process of its own, until none is left."""
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+
+from aigc.config.trust import named_packages
+from aigc.launch.sweeps.devices import Devices, Lease
+from aigc.launch.sweeps.folder import SweepFolder
+from aigc.launch.sweeps.process import IN_WORK, REFUSED, Job, work_on
+from aigc.launch.sweeps.trials import Plan, Trial
+from aigc.runs import stop
+from aigc.runs.console import log
+from aigc.runs.status import Status
+
+_FAILED = (Status.FAILED, Status.DIVERGED, Status.OUT_OF_MEMORY)
+_MOST_DEATHS = 3
+"""A trial that has died so often without a step in between counts as failed."""
+_LOOK_AGAIN = 2.0
+"""Seconds until a trial that another driver works on is looked at again."""
+
+
+@dataclass
+class Running:
+    """A trial that runs."""
+
+    trial: Trial
+    process: BaseProcess
+    lease: Lease
+    since: float = field(default_factory=time.monotonic)
+
+
+@dataclass
+class Tally:
+    """What has become of the trials."""
+
+    finished: list[Trial] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
+    """By number of the trial: why."""
+    skipped: int = 0
+    """Finished before this driver began."""
+    left: int = 0
+    """Not run, as this driver was stopped or too many have failed."""
+
+
+class Driver:
+    """One of any number of processes that work on a sweep.
+
+    Args:
+        plan: What is run.
+        retry_failed: Run those again that have failed; otherwise they are listed.
+        max_failures: Start no more once more than so many have failed.
+        fail_fast: At the first failure, also have the running trials save and end.
+        tell: Called when something has changed, with the driver.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        retry_failed: bool = False,
+        max_failures: int | None = None,
+        fail_fast: bool = False,
+        tell: Callable[["Driver"], None] = lambda driver: None,
+    ) -> None:
+        self.plan = plan
+        self.folder = SweepFolder(plan.folder)
+        self.devices = Devices(plan.cfg)
+        self.tally = Tally()
+        self.running: list[Running] = []
+        self._most = 0 if fail_fast else max_failures
+        self._fail_fast = fail_fast
+        self._tell = tell
+        self._waiting: deque[tuple[float, Trial]] = deque()
+        self._deaths: dict[int, tuple[int, int]] = {}
+        self._context = multiprocessing.get_context("forkserver")
+        self._sort(retry_failed)
+
+    def run(self) -> Tally:
+        """Run until no trial is left, or until asked to stop.
+
+        Raises:
+            InterruptedRun, PreemptedRun: This process was asked to stop; running trials have saved and ended.
+        """
+        with stop.listening():
+            try:
+                self._run()
+            finally:
+                self._end_running()
+        self.tally.left += len(self._waiting)
+        stopped = stop.asked()
+        if stopped is not None:
+            raise stop.ended_by(stopped, f"; `aigc sweep {' '.join(self.plan.typed)}` goes on")
+        return self.tally
+
+    def _sort(self, retry_failed: bool) -> None:
+        """Look at each trial once."""
+        for trial in self.plan.trials:
+            record = self.folder.status(self.plan.run_id(trial))
+            if record.status is Status.FINISHED:
+                self.tally.skipped += 1
+            elif record.status in _FAILED and not retry_failed:
+                self.tally.failed[trial.number] = f"{record.status}: {record.message}"
+            else:
+                self._waiting.append((0.0, trial))
+
+    def _run(self) -> None:
+        while self._waiting or self.running:
+            for one in [one for one in self.running if one.process.exitcode is not None]:
+                self.running.remove(one)
+                one.lease.give_back()
+                one.process.join()
+                self._see(one.trial, one.process.exitcode or 0)
+                self._tell(self)
+            if stop.asked() is not None:
+                return
+            if self._most is not None and len(self.tally.failed) > self._most:
+                if self._fail_fast or not self.running:
+                    return
+            else:
+                self._fill()
+            self._tell(self)
+            multiprocessing.connection.wait([one.process.sentinel for one in self.running], timeout=0.5)
+            if not self.running:
+                time.sleep(0.1)
+
+    def _fill(self) -> None:
+        """Start trials while there is room."""
+        now = time.monotonic()
+        for _ in range(len(self._waiting)):
+            if len(self.running) >= self.devices.workers or stop.asked() is not None:
+                return
+            due, trial = self._waiting.popleft()
+            if due > now:
+                self._waiting.append((due, trial))
+                continue
+            if due and self.folder.status(self.plan.run_id(trial)).status is Status.FINISHED:
+                self.tally.skipped += 1  # by the other driver
+                continue
+            lease = self.devices.lease()
+            if lease is None:
+                self._waiting.appendleft((due, trial))
+                return
+            self.running.append(Running(trial, self._start(trial, lease), lease))
+
+    def _start(self, trial: Trial, lease: Lease) -> BaseProcess:
+        cfg = trial.cfg
+        cfg.run.id = self.plan.run_id(trial)
+        job = Job(
+            cfg=cfg,
+            overrides=[*self.plan.fixed, *trial.overrides],
+            command=["aigc", *sys.argv[1:]],
+            notes={"sweep": {"id": self.folder.id, "trial": trial.number, "overrides": trial.overrides}},
+            log=self.folder.logs / f"{cfg.run.id}.txt",
+            threads=self.devices.threads,
+            trusted=named_packages(),
+            environment=lease.environment,
+        )
+        process = self._context.Process(target=work_on, args=(job,), name=cfg.run.id)
+        process.start()
+        return process
+
+    def _see(self, trial: Trial, code: int) -> None:
+        """What a trial's end means."""
+        if code == IN_WORK:
+            self._waiting.append((time.monotonic() + _LOOK_AGAIN, trial))
+            return
+        if code == REFUSED:
+            self.tally.failed[trial.number] = self._last_words(trial)
+            return
+        record = self.folder.status(self.plan.run_id(trial))
+        if record.status is Status.FINISHED:
+            self.tally.finished.append(trial)
+        elif record.status in _FAILED:
+            self.tally.failed[trial.number] = f"{record.status}: {record.message}"
+        elif stop.asked() is not None or self._is_patient_with(trial, record.step or 0):
+            self._waiting.appendleft((0.0, trial))
+        else:
+            said = record.message or f"exit code {code}"
+            self.tally.failed[trial.number] = f"{record.status} {_MOST_DEATHS} times at step {record.step or 0}: {said}"
+
+    def _is_patient_with(self, trial: Trial, step: int) -> bool:
+        """Whether a trial that died is taken up again."""
+        before, deaths = self._deaths.get(trial.number, (-1, 0))
+        deaths = deaths + 1 if step <= before else 1
+        self._deaths[trial.number] = (max(step, before), deaths)
+        return deaths < _MOST_DEATHS
+
+    def _last_words(self, trial: Trial) -> str:
+        path = self.folder.logs / f"{self.plan.run_id(trial)}.txt"
+        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
+        return lines[-1] if lines else "it could not be started"
+
+    def _end_running(self) -> None:
+        """Have the running trials save and end."""
+        for one in self.running:
+            if one.process.exitcode is None:
+                _send(one.process, stop.asked() or signal.SIGTERM)
+        if self.running:
+            log.info("waiting for %d running trials to save and end", len(self.running))
+        for one in self.running:
+            one.process.join()
+            one.lease.give_back()
+            self._see(one.trial, one.process.exitcode or 0)
+        self.running.clear()
+
+
+def _send(process: BaseProcess, number: int) -> None:
+    if process.pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)

@@ -1,0 +1,131 @@
+"""The sweep folder: what was typed, and which run each trial is. What came of them is in the runs themselves."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aigc.errors import InputError
+from aigc.launch.sweeps.trials import Plan
+from aigc.runs import Run
+from aigc.runs.files import write_atomic, write_json
+from aigc.runs.locate import default_root
+from aigc.runs.status import Status, StatusRecord, read_status
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A trial as the sweep folder has it."""
+
+    number: int
+    overrides: list[str]
+    identity: str
+    run: str
+
+
+class SweepFolder:
+    """A sweep on disk.
+
+    Args:
+        path: Its folder, `<outputs>/sweeps/<id>`; the runs lie in `<outputs>/runs`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def open(cls, name: str, root: Path | None = None) -> "SweepFolder":
+        """Find a sweep by its id, the beginning of one, a path, or `latest`.
+
+        Raises:
+            InputError: There is none of that name, or several.
+        """
+        if (Path(name) / "sweep.json").is_file():
+            return cls(Path(name))
+        root = root or default_root().parent / "sweeps"
+        ids = sorted(path.parent.name for path in root.glob("*/sweep.json"))
+        if name == "latest" and ids:
+            return cls(max((root / one for one in ids), key=lambda path: (path / "sweep.json").stat().st_mtime))
+        found = [one for one in ids if one == name] or [one for one in ids if one.startswith(name)]
+        if len(found) == 1:
+            return cls(root / found[0])
+        if found:
+            raise InputError(f"{name}: several sweeps begin so: {', '.join(found)}")
+        there = f"there are {', '.join(ids[:10])}" if ids else f"there is none in {root}; `aigc sweep` makes one"
+        raise InputError(f"there is no sweep {name}: {there}")
+
+    @property
+    def id(self) -> str:
+        """The sweep's id, which is the name of its folder."""
+        return self.path.absolute().name
+
+    @property
+    def logs(self) -> Path:
+        """What the processes of trials have printed."""
+        return self.path / "logs"
+
+    def runs(self) -> Path:
+        """The folder of the runs."""
+        return self.path.absolute().parent.parent / "runs"
+
+    def write(self, plan: Plan) -> None:
+        """Write what is planned; trials of an earlier plan of the same name are kept."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        known = {trial.identity: trial for trial in self.trials()} if (self.path / "trials.jsonl").exists() else {}
+        for trial in plan.trials:
+            if trial.identity not in known:
+                listed = Listed(len(known), trial.overrides, trial.identity, plan.run_id(trial))
+                known[trial.identity] = listed
+        lines = [json.dumps(vars(trial), ensure_ascii=False) + "\n" for trial in known.values()]
+        write_atomic(self.path / "trials.jsonl", "".join(lines))
+        sweep = {
+            "format": _FORMAT,
+            "experiment": plan.experiment,
+            "typed": plan.typed,
+            "fixed": plan.fixed,
+            "keys": plan.keys,
+        }
+        write_json(self.path / "sweep.json", sweep)
+
+    def about(self) -> dict[str, Any]:
+        """What sweep.json says: experiment, typed, fixed, keys.
+
+        Raises:
+            InputError: It is damaged.
+        """
+        try:
+            found: dict[str, Any] = json.loads((self.path / "sweep.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.path}/sweep.json cannot be read: {error}") from error
+        return found
+
+    def trials(self) -> Iterator[Listed]:
+        """All trials, in their order.
+
+        Raises:
+            InputError: The list is damaged.
+        """
+        path = self.path / "trials.jsonl"
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+            yield from [Listed(**json.loads(line)) for line in lines]
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{path} cannot be read: {error}") from error
+
+    def run(self, run_id: str) -> Run | None:
+        """The run of a trial, once it has begun."""
+        path = self.runs() / run_id
+        return Run(path) if path.is_dir() else None
+
+    def status(self, run_id: str) -> StatusRecord:
+        """What a trial's run is doing; pending where it has not begun."""
+        run = self.run(run_id)
+        if run is None:
+            return StatusRecord(Status.PENDING, since="")
+        try:
+            return read_status(run.path)
+        except InputError as error:
+            return StatusRecord(Status.FAILED, since="", message=str(error))

@@ -1,0 +1,132 @@
+"""One trial in a process of its own, forked from one that has imported everything."""
+
+import contextlib
+import logging
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from aigc.config.trust import trust
+from aigc.errors import AigcError, InputError, RunExists, RunInWork, exit_code
+from aigc.runs import Run, stop
+from aigc.runs.console import log
+
+IN_WORK = 76
+"""Exit code: another process works on this trial."""
+REFUSED = 77
+"""Exit code: there is no run, as its data or its config are wrong; the log says why."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a trial's process is told.
+
+    Args:
+        cfg: The trial's config, with `run.id`.
+        overrides: What was typed, for the run folder.
+        command: The command line, likewise.
+        notes: What else the manifest shall hold.
+        log: Where its output goes; its messages are in the run's log.txt.
+        threads: Of torch.
+        trusted: Packages named with `--trust`.
+        environment: Variables, such as CUDA_VISIBLE_DEVICES.
+    """
+
+    cfg: DictConfig
+    overrides: list[str]
+    command: list[str]
+    notes: dict[str, Any]
+    log: Path
+    threads: int
+    trusted: Sequence[str] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def warm_up() -> None:
+    """Start the process that trials are forked from; it imports what they need while the sweep is planned."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["aigc.launch.sweeps.preloaded"])
+    multiprocessing.forkserver.ensure_running()
+
+
+def work_on(job: Job) -> None:
+    """Start the trial's run, or go on with it, and end the process with its exit code."""
+    os.setsid()  # a terminal's Ctrl-C goes to the driver, which tells the trials
+    _write_to(job.log)
+    os.environ.update(job.environment)
+    trust(list(job.trusted))
+    import torch
+
+    torch.set_num_threads(job.threads)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    log.addHandler(logging.NullHandler())  # the run's log.txt has all messages
+    code = 0
+    with stop.listening():
+        _end_with_driver()
+        try:
+            _train(job)
+        except (Exception, KeyboardInterrupt) as error:
+            print(error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}", file=sys.stderr)
+            code = error.code if isinstance(error, _Ended) else exit_code(error)
+    sys.stderr.flush()
+    os._exit(code)  # nothing of the parent's is left to clean up
+
+
+class _Ended(AigcError):
+    """The trial ends without having worked on its run."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _train(job: Job) -> None:
+    from aigc.launch.here import run_here
+    from aigc.launch.start import runs_root, start
+
+    folder = runs_root(job.cfg) / str(job.cfg.run.id)
+    if folder.exists():
+        run = Run(folder)
+    else:
+        try:
+            run = start(job.cfg, job.overrides, job.command, **job.notes)
+        except RunExists as error:  # another driver makes it at this moment
+            raise _Ended(str(error), IN_WORK) from error
+        except InputError as error:
+            raise _Ended(str(error), REFUSED) from error
+    try:
+        run_here(run)
+    except RunInWork as error:
+        raise _Ended(str(error), IN_WORK) from error
+
+
+def _write_to(path: Path) -> None:
+    """Send what is printed to a file."""
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for descriptor in (1, 2):
+        os.dup2(target, descriptor)
+    os.close(target)
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+
+
+def _end_with_driver() -> None:
+    """Save and end when the driver is gone, however it ended."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="aigc-driver", daemon=True).start()

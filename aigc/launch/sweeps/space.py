@@ -1,0 +1,132 @@
+"""The trials that overrides with several values stand for, in Hydra's sweep grammar."""
+
+import itertools
+import math
+import random
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aigc.config.faults import group_choices
+from aigc.config.origins import COMMAND_LINE
+from aigc.config.overrides import parse_overrides
+from aigc.config.problems import ConfigError, Problem, suggest
+from aigc.errors import InputError
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A key and the values it takes.
+
+    Args:
+        key: The key, or a config group.
+        values: As they are typed; empty for an interval.
+        interval: First and last value, and whether they are drawn on a logarithmic scale and are whole numbers.
+    """
+
+    key: str
+    values: tuple[str, ...] = ()
+    interval: tuple[float, float, bool, bool] | None = None
+
+    def draw(self, chance: random.Random) -> str:
+        """One of its values."""
+        if self.interval is None:
+            return chance.choice(self.values)
+        low, high, logarithmic, whole = self.interval
+        value = math.exp(chance.uniform(math.log(low), math.log(high))) if logarithmic else chance.uniform(low, high)
+        if whole:
+            return str(chance.randint(int(low), int(high)) if not logarithmic else min(int(high), round(value)))
+        return repr(min(max(value, low), high))
+
+
+def split(overrides: Sequence[str]) -> tuple[list[str], list[Axis]]:
+    """Overrides with one value, and the axes of those with several.
+
+    Raises:
+        ConfigError: An override cannot be read, or a glob finds nothing.
+    """
+    parsed = parse_overrides(overrides, sweeps=True)
+    return [o.input_line for o in parsed if not o.is_sweep_override()], [
+        _axis(o) for o in parsed if o.is_sweep_override()
+    ]
+
+
+def is_swept(overrides: Sequence[str]) -> bool:
+    """Whether any key has several values; an override that cannot be read has none."""
+    try:
+        return bool(split(overrides)[1])
+    except ConfigError:
+        return False
+
+
+def grid(axes: Sequence[Axis]) -> Iterator[list[str]]:
+    """Every combination; the last key changes fastest.
+
+    Raises:
+        ConfigError: An interval has no end of values.
+    """
+    endless = [axis for axis in axes if axis.interval is not None]
+    if endless:
+        what = "a grid cannot take every value of an interval; sweep=random draws some, or give a list of values"
+        raise ConfigError([Problem(axis.key, what, COMMAND_LINE) for axis in endless])
+    for values in itertools.product(*(axis.values for axis in axes)):
+        yield [f"{axis.key}={value}" for axis, value in zip(axes, values, strict=True)]
+
+
+def drawn(axes: Sequence[Axis], count: int, seed: int) -> Iterator[list[str]]:
+    """So many combinations by chance; more of them begin with the same ones."""
+    chance = random.Random(seed)
+    for _ in range(count):
+        yield [f"{axis.key}={axis.draw(chance)}" for axis in axes]
+
+
+def listed(path: Path) -> Iterator[list[str]]:
+    """The overrides of each line of a file; empty lines and those that begin with # are left out.
+
+    Raises:
+        InputError: The file cannot be read, a line cannot be taken apart, or there is none.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"sweep.path={path}: {getattr(error, 'strerror', None) or error}") from error
+    found = False
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found = True
+        try:
+            words = shlex.split(line)
+        except ValueError as error:
+            raise InputError(f"{path}:{number}: {error}; a line holds overrides, quoted as in a shell") from error
+        if is_swept(words):
+            raise InputError(f"{path}:{number}: several values; a line of a list is one trial")
+        yield words
+    if not found:
+        raise InputError(f"sweep.path={path} holds no trial: each line is the overrides of one")
+
+
+def _axis(override: Any) -> Axis:
+    key = override.key_or_group
+    if override.is_interval_sweep():
+        value = override.value()
+        whole = isinstance(value.start, int) and isinstance(value.end, int)
+        logarithmic = "log" in value.tags
+        if value.start >= value.end or (logarithmic and value.start <= 0):
+            what = "an interval goes from a smaller number to a larger one, both above 0 on a logarithmic scale"
+            raise ConfigError([Problem(key, what, f"{COMMAND_LINE}: {override.input_line}")])
+        return Axis(key, interval=(value.start, value.end, logarithmic, whole))
+    value = override.value()
+    if type(value).__name__ == "Glob":
+        options = group_choices().get(key, [])
+        names = value.filter(options)
+        if not names:
+            what = (
+                f"{override.input_line} finds no choice; choices: {', '.join(options)}" if options else "no such group"
+            )
+            near = "" if options else f"; {suggest(key, group_choices())}"
+            raise ConfigError([Problem(key, what + near, f"{COMMAND_LINE}: {override.input_line}")])
+        return Axis(key, tuple(names))
+    return Axis(key, tuple(override.sweep_string_iterator()))

@@ -1,0 +1,224 @@
+"""What came of a sweep: a value over seeds with its uncertainty, and the best trial as an experiment."""
+
+import math
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+from aigc.config.compose import compose
+from aigc.config.faults import group_choices
+from aigc.config.freeze import frozen_yaml
+from aigc.config.identity import NOT_COUNTED
+from aigc.config.overrides import parse_overrides
+from aigc.config.problems import suggest
+from aigc.errors import InputError
+from aigc.launch.sweeps.folder import Listed, SweepFolder
+from aigc.launch.sweeps.student import two_sided
+from aigc.runs.locate import CONFIG_FILE
+from aigc.runs.status import Status
+
+
+@dataclass
+class Row:
+    """Trials that differ in their seed alone.
+
+    Args:
+        overrides: What makes them differ from other rows.
+        values: Of the finished ones.
+        trials: Their numbers, in the order of the values.
+        runs: Their runs.
+        failed: How many have failed.
+        missing: How many are not finished.
+    """
+
+    overrides: tuple[str, ...]
+    values: list[float] = field(default_factory=list)
+    trials: list[int] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+    failed: int = 0
+    missing: int = 0
+
+    @property
+    def mean(self) -> float:
+        """Of the values; NaN without any."""
+        return statistics.fmean(self.values) if self.values else math.nan
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the values, with n - 1; NaN below two."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else math.nan
+
+    @property
+    def interval(self) -> float:
+        """Half the width of the 95 % confidence interval of the mean, by Student's t; NaN below two values."""
+        if len(self.values) < 2:
+            return math.nan
+        number = len(self.values)
+        return two_sided(0.95, number - 1) * self.deviation / math.sqrt(number)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A sweep in numbers.
+
+    Args:
+        metric: What the values are of.
+        smaller_is_better: Which of them are better.
+        rows: Best first.
+    """
+
+    metric: str
+    smaller_is_better: bool
+    rows: list[Row]
+
+
+def make_table(folder: SweepFolder, metric: str | None = None) -> Table:
+    """Group the trials of a sweep by all but their seed.
+
+    Args:
+        folder: The sweep.
+        metric: A name in the runs' final metrics; None is the one that chose their checkpoints.
+
+    Raises:
+        InputError: No trial is finished, none has the metric, or trials differ in keys that are not swept.
+    """
+    rows: dict[tuple[str, ...], Row] = {}
+    configs: dict[str, dict[str, Any]] = {}
+    known: set[str] = set()
+    swept = _swept(folder)
+    smaller = True
+    for trial in folder.trials():
+        own = tuple(text for text in trial.overrides if text.partition("=")[0] != "seed")
+        row = rows.setdefault(own, Row(own))
+        status = folder.status(trial.run).status
+        run = folder.run(trial.run)
+        if status is not Status.FINISHED or run is None:
+            row.failed += status in (Status.FAILED, Status.DIVERGED, Status.OUT_OF_MEMORY)
+            row.missing += status not in (Status.FAILED, Status.DIVERGED, Status.OUT_OF_MEMORY)
+            continue
+        config = _read(folder, trial)
+        configs[trial.run] = {key: value for key, value in _leaves(config) if not _is_swept(key, swept)}
+        chooses = (config.get("callbacks") or {}).get("checkpoints") or {}
+        if metric is None:
+            metric = chooses.get("monitor")
+        smaller = chooses.get("mode", "min") == "min"
+        measured: Mapping[str, float] = run.manifest["metrics"]
+        known |= measured.keys()
+        if metric is not None and metric in measured:
+            row.values.append(measured[metric])
+            row.trials.append(trial.number)
+            row.runs.append(trial.run)
+        else:
+            row.missing += 1
+    _refuse_mixed(configs)
+    if not configs:
+        raise InputError(f"{folder.id}: no trial is finished yet; `aigc sweep status {folder.id}`")
+    if metric is None or metric not in known:
+        raise InputError(f"--metric {metric}: no trial has measured it; {suggest(str(metric), known)}")
+    ordered = sorted(rows.values(), key=lambda row: _key(row, smaller))
+    return Table(metric, smaller, ordered)
+
+
+def best_experiment(folder: SweepFolder, metric: str | None = None) -> str:
+    """The YAML of an experiment that is the first trial of the best row; it composes to the same config.
+
+    Raises:
+        InputError: As `make_table`.
+    """
+    table = make_table(folder, metric)
+    row = table.rows[0]
+    trial = next(one for one in folder.trials() if one.run == row.runs[0])
+    fixed = folder.about()["fixed"]
+    choices = {}
+    for override in parse_overrides([*fixed, *trial.overrides]):
+        key = override.key_or_group
+        chooses = not override.is_delete() and override.value() is not None
+        if chooses and key in group_choices() and key != "sweep":
+            choices[key] = override.value()
+    base = choices.pop("experiment", None) or _experiment(folder)
+    choices.pop("debug", None)  # it comes after the experiment, so its keys are written out
+    final = _read(folder, trial)
+    groups = [f"{key}={value}" for key, value in choices.items()]
+    before = compose([f"experiment={base}", *groups, f"seed={final['seed']}"])
+    for key in OmegaConf.missing_keys(before):
+        OmegaConf.update(before, key, "", force_add=True)
+    body = {"seed": final["seed"]} | _difference(yaml.safe_load(frozen_yaml(before)), final)
+    uncertain = f", 95 % interval ± {row.interval:.3g}" if len(row.values) > 1 else ""
+    lines = [
+        "# @package _global_",
+        "# aigc train experiment=best",
+        f"# The best of {folder.id}: {table.metric} {row.mean:.6g} (n {len(row.values)}{uncertain}); run {trial.run}.",
+        "defaults:",
+        f"  - {base}",
+        *(f"  - override /{key}: {value}" for key, value in choices.items()),
+        "",
+    ]
+    return "\n".join(lines) + "\n" + yaml.safe_dump(body, allow_unicode=True, sort_keys=False)
+
+
+def _key(row: Row, smaller: bool) -> tuple[bool, float]:
+    mean = row.mean
+    return (math.isnan(mean), mean if smaller else -mean)
+
+
+def _experiment(folder: SweepFolder) -> str:
+    return str(folder.about()["experiment"])
+
+
+def _swept(folder: SweepFolder) -> set[str]:
+    return {key.lstrip("+~") for key in folder.about()["keys"]} | {"seed"}
+
+
+def _is_swept(key: str, swept: set[str]) -> bool:
+    """Whether a key is swept itself, lies in what is swept, or follows from it."""
+    return any(key == one or key.startswith(f"{one}.") for one in swept) or key.endswith(".seed")
+
+
+def _refuse_mixed(configs: dict[str, dict[str, Any]]) -> None:
+    """See that trials differ in nothing but what was swept."""
+    runs = list(configs)
+    for run in runs[1:]:
+        one, other = configs[runs[0]], configs[run]
+        differing = sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+        if differing:
+            shown = ", ".join(f"{key} ({one.get(key)} and {other.get(key)})" for key in differing[:4])
+            raise InputError(
+                f"{runs[0]} and {run} differ in keys that are not swept: {shown}; they cannot stand in one table"
+            )
+
+
+def _read(folder: SweepFolder, trial: Listed) -> dict[str, Any]:
+    path = folder.runs() / trial.run / CONFIG_FILE
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    return {key: value for key, value in found.items() if key not in NOT_COUNTED}
+
+
+def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict) and node:
+        for key, value in node.items():
+            yield from _leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    elif prefix not in NOT_COUNTED:
+        yield prefix, node
+
+
+def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """What has to be merged into one mapping to make it the other; a key that is gone becomes null."""
+    found: dict[str, Any] = {}
+    for key in [*after, *(key for key in before if key not in after)]:
+        if key in NOT_COUNTED:
+            continue
+        one, other = before.get(key), after.get(key)
+        if one == other and key in before:
+            continue
+        if isinstance(one, dict) and isinstance(other, dict):
+            found[key] = _difference(one, other)
+        else:
+            found[key] = other
+    return {key: value for key, value in found.items() if value != {} or before.get(key) != value}

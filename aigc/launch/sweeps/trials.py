@@ -1,0 +1,143 @@
+"""The trials of a sweep: composed and checked before anything is written, and known by what their configs mean."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from aigc.config.check import find_problems
+from aigc.config.compose import Composer
+from aigc.config.identity import identity
+from aigc.config.problems import ConfigError, Problem
+from aigc.errors import InputError
+from aigc.launch.sweeps import space
+
+
+@dataclass
+class Trial:
+    """One run of a sweep.
+
+    Args:
+        number: From 0.
+        overrides: What makes it differ from the others.
+        cfg: Its config.
+        identity: See `aigc.config.identity`; trials with the same one are the same.
+        same: Numbers of later trials that mean the same, and are not run again.
+    """
+
+    number: int
+    overrides: list[str]
+    cfg: DictConfig
+    identity: str
+    same: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep is going to run.
+
+    Args:
+        experiment: Its name.
+        typed: All that was typed.
+        fixed: What all trials have in common.
+        keys: The swept keys.
+        trials: Without those that mean the same as an earlier one.
+        cfg: The config of the whole, for the section `sweep` and the paths.
+    """
+
+    experiment: str
+    typed: list[str]
+    fixed: list[str]
+    keys: list[str]
+    trials: list[Trial]
+    cfg: DictConfig
+
+    @property
+    def id(self) -> str:
+        """The sweep's id: the name given, or one from the experiment and what is run."""
+        if self.cfg.sweep.name is not None:
+            return str(self.cfg.sweep.name)
+        content = json.dumps([trial.identity for trial in self.trials])
+        return f"{self.experiment.replace('/', '-')}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+    @property
+    def folder(self) -> Path:
+        """The sweep folder."""
+        return sweeps_root(self.cfg) / self.id
+
+    def run_id(self, trial: Trial) -> str:
+        """The run of a trial: the same for the same config, so that nobody starts it twice."""
+        return f"{self.id}-{trial.identity[:8]}"
+
+
+def plan(overrides: Sequence[str]) -> Plan:
+    """Compose and check every trial.
+
+    Args:
+        overrides: As for `compose`, with several values where a key is swept.
+
+    Raises:
+        ConfigError: What is wrong in any trial, each fault once.
+        InputError: There is nothing to sweep.
+    """
+    fixed, axes = space.split(overrides)
+    composer = Composer()
+    cfg = composer.compose(fixed)
+    _refuse(find_problems(cfg), only="sweep.")
+    name = cfg.sweep.name
+    if name is not None and not re.fullmatch(r"\w[\w.-]{0,80}", name):
+        raise InputError(f"sweep.name={name} cannot name a folder: letters, digits, '_', '-' and '.' can")
+    if cfg.run.id is not None:
+        raise InputError("run.id: a sweep names its runs itself; sweep.name names the sweep")
+    trials: list[Trial] = []
+    known: dict[str, Trial] = {}
+    seen: set[str] = set()
+    problems: dict[tuple[str, str], Problem] = {}
+    for number, own in enumerate(_combinations(cfg, axes)):
+        try:
+            made = composer.compose([*fixed, *own])
+        except ConfigError as error:
+            problems |= {(problem.key, problem.what): problem for problem in error.problems}
+            continue
+        if not seen.issuperset(own) or not own:  # a value is right or wrong whatever the others are
+            problems |= {(problem.key, problem.what): problem for problem in find_problems(made)}
+            seen.update(own)
+        trial = Trial(number, own, made, identity(made))
+        if trial.identity in known:
+            known[trial.identity].same.append(number)
+        else:
+            known[trial.identity] = trial
+            trials.append(trial)
+    _refuse(list(problems.values()))
+    keys = [axis.key for axis in axes] or sorted({text.partition("=")[0] for one in trials for text in one.overrides})
+    return Plan(trials[0].cfg.experiment, list(overrides), fixed, keys, trials, cfg)
+
+
+def sweeps_root(cfg: DictConfig) -> Path:
+    """The folder of all sweep folders."""
+    return Path(cfg.paths.outputs).expanduser() / "sweeps"
+
+
+def _combinations(cfg: DictConfig, axes: Sequence[space.Axis]) -> Iterator[list[str]]:
+    kind = cfg.sweep.kind
+    if kind == "list":
+        if axes:
+            raise InputError(f"{axes[0].key}: a list names its trials; give one value, or put it into the lines")
+        return space.listed(Path(cfg.sweep.path).expanduser())
+    if not axes:
+        raise InputError("there is nothing to sweep: give a key several values, such as seed=0,1,2")
+    if kind == "random":
+        if cfg.sweep.trials is None:
+            raise InputError("sweep.trials: how many trials shall a random sweep have?")
+        return space.drawn(axes, cfg.sweep.trials, cfg.sweep.seed)
+    return space.grid(axes)
+
+
+def _refuse(problems: list[Problem], only: str = "") -> None:
+    found = [problem for problem in problems if problem.key.startswith(only)]
+    if found:
+        raise ConfigError(found)
