@@ -22,9 +22,11 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> None:
     """Train, and print the result."""
     from aigc.config import check, compose
+    from aigc.launch.submit import see_here
 
     use_trusted(options.trust)
     cfg = compose(options.overrides)
+    see_here(cfg)
     check(cfg)  # before torch is imported, as most errors are found here
 
     from aigc.cli.result import print_result

@@ -17,6 +17,7 @@ _NOT_COUNTED = (
     "logger",
     "run",
     "resume",
+    "cluster",
     "experiment",
     "callbacks.progress",
     "data.cache",
@@ -31,7 +32,8 @@ def identity(cfg: DictConfig | Mapping[str, Any]) -> str:
 
     Keys count in no order and numbers by their value, so that 1e-3 and 0.001, or 1 and 1.0, are the same; a text is
     never a number. Interpolations count by what they resolve to, environment variables included. The seed counts.
-    Paths, loggers, the progress display, the experiment's name and the sections `run` and `resume` do not.
+    Paths, loggers, the progress display, the experiment's name and the sections `run`,
+    `resume` and `cluster` do not.
 
     Args:
         cfg: A config from `compose`, one read from a run folder, or a plain mapping.
