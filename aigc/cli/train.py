@@ -26,8 +26,8 @@ def run(options: argparse.Namespace) -> None:
 
     use_trusted(options.trust)
     cfg = compose(options.overrides)
-    see_here(cfg)
     check(cfg)  # before torch is imported, as most errors are found here
+    see_here(cfg)
 
     from aigc.cli.result import print_result
     from aigc.errors import InputError, RunInWork

@@ -14,6 +14,8 @@ from aigc.runs.manifest import close_dead_attempts
 from aigc.runs.status import Status, StatusRecord, read_status, write_status
 
 _WORKS = (Status.PENDING, Status.RUNNING)
+_GOES_ON = (*_WORKS, Status.PREEMPTED, Status.KILLED)
+"""What a job may go on from, or a person must not take for the end."""
 
 
 def cancel(run: Run, patience: float = 60.0) -> StatusRecord:
@@ -52,12 +54,12 @@ def _cancel_job(seen: Seen, cluster: type[Cluster], job: str, patience: float) -
         if not _wait(lambda: read_status(run.path).status is not Status.RUNNING, patience):
             return
         _wait(lambda: cluster.queue([job])[job].state is JobState.GONE, 15.0)
-        if read_status(run.path).status in (Status.INTERRUPTED, Status.FINISHED):
+        if read_status(run.path).status not in _GOES_ON:
             return
     cluster.cancel(job)  # it waits, or begins and does not listen yet
     _wait(lambda: cluster.queue([job])[job].state is JobState.GONE, patience)
     record = read_status(run.path)
-    if record.status not in (Status.INTERRUPTED, Status.FINISHED):
+    if record.status in _GOES_ON:
         with run.edit_manifest() as manifest:
             close_dead_attempts(manifest, run.path)
         write_status(run.path, Status.INTERRUPTED, step=record.step, message=f"job {job} was cancelled", pid=0)

@@ -17,11 +17,13 @@ def main() -> None:
     run, code = Run(Path(sys.argv[1])), int(sys.argv[2])
     if read_status(run.path).status not in (Status.PENDING, Status.KILLED):
         return
-    from aigc.launch.ending import Ending, Endings
+    from aigc.launch.ending import Ending, Endings, is_lost_contact
     from aigc.launch.worker import note_end_of_ranks
 
     how = f"was killed by signal {code - 128}" if code > 128 else f"ended with exit code {code} and no word"
-    cause = Endings(run.path).cause() or Ending(0, time.time(), 1, f"the run {how}", killed=True)
+    cause = Endings(run.path).cause()
+    if cause is None or is_lost_contact(cause.message):  # the others felt it, the one that died had no word
+        cause = Ending(0, time.time(), 1, f"the run {how}", killed=True)
     note_end_of_ranks(run, cause)
 
 

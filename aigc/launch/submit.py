@@ -112,8 +112,10 @@ def resubmit(run: Run, overrides: Sequence[str]) -> str:
     from aigc.launch.attempt import attempt_config
 
     row = look([run])[0]
-    if row.status in (Status.FINISHED, Status.RUNNING) or (row.job and row.job.state is JobState.QUEUED):
-        raise InputError(f"run {run.id} is {row.status}: there is nothing to submit")
+    waits = row.job is not None and row.job.state is not JobState.GONE
+    if row.status in (Status.FINISHED, Status.RUNNING) or waits:
+        where = f", job {row.job_id} is {row.job}" if waits else ""
+        raise InputError(f"run {run.id} is {row.status}{where}: there is nothing to submit")
     mine = [text for text in overrides if text.lstrip("+~").startswith("cluster.")]
     others = [text for text in overrides if text not in mine]
     cfg = attempt_config(run, others)
