@@ -20,7 +20,7 @@ from aigc.launch.queue import look
 from aigc.runs import Run
 from aigc.runs.console import log
 from aigc.runs.files import write_atomic
-from aigc.runs.status import Status, read_status, utc_now, write_status
+from aigc.runs.status import STATUS_FILE, Status, read_status, utc_now, write_status
 
 SCRIPT = "job.sh"
 """The batch script in the run folder."""
@@ -179,6 +179,7 @@ def _plan(path: Path, folders: Sequence[Path], overrides: Sequence[str]) -> JobP
         log=path / "job.log",
         command=[*python, "-m", "aigc.launch.worker", *trusted, str(path), *overrides],
         python_path=folders,
+        status=path / STATUS_FILE,
         after=[*python, "-m", "aigc.launch.note_end", str(path)],
     )
 

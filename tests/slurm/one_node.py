@@ -95,9 +95,9 @@ class OneNode:
         words = self.run("scontrol", "show", "job", job).split()
         return next((word.partition("=")[2] for word in words if word.startswith(f"{name}=")), "")
 
-    def start_now(self, job: str) -> None:
+    def start_now(self, job: str, patience: float = 60) -> None:
         """Take away the two minutes that a requeued job waits, once it has left the node."""
-        wait_until(lambda: self.state(job) == "PENDING", 60, lambda: self.state(job), pause=0.1)
+        wait_until(lambda: self.state(job) == "PENDING", patience, lambda: self.state(job), pause=0.1)
         assert self.field(job, "Restarts") != "0"
         time.sleep(2)  # slurmd revokes the credential of the attempt before, to the second
         self.run("scontrol", "update", f"JobId={job}", "StartTime=now")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from aigc.runs import Run
 from tests.conftest import REPOSITORY
@@ -45,7 +46,7 @@ def submitted(slurm: OneNode, place: Path, *arguments: str, **env: str) -> tuple
     return the_run(place), json.loads(said.splitlines()[-1])["job"]
 
 
-def listed(slurm: OneNode, place: Path) -> dict:
+def listed(slurm: OneNode, place: Path) -> dict[str, Any]:
     return json.loads(told(slurm, place, "ls", "--json").splitlines()[-1])
 
 

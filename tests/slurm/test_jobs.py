@@ -1,5 +1,6 @@
 """Runs on a real SLURM reach their result: at once, told to end before the limit, preempted, with several ranks."""
 
+import json
 import stat
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from aigc.runs import Run
 from tests.launch.forking import wait_until
 from tests.launch.tiny_runs import assert_same, place_at
 from tests.slurm.one_node import OneNode
-from tests.slurm.submitting import CPU, SECRET, SLOW, ended, listed, log, submitted, under_way
+from tests.slurm.submitting import CPU, SECRET, SLOW, TWO, ended, listed, log, submitted, told, under_way
 
 pytestmark = pytest.mark.slow
 
@@ -18,8 +19,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def limited(folder: Path, slurm: OneNode) -> list[tuple[Run, str]]:
     """A job that takes longer than its limit, and one with the same config that does not."""
-    longer = [*CPU, *SLOW, "trainer.max_steps=150", "trainer.validate_every_n_steps=50"]
-    limit = ["cluster.time='00:01:00'", "cluster.signal_before=40"]
+    longer = [*CPU, *SLOW, "trainer.max_steps=250", "trainer.validate_every_n_steps=50"]
+    limit = ["cluster.time='00:01:00'", "cluster.signal_before=10"]
     return [submitted(slurm, folder / f"limit-{len(more)}", *longer, *more) for more in (limit, [])]
 
 
@@ -76,3 +77,69 @@ def test_edits_after_submit_do_not_reach_the_job(slurm, folder):
     assert (run.path / "code/aigc/aigc/launch/worker.py").is_file()
     assert (run.path / "code/aigc/conf/train.yaml").is_file()
     assert not list(run.path.glob(".code*"))
+
+
+def test_two_ranks_train_over_gloo_and_one_notice_to_end_is_one_requeue(slurm, folder):
+    run, job = submitted(slurm, folder / "two", *TWO, *SLOW)
+    undisturbed, other = submitted(slurm, folder / "two-whole", *TWO, *SLOW)
+    under_way(run)
+    slurm.run("scancel", "--signal=USR1", job)
+    slurm.start_now(job)
+    ended(slurm, run, job)
+    attempts = run.manifest["attempts"]
+    assert [attempt["exit_code"] for attempt in attempts] == [75, 0], log(run)
+    assert slurm.field(job, "Restarts") == "1"
+    ended(slurm, undisturbed, other)
+    assert_same(run, undisturbed)
+
+
+def test_never_requeued_means_never(slurm, folder):
+    run, job = submitted(slurm, folder / "never", *CPU, *SLOW, "cluster.requeue=never")
+    under_way(run)
+    slurm.run("scancel", "--signal=USR1", job)
+    ended(slurm, run, job, "preempted")
+    assert slurm.state(job) == "FAILED"
+    place = folder / "never"
+    said = told(slurm, place, "submit", "--resume", "latest", "--trust=tests", "--json")
+    again = json.loads(said.splitlines()[-1])["job"]
+    ended(slurm, run, again)
+    assert [one["id"] for one in run.manifest["jobs"]] == [job, again]
+
+
+def test_a_script_that_was_edited_to_other_ranks_is_refused_with_both_numbers(slurm, folder):
+    run, job = submitted(slurm, folder / "edited-script", *CPU, "+cluster.sbatch.hold=true")
+    slurm.run("scancel", job)
+    script = run.path / "job.sh"
+    text = script.read_text().replace("ntasks-per-node=1", "ntasks-per-node=2")
+    script.write_text(text.replace("#SBATCH --hold\n", ""))
+    again = slurm.run("sbatch", "--parsable", str(script))
+    ended(slurm, run, again, "failed")
+    assert "the config has trainer.nodes=1 and trainer.devices=1, and there are 2 processes" in log(run)
+
+
+def test_the_time_limit_itself_makes_a_run_save_requeue_and_finish(slurm, limited):
+    """SLURM gives notice up to half a minute early, so that it may take more than one requeue."""
+    (run, job), (undisturbed, other) = limited
+    while run.status != "finished":
+        slurm.start_now(job, patience=90)
+        wait_until(lambda: run.status == "running", 60, lambda: log(run), pause=0.1)
+        wait_until(lambda: run.status != "running", 60, lambda: log(run), pause=0.1)
+    ended(slurm, run, job)
+    ended(slurm, undisturbed, other)
+    codes = [attempt["exit_code"] for attempt in run.manifest["attempts"]]
+    assert codes == [75] * (len(codes) - 1) + [0], log(run)
+    assert slurm.field(job, "Restarts") == str(len(codes) - 1) != "0"
+    assert "told to end (SIGUSR1)" in run.log.read_text("utf-8")
+    assert_same(run, undisturbed)
+
+
+def test_a_job_that_slurm_itself_preempts_is_requeued_once(slurm, folder, whole):
+    run, job = submitted(slurm, folder / "preempted", *CPU, *SLOW)
+    under_way(run)
+    urgent = slurm.run("sbatch", "--parsable", "-p", "urgent", "-n", "8", "-o", "/dev/null", "--wrap", "sleep 1")
+    assert urgent
+    slurm.start_now(job)
+    ended(slurm, run, job)
+    assert slurm.field(job, "Restarts") == "1"
+    assert len(run.manifest["attempts"]) == 2
+    assert_same(run, whole[0])

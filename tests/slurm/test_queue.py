@@ -15,57 +15,6 @@ from tests.slurm.submitting import CPU, SLOW, TINY, TWO, aigc, ended, listed, lo
 pytestmark = pytest.mark.slow
 
 
-def test_two_ranks_train_over_gloo_and_one_notice_to_end_is_one_requeue(slurm, folder):
-    run, job = submitted(slurm, folder / "two", *TWO, *SLOW)
-    undisturbed, other = submitted(slurm, folder / "two-whole", *TWO, *SLOW)
-    under_way(run)
-    slurm.run("scancel", "--signal=USR1", job)
-    slurm.start_now(job)
-    ended(slurm, run, job)
-    attempts = run.manifest["attempts"]
-    assert [attempt["exit_code"] for attempt in attempts] == [75, 0], log(run)
-    assert slurm.field(job, "Restarts") == "1"
-    ended(slurm, undisturbed, other)
-    assert_same(run, undisturbed)
-
-
-def test_the_time_limit_itself_makes_a_run_save_requeue_and_finish(slurm, limited):
-    (run, job), (undisturbed, other) = limited
-    slurm.start_now(job)
-    ended(slurm, run, job)
-    ended(slurm, undisturbed, other)
-    assert [attempt["exit_code"] for attempt in run.manifest["attempts"]] == [75, 0], log(run)
-    assert "told to end (SIGUSR1)" in run.log.read_text("utf-8")
-    assert slurm.field(job, "Restarts") == "1"
-    assert_same(run, undisturbed)
-
-
-def test_a_job_that_slurm_itself_preempts_is_requeued_once(slurm, folder, whole):
-    run, job = submitted(slurm, folder / "preempted", *CPU, *SLOW)
-    under_way(run)
-    urgent = slurm.run("sbatch", "--parsable", "-p", "urgent", "-n", "8", "-o", "/dev/null", "--wrap", "sleep 1")
-    assert urgent
-    slurm.start_now(job)
-    ended(slurm, run, job)
-    assert slurm.field(job, "Restarts") == "1"
-    assert len(run.manifest["attempts"]) == 2
-    assert_same(run, whole[0])
-
-
-def test_never_requeued_means_never(slurm, folder):
-    run, job = submitted(slurm, folder / "never", *CPU, *SLOW, "cluster.requeue=never")
-    under_way(run)
-    slurm.run("scancel", "--signal=USR1", job)
-    ended(slurm, run, job, "preempted")
-    assert slurm.state(job) == "FAILED"
-    place = folder / "never"
-    again = json.loads(told(slurm, place, "submit", "--resume", "latest", "--trust=tests", "--json").splitlines()[-1])[
-        "job"
-    ]
-    ended(slurm, run, again)
-    assert [one["id"] for one in run.manifest["jobs"]] == [job, again]
-
-
 def test_cancel_takes_a_waiting_run_out_of_the_queue(slurm, folder):
     run, job = submitted(slurm, folder / "waiting", *CPU, "+cluster.sbatch.begin=now+1hour")
     assert listed(slurm, folder / "waiting")["queue"] == "queued (BeginTime)"

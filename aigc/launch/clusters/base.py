@@ -44,6 +44,7 @@ class JobPlan:
         command: What each rank runs.
         python_path: Folders whose code comes before everything else.
         after: What runs once when the ranks have failed without a word; their exit code is added.
+        status: The run's status.json; None where the job is not one run.
         array: Task numbers of a job array in the cluster's grammar, such as `0-5%2`; None makes one job.
     """
 
@@ -53,6 +54,7 @@ class JobPlan:
     command: Sequence[str]
     python_path: Sequence[Path] = ()
     after: Sequence[str] = ()
+    status: Path | None = None
     array: str | None = None
 
 

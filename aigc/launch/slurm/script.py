@@ -11,9 +11,9 @@ from aigc.runs.secrets import redact
 if TYPE_CHECKING:
     from aigc.launch.clusters.slurm import Slurm
 
-# srun kills a step when one of its ranks fails: rank 0 first needs time to write down how the run ended.
-_RANK = 'trap : USR1 INT TERM; "$@"; code=$?; [ "$SLURM_PROCID" = 0 ] && exit $code; [ $code = 75 ] && exit 0; '
-_RANK += "[ $code = 0 ] || sleep 15; exit $code"
+# srun kills all ranks when one ends with a code: the first must write down how the run ended, the others must end.
+_RANK = 'trap : USR1 INT TERM; "$@"; code=$?; case $SLURM_PROCID:$code in '
+_RANK += "0:75) sleep 10;; 0:* | *:0) ;; *:75) code=0;; *) sleep 15;; esac; exit $code"
 
 
 def batch_script(options: Mapping[str, Any], plan: JobPlan, cluster: "Slurm") -> str:
@@ -30,7 +30,7 @@ def batch_script(options: Mapping[str, Any], plan: JobPlan, cluster: "Slurm") ->
         InputError: A secret stands in the settings, or a value has more than one line.
     """
     lines = [*_options(options), "", *_environment(plan, cluster), "", *_ranks(plan, cluster), "code=$?"]
-    lines += [*_after(plan), *_requeue(cluster), 'exit "$code"']
+    lines += [*_word(plan), *_after(plan), *_requeue(cluster), 'exit "$code"']
     for line in lines:
         if redact(line) != line:
             raise InputError(f"a secret would stand in the batch script: {redact(line)}; leave it in the environment")
@@ -68,11 +68,17 @@ def _ranks(plan: JobPlan, cluster: "Slurm") -> Iterator[str]:
     options += [f"--cpus-per-task={cluster.cpus}"] if cluster.cpus else []  # which srun no longer takes from the job
     command = shlex.join(plan.command)
     if cluster.nodes * cluster.tasks > 1:
-        yield "# The first rank needs time to write down how a run ended before srun kills it for the end of another."
+        yield "# srun ends all ranks when one fails: the first needs time to write down why, and when all save, all may end."
         yield f"srun {' '.join([*options, '--label'])} bash -c '{_RANK}' rank \\"
     else:
         yield f"srun {' '.join(options)} \\"
     yield f"  {command}"
+
+
+def _word(plan: JobPlan) -> Iterator[str]:
+    if plan.status is not None:
+        said = f"""grep -q '"status": "preempted"' {shlex.quote(str(plan.status))}"""
+        yield f'case "$code" in 137 | 143) {said} && code=75 ;; esac # a rank was killed after the run had been saved'
 
 
 def _after(plan: JobPlan) -> Iterator[str]:
