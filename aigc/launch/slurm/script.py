@@ -68,7 +68,7 @@ def _ranks(plan: JobPlan, cluster: "Slurm") -> Iterator[str]:
     options += [f"--cpus-per-task={cluster.cpus}"] if cluster.cpus else []  # which srun no longer takes from the job
     command = shlex.join(plan.command)
     if cluster.nodes * cluster.tasks > 1:
-        yield "# srun ends all ranks when one fails: the first needs time to write down why, and when all save, all may end."
+        yield "# srun ends all ranks when one fails: the first needs time to write down why, and all to save."
         yield f"srun {' '.join([*options, '--label'])} bash -c '{_RANK}' rank \\"
     else:
         yield f"srun {' '.join(options)} \\"
