@@ -84,6 +84,10 @@ def submit(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Run, str]:
         InputError: The config, the data, the code or the output folder is wrong, or the cluster refuses the job.
     """
     cluster = cluster_of(cfg)
+    if cfg.run.resume == "auto":
+        raise InputError(
+            "run.resume=auto is for job scripts of one's own: `aigc submit --resume RUN` queues a run again"
+        )
     cluster.see_ready()
     cluster.script(_plan(Path("run"), [], ()))  # what is wrong in it is said before the data are prepared
     from aigc.launch.start import start

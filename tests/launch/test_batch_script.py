@@ -110,6 +110,12 @@ def test_a_machine_without_slurm_is_told_what_to_do_and_keeps_no_run(aigc, own_p
     assert list(own_place.iterdir()) == []
 
 
+def test_run_resume_auto_is_told_what_does_the_same(aigc, own_place):
+    done = aigc("submit", "run.resume=auto")
+    assert done.returncode == 2
+    assert "aigc submit --resume RUN" in done.stderr
+
+
 def test_train_refuses_a_config_that_names_a_cluster(aigc, own_place):
     done = aigc("train", "cluster=slurm")
     assert done.returncode == 2
