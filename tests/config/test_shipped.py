@@ -32,7 +32,7 @@ def choices():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(conf_folder())))
 def test_it_says_the_command_that_uses_it(path):
     first = next(line for line in path.read_text(encoding="utf-8").splitlines() if "@package" not in line)
-    assert re.match(r"# aigc (train|sweep)\b", first)
+    assert re.match(r"# aigc (train|sweep|submit)\b", first)
     if path.name != "train.yaml":
         group, choice = path.relative_to(conf_folder()).with_suffix("").as_posix().split("/", 1)
         overrides = [word for word in first.split()[3:] if "=" in word]
