@@ -57,7 +57,8 @@ def main() -> None:
         each = (time.perf_counter() - began) / options.single
     whole = each * options.trials
     print(
-        f"a process each: {each:.2f} s a trial, so {whole:.0f} s for {options.trials}; {whole / seconds:.1f} times as long"
+        f"a process each: {each:.2f} s a trial, so {whole:.0f} s for {options.trials}; "
+        f"{whole / seconds:.1f} times as long"
     )
 
 
