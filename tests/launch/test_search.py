@@ -112,12 +112,13 @@ def test_trials_of_a_killed_driver_are_taken_up_with_the_same_values(whole_group
 @pytest.mark.slow
 def test_pruned_trials_end_early_and_are_not_gone_on_with(tmp_path: Path) -> None:
     place = place_at(tmp_path)
-    command = [*SLOW, "sweep=optuna", SPACE[0], "sweep.trials=9", "sweep.workers=1", "trainer.validate_every_n_steps=1"]
+    command = [*SLOW, "sweep=optuna", SPACE[0], "sweep.workers=1", "trainer.validate_every_n_steps=1"]
+    command += ["trainer.max_steps=12", "sweep.trials=8", "sweep.seed=3"]  # of which two are far below the median
     child = sweep(place, *command)
     assert child.wait(300) == 0, child.said
     folder = the_sweep(place)
     pruned = [trial.run for trial in folder.trials() if folder.is_pruned(trial.run)]
-    assert 1 <= len(pruned) <= 4
+    assert 1 <= len(pruned) <= 3
     assert [folder.status(run).status for run in pruned] == [Status.PREEMPTED] * len(pruned)
     again = sweep(place, *command)
     assert again.wait(60) == 0

@@ -106,8 +106,8 @@ class SweepFolder:
         (self.path / "pruned" / run_id).touch()
 
     def is_pruned(self, run_id: str) -> bool:
-        """Whether a run was ended early, and is not gone on with."""
-        return (self.path / "pruned" / run_id).exists()
+        """Whether a run was ended early, and is not gone on with; one that was faster than its end is finished."""
+        return (self.path / "pruned" / run_id).exists() and self.status(run_id).status is not Status.FINISHED
 
     def _list(self, trials: Iterable[Listed]) -> None:
         lines = [json.dumps(vars(trial), ensure_ascii=False) + "\n" for trial in trials]

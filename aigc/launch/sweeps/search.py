@@ -115,7 +115,8 @@ class SearchDriver(Driver):
             return False
         self._read[trial.number] = size
         values = [(row["step"], row[self.monitor]) for row in metrics_file.read(path) if self.monitor in row]
-        return any(self.study.report(trial.number, step, value) for step, value in values)
+        last = trial.cfg.trainer.max_steps
+        return any(self.study.report(trial.number, step, value) and step < last for step, value in values)
 
     def _see(self, trial: Trial, code: int) -> None:
         run_id = self.plan.run_id(trial)
