@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE ?= 1
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: train test test-quick lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks bench-sweep install install-dev clean
+.PHONY: train test test-quick lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks bench-sweep slurm-packages install install-dev clean
 
 train: install ## train a language model on Tang quatrains: two minutes on two CPU cores
 	$(BIN)/aigc train
@@ -44,6 +44,14 @@ bench-sweep: install ## 200 trials of ten steps, against a process for each
 
 bench-ranks: install ## two ranks against one process with two threads
 	$(BIN)/python tests/bench/ranks.py
+
+slurm-packages: ## SLURM for its tests, on Debian and Ubuntu as root; without it they are skipped and say so
+	@if PATH="$$PATH:/usr/sbin"; command -v slurmctld && command -v slurmd && command -v munged; then echo "SLURM is installed"; \
+	elif [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	  echo "SLURM is not installed, and only root on Debian or Ubuntu can: its tests will be skipped"; \
+	elif apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	  slurm-wlm slurmctld slurmd slurm-client munge >/dev/null; then echo "SLURM is installed now"; \
+	else echo "SLURM could not be installed: its tests will be skipped"; fi
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev

@@ -8,7 +8,11 @@ from aigc.cli.options import VerbParser
 
 def parser() -> argparse.ArgumentParser:
     """The verb's arguments."""
-    made = VerbParser("ls", "List the runs, newest first, with status, step and scores.", "aigc ls --most 5")
+    made = VerbParser(
+        "ls",
+        "List the runs, newest first, with status, step and scores; those in a cluster's queue with its state.",
+        "aigc ls --most 5",
+    )
     made.add_argument("--most", type=int, default=20, metavar="N", help="how many (20)")
     made.add_argument("--json", action="store_true", help="print JSON, one run a line")
     made.add_argument("--outputs", metavar="FOLDER", help="where the runs lie, as paths.outputs (outputs)")
@@ -19,11 +23,11 @@ def run(options: argparse.Namespace) -> None:
     """Print the table."""
     from pathlib import Path
 
+    from aigc.launch.queue import rows as rows_of
     from aigc.runs import list_runs
-    from aigc.runs.table import summary
 
     root = Path(options.outputs) / "runs" if options.outputs else None
-    rows = [summary(one) for one in list_runs(root)[: options.most]]
+    rows = rows_of(list_runs(root)[: options.most])
     if options.json:
         for row in rows:
             print(json.dumps(row, ensure_ascii=False))

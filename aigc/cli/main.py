@@ -14,6 +14,8 @@ from aigc.errors import AigcError, exit_code
 VERBS = {
     "train": "start a run",
     "sweep": "run many trials of an experiment, and compare them",
+    "submit": "the same on a cluster, queued",
+    "cancel": "end a run that waits or works",
     "resume": "go on with a run where it stopped",
     "eval": "measure a run's model, on other data if asked",
     "generate": "text or images from a run's model",

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 
+from aigc.launch.queue import look
 from aigc.runs import Run
 from aigc.runs.table import MEASURES, describe, main_metrics
 
@@ -42,13 +43,13 @@ def score_rows(metrics: dict[str, float], signatures: dict[str, str] | None = No
 
 def print_description(run: Run) -> None:
     """What `aigc show` prints."""
-    told = describe(run)
+    told, seen = describe(run), look([run])[0]
     manifest = told["manifest"]
     git = manifest["git"].get("working_directory") or {}
     code = f"{(git.get('sha') or '')[:12]}{' with changes (code.patch)' if git.get('dirty') else ''}" or "no git"
     rows = [
         ("run", told["id"]),
-        ("status", told["status"] + (f": {told['message']}" if told["message"] else "")),
+        ("status", seen.status + (f": {seen.message}" if seen.message else "")),
         ("step", str(told["step"])),
         ("started", str(told["started"])),
         ("time", duration(told["duration"])),
@@ -65,6 +66,8 @@ def print_description(run: Run) -> None:
         ("samples", f"{len(told['samples'])} files"),
         ("folder", str(run.path)),
     ]
+    if seen.job_id:
+        rows.insert(2, ("job", seen.job_id + (f", {seen.job}" if seen.job else "")))
     scores = score_rows(manifest["metrics"], manifest["signatures"])
     width = max(len(name) for name, *_ in [*scores, *rows])
     print_columns(rows, width)

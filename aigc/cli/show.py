@@ -19,14 +19,14 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Print it."""
+    from aigc.launch.queue import described
     from aigc.runs import Run
-    from aigc.runs.table import describe
 
     one = Run.open(options.run)
     if options.config:
         print((one.path / "config.yaml").read_text(encoding="utf-8"), end="")
     elif options.json:
-        print(json.dumps(describe(one), ensure_ascii=False, indent=2))
+        print(json.dumps(described(one), ensure_ascii=False, indent=2))
     else:
         from aigc.cli.result import print_description
 

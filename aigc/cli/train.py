@@ -24,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
     """Train, and print the result."""
     from aigc.cli.sweep import run_sweep
     from aigc.config import check, compose
+    from aigc.launch.submit import see_here
     from aigc.launch.sweeps.space import is_swept
 
     use_trusted(options.trust)
@@ -31,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
         return run_sweep(options.overrides, options)
     cfg = compose(options.overrides)
     check(cfg)  # before torch is imported, as most errors are found here
+    see_here(cfg)
 
     from aigc.cli.result import print_result
     from aigc.errors import InputError, RunInWork

@@ -20,9 +20,11 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> None:
     """Check, and say so."""
     from aigc.config import check, compose
+    from aigc.launch.submit import see_cluster
 
     use_trusted(options.trust)
     cfg = compose(options.overrides)
+    see_cluster(cfg)
     check(cfg, deep=options.deep)
     if options.print:
         from aigc.config.freeze import frozen_yaml

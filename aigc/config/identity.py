@@ -18,6 +18,7 @@ NOT_COUNTED = (
     "run",
     "resume",
     "sweep",
+    "cluster",
     "experiment",
     "callbacks.progress",
     "data.cache",
@@ -32,7 +33,8 @@ def identity(cfg: DictConfig | Mapping[str, Any]) -> str:
 
     Keys count in no order and numbers by their value, so that 1e-3 and 0.001, or 1 and 1.0, are the same; a text is
     never a number. Interpolations count by what they resolve to, environment variables included. The seed counts.
-    Paths, loggers, the progress display, the experiment's name and the sections `run`, `resume` and `sweep` do not.
+    Paths, loggers, the progress display, the experiment's name and the sections `run`, `resume`, `sweep` and `cluster`
+    do not.
 
     Args:
         cfg: A config from `compose`, one read from a run folder, or a plain mapping.

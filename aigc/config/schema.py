@@ -141,6 +141,8 @@ class Config:
         Any, Place("torch.optim.lr_scheduler.LRScheduler", ("optimizer", "total_steps"), optional=True)
     ] = None
     """How the learning rate changes; null keeps it constant."""
+    cluster: Annotated[Any, Place("aigc.launch.clusters.Cluster", optional=True)] = None
+    """Where runs execute; null means this machine."""
     experiment: str = "train"
     """The experiment's name; a run's id starts with it."""
     seed: Annotated[int, Bound(0, 2**32 - 1)] = 0

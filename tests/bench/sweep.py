@@ -56,10 +56,7 @@ def main() -> None:
         list(pool.map(lambda one: subprocess.run(one, check=True, capture_output=True), commands))
         each = (time.perf_counter() - began) / options.single
     whole = each * options.trials
-    print(
-        f"a process each: {each:.2f} s a trial, so {whole:.0f} s for {options.trials}; "
-        f"{whole / seconds:.1f} times as long"
-    )
+    print(f"a process each: {each:.2f} s a trial, so {whole:.0f} s for all: {whole / seconds:.1f} times as long")
 
 
 def run(command: list[str], what: str) -> float:

@@ -9,6 +9,7 @@ import torch
 from aigc.config import check, compose
 from aigc.config.faults import group_choices
 from aigc.config.locate import conf_folder
+from aigc.launch.sweeps.space import split
 from aigc.runs import Run
 
 FILES = sorted(path for path in conf_folder().rglob("*.yaml") if not path.name.startswith("_"))
@@ -16,6 +17,7 @@ NEEDS = {
     "data=text": ["data.path=mine.txt"],
     "data=images": ["data.path=mine"],
     "evaluation=images": ["evaluation.generation=null"],
+    "sweep=list": ["sweep.path=trials.txt"],
     "model=pretrained": ["model.path=somewhere"],
     "experiment=gan/images": ["data.path=mine"],
     "task=gan": ["experiment=gan/letters"],
@@ -30,11 +32,11 @@ def choices():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(conf_folder())))
 def test_it_says_the_command_that_uses_it(path):
     first = next(line for line in path.read_text(encoding="utf-8").splitlines() if "@package" not in line)
-    assert re.match(r"# aigc train\b", first)
+    assert re.match(r"# aigc (train|sweep|submit)\b", first)
     if path.name != "train.yaml":
         group, choice = path.relative_to(conf_folder()).with_suffix("").as_posix().split("/", 1)
         overrides = [word for word in first.split()[3:] if "=" in word]
-        check(compose(overrides))
+        check(compose(split(overrides)[0]))
         named = any(word == f"{group}={choice}" or word.startswith(f"{group}.") for word in overrides)
         assert named or group == "paths", f"{path} names another choice: {first}"
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from aigc.runs import Run
+
 PACKAGE = Path(__file__).resolve().parents[2] / "aigc"
 # Each layer may import itself and those after it.
 LAYERS = [
@@ -60,8 +62,18 @@ def test_every_package_has_its_place():
         ["validate", "trainer.max_stepz=1"],
         ["train", "trainer.max_stepz=1"],
         ["ls"],
+        ["submit", "--help"],
+        ["submit", "--dry-run"],
+        ["submit", "trainer.devices=3"],
+        ["cancel", "nothing"],
         ["show", "nothing"],
         ["resume", "nothing"],
+        ["sweep", "--help"],
+        ["sweep", "seed=0,1", "--dry-run"],
+        ["train", "seed=0,1", "trainer.max_stepz=1"],
+        ["sweep", "status", "nothing"],
+        ["sweep", "table", "nothing"],
+        ["sweep", "best", "nothing"],
         ["reproduce", "nothing"],
         ["verify", "nothing"],
         ["score", "--help"],
@@ -69,13 +81,24 @@ def test_every_package_has_its_place():
     ],
 )
 def test_quick_answers_import_nothing_heavy(arguments, own_place):
+    assert heavy_imports(arguments) == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["ls"], ["show", "latest"], ["cancel", "latest"]])
+def test_looking_at_a_submitted_run_imports_nothing_heavy(arguments, own_place):
+    run = Run.create(own_place / "outputs/runs", "one", "seed: 0\n")
+    run.update_manifest(jobs=[{"cluster": "aigc.launch.clusters.slurm.Slurm", "id": "12", "submitted": ""}])
+    assert heavy_imports(arguments) == "[]"
+
+
+def heavy_imports(arguments):
     code = (
         "import sys\nfrom aigc.cli.main import main\n"
         f"try:\n    main({arguments!r})\nexcept SystemExit:\n    pass\n"
         f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.splitlines()[-1] == "[]", done.stderr
+    return done.stderr.splitlines()[-1]
 
 
 def test_a_heavy_import_would_be_seen(own_place):

@@ -100,6 +100,7 @@ def test_every_fault_of_every_trial_is_told_once():
         (["optimizer.lr=interval(0,1)"], "sweep=random"),
         (["optimizer.lr=tag(log,interval(0,1))", "sweep=random"], "above 0 on a logarithmic scale"),
         (["experiment=glob(nothing*)"], "finds no choice"),
+        (["sweep=list"], "sweep.path: name the file"),
         (["sweep=list", "sweep.path=nowhere.txt"], "sweep.path=nowhere.txt"),
         (["sweep=list", "sweep.path=nowhere.txt", "seed=0,1"], "a list names its trials"),
         (["seed=0,1", "run.id=x"], "sweep.name names the sweep"),

@@ -161,6 +161,8 @@ def _combinations(cfg: DictConfig, axes: Sequence[space.Axis]) -> Iterator[list[
     if kind == "list":
         if axes:
             raise InputError(f"{axes[0].key}: a list names its trials; give one value, or put it into the lines")
+        if cfg.sweep.path is None:
+            raise InputError("sweep.path: name the file whose lines are the trials")
         return space.listed(Path(cfg.sweep.path).expanduser())
     if not axes:
         raise InputError("there is nothing to sweep: give a key several values, such as seed=0,1,2")

@@ -1,0 +1,67 @@
+"""`aigc submit`: queue a run on a cluster."""
+
+import argparse
+import json
+
+from aigc.cli.options import ConfigParser, fields_help, use_trusted
+
+_SETTINGS = "aigc.launch.clusters.slurm.Slurm"
+
+
+class _Parser(ConfigParser):
+    def format_help(self) -> str:
+        """The help, with the settings of a job."""
+        return super().format_help() + "\n" + fields_help(_SETTINGS, "settings of a job:", "cluster.") + "\n"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The verb's arguments."""
+    made = _Parser(
+        "submit",
+        "Queue a run on a cluster and return at once. Config and code are frozen now: later edits do not reach it.\n"
+        "The run folder holds the batch script, job.sh. A run that the time limit or another job ends saves first and\n"
+        "goes back to the queue; `aigc ls` shows the queue, `aigc cancel RUN` takes a run out of it.",
+        "aigc submit experiment=lm/tang_quatrains cluster.gpus=2 cluster.time=02:00:00 cluster.partition=gpu",
+    )
+    made.add_argument("--resume", metavar="RUN", help="queue this run, to go on from its newest checkpoint")
+    made.add_argument("--dry-run", action="store_true", help="print the batch script and write nothing")
+    made.add_argument("--json", action="store_true", help="print run, job and folder as JSON")
+    return made
+
+
+def run(options: argparse.Namespace) -> None:
+    """Submit, and print run id and job id."""
+    from aigc.errors import InputError
+    from aigc.launch.submit import preview, resubmit, submit
+    from aigc.runs import Run
+    from aigc.runs.console import show_messages
+
+    use_trusted(options.trust)
+    show_messages()
+    if options.resume and options.dry_run:
+        raise InputError("--dry-run shows the script of a new run; that of a submitted one is job.sh in its folder")
+    if options.resume:
+        one = Run.open(options.resume)
+        job = resubmit(one, options.overrides)
+    else:
+        cfg = _config(options.overrides)
+        if options.dry_run:
+            print(preview(cfg), end="")
+            return
+        one, job = submit(cfg, options.overrides)
+    if options.json:
+        print(json.dumps({"run_id": one.id, "job": job, "path": str(one.path)}, ensure_ascii=False))
+    else:
+        print(f"{one.id}  job {job}")
+
+
+def _config(overrides: list[str]):  # type: ignore[no-untyped-def]
+    """A checked config that names a cluster; slurm unless another is typed."""
+    from aigc.config import check, compose
+    from aigc.launch.submit import see_cluster
+
+    named = any(text.startswith("cluster=") for text in overrides)
+    cfg = compose(overrides if named else ["cluster=slurm", *overrides])
+    see_cluster(cfg)
+    check(cfg)
+    return cfg

@@ -1,0 +1,31 @@
+"""`python -m aigc.launch.note_end RUN_FOLDER EXIT_CODE`: a batch script calls it when the ranks of a run have failed.
+
+A rank that was killed had no word, and the first rank may have been killed for the end of another: what is known of it
+is written down here, once all of them are gone.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from aigc.runs import Run
+from aigc.runs.status import Status, read_status
+
+
+def main() -> None:
+    """Write down how the run ended, unless it has said so itself."""
+    run, code = Run(Path(sys.argv[1])), int(sys.argv[2])
+    if read_status(run.path).status not in (Status.PENDING, Status.KILLED):
+        return
+    from aigc.launch.ending import Ending, Endings, is_lost_contact
+    from aigc.launch.worker import note_end_of_ranks
+
+    how = f"was killed by signal {code - 128}" if code > 128 else f"ended with exit code {code} and no word"
+    cause = Endings(run.path).cause()
+    if cause is None or is_lost_contact(cause.message):  # the others felt it, the one that died had no word
+        cause = Ending(0, time.time(), 1, f"the run {how}", killed=True)
+    note_end_of_ranks(run, cause)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""SLURM: its commands, and the batch script that a person can read."""

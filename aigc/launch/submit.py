@@ -1,0 +1,192 @@
+"""From a checked config, or a run that has stopped, to a job in a cluster's queue; no torch at import."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from aigc.config import ConfigError, build, compose
+from aigc.config.check import check, find_problems
+from aigc.config.compose import origins_of, override
+from aigc.config.problems import Problem
+from aigc.config.trust import named_packages
+from aigc.errors import InputError
+from aigc.launch.clusters import Cluster, JobPlan, JobState
+from aigc.launch.clusters.local import Local
+from aigc.launch.frozen_code import CODE, freeze_code, planned_folders
+from aigc.launch.queue import look
+from aigc.runs import Run
+from aigc.runs.console import log
+from aigc.runs.files import write_atomic
+from aigc.runs.status import STATUS_FILE, Status, read_status, utc_now, write_status
+
+SCRIPT = "job.sh"
+"""The batch script in the run folder."""
+
+
+def cluster_of(cfg: DictConfig) -> Cluster:
+    """The cluster of a config.
+
+    Raises:
+        ConfigError: Its settings are wrong, or the trainer's devices and nodes are not those of the cluster.
+    """
+    if cfg.get("cluster") is None:
+        return Local()
+    cluster = build(cfg.cluster, Cluster, "cluster")
+    found = [] if cluster.here else list(cluster.problems(cfg.trainer.nodes, cfg.trainer.devices))
+    if found:
+        origins = origins_of(cfg)
+        raise ConfigError([Problem(problem.key, problem.what, origins.of(problem.key)) for problem in found])
+    return cluster
+
+
+def see_cluster(cfg: DictConfig) -> None:
+    """See that a composed config and its cluster agree; what else is wrong is left to `check`.
+
+    Raises:
+        ConfigError: As `cluster_of`.
+    """
+    told_better_here = ("trainer.devices", "trainer.nodes")
+    if all(problem.key in told_better_here for problem in find_problems(cfg)):
+        cluster_of(cfg)
+
+
+def see_here(cfg: DictConfig) -> None:
+    """See that a config is meant for this machine; InputError where it names a cluster."""
+    cluster = cluster_of(cfg)
+    if not cluster.here:
+        raise InputError(
+            f"cluster={cluster.name}: `aigc submit` sends a run there; here it is `aigc train cluster=local`"
+        )
+
+
+def preview(cfg: DictConfig, overrides: Sequence[str] = ()) -> str:
+    """The batch script that `submit` would write; nothing is written."""
+    path = _root(cfg).absolute() / (cfg.run.id or f"{cfg.experiment.replace('/', '-')}-DATE-TIME-XXXX")
+    cluster = cluster_of(cfg)
+    frozen = planned_folders(path) if cluster.limit_of_code() else []
+    return cluster.script(_plan(path, frozen, overrides))
+
+
+def submit(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Run, str]:
+    """Freeze config and code into a new run folder and queue it; nothing is left behind when that fails.
+
+    Args:
+        cfg: A checked config.
+        overrides: What was typed.
+
+    Returns:
+        The run and the job's id.
+
+    Raises:
+        InputError: The config, the data, the code or the output folder is wrong, or the cluster refuses the job.
+    """
+    cluster = cluster_of(cfg)
+    if cfg.run.resume == "auto":
+        raise InputError(
+            "run.resume=auto is for job scripts of one's own: `aigc submit --resume RUN` queues a run again"
+        )
+    cluster.see_ready()
+    cluster.script(_plan(Path("run"), [], ()))  # what is wrong in it is said before the data are prepared
+    from aigc.launch.start import start
+
+    run = start(cfg, overrides, ["aigc", *sys.argv[1:]])
+    try:
+        return run, _send(run, cluster)
+    except BaseException:
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
+
+
+def resubmit(run: Run, overrides: Sequence[str]) -> str:
+    """Queue a run that has stopped, to go on from its newest checkpoint with the code that it was submitted with.
+
+    Args:
+        run: The run; one that was started here is queued with today's code.
+        overrides: `cluster.*` of the new job, and what `aigc resume` takes.
+
+    Returns:
+        The job's id.
+
+    Raises:
+        InputError: It is finished, runs or waits, an override is wrong, or the cluster refuses the job.
+    """
+    from aigc.launch.attempt import attempt_config
+
+    row = look([run])[0]
+    waits = row.job is not None and row.job.state is not JobState.GONE
+    if row.status in (Status.FINISHED, Status.RUNNING) or waits:
+        where = f", job {row.job_id} is {row.job}" if waits else ""
+        raise InputError(f"run {run.id} is {row.status}{where}: there is nothing to submit")
+    mine = [text for text in overrides if text.lstrip("+~").startswith("cluster.")]
+    others = [text for text in overrides if text not in mine]
+    cfg = attempt_config(run, others)
+    check(cfg)
+    cluster = cluster_of(_on_cluster(cfg, mine))
+    cluster.see_ready()
+    return _send(run, cluster, others)
+
+
+def _on_cluster(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """A config whose cluster is one with a queue, with as many ranks as the run has."""
+    if cluster_of(cfg).here:
+        node = OmegaConf.to_container(compose(["cluster=slurm"]).cluster, resolve=False)
+        ranks = {"nodes": cfg.trainer.nodes, "tasks": cfg.trainer.devices}
+        gpus = 0 if cfg.trainer.accelerator == "cpu" else cfg.trainer.devices
+        cfg.cluster = {**node, **ranks, "gpus": gpus}  # type: ignore[dict-item]
+    changed = override(cfg, overrides, ("cluster",))
+    check(changed)
+    return changed
+
+
+def _send(run: Run, cluster: Cluster, overrides: Sequence[str] = ()) -> str:
+    """Write the script beside the code, queue it, and note the job."""
+    path = run.path.absolute()
+    limit, code = cluster.limit_of_code(), path / CODE
+    if limit is None:
+        folders = []
+    elif code.is_dir():
+        folders = [Path(line) for line in (run.manifest.get("code_folders") or [])]
+    else:
+        folders = freeze_code(path, path.parents[1], limit)
+        run.update_manifest(code_folders=list(map(str, folders)))
+        if not folders:
+            log.warning("neither aigc nor this folder is in git: the code is not frozen, later edits reach the job")
+    script = path / SCRIPT
+    write_atomic(script, cluster.script(_plan(path, folders, overrides)))
+    script.chmod(0o600)
+    before = read_status(path)
+    write_status(path, Status.PENDING, step=before.step, message=f"goes to {cluster.name}", pid=0)
+    try:
+        job = cluster.submit(script)
+    except BaseException:
+        write_status(path, before.status, step=before.step, message=before.message, since=before.since, pid=0)
+        raise
+    target = f"{type(cluster).__module__}.{type(cluster).__qualname__}"
+    with run.edit_manifest() as manifest:
+        manifest.setdefault("jobs", []).append({"cluster": target, "id": job, "submitted": utc_now()})
+    if read_status(path).message == f"goes to {cluster.name}":  # else it runs already
+        message = f"job {job} on {cluster.name}"
+        write_status(path, Status.PENDING, step=before.step, message=message, pid=0)
+    return job
+
+
+def _plan(path: Path, folders: Sequence[Path], overrides: Sequence[str]) -> JobPlan:
+    """What the job of a run does."""
+    python = [sys.executable]
+    trusted = [f"--trust={package}" for package in named_packages()]
+    return JobPlan(
+        name=path.name,
+        folder=Path.cwd(),
+        log=path / "job.log",
+        command=[*python, "-m", "aigc.launch.worker", *trusted, str(path), *overrides],
+        python_path=folders,
+        status=path / STATUS_FILE,
+        after=[*python, "-m", "aigc.launch.note_end", str(path)],
+    )
+
+
+def _root(cfg: DictConfig) -> Path:
+    return Path(cfg.paths.outputs).expanduser() / "runs"

@@ -1,0 +1,135 @@
+"""The batch script that `aigc submit` writes, and what is wrong with a cluster's settings; no SLURM is needed."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from aigc.config import ConfigError, compose
+from aigc.errors import InputError
+from aigc.launch.clusters import JobPlan
+from aigc.launch.clusters.slurm import Slurm
+from aigc.launch.submit import cluster_of, preview, see_cluster
+from tests.conftest import write
+
+SECRET = "hf_" + "a1B2" * 8
+
+
+def script(*overrides: str) -> str:
+    return preview(compose(["cluster=slurm", *overrides]))
+
+
+def options(text: str) -> list[str]:
+    return [line.removeprefix("#SBATCH --") for line in text.splitlines() if line.startswith("#SBATCH")]
+
+
+def test_settings_become_options_of_sbatch(own_place):
+    text = script(
+        "cluster.nodes=2", "cluster.gpus=8", "cluster.time=24:00:00", "cluster.partition=a100", "+cluster.cpus=4"
+    )
+    for expected in ("nodes=2", "ntasks-per-node=8", "gpus-per-node=8", "time=24:00:00", "partition=a100"):
+        assert expected in options(text)
+    assert "signal=USR1@120" in options(text)
+    assert "requeue" in options(text)
+    assert "srun --kill-on-bad-exit=1 --cpus-per-task=4" in text
+
+
+def test_the_script_is_one_that_bash_reads(own_place):
+    for more in ([], ["cluster.gpus=2"], ["cluster.gpus=0", "cluster.tasks=1", "cluster.requeue=never"]):
+        done = subprocess.run(["bash", "-n"], input=script(*more), text=True, capture_output=True)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_more_options_pass_and_those_that_have_a_key_win(own_place):
+    given = options(
+        script("+cluster.sbatch={nice: 5, time: '99:00:00', exclusive: true, hold: false, comment: two words}")
+    )
+    assert {"nice=5", "exclusive", "time=01:00:00", 'comment="two words"'} <= set(given)
+    assert not [option for option in given if option.startswith("hold")]
+
+
+def test_setup_comes_before_the_ranks(own_place):
+    text = script("+cluster.setup=['module load cuda', 'ulimit -n 4096']")
+    assert text.index("module load cuda") < text.index("ulimit -n 4096") < text.index("srun")
+
+
+def test_never_requeue_and_an_array(own_place):
+    plan = JobPlan("sweep", own_place, own_place / "job-%j.log", ["true"], array="0-5%2")
+    text = Slurm(requeue="never").script(plan)
+    assert {"array=0-5%2", "no-requeue"} <= set(options(text))
+    assert "scontrol requeue" not in text
+    assert f"output={own_place}/job-%%j.log" in options(text)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["cluster.gpus=0"], ["cluster.tasks", "0 ranks", "cluster.tasks=1"]),
+        (["cluster.gpus=2", "trainer.devices=3"], ["trainer.devices", "3, but cluster.tasks is 2"]),
+        (["trainer.nodes=4"], ["trainer.nodes", "4, but cluster.nodes is 1"]),
+        (["cluster.time=30"], ["cluster.time", "hours:minutes:seconds"]),
+    ],
+)
+def test_what_disagrees_is_said_with_both_numbers(overrides, said, own_place):
+    with pytest.raises(ConfigError) as raised:
+        see_cluster(compose(["cluster=slurm", *overrides]))
+    assert all(words in str(raised.value) for words in said), raised.value
+
+
+def test_the_trainer_follows_the_cluster(own_place):
+    cfg = compose(["cluster=slurm", "cluster.nodes=2", "cluster.gpus=4", "trainer=ddp"])
+    assert (cfg.trainer.nodes, cfg.trainer.devices) == (2, 4)
+    assert cluster_of(compose()).here
+
+
+def test_a_secret_is_refused_and_none_of_the_environment_is_written(own_place, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", SECRET)
+    assert SECRET not in script()
+    with pytest.raises(InputError, match="a secret would stand in the batch script") as raised:
+        script(f"+cluster.setup=['export HF_TOKEN={SECRET}']")
+    assert SECRET not in str(raised.value)
+
+
+def test_dry_run_prints_the_script_and_writes_nothing(aigc, own_place):
+    done = aigc("submit", "--dry-run", "cluster.gpus=2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("#!/bin/bash\n#SBATCH --job-name=lm-tang_quatrains-")
+    assert list(own_place.iterdir()) == []
+
+
+def test_a_machine_without_slurm_is_told_what_to_do_and_keeps_no_run(aigc, own_place, monkeypatch):
+    tools = own_place.parent / f"{own_place.name}-bin"
+    tools.mkdir()
+    for name in ("git", "bash"):
+        (tools / name).symlink_to(shutil.which(name))
+    monkeypatch.setenv("PATH", str(tools))
+    done = aigc("submit", "cluster.gpus=1")
+    assert done.returncode == 2
+    assert "there is no sbatch here" in done.stderr
+    assert list(own_place.iterdir()) == []
+
+
+def test_run_resume_auto_is_told_what_does_the_same(aigc, own_place):
+    done = aigc("submit", "run.resume=auto")
+    assert done.returncode == 2
+    assert "aigc submit --resume RUN" in done.stderr
+
+
+def test_train_refuses_a_config_that_names_a_cluster(aigc, own_place):
+    done = aigc("train", "cluster=slurm")
+    assert done.returncode == 2
+    assert "`aigc submit` sends a run there" in done.stderr
+
+
+def test_a_cluster_of_ones_own_is_a_class_and_a_yaml(aigc, own_place):
+    write(own_place / "conf/cluster/mine.yaml", "_target_: mine.Mine\nwho: me\n")
+    write(
+        own_place / "mine.py",
+        "import json\nfrom dataclasses import dataclass\nfrom aigc.launch.clusters.local import Local\n\n\n"
+        "@dataclass\nclass Mine(Local):\n    who: str\n    name = 'mine'\n    here = False\n\n"
+        "    def script(self, plan):\n        return json.dumps([self.who, *plan.command]) + '\\n'\n",
+    )
+    done = aigc("submit", "cluster=mine", "--dry-run", "--trust", "mine")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0] == "me"

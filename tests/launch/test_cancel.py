@@ -1,0 +1,74 @@
+"""`aigc cancel` of runs that work here, and what a run does when its word and the queue's are put together."""
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from aigc.launch.clusters import Job, JobState
+from aigc.launch.queue import _truth
+from aigc.runs.status import Status, StatusRecord, write_status
+from tests.launch.forking import wait_until
+from tests.launch.tiny_runs import command, finish, place_at, reached, run_in, start, the_run
+
+QUEUED, RUNNING = Job(JobState.QUEUED, "Resources"), Job(JobState.RUNNING)
+GONE, CANCELLED = Job(JobState.GONE), Job(JobState.GONE, "CANCELLED")
+
+
+def record(status: Status, silent: float = 0, pid: int | None = 7) -> StatusRecord:
+    seen = (datetime.now(UTC) - timedelta(seconds=silent)).isoformat()
+    return StatusRecord(status, since=seen, pid=pid, host="another", heartbeat=seen)
+
+
+@pytest.mark.parametrize(
+    ("said", "job", "truth"),
+    [
+        (record(Status.PENDING, pid=None), QUEUED, "pending"),
+        (record(Status.PENDING, pid=None), RUNNING, "pending"),
+        (record(Status.PENDING, pid=None), CANCELLED, "killed"),
+        (record(Status.RUNNING), RUNNING, "running"),
+        (record(Status.RUNNING, 50), RUNNING, "running"),
+        (record(Status.RUNNING), GONE, "running"),  # someone resumes it elsewhere
+        (record(Status.RUNNING, 40), GONE, "killed"),
+        (record(Status.RUNNING, 40), QUEUED, "pending"),  # its node has failed
+        (record(Status.PREEMPTED), QUEUED, "pending"),
+        (record(Status.PREEMPTED), CANCELLED, "preempted"),
+        (record(Status.KILLED), QUEUED, "pending"),
+        (record(Status.FINISHED), QUEUED, "finished"),
+        (record(Status.FAILED), GONE, "failed"),
+        (record(Status.INTERRUPTED), CANCELLED, "interrupted"),
+    ],
+)
+def test_what_a_run_does_when_its_word_and_the_queues_are_put_together(said, job, truth):
+    assert _truth(said, "12", job)[0] == truth
+
+
+@pytest.mark.slow
+def test_a_run_on_this_machine_saves_and_is_interrupted(tmp_path):
+    place = place_at(tmp_path / "here")
+    slow = ["+callbacks.slow._target_=tests.launch.rank_faults.Slow", "--trust=tests"]
+    child = start(place, command("language_model", 40, 40, *slow))
+    wait_until(lambda: run_in(place) and reached(the_run(place)) >= 2, 60)
+    assert "interrupted" in finish(place, ["cancel", "latest"])
+    assert child.wait() == 130, child.said
+    run = the_run(place)
+    assert run.status == "interrupted"
+    assert list(run.checkpoints.glob("*.ckpt"))
+    again = start(place, ["cancel", "latest"])
+    assert again.wait() == 2
+    assert "is interrupted: there is nothing to cancel" in again.said
+
+
+@pytest.mark.slow
+def test_a_run_without_job_or_on_another_machine_is_refused_with_what_to_do(tmp_path):
+    place = place_at(tmp_path / "elsewhere")
+    finish(place, command("language_model", 2, 2))
+    run = the_run(place)
+    for pid, host, said in ((0, None, "neither a job nor a process"), (os.getpid(), "another", "works on another")):
+        write_status(run.path, Status.PENDING if not pid else Status.RUNNING, pid=pid, host=host)
+        child = start(place, ["cancel", run.id])
+        assert child.wait() == 2, child.said
+        assert said in child.said
+    assert json.loads(Path(run.path / "status.json").read_text())["host"] == "another"
