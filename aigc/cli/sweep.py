@@ -68,14 +68,17 @@ def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
     SweepFolder(made.folder).write(made)
     most = getattr(options, "max_failures", None)
     most = made.cfg.sweep.max_failures if most is None else most
+    retry_failed = getattr(options, "retry_failed", False)
     with Screen(made) as screen:
-        driver = Driver(
-            made,
-            retry_failed=getattr(options, "retry_failed", False),
-            max_failures=most,
-            fail_fast=getattr(options, "fail_fast", False),
-            tell=screen.tell,
-        )
+        fail_fast = getattr(options, "fail_fast", False)
+        if made.axes:
+            from aigc.launch.sweeps.search import SearchDriver
+
+            if retry_failed:
+                raise InputError("--retry-failed: Optuna does not ask for a failed trial again; raise sweep.trials")
+            driver: Driver = SearchDriver(made, most, fail_fast, screen.tell)
+        else:
+            driver = Driver(made, retry_failed, most, fail_fast, screen.tell)
         tally = driver.run()
     show_tally(made, tally, options.json)
     if tally.failed or tally.left:

@@ -25,6 +25,11 @@ __all__ = ["Screen", "best_experiment", "show_plan", "show_status", "show_table"
 def show_plan(plan: Plan, as_json: bool) -> None:
     """Every trial with its overrides, and what is done already."""
     folder = SweepFolder(plan.folder)
+    if plan.axes:
+        print(f"{plan.id}: Optuna chooses {plan.total} trials from {', '.join(plan.keys)}")
+        if plan.folder.exists():
+            show_status(folder, as_json)
+        return
     rows = []
     for trial in plan.trials:
         begun = folder.run(plan.run_id(trial)) is not None
@@ -61,7 +66,7 @@ class Screen:
 
     def __enter__(self) -> "Screen":
         """Begin."""
-        log.info("%s: %d trials in %s", self.plan.id, len(self.plan.trials), self.plan.folder)
+        log.info("%s: %d trials in %s", self.plan.id, self.plan.total, self.plan.folder)
         if stderr().is_terminal:
             from rich.live import Live
 
@@ -79,7 +84,8 @@ class Screen:
     def tell(self, driver: "Driver") -> None:
         """Show what has changed."""
         tally = driver.tally
-        total, ended = len(self.plan.trials), tally.skipped + len(tally.finished) + len(tally.failed)
+        total = self.plan.total
+        ended = tally.skipped + len(tally.finished) + len(tally.failed) + tally.pruned
         for trial in tally.finished:
             if trial.number not in self._told:
                 self._told.add(trial.number)
@@ -114,6 +120,7 @@ def show_tally(plan: Plan, tally: "Tally", as_json: bool) -> None:
         "finished": len(tally.finished) + tally.skipped,
         "now": len(tally.finished),
         "failed": len(tally.failed),
+        "pruned": tally.pruned,
         "left": tally.left,
     }
     if as_json:
@@ -122,8 +129,9 @@ def show_tally(plan: Plan, tally: "Tally", as_json: bool) -> None:
     print_columns(
         [
             ("sweep", plan.id),
-            ("finished", f"{counts['finished']} of {len(plan.trials)} ({counts['now']} now)"),
+            ("finished", f"{counts['finished']} of {plan.total} ({counts['now']} now)"),
             ("failed", str(counts["failed"])),
+            ("pruned", str(counts["pruned"])),
             ("table", f"aigc sweep table {plan.id}"),
         ]
     )
@@ -135,13 +143,14 @@ def show_status(folder: SweepFolder, as_json: bool) -> None:
     counts: dict[str, int] = {}
     for trial in folder.trials():
         record = folder.status(trial.run)
-        counts[record.status] = counts.get(record.status, 0) + 1
-        told = {"trial": trial.number, "status": str(record.status), "step": record.step, "message": record.message}
+        status = "pruned" if folder.is_pruned(trial.run) else str(record.status)
+        counts[status] = counts.get(status, 0) + 1
+        told = {"trial": trial.number, "status": status, "step": record.step, "message": record.message}
         if as_json:
             print(json.dumps(told | {"overrides": trial.overrides, "run": trial.run}, ensure_ascii=False))
         step = "" if record.step is None else str(record.step)
         why = record.message or "" if record.status is not Status.FINISHED else ""
-        rows.append((str(trial.number), str(record.status), step, " ".join(trial.overrides), trial.run, why))
+        rows.append((str(trial.number), status, step, " ".join(trial.overrides), trial.run, why))
     if not as_json:
         print_columns(rows)
         print(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))

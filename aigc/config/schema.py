@@ -87,14 +87,20 @@ class Resume:
 class Sweep:
     """Which trials a sweep has, and how they are run."""
 
-    kind: Literal["grid", "random", "list"] = "grid"
-    """Every combination (grid), some combinations by chance (random), or one a line of a file (list)."""
+    kind: Literal["grid", "random", "list", "optuna"] = "grid"
+    """Every combination (grid), some by chance (random), one a line of a file (list), or chosen by Optuna (optuna)."""
     trials: Annotated[int, Bound(1)] | None = None
-    """How many trials a random sweep has."""
+    """How many trials a random sweep or a search has; more of them go on with the same search."""
     path: str | None = None
     """File of a list: a line of overrides for each trial."""
     seed: Annotated[int, Bound(0)] = 0
-    """Of what a random sweep chooses; the trials' own seed is the key `seed`."""
+    """Of what a random sweep or Optuna chooses; the trials' own seed is the key `seed`."""
+    monitor: str | None = None
+    """Metric that Optuna searches by; null takes the one that chooses checkpoints."""
+    direction: Literal["minimize", "maximize"] | None = None
+    """Which values are better; null takes that of the checkpoints."""
+    pruner: Literal["median", "halving", "hyperband"] | None = None
+    """How Optuna ends trials early by their values on the way; null lets all run to their end."""
     name: str | None = None
     """Name of the sweep folder; null makes one from the trials. A sweep with a name can be extended."""
     workers: Annotated[int, Bound(1)] | None = None

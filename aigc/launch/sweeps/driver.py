@@ -47,6 +47,8 @@ class Tally:
     """By number of the trial: why."""
     skipped: int = 0
     """Finished before this driver began."""
+    pruned: int = 0
+    """Ended early, as they were not worth going on with."""
     left: int = 0
     """Not run, as this driver was stopped or too many have failed."""
 
@@ -79,6 +81,7 @@ class Driver:
         self._fail_fast = fail_fast
         self._tell = tell
         self._waiting: deque[tuple[float, Trial]] = deque()
+        self._exhausted = False
         self._deaths: dict[int, tuple[int, int]] = {}
         self._context = multiprocessing.get_context("forkserver")
         self._sort(retry_failed)
@@ -112,7 +115,7 @@ class Driver:
                 self._waiting.append((0.0, trial))
 
     def _run(self) -> None:
-        while self._waiting or self.running:
+        while self._waiting or self.running or self._may_go_on():
             for one in [one for one in self.running if one.process.exitcode is not None]:
                 self.running.remove(one)
                 one.lease.give_back()
@@ -126,10 +129,21 @@ class Driver:
                     return
             else:
                 self._fill()
+            self._watch()
             self._tell(self)
             multiprocessing.connection.wait([one.process.sentinel for one in self.running], timeout=0.5)
             if not self.running:
                 time.sleep(0.1)
+
+    def _may_go_on(self) -> bool:
+        """Whether there are trials that nobody has named yet."""
+        return False
+
+    def _watch(self) -> None:
+        """Look at the running trials."""
+
+    def _skip(self, trial: Trial) -> None:
+        self.tally.skipped += 1
 
     def _fill(self) -> None:
         """Start trials while there is room."""
@@ -142,7 +156,7 @@ class Driver:
                 self._waiting.append((due, trial))
                 continue
             if due and self.folder.status(self.plan.run_id(trial)).status is Status.FINISHED:
-                self.tally.skipped += 1  # by the other driver
+                self._skip(trial)  # finished by the other driver
                 continue
             lease = self.devices.lease()
             if lease is None:
@@ -202,7 +216,7 @@ class Driver:
         """Have the running trials save and end."""
         for one in self.running:
             if one.process.exitcode is None:
-                _send(one.process, stop.asked() or signal.SIGTERM)
+                send(one.process, stop.asked() or signal.SIGTERM)
         if self.running:
             log.info("waiting for %d running trials to save and end", len(self.running))
         for one in self.running:
@@ -212,7 +226,8 @@ class Driver:
         self.running.clear()
 
 
-def _send(process: BaseProcess, number: int) -> None:
+def send(process: BaseProcess, number: int) -> None:
+    """Send a signal to a trial, if it is still there."""
     if process.pid is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, number)

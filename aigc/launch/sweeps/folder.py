@@ -1,13 +1,14 @@
 """The sweep folder: what was typed, and which run each trial is. What came of them is in the runs themselves."""
 
+import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aigc.errors import InputError
-from aigc.launch.sweeps.trials import Plan
+from aigc.launch.sweeps.trials import Plan, Trial
 from aigc.runs import Run
 from aigc.runs.files import write_atomic, write_json
 from aigc.runs.locate import default_root
@@ -79,8 +80,8 @@ class SweepFolder:
             if trial.identity not in known:
                 listed = Listed(len(known), trial.overrides, trial.identity, plan.run_id(trial))
                 known[trial.identity] = listed
-        lines = [json.dumps(vars(trial), ensure_ascii=False) + "\n" for trial in known.values()]
-        write_atomic(self.path / "trials.jsonl", "".join(lines))
+        if plan.trials or not known:
+            self._list(known.values())
         sweep = {
             "format": _FORMAT,
             "experiment": plan.experiment,
@@ -89,6 +90,28 @@ class SweepFolder:
             "keys": plan.keys,
         }
         write_json(self.path / "sweep.json", sweep)
+
+    def add(self, trial: Trial, run: str) -> None:
+        """List a trial that was asked for only now; once, whoever asks."""
+        with (self.path / "trials.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            known = list(self.trials())
+            if all(one.run != run for one in known):
+                known.append(Listed(trial.number, trial.overrides, trial.identity, run))
+                self._list(known)
+
+    def prune(self, run_id: str) -> None:
+        """Note that a run is not gone on with."""
+        (self.path / "pruned").mkdir(exist_ok=True)
+        (self.path / "pruned" / run_id).touch()
+
+    def is_pruned(self, run_id: str) -> bool:
+        """Whether a run was ended early, and is not gone on with; one that was faster than its end is finished."""
+        return (self.path / "pruned" / run_id).exists() and self.status(run_id).status is not Status.FINISHED
+
+    def _list(self, trials: Iterable[Listed]) -> None:
+        lines = [json.dumps(vars(trial), ensure_ascii=False) + "\n" for trial in trials]
+        write_atomic(self.path / "trials.jsonl", "".join(lines))
 
     def about(self) -> dict[str, Any]:
         """What sweep.json says: experiment, typed, fixed, keys.

@@ -30,6 +30,12 @@ class Axis:
     values: tuple[str, ...] = ()
     interval: tuple[float, float, bool, bool] | None = None
 
+    def examples(self) -> tuple[str, ...]:
+        """All its values, or the ends of its interval."""
+        if self.interval is None:
+            return self.values
+        return tuple(str(int(end)) if self.interval[3] else repr(float(end)) for end in self.interval[:2])
+
     def draw(self, chance: random.Random) -> str:
         """One of its values."""
         if self.interval is None:

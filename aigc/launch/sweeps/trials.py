@@ -47,6 +47,7 @@ class Plan:
         keys: The swept keys.
         trials: Without those that mean the same as an earlier one.
         cfg: The config of the whole, for the section `sweep` and the paths.
+        axes: The space of a search, whose trials are chosen while it runs.
     """
 
     experiment: str
@@ -55,6 +56,12 @@ class Plan:
     keys: list[str]
     trials: list[Trial]
     cfg: DictConfig
+    axes: Sequence[space.Axis] = ()
+
+    @property
+    def total(self) -> int:
+        """How many trials there are, or are going to be."""
+        return int(self.cfg.sweep.trials or 0) if self.axes else len(self.trials)
 
     @property
     def id(self) -> str:
@@ -62,6 +69,9 @@ class Plan:
         if self.cfg.sweep.name is not None:
             return str(self.cfg.sweep.name)
         content = json.dumps([trial.identity for trial in self.trials])
+        if self.axes:
+            chooses = [self.cfg.sweep[name] for name in ("seed", "pruner", "monitor", "direction")]
+            content = json.dumps([identity(self.cfg), [vars(axis) for axis in self.axes], chooses])
         return f"{self.experiment.replace('/', '-')}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
     @property
@@ -93,6 +103,8 @@ def plan(overrides: Sequence[str]) -> Plan:
         raise InputError(f"sweep.name={name} cannot name a folder: letters, digits, '_', '-' and '.' can")
     if cfg.run.id is not None:
         raise InputError("run.id: a sweep names its runs itself; sweep.name names the sweep")
+    if cfg.sweep.kind == "optuna":
+        return _search(list(overrides), fixed, axes, cfg, composer)
     trials: list[Trial] = []
     known: dict[str, Trial] = {}
     seen: set[str] = set()
@@ -115,6 +127,28 @@ def plan(overrides: Sequence[str]) -> Plan:
     _refuse(list(problems.values()))
     keys = [axis.key for axis in axes] or sorted({text.partition("=")[0] for one in trials for text in one.overrides})
     return Plan(trials[0].cfg.experiment, list(overrides), fixed, keys, trials, cfg)
+
+
+def _search(
+    typed: list[str], fixed: list[str], axes: Sequence[space.Axis], cfg: DictConfig, composer: Composer
+) -> Plan:
+    """What Optuna chooses from; each value is checked once, beside the first ones of the other keys."""
+    if not axes:
+        raise InputError("there is nothing to search: give a key several values, or interval(LOW,HIGH)")
+    if cfg.sweep.trials is None:
+        raise InputError("sweep.trials: how many trials shall Optuna choose?")
+    problems: dict[tuple[str, str], Problem] = {}
+    first = {axis.key: axis.examples()[0] for axis in axes}
+    for axis in axes:
+        for value in axis.examples():
+            own = [f"{key}={one}" for key, one in (first | {axis.key: value}).items()]
+            try:
+                found = find_problems(composer.compose([*fixed, *own]))
+            except ConfigError as error:
+                found = error.problems
+            problems |= {(problem.key, problem.what): problem for problem in found}
+    _refuse(list(problems.values()))
+    return Plan(cfg.experiment, typed, fixed, [axis.key for axis in axes], [], cfg, axes)
 
 
 def sweeps_root(cfg: DictConfig) -> Path:

@@ -1,0 +1,144 @@
+"""A driver of trials that Optuna chooses one after another, and ends early where they are not worth going on with."""
+
+import math
+import signal
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from aigc.config.check import find_problems
+from aigc.config.compose import Composer
+from aigc.config.identity import identity
+from aigc.config.problems import ConfigError
+from aigc.config.schema import Sweep
+from aigc.errors import InputError
+from aigc.launch.sweeps.driver import Driver, send
+from aigc.launch.sweeps.process import IN_WORK
+from aigc.launch.sweeps.study import Study
+from aigc.launch.sweeps.trials import Plan, Trial
+from aigc.runs import metrics_file
+from aigc.runs.status import Status
+
+
+class SearchDriver(Driver):
+    """As `Driver`, for `sweep=optuna`; trials that a dead driver has left are taken up with the same values.
+
+    Args:
+        plan: What is searched; its trials are those that were asked for.
+        max_failures: Start no more once more than so many have failed.
+        fail_fast: At the first failure, also have the running trials save and end.
+        tell: Called when something has changed, with the driver.
+
+    Raises:
+        InputError: Optuna is not installed, or there is nothing to decide by.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        max_failures: int | None = None,
+        fail_fast: bool = False,
+        tell: Callable[[Driver], None] = lambda driver: None,
+    ) -> None:
+        cfg = plan.cfg
+        chooses = OmegaConf.select(cfg, "callbacks.checkpoints") or {}
+        monitor = cfg.sweep.monitor or chooses.get("monitor")
+        if monitor is None:
+            raise InputError("sweep.monitor: by which metric shall Optuna choose? callbacks.checkpoints has none")
+        self.monitor = str(monitor)
+        direction = cfg.sweep.direction or ("maximize" if chooses.get("mode") == "max" else "minimize")
+        settings = Sweep(**{name: cfg.sweep[name] for name in asdict(Sweep()) if name in cfg.sweep})
+        self.study = Study(plan.folder, plan.axes, settings, direction)
+        self._composer = Composer()
+        self._read: dict[int, int] = {}
+        super().__init__(plan, False, max_failures, fail_fast, tell)
+
+    def _sort(self, retry_failed: bool) -> None:
+        for number, state in self.study.states().items():
+            if state == "COMPLETE":
+                self.tally.skipped += 1
+            elif state == "PRUNED":
+                self.tally.pruned += 1
+            elif state == "FAIL":
+                self.tally.failed[number] = "failed before"
+            elif (trial := self._made(number, self.study.overrides(number))) is not None:
+                self._waiting.append((0.0, trial))
+
+    def _fill(self) -> None:
+        ready = sum(not due for due, _ in self._waiting)
+        for _ in range(self.devices.workers - len(self.running) - ready):
+            asked = self.study.ask()
+            if asked is None:
+                self._exhausted = True
+                break
+            if (trial := self._made(*asked)) is not None:
+                self._waiting.append((0.0, trial))
+        super()._fill()
+
+    def _may_go_on(self) -> bool:
+        return not self._exhausted
+
+    def _made(self, number: int, overrides: list[str]) -> Trial | None:
+        """The trial with these values; None when it has ended already, as it is wrong or like one that was pruned."""
+        try:
+            cfg = self._composer.compose([*self.plan.fixed, *overrides])
+            if problems := find_problems(cfg):
+                raise ConfigError(problems)
+        except ConfigError as error:
+            self.study.tell(number, None)
+            self.tally.failed[number] = " ".join(str(error).split())
+            return None
+        trial = Trial(number, overrides, cfg, identity(cfg))
+        self.folder.add(trial, self.plan.run_id(trial))
+        if self.folder.is_pruned(self.plan.run_id(trial)):
+            self._note_pruned(trial)
+            return None
+        return trial
+
+    def _note_pruned(self, trial: Trial) -> None:
+        self.study.tell(trial.number, None, pruned=True)
+        self.tally.pruned += 1
+
+    def _watch(self) -> None:
+        for one in self.running:
+            run_id = self.plan.run_id(one.trial)
+            if not self.folder.is_pruned(run_id) and self._is_hopeless(one.trial, run_id):
+                self.folder.prune(run_id)  # before the signal, as this driver may be killed in between
+                send(one.process, signal.SIGTERM)
+
+    def _is_hopeless(self, trial: Trial, run_id: str) -> bool:
+        path = self.folder.runs() / run_id / "metrics.jsonl"
+        size = path.stat().st_size if path.exists() else 0
+        if size == self._read.get(trial.number, 0):
+            return False
+        self._read[trial.number] = size
+        values = [(row["step"], row[self.monitor]) for row in metrics_file.read(path) if self.monitor in row]
+        last = trial.cfg.trainer.max_steps
+        return any(self.study.report(trial.number, step, value) and step < last for step, value in values)
+
+    def _see(self, trial: Trial, code: int) -> None:
+        run_id = self.plan.run_id(trial)
+        if code != IN_WORK and self.folder.is_pruned(run_id):
+            self._note_pruned(trial)
+            return
+        super()._see(trial, code)
+        if trial.number in self.tally.failed:
+            self.study.tell(trial.number, None)
+        elif self.folder.status(run_id).status is Status.FINISHED and not self._tell_value(trial):
+            self.tally.finished.remove(trial)
+
+    def _skip(self, trial: Trial) -> None:
+        super()._skip(trial)
+        self._tell_value(trial)
+
+    def _tell_value(self, trial: Trial) -> bool:
+        """Tell the study what a finished trial gave; whether it gave anything."""
+        run = self.folder.run(self.plan.run_id(trial))
+        measured: dict[str, Any] = run.manifest["metrics"] if run is not None else {}
+        value = measured.get(self.monitor, math.nan)
+        self.study.tell(trial.number, value)
+        if not math.isfinite(value):
+            self.tally.failed[trial.number] = f"{self.monitor} was not measured, or is no number"
+        return math.isfinite(value)

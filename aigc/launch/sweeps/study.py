@@ -1,0 +1,160 @@
+"""The Optuna study of a sweep, in its folder: which values were asked for, and what they gave."""
+
+import contextlib
+import fcntl
+import json
+import math
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from aigc.config.schema import Sweep
+from aigc.errors import InputError
+from aigc.launch.sweeps.space import Axis
+
+if TYPE_CHECKING:
+    from optuna.storages.journal._file import BaseJournalFileLock
+
+
+class Study:
+    """A study that any number of drivers share through one file.
+
+    Args:
+        path: The sweep folder; it exists.
+        axes: The space.
+        settings: The section `sweep`: sampler seed, pruner, number of trials.
+        direction: minimize or maximize.
+
+    Raises:
+        InputError: Optuna is not installed, or the study in this folder has another space.
+    """
+
+    def __init__(self, path: Path, axes: Sequence[Axis], settings: Sweep, direction: str) -> None:
+        self._optuna = _import()
+        self._axes = {axis.key: axis for axis in axes}
+        self._settings = settings
+        self._lock = path / "asking.lock"
+        journal = self._optuna.storages.journal
+        backend = journal.JournalFileBackend(str(path / "study.jsonl"), _lock_of(path / "study.lock"))
+        with self._alone():
+            self._study = self._optuna.create_study(
+                storage=journal.JournalStorage(backend),
+                study_name=path.name,
+                direction=direction,
+                pruner=_pruner(self._optuna, settings.pruner),
+                load_if_exists=True,
+            )
+            space = json.dumps([vars(axis) for axis in axes], sort_keys=True)
+            if self._study.user_attrs.setdefault("space", space) != space:
+                raise InputError(f"{path.name} searches another space: give the new one another sweep.name")
+            self._study.set_user_attr("space", space)
+
+    def ask(self) -> tuple[int, list[str]] | None:
+        """Number and overrides of a new trial; None once there are as many as were asked for."""
+        with self._alone():
+            number = len(self._study.get_trials(deepcopy=False))
+            if number >= (self._settings.trials or 0):
+                return None
+            # A seed for each trial: a driver that comes later must not begin with the same draws.
+            self._study.sampler = self._optuna.samplers.TPESampler(seed=(self._settings.seed + 7919 * number) % 2**32)
+            distributions = {key: _distribution(self._optuna, axis) for key, axis in self._axes.items()}
+            trial = self._study.ask(distributions)
+        return trial.number, self._overrides(trial.params)
+
+    def states(self) -> dict[int, str]:
+        """RUNNING, COMPLETE, PRUNED or FAIL of every trial, by number."""
+        return {one.number: one.state.name for one in self._study.get_trials(deepcopy=False)}
+
+    def overrides(self, number: int) -> list[str]:
+        """What a trial was asked for with."""
+        return self._overrides(self._study.get_trials(deepcopy=False)[number].params)
+
+    def report(self, number: int, step: int, value: float) -> bool:
+        """Note a value on the way, and return whether the trial is not worth going on with."""
+        frozen = self._study.get_trials(deepcopy=False)[number]
+        if frozen.state.is_finished() or math.isnan(value):
+            return False
+        trial = self._optuna.trial.Trial(self._study, frozen._trial_id)
+        if step not in frozen.intermediate_values:
+            trial.report(value, step)
+        return bool(trial.should_prune())
+
+    def tell(self, number: int, value: float | None, pruned: bool = False) -> None:
+        """Note how a trial ended; no value, or one that is no number, is a failure. A second call changes nothing."""
+        state = self._optuna.trial.TrialState
+        if pruned:
+            self._study.tell(number, state=state.PRUNED, skip_if_finished=True)
+        elif value is None or not math.isfinite(value):
+            self._study.tell(number, state=state.FAIL, skip_if_finished=True)
+        else:
+            self._study.tell(number, value, skip_if_finished=True)
+
+    def _overrides(self, params: dict[str, Any]) -> list[str]:
+        # In the order they were typed; the numbers as Python writes them, which Hydra reads back to the bit.
+        return [f"{key}={params[key]}" for key in self._axes]
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._lock.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _import() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise InputError("sweep=optuna needs Optuna: pip install 'aigc[sweep]'") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def _distribution(optuna: Any, axis: Axis) -> Any:
+    if axis.interval is None:
+        return optuna.distributions.CategoricalDistribution(axis.values)
+    low, high, logarithmic, whole = axis.interval
+    if whole:
+        return optuna.distributions.IntDistribution(int(low), int(high), log=logarithmic)
+    return optuna.distributions.FloatDistribution(low, high, log=logarithmic)
+
+
+def _pruner(optuna: Any, name: str | None) -> Any:
+    made = {
+        None: optuna.pruners.NopPruner,
+        "median": optuna.pruners.MedianPruner,
+        "halving": optuna.pruners.SuccessiveHalvingPruner,
+        "hyperband": optuna.pruners.HyperbandPruner,
+    }
+    return made[name]()
+
+
+def _lock_of(path: Path) -> "BaseJournalFileLock":
+    """A lock that the system lets go of when its holder is killed, which Optuna's own are not."""
+    from optuna.storages.journal._file import BaseJournalFileLock
+
+    class FileLock(BaseJournalFileLock):
+        def __init__(self) -> None:
+            self._held: IO[str] | None = None
+
+        def acquire(self) -> bool:
+            self._held = path.open("a")
+            fcntl.flock(self._held, fcntl.LOCK_EX)
+            _cut_torn_line(path.with_suffix(".jsonl"))
+            return True
+
+        def release(self) -> None:
+            if self._held is not None:
+                self._held.close()
+
+    return FileLock()
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Take away what a killed writer left unfinished: the next line would be joined to it, and both be lost."""
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        if size and file.read(1) != b"\n":
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
