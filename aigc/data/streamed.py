@@ -85,6 +85,7 @@ class StreamedText(PreparedData[Prepared]):
         see_least("sequence_length", sequence_length, 2)
         see_least("validation_documents", validation_documents, 0)
         see_least("shuffle_buffer", shuffle_buffer, 0)
+        self.sequence_length = sequence_length
         self.head = Head(
             layout=Layout(text_column, prompt_column, completion_column, separator, document),
             tokenizer=tokenizer or StreamTokenizer(),

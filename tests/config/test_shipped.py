@@ -14,6 +14,7 @@ from aigc.runs import Run
 FILES = sorted(path for path in conf_folder().rglob("*.yaml") if not path.name.startswith("_"))
 NEEDS = {
     "data=text": ["data.path=mine.txt"],
+    "data=streamed": ["data.path=mine.txt"],
     "data=images": ["data.path=mine"],
     "evaluation=images": ["evaluation.generation=null"],
     "model=pretrained": ["model.path=somewhere"],
