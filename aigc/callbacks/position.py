@@ -134,9 +134,7 @@ def _shown(value: Any) -> str:
     return value[:16] if isinstance(value, str) else str(value)
 
 
-def loop_state(
-    position: Position, loops: dict[str, Any], resumable: bool = True, place: Any = None
-) -> dict[str, Any]:
+def loop_state(position: Position, loops: dict[str, Any], resumable: bool = True, place: Any = None) -> dict[str, Any]:
     """Lightning's loop state for a run that stands between two batches.
 
     Lightning saves counters as they happen to be in the hook that saves, and guesses from them on restart where that

@@ -173,4 +173,3 @@ class StreamRows:
         return [
             _Row(tokens[ranges(part[:, START], part[:, LENGTH])], part[:, LENGTH], part[:, TARGET]) for part in parts
         ]
-

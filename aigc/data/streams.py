@@ -49,7 +49,9 @@ class Stream(ABC):
     def _dataset(self, order: tuple[int, int] | None) -> tuple[Any, str]:
         """The rows with the shards in an order of seed and epoch (None: as they are), and how they are dealt out."""
 
-    def dataset(self, order: tuple[int, int] | None = None, rank: int = 0, world_size: int = 1) -> datasets.IterableDataset:
+    def dataset(
+        self, order: tuple[int, int] | None = None, rank: int = 0, world_size: int = 1
+    ) -> datasets.IterableDataset:
         """The rows of one rank: whole shards where they are as many on each rank, else each so-manieth row.
 
         Args:
@@ -88,8 +90,7 @@ class FileStream(Stream):
         self.files = files
         if layout.named and all(path.suffix.lower() == ".txt" for path in files):
             raise InputError(
-                f"{name}: a .txt file has no columns; set data.text_column=null. "
-                "data.document says what an example is."
+                f"{name}: a .txt file has no columns; set data.text_column=null. data.document says what an example is."
             )
 
     def fingerprint(self) -> str:
