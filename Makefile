@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE ?= 1
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: train test test-quick lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks install install-dev clean
+.PHONY: train test test-quick lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks bench-streaming install install-dev clean
 
 train: install ## train a language model on Tang quatrains: two minutes on two CPU cores
 	$(BIN)/aigc train
@@ -41,6 +41,9 @@ bench-gan: install ## images per second of GAN training against a plain loop, an
 
 bench-ranks: install ## two ranks against one process with two threads
 	$(BIN)/python tests/bench/ranks.py
+
+bench-streaming: install ## what streamed text costs in memory and speed
+	$(BIN)/python -m tests.bench.streaming
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -169,7 +169,7 @@ class StreamRows:
             table = table[order]
         else:
             begins = np.arange(len(table) + 1)
-        parts = (table[begin:end] for begin, end in zip(begins[:-1], begins[1:], strict=True))
+        parts = (table[begin:end] for begin, end in pairwise(begins))
         return [
             _Row(tokens[ranges(part[:, START], part[:, LENGTH])], part[:, LENGTH], part[:, TARGET]) for part in parts
         ]

@@ -1,6 +1,5 @@
-"""Streams: corpora that are read document by document, from files or from the Hugging Face Hub, and never held whole."""
+"""Corpora that are read document by document, from files or the Hugging Face Hub, and never held whole."""
 
-import glob
 import hashlib
 import json
 from abc import ABC, abstractmethod
@@ -200,10 +199,10 @@ def open_stream(path: str, layout: Layout) -> Stream:
         return HubStream(path, layout)
     place = assets.resolve(path)
     if place.is_dir():
-        found = sorted(one for one in place.rglob("*") if not one.name.startswith("."))
+        found = sorted(place.rglob("*"))
     else:
-        found = [place] if place.is_file() else [Path(one) for one in sorted(glob.glob(str(place), recursive=True))]
-    files = [one for one in found if one.suffix.lower() in READERS and one.is_file()]
+        found = [place] if place.is_file() else sorted(Path(place.anchor).glob(str(place.relative_to(place.anchor))))
+    files = [one for one in found if one.suffix.lower() in READERS and one.is_file() and not one.name.startswith(".")]
     if not files:
         what = "no data file there" if found or place.is_dir() else "no such file or folder, and no file fits a pattern"
         raise InputError(f"{path}: {what}; allowed: {', '.join(READERS)}, a folder, or hub:NAME.{near(place)}")

@@ -65,7 +65,7 @@ def whole(request: pytest.FixtureRequest, folder: Path) -> tuple[int, Run]:
     child = begin(place, request.param)
     assert child.wait() == 0, child.said
     run = the_run(place)
-    assert final_state(run.path)["aigc"]["position"]["epoch"] == 1
+    assert final_state(run.path)["aigc"]["position"]["epoch"] >= 1
     return request.param, run
 
 

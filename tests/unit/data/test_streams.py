@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(tmp_path: Path, small_windows
     assert order(1) != order() != order(seed=1)
     assert sorted(order(1)) == sorted(order()) == sorted(order(seed=1))
     files = [text[0] for text in order(1, shuffle_buffer=0)]
-    assert len(list(dict.fromkeys(files))) == sum(a != b for a, b in zip(files, files[1:], strict=False)) + 1
+    assert len(list(dict.fromkeys(files))) == sum(a != b for a, b in pairwise(files)) + 1
     assert order(1, shuffle=False) == order(0, shuffle=False)
     assert [text[0] for text in order(shuffle=False)] == sorted(text[0] for text in order())
 
