@@ -52,6 +52,7 @@ class StreamLoader:
         limit: Most batches in an epoch; None is all.
         ahead: Whether a process beside this one reads, tokenises and packs.
         name: What a person calls the stream.
+        dealing: How its documents come to the ranks, in words.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class StreamLoader:
         limit: int | None = None,
         ahead: bool = False,
         name: str = "the stream",
+        dealing: str = "one rank reads all",
     ) -> None:
         self.batches = batches
         self.order = order
@@ -69,6 +71,7 @@ class StreamLoader:
         self.limit = limit
         self.ahead = ahead
         self.name = name
+        self.dealing = dealing
         self.epoch = 0
         self._begin = Passed(0, 0, None)
         self._passed: deque[Passed] = deque(maxlen=_KEPT)
@@ -78,6 +81,13 @@ class StreamLoader:
     def sampler(self) -> "StreamLoader":
         """Lightning tells the epoch to whatever stands here."""
         return self
+
+    def tell(self) -> None:
+        """Say what a person should know of it before a run."""
+        log.info(
+            "streaming %s: %s; its length is not known, so trainer.max_steps ends training", self.name, self.dealing
+        )
+        log.info("a resumed run goes on with the next document, exactly; on another number of ranks it cannot")
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next iteration."""

@@ -129,7 +129,8 @@ class StreamedText(PreparedData[Prepared]):
     def train_dataloader(self) -> StreamLoader:
         """Batches of `batch_size` rows, read as they are asked for."""
         self._tell_tokenizers()
-        batches = self.rows(*place_among_ranks())
+        rank, world_size = place_among_ranks()
+        batches = self.rows(rank, world_size)
         trainer = self.trainer
         limit = trainer.limit_train_batches if trainer else None
         return StreamLoader(
@@ -139,6 +140,7 @@ class StreamedText(PreparedData[Prepared]):
             limit=limit if isinstance(limit, int) else None,
             ahead=self.num_workers > 0,
             name=self.path,
+            dealing=self.stream.dealing(world_size),
         )
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:

@@ -63,6 +63,15 @@ class Stream(ABC):
             rows = split_dataset_by_node(rows, rank=rank, world_size=world_size, strategy=strategy)
         return rows
 
+    def dealing(self, world_size: int) -> str:
+        """How the documents come to the ranks, in words."""
+        rows, strategy = self._dataset(None)
+        if world_size == 1:
+            return "one rank reads all"
+        if strategy == "auto" and rows.num_shards % world_size == 0:
+            return f"each of {world_size} ranks reads files of its own"
+        return f"each of {world_size} ranks reads all files and keeps one document of {world_size}"
+
     def examples(self) -> Iterator[Example]:
         """All examples with a text, in the order of the shards.
 

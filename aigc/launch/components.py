@@ -202,6 +202,7 @@ def batches_per_epoch(data: Any) -> int | None:
     """
     loader = data.train_dataloader()
     if isinstance(loader, StreamLoader):
+        loader.tell()
         return None
     try:
         return len(loader)

@@ -4,9 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytorch_lightning import LightningDataModule
 
 from aigc.errors import InputError
-from tests.training.resumable import STEPS, STREAMS, VALIDATE_EVERY, differences, final_state, rows, train
+from aigc.launch.components import batches_per_epoch
+from tests.training.resumable import (
+    STEPS,
+    STREAMS,
+    VALIDATE_EVERY,
+    differences,
+    final_state,
+    rows,
+    streamed_model,
+    train,
+)
 
 EPOCH = {"stream": 17, "stream_accumulating": 15}
 """Batches in an epoch."""
@@ -128,3 +139,16 @@ def test_a_limited_epoch_is_gone_on_with_exactly(tmp_path):
         assert not train("stream", folder, signal_at_batch=batch, **settings)
         assert train("stream", folder, **settings)
         assert_equal(folder, tmp_path / "whole")
+
+
+class Endless(LightningDataModule):
+    """A loader without a length that is no stream."""
+
+    def train_dataloader(self) -> Any:
+        return iter(int, 1)
+
+
+def test_another_loader_without_a_length_is_still_refused(tmp_path):
+    assert batches_per_epoch(streamed_model(tmp_path, 0)[0]) is None
+    with pytest.raises(InputError, match="the training loader has no length, so a run could not be gone on with"):
+        batches_per_epoch(Endless())

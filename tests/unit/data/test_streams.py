@@ -87,6 +87,7 @@ def test_files_of_unlike_sizes_are_shared_document_by_document(tmp_path: Path) -
     for folder, expected in ((alike, [50, 50]), (unlike, [50, 50])):
         stream = open_stream(str(folder), Layout())
         assert [sum(1 for _ in stream.dataset(None, rank, 2)) for rank in range(2)] == expected
+        assert ("reads all files" in stream.dealing(2)) == (folder is unlike)
     whole_files = [{row["text"][0] for row in open_stream(str(alike), Layout()).dataset(None, r, 2)} for r in (0, 1)]
     assert whole_files == [{"0"}, {"1"}]
 
