@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 WORDS = 20_000
-STEPS = 20
+STEPS = 10
 READ = """
 import resource, sys
 from tests.bench.streaming import streamed, tokens_in
