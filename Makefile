@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE ?= 1
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: train test test-quick lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks bench-sweep slurm-packages install install-dev clean
+.PHONY: train test test-quick lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks bench-sweep bench-streaming slurm-packages install install-dev clean
 
 train: install ## train a language model on Tang quatrains: two minutes on two CPU cores
 	$(BIN)/aigc train
@@ -52,6 +52,8 @@ slurm-packages: ## SLURM for its tests, on Debian and Ubuntu as root; without it
 	elif apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	  slurm-wlm slurmctld slurmd slurm-client munge >/dev/null; then echo "SLURM is installed now"; \
 	else echo "SLURM could not be installed: its tests will be skipped"; fi
+bench-streaming: install ## what streamed text costs in memory and speed
+	$(BIN)/python -m tests.bench.streaming
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev

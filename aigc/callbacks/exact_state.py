@@ -5,11 +5,13 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
+from lightning_fabric.utilities.data import sized_len
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 
 from aigc.callbacks.position import Order, Position, loop_state, moved
 from aigc.callbacks.random_state import random_state, restore_random_state
 from aigc.data.loader import EpochLoader
+from aigc.data.stream_loader import StreamLoader
 from aigc.errors import InputError
 from aigc.logger import MetricsFileLogger, rewind
 from aigc.runs.console import log
@@ -41,16 +43,17 @@ class ExactState(Callback):
         assert isinstance(module, Task)
         module.tell_non_finite()
         order = _order(trainer, trainer.train_dataloader, trainer.num_training_batches)
-        position = self._position(trainer, order)
+        position, place = self._position(trainer, order)
         state = self._before_validation or self._to_restore or random_state(trainer.strategy.root_device)
-        checkpoint["loops"] = loop_state(position, checkpoint["loops"], order.length is not None)
+        checkpoint["loops"] = loop_state(position, checkpoint["loops"], order.resumable)
         checkpoint["epoch"] = position.epoch
+        own = {"random": state, "task": module.training_state()} | ({} if place is None else {"place": place})
         checkpoint[KEY] = {
             "format": FORMAT,
             "step": module.steps_done,
             "position": asdict(position),
             "order": asdict(order),
-            "ranks": _of_all_ranks(trainer, {"random": state, "task": module.training_state()}),
+            "ranks": _of_all_ranks(trainer, own),
             "metrics_bytes": _metrics_bytes(trainer),
         }
 
@@ -65,9 +68,15 @@ class ExactState(Callback):
             raise InputError("the checkpoint was not written by this version of aigc; it cannot be gone on from")
         saved = Order(**own["order"])
         loader = trainer.datamodule.train_dataloader()
-        now = _order(trainer, loader, _limited(len(loader), trainer.limit_train_batches))
-        self._begin = moved(Position(**own["position"]), saved, now, self.allow)
-        checkpoint["loops"] = loop_state(self._begin, checkpoint["loops"], now.length is not None)
+        now = _order(trainer, loader, _limited(sized_len(loader), trainer.limit_train_batches))
+        position = Position(**own["position"])
+        self._begin = moved(position, saved, now, self.allow)
+        place = None
+        if now.batches is None and self._begin.batch:
+            place = own["ranks"][trainer.global_rank]["place"]
+        elif now.batches is None and position.batch:
+            log.warning("the stream cannot go on where it was: epoch %d is begun from its first", self._begin.epoch)
+        checkpoint["loops"] = loop_state(self._begin, checkpoint["loops"], now.resumable, place)
         self._checked = True
 
     def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -118,21 +127,44 @@ class ExactState(Callback):
             restore_random_state(self._before_validation, trainer.strategy.root_device)
             self._before_validation = None
 
-    def _position(self, trainer: Trainer, order: Order) -> Position:
-        """Counted where batches are consumed: what the loader has prepared ahead does not matter."""
-        progress = trainer.fit_loop.epoch_loop.batch_progress
-        total = progress.total.completed
-        done = total - self._begin.total
-        batch = self._begin.batch + done
-        epoch, batch_in_epoch = self._begin.epoch + batch // order.batches, batch % order.batches
-        if batch_in_epoch == 0 and trainer.fit_loop.epoch_progress.current.processed < epoch:
-            epoch, batch_in_epoch = epoch - 1, order.batches  # validated before the epoch has been ended
+    def _position(self, trainer: Trainer, order: Order) -> tuple[Position, Any]:
+        """Counted where batches are consumed: what the loader has prepared ahead does not matter.
+
+        Returns:
+            The position, and what a stream has to know besides.
+        """
+        total = trainer.fit_loop.epoch_loop.batch_progress.total.completed
+        done, processed, place = total - self._begin.total, trainer.fit_loop.epoch_progress.current.processed, None
+        if order.batches is None:
+            passed = trainer.train_dataloader.passed(done)
+            epoch, batch_in_epoch, place = passed.epoch, passed.batch, passed.place
+            if passed.ended and processed > epoch:
+                epoch, batch_in_epoch, place = epoch + 1, 0, None
+        else:
+            epoch, batch_in_epoch = self._counted(done, order.batches, processed)
         first = self._begin if epoch == self._begin.epoch else Position(0, epoch, 0, 0)
         samples = (batch_in_epoch - first.batch) * (order.batch_size or 0) * order.world_size
-        return Position(total, epoch, batch_in_epoch, first.sample + samples)
+        return Position(total, epoch, batch_in_epoch, first.sample + samples), place
+
+    def _counted(self, done: int, batches: int, processed: int) -> tuple[int, int]:
+        """Epoch and batch in it, so many batches after the begin.
+
+        Args:
+            done: Batches since the begin.
+            batches: Batches in an epoch.
+            processed: Epochs whose end has been told to callbacks.
+        """
+        batch = self._begin.batch + done
+        epoch, batch_in_epoch = self._begin.epoch + batch // batches, batch % batches
+        if batch_in_epoch == 0 and processed < epoch:
+            return epoch - 1, batches  # validated before the epoch has been ended
+        return epoch, batch_in_epoch
 
 
 def _order(trainer: Trainer, loader: Any, batches: int | float) -> Order:
+    if isinstance(loader, StreamLoader):
+        described = loader.state_dict()
+        return Order(None, trainer.accumulate_grad_batches, precision=str(trainer.precision), **described)
     if batches == float("inf"):
         raise InputError("data: the training loader has no length, so a run could not go on from a checkpoint")
     described = loader.state_dict() if isinstance(loader, EpochLoader) else {"world_size": trainer.world_size}
@@ -144,8 +176,10 @@ def _without_super(module: Task, hook: str) -> InputError:
     return InputError(f"task: {name}.{hook} must call super().{hook}(...): the run could not be gone on with otherwise")
 
 
-def _limited(length: int, limit: int | float | None) -> int:
-    """How many batches Lightning uses; its default limit is the share 1.0."""
+def _limited(length: int | None, limit: int | float | None) -> int | float:
+    """How many batches Lightning uses; its default limit is the share 1.0. Without a length, no number."""
+    if length is None:
+        return float("inf")
     return length if not isinstance(limit, int) else min(length, limit)
 
 

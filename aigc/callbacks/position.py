@@ -15,7 +15,7 @@ class Order:
     """What the order of the batches depends on.
 
     Args:
-        batches: Batches in an epoch.
+        batches: Batches in an epoch; None for a stream, which carries its own place.
         accumulate: Batches in an optimiser step.
         length: Samples; None where the loader cannot go on in the middle of an epoch, as for the next five.
         batch_size: Samples in a batch of one rank.
@@ -26,7 +26,7 @@ class Order:
         precision: Number format of the computation, which is no part of the order but must stay the same likewise.
     """
 
-    batches: int
+    batches: int | None
     accumulate: int
     length: int | None = None
     batch_size: int | None = None
@@ -35,6 +35,11 @@ class Order:
     shuffle: bool = True
     fingerprint: str | None = None
     precision: str | None = None
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the loader can go on in the middle of an epoch."""
+        return self.length is not None or self.batches is None
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ def moved(position: Position, saved: Order, now: Order, allow: Collection[str]) 
 
     With another batch size or number of ranks, training goes on at the same sample of the same order, and an epoch ends
     where the samples left fill no optimiser step. With other data, another seed, or a loader that can only start at the
-    beginning, the rest of the interrupted epoch is left out.
+    beginning, the rest of the interrupted epoch is left out. A stream goes on at the same row with another batch size;
+    with another number of ranks it begins the epoch anew.
 
     Args:
         position: From the checkpoint.
@@ -71,7 +77,7 @@ def moved(position: Position, saved: Order, now: Order, allow: Collection[str]) 
         InputError: Something differs that was not allowed; the message has both values and what is allowed.
     """
     refused = [(name, what) for name, what in _differences(saved, now) if name not in allow]
-    if now.length is None and "order" not in allow:
+    if not now.resumable and "order" not in allow:
         what = "the training loader cannot go on where it was (an aigc.data.loader.EpochLoader can)"
         refused.append(("order", what))
     if refused:
@@ -85,8 +91,12 @@ def moved(position: Position, saved: Order, now: Order, allow: Collection[str]) 
     if saved.accumulate != now.accumulate:
         total = position.total // saved.accumulate * now.accumulate
     other_data = any(name in ("data", "seed") for name, _ in _differences(saved, now))
-    if other_data or now.length is None:
+    if other_data or not now.resumable:
         return Position(total, position.epoch + (position.batch > 0), 0, 0)
+    if now.batches is None:
+        if saved.world_size != now.world_size:
+            return Position(total, position.epoch, 0, 0)
+        return replace(position, total=total, batch=position.batch // saved.accumulate * now.accumulate)
     if replace(saved, shuffle=now.shuffle, batches=now.batches, precision=now.precision) == now:
         return replace(position, total=total)
     assert now.length is not None
@@ -124,7 +134,7 @@ def _shown(value: Any) -> str:
     return value[:16] if isinstance(value, str) else str(value)
 
 
-def loop_state(position: Position, loops: dict[str, Any], resumable: bool = True) -> dict[str, Any]:
+def loop_state(position: Position, loops: dict[str, Any], resumable: bool = True, place: Any = None) -> dict[str, Any]:
     """Lightning's loop state for a run that stands between two batches.
 
     Lightning saves counters as they happen to be in the hook that saves, and guesses from them on restart where that
@@ -135,6 +145,7 @@ def loop_state(position: Position, loops: dict[str, Any], resumable: bool = True
         position: Where training stands.
         loops: Lightning's own state; the counters of optimisers and schedulers in it are kept.
         resumable: Whether the loader can be told where to go on.
+        place: What a stream has to know besides the position.
     """
     fit = dict(loops["fit_loop"])
     epoch = {"ready": position.epoch + 1, "started": position.epoch + 1}
@@ -148,8 +159,9 @@ def loop_state(position: Position, loops: dict[str, Any], resumable: bool = True
     begun = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
     fit["epoch_loop.val_loop.batch_progress"] = {"total": begun, "current": dict(begun), "is_last_batch": False}
     fit["epoch_loop.state_dict"] = {"_batches_that_stepped": 0}
-    place = {"epoch": position.epoch, "batch": position.batch, "sample": position.sample}
-    fit["state_dict"] = {"combined_loader": [place]} if resumable else {}
+    begin = {"epoch": position.epoch, "batch": position.batch, "sample": position.sample}
+    begin |= {} if place is None else {"place": place}
+    fit["state_dict"] = {"combined_loader": [begin]} if resumable else {}
     if position.batch == 0:  # Lightning begins to count anew with an epoch, but not when it goes on from one's begin
         for name in (
             "scheduler_progress",

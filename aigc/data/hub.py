@@ -53,7 +53,7 @@ def open_saved(name: str, folder: Path) -> DatasetSource:
     try:
         dataset = _training_split(name, datasets.load_from_disk(str(folder)))
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{name}: not a whole saved data set: {_first_line(error)}.") from error
+        raise InputError(f"{name}: not a whole saved data set: {first_line(error)}.") from error
     # The fingerprint that `datasets` stores differs between two saves of the same rows: hash the rows' files instead.
     arrows = {Path(entry["filename"]).name: Path(entry["filename"]) for entry in dataset.cache_files}
     return DatasetSource(name, dataset, digest_files(dict(sorted(arrows.items()))))
@@ -75,7 +75,7 @@ def open_hub(name: str, hint: str = "") -> DatasetSource:
         offline = " The Hub is switched off (HF_HUB_OFFLINE)." if datasets.config.HF_HUB_OFFLINE else ""
         raise InputError(
             f"{name}: no such file or folder, and no such data set could be loaded from the Hub.{hint}{offline} "
-            f"({type(error).__name__}: {_first_line(error)})"
+            f"({type(error).__name__}: {first_line(error)})"
         ) from error
     split = _training_split(name, dataset)
     return DatasetSource(name, split, f"datasets:{split._fingerprint}")
@@ -94,6 +94,6 @@ def _training_split(name: str, dataset: Any) -> Any:
     return dataset["train"]
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """The first line of an error's message, without its full stop."""
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

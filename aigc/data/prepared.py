@@ -132,7 +132,7 @@ def _build(
         packed.save(folder / name)
         info[name] = packed.numbers
         _report(name, packed.numbers, recipe.sequence_length)
-    _write_examples(folder / "validation.jsonl", splits["validation"])
+    write_examples(folder / "validation.jsonl", splits["validation"])
     (folder / "info.json").write_text(json.dumps(info, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -159,7 +159,7 @@ def _report(name: str, numbers: Mapping[str, int | float], sequence_length: int)
         _log.warning("%s %s documents have no token to learn and were dropped", f"{numbers['dropped']:,}", name)
 
 
-def _write_examples(path: Path, examples: list[Example]) -> None:
+def write_examples(path: Path, examples: list[Example]) -> None:
     """One JSON object a line."""
     with path.open("w", encoding="utf-8") as file:
         for example in examples:

@@ -61,23 +61,65 @@ class Rows(Dataset[Batch]):
         counts = self._rows[rows + 1] - self._rows[rows]
         documents = self._documents[ranges(self._rows[rows], counts)]
         start, length, target = documents[:, START], documents[:, LENGTH], documents[:, TARGET]
+        tokens = self._tokens[ranges(start, length)].astype(np.int64)
+        return assemble(tokens, length, target, counts, self.sequence_length)
 
-        tokens_in_row = np.add.reduceat(length, np.cumsum(counts) - counts)
-        width = min(-(-int(tokens_in_row.max()) // _MULTIPLE) * _MULTIPLE, self.sequence_length)
-        shape = (len(rows), width)
-        filled = ranges(np.arange(len(rows)) * width, tokens_in_row)
 
-        position = ranges(np.zeros_like(length), length)
-        token = self._tokens[np.repeat(start, length) + position].astype(np.int64)
-        segment = np.repeat(ranges(np.ones_like(counts), counts), length)
-        label = np.where(position >= np.repeat(target, length), token, IGNORE)
-        return Batch(
-            input_ids=_scatter(token, filled, shape, 0),
-            labels=_scatter(label, filled, shape, IGNORE),
-            segment_ids=_scatter(segment, filled, shape, 0),
-            position_ids=_scatter(position, filled, shape, 0),
-            target_tokens=int((length - target).sum()),
-        )
+def assemble(tokens: Integers, length: Integers, target: Integers, counts: Integers, sequence_length: int) -> Batch:
+    """The batch of some rows.
+
+    Args:
+        tokens: (tokens,) ids of all documents of all rows, one after the other.
+        length: (documents,) tokens of each document.
+        target: (documents,) the first target within each.
+        counts: (rows,) documents of each row.
+        sequence_length: The longest row in tokens.
+    """
+    tokens_in_row = np.add.reduceat(length, np.cumsum(counts) - counts)
+    width = min(-(-int(tokens_in_row.max()) // _MULTIPLE) * _MULTIPLE, sequence_length)
+    shape = (len(counts), width)
+    filled = ranges(np.arange(len(counts)) * width, tokens_in_row)
+
+    position = ranges(np.zeros_like(length), length)
+    segment = np.repeat(ranges(np.ones_like(counts), counts), length)
+    label = np.where(position >= np.repeat(target, length), tokens, IGNORE)
+    return Batch(
+        input_ids=_scatter(tokens, filled, shape, 0),
+        labels=_scatter(label, filled, shape, IGNORE),
+        segment_ids=_scatter(segment, filled, shape, 0),
+        position_ids=_scatter(position, filled, shape, 0),
+        target_tokens=int((length - target).sum()),
+    )
+
+
+class DealtRows(Dataset[Batch]):
+    """Validation rows dealt out among ranks, in as many batches on each, as every forward pass may be a collective.
+
+    A rank that has fewer gets batches without a target to fill up.
+
+    Args:
+        rows: All validation rows.
+        batch_size: Rows in a batch.
+        rank: Which of the ranks this is.
+        world_size: How many ranks there are.
+    """
+
+    def __init__(self, rows: Rows, batch_size: int, rank: int, world_size: int) -> None:
+        self.rows = rows
+        mine = range(rank, len(rows), world_size)
+        most = -(-len(rows) // world_size)
+        self.batches = [list(mine[begin : begin + batch_size]) for begin in range(0, most, batch_size)]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> Batch:
+        if self.batches[index]:
+            return self.rows.__getitems__(self.batches[index])
+        batch = self.rows.__getitems__([0])
+        batch["labels"].fill_(IGNORE)
+        batch["target_tokens"] = 0
+        return batch
 
 
 def _scatter(values: Integers, places: Integers, shape: tuple[int, int], padding: int) -> torch.Tensor:

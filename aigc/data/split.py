@@ -30,7 +30,7 @@ def split(examples: Sequence[Example], fraction: float, seed: int) -> tuple[list
         raise InputError(f"data.validation_fraction is {fraction}; allowed: at least 0 and below 1.")
     if fraction == 0:
         return list(examples), []
-    groups = [_group(example, seed) for example in examples]
+    groups = [group_of(example, seed) for example in examples]
     distinct = set(groups)
     wanted = max(1, round(fraction * len(distinct)))
     if wanted >= len(distinct):
@@ -47,7 +47,7 @@ def split(examples: Sequence[Example], fraction: float, seed: int) -> tuple[list
 
 def overlap(train: Iterable[Example], validation: Iterable[Example]) -> int:
     """How many distinct texts (or prompts) stand on both sides."""
-    return len({_group(example, 0) for example in train} & {_group(example, 0) for example in validation})
+    return len({group_of(example, 0) for example in train} & {group_of(example, 0) for example in validation})
 
 
 def normalise(text: str) -> str:
@@ -55,7 +55,7 @@ def normalise(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
-def _group(example: Example, seed: int) -> bytes:
+def group_of(example: Example, seed: int) -> bytes:
     """What may not be torn apart: a prompt with all its completions, or a text with all its copies."""
     kind, text = ("prompt", example.prompt) if example.prompt else ("text", example.text)
     return hashlib.sha256(f"{seed}\0{kind}\0{normalise(text)}".encode()).digest()

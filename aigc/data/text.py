@@ -11,7 +11,7 @@ from aigc.data.base import PreparedData, see_least
 from aigc.data.examples import Example, Layout
 from aigc.data.loader import EpochLoader, place_among_ranks, unbatched, worker_settings
 from aigc.data.prepared import Prepared, Recipe, prepare
-from aigc.data.rows import Batch
+from aigc.data.rows import Batch, DealtRows, Rows
 from aigc.data.sources import open_source
 from aigc.data.tokenizer import TokenizerSettings
 from aigc.errors import InputError
@@ -113,12 +113,14 @@ class TextData(PreparedData[Prepared]):
         if not self.info["validation"]["rows"]:
             return []
         self._tell_tokenizers()
-        rows = self.prepared.rows("validation")
-        rank, world_size = place_among_ranks()
-        mine = range(rank, len(rows), world_size)
-        settings = worker_settings(self.num_workers, self.seed)
-        return DataLoader(rows, self.batch_size, sampler=mine, collate_fn=unbatched, **settings)
+        return validation_loader(self.prepared.rows("validation"), self.batch_size, self.num_workers, self.seed)
 
     def _tell_tokenizers(self) -> None:
         if self.num_workers:  # tokenizers warns in every forked worker otherwise
             os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def validation_loader(rows: Rows, batch_size: int, num_workers: int, seed: int) -> DataLoader[Batch]:
+    """This rank's validation rows in order: each row is on one rank, and all ranks have as many batches."""
+    dealt = DealtRows(rows, batch_size, *place_among_ranks())
+    return DataLoader(dealt, batch_size=None, collate_fn=unbatched, **worker_settings(num_workers, seed))

@@ -42,7 +42,7 @@ class Packed:
 
 
 @dataclass
-class _Collected:
+class Collected:
     """What tokenising has gathered so far."""
 
     tokens: list[NDArray[Any]] = field(default_factory=list)
@@ -54,14 +54,14 @@ class _Collected:
     bytes: int = 0
 
 
-class _Tokeniser:
+class Tokeniser:
     """Tokenises examples into documents."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, sequence_length: int) -> None:
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
         self.dtype = np.uint16 if max(tokenizer.get_vocab().values()) < 2**16 else np.uint32
-        self.done = _Collected()
+        self.done = Collected()
 
     def add(self, examples: Sequence[Example]) -> None:
         """Tokenise some examples."""
@@ -72,6 +72,11 @@ class _Tokeniser:
             ids += self._one(example, prompt, text, self.done.length + len(ids))
         self.done.tokens.append(np.asarray(ids, self.dtype))
         self.done.length += len(ids)
+
+    def take(self) -> Collected:
+        """What was gathered since the last time."""
+        done, self.done = self.done, Collected()
+        return done
 
     def _one(self, example: Example, prompt: list[int], text: list[int], start: int) -> list[int]:
         """The document of one example, entered into the table."""
@@ -108,7 +113,7 @@ def tokenise(
         sequence_length: The longest row in tokens.
         packing: Whether a row may hold several documents.
     """
-    tokeniser = _Tokeniser(tokenizer, sequence_length)
+    tokeniser = Tokeniser(tokenizer, sequence_length)
     with step(f"tokenising {len(examples):,} {name} documents", len(examples)) as advance:
         for begin in range(0, len(examples), _CHUNK):
             chunk = examples[begin : begin + _CHUNK]
@@ -129,7 +134,7 @@ def tokenise(
 
 
 def _numbers(
-    examples: Sequence[Example], done: _Collected, table: Integers, rows: Integers, sequence_length: int, unknown: float
+    examples: Sequence[Example], done: Collected, table: Integers, rows: Integers, sequence_length: int, unknown: float
 ) -> dict[str, int | float]:
     """What is worth knowing of a split."""
     in_rows = int(table[:, LENGTH].sum())

@@ -19,6 +19,7 @@ from aigc.config import build, factory
 from aigc.config.problems import ConfigError, Problem
 from aigc.config.targets import signature
 from aigc.config.types import shown
+from aigc.data.stream_loader import StreamLoader
 from aigc.errors import InputError
 from aigc.launch.environment import StartedRanks
 from aigc.launch.ranks import read_ranks
@@ -137,13 +138,14 @@ def build_trainer(
         folder: The run folder.
         callbacks: In their order.
         loggers: Where metrics go.
-        batches: Training batches in an epoch of this rank.
+        batches: Training batches in an epoch of this rank; None where nobody knows.
         reduces: Whether gradients of several ranks are averaged by the trainer, and not by the task.
     """
     settings, ranks = cfg.trainer, read_ranks()
     limit = settings.limit_train_batches
-    if batches is not None:
-        limit = _whole_steps(min(batches, limit or batches), settings.accumulate_grad_batches)
+    if batches is not None or limit is not None:
+        most = min(number for number in (batches, limit) if number is not None)
+        limit = _whole_steps(most, settings.accumulate_grad_batches)
     every = settings.validate_every_n_steps
     if settings.profiler:
         from pytorch_lightning.profilers import AdvancedProfiler, SimpleProfiler
@@ -192,14 +194,18 @@ def _whole_steps(batches: int, accumulate: int) -> int:
     return batches - batches % accumulate
 
 
-def batches_per_epoch(data: Any) -> int:
-    """Training batches in an epoch of this rank.
+def batches_per_epoch(data: Any) -> int | None:
+    """Training batches in an epoch of this rank; None for a stream, which carries its own place.
 
     Raises:
-        InputError: The loader has no length.
+        InputError: The loader has no length and is no stream.
     """
+    loader = data.train_dataloader()
+    if isinstance(loader, StreamLoader):
+        loader.tell()
+        return None
     try:
-        return len(data.train_dataloader())
+        return len(loader)
     except TypeError as error:
         raise InputError("data: the training loader has no length, so a run could not be gone on with") from error
 

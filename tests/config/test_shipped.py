@@ -15,6 +15,7 @@ from aigc.runs import Run
 FILES = sorted(path for path in conf_folder().rglob("*.yaml") if not path.name.startswith("_"))
 NEEDS = {
     "data=text": ["data.path=mine.txt"],
+    "data=streamed": ["data.path=mine.txt"],
     "data=images": ["data.path=mine"],
     "evaluation=images": ["evaluation.generation=null"],
     "sweep=list": ["sweep.path=trials.txt"],

@@ -10,14 +10,14 @@ from pytorch_lightning.strategies import DDPStrategy
 from aigc.tasks.ranks import BareDDP
 from tests.training.resumable import TASKS, differences, final_state, rows, train
 
-PLACES = dict.fromkeys(TASKS, (2, 5, 20)) | {"two_players": (5,), "gan": (2, 20)}
+PLACES = dict.fromkeys(TASKS, (2, 5, 20)) | {"two_players": (5,), "gan": (2, 20), "stream": (2, 16, 17, 20)}
 """In which batches each task is stopped: in the middle of an epoch, at its end, at a validation."""
 
 
 def main(place: Path) -> None:
     """Every task, stopped and gone on with."""
     rank = int(os.environ["RANK"])
-    for name in TASKS:
+    for name in PLACES:
         strategy = BareDDP if name in ("two_players", "gan") else DDPStrategy
         settings = {"devices": 2, "accelerator": "cpu"}
 

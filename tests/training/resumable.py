@@ -25,6 +25,7 @@ from aigc.logger import MetricsFileLogger
 from aigc.runs import Run, stop
 from aigc.runs.checkpoints import CheckpointFolder
 from aigc.runs.console import show_messages
+from aigc.runs.files import write_atomic
 from aigc.runs.metrics_file import read
 from aigc.tasks import CausalLM, Task
 from aigc.tasks.schedules import WarmupCosine
@@ -45,6 +46,24 @@ def language_model(folder: Path, workers: int) -> tuple[LightningDataModule, Tas
     model = TransformersCausalLM(architecture="gpt2", settings=settings).create(data)
     scheduler = partial(WarmupCosine, warmup_steps=3)
     return data, CausalLM(model, partial(torch.optim.AdamW, lr=1e-2), scheduler)
+
+
+def streamed_model(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
+    """The same on a stream of three files, of which an epoch has three windows and no batch ends where one does."""
+    from aigc.data.streamed import StreamedText, StreamTokenizer
+    from aigc.models import TransformersCausalLM
+
+    for shard in range(3):
+        texts = [CHARACTERS[(shard + i) % 30 :][: 5 + i % 4] for i in range(200)]
+        write_atomic(folder / f"{shard}.txt", "\n".join(texts) + "\n")
+    tokenizer = StreamTokenizer(kind="character", min_frequency=1, sample=50)
+    shape = {"sequence_length": 8, "packing": False, "batch_size": 50 // int(os.environ.get("WORLD_SIZE", "1"))}
+    more = {"validation_documents": 4, "shuffle_buffer": 20, "seed": 5, "num_workers": min(workers, 1)}
+    data = StreamedText(str(folder / "?.txt"), tokenizer=tokenizer, cache=str(folder / "cache"), **shape, **more)
+    data.prepare_data()
+    settings = {"n_layer": 1, "n_head": 2, "n_embd": 16, "resid_pdrop": 0.3, "embd_pdrop": 0.3, "attn_pdrop": 0.3}
+    model = TransformersCausalLM(architecture="gpt2", settings=settings).create(data)
+    return data, CausalLM(model, partial(torch.optim.AdamW, lr=1e-2), partial(WarmupCosine, warmup_steps=3))
 
 
 class Noisy(Dataset[torch.Tensor]):
@@ -166,6 +185,11 @@ TASKS = {
     "two_players": Resumable(two_players, accumulate=1),
     "gan": Resumable(gan, 1, "val/fid_projection", lambda folder: [image_evaluation(folder)]),
 }
+STREAMS = {
+    "stream": Resumable(streamed_model, accumulate=1),
+    "stream_accumulating": Resumable(streamed_model, accumulate=3),
+}
+"""Those whose loader has no length."""
 STEPS = 30
 VALIDATE_EVERY = 6
 
@@ -194,7 +218,7 @@ def train(
     """Train, going on from the newest checkpoint if there is one; whether it came to its end.
 
     Args:
-        name: One of TASKS.
+        name: One of TASKS or STREAMS.
         folder: The run folder.
         workers: Data workers.
         signal_at_batch: The batch (over all epochs) in which SIGTERM comes.
@@ -205,7 +229,7 @@ def train(
     """
     folder.mkdir(exist_ok=True, parents=True)
     show_messages(logging.ERROR)
-    task_of = TASKS[name]
+    task_of = (TASKS | STREAMS)[name]
     with stop.listening():
         torch.manual_seed(0)
         data, task = task_of.make(folder, workers)
@@ -214,11 +238,11 @@ def train(
         always = [*(callbacks or []), saver, ExactState(allow), StopWhenAsked(), *task_of.evaluate(folder)]
         if signal_at_batch is not None:
             always.insert(0, SignalAt(signal_at_batch))
-        batches = len(data.train_dataloader())
+        batches = None if name in STREAMS else len(data.train_dataloader())
         chosen: dict[str, Any] = {
             "max_steps": STEPS * (2 if name == "two_players" else 1),
             "accumulate_grad_batches": task_of.accumulate,
-            "limit_train_batches": batches - batches % task_of.accumulate,
+            "limit_train_batches": batches and batches - batches % task_of.accumulate,
             "val_check_interval": VALIDATE_EVERY * task_of.accumulate,
             "check_val_every_n_epoch": None,
             "log_every_n_steps": 4,

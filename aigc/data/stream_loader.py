@@ -1,0 +1,205 @@
+"""A loader for streams: no length, but a position of its own, and an epoch that ends on all ranks at one step."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+
+from aigc.data.loader import place_among_ranks, unbatched
+from aigc.data.workers import leave_signals_alone
+from aigc.errors import AigcError, InputError
+from aigc.runs.console import log
+
+_KEPT = 8
+"""Batches whose places are remembered; Lightning asks for one batch in advance."""
+
+Batches = Callable[[int, Any], Iterator[tuple[Any, Any]]]
+"""Batches of an epoch from a place on (None: its beginning), each with the place after it."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """How far a loader has come.
+
+    Attributes:
+        epoch: The epoch.
+        batch: Batches of it that are done.
+        place: Where the stream goes on, in plain containers.
+        ended: Whether that was the last batch of the epoch.
+    """
+
+    epoch: int
+    batch: int
+    place: Any
+    ended: bool = False
+
+
+class StreamLoader:
+    """Batches of a stream, of which nobody knows how many there are.
+
+    All ranks end an epoch together, when the first has no whole optimiser step left. The place in the stream travels
+    with each batch, so that what was read in advance does not count: see `passed`.
+
+    Args:
+        batches: Gives the batches of an epoch.
+        order: What the order depends on besides the number of ranks, as `aigc.callbacks.position.Order` names it.
+        group: Batches in an optimiser step.
+        limit: Most batches in an epoch; None is all.
+        ahead: Whether a process beside this one reads, tokenises and packs.
+        name: What a person calls the stream.
+        dealing: How its documents come to the ranks, in words.
+    """
+
+    def __init__(
+        self,
+        batches: Batches,
+        order: dict[str, Any],
+        group: int = 1,
+        limit: int | None = None,
+        ahead: bool = False,
+        name: str = "the stream",
+        dealing: str = "one rank reads all",
+    ) -> None:
+        self.batches = batches
+        self.order = order
+        self.group = group
+        self.limit = limit
+        self.ahead = ahead
+        self.name = name
+        self.dealing = dealing
+        self.epoch = 0
+        self._begin = Passed(0, 0, None)
+        self._passed: deque[Passed] = deque(maxlen=_KEPT)
+        self._count = 0
+
+    @property
+    def sampler(self) -> "StreamLoader":
+        """Lightning tells the epoch to whatever stands here."""
+        return self
+
+    def tell(self) -> None:
+        """Say what a person should know of it before a run."""
+        log.info(
+            "streaming %s: %s; its length is not known, so trainer.max_steps ends training", self.name, self.dealing
+        )
+        log.info("a resumed run goes on with the next document, exactly; on another number of ranks it cannot")
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iteration."""
+        self.epoch = epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the order of the batches depends on."""
+        return {**self.order, "world_size": place_among_ranks()[1]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Begin in `state["epoch"]`, after `state["batch"]` batches of it, at `state["place"]`."""
+        self.epoch = state["epoch"]
+        self._begin = Passed(state["epoch"], state["batch"], state.get("place"))
+
+    def passed(self, batches: int) -> Passed:
+        """How far it had come when so many batches of this process were done.
+
+        Raises:
+            RuntimeError: That is longer ago than anyone should ask for.
+        """
+        if batches == 0:
+            return self._begin
+        index = batches - 1 - (self._count - len(self._passed))
+        if not 0 <= index < len(self._passed):
+            raise RuntimeError(f"the place after batch {batches} is not known any more ({self._count} were read)")
+        return self._passed[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        begin = self._begin if self._begin.epoch == self.epoch else Passed(self.epoch, 0, None)
+        source = self._open(begin)
+        done, full = begin.batch, True
+        try:
+            while self.limit is None or done < self.limit:
+                group = list(islice(source, self.group))
+                full = len(group) == self.group
+                if not _all_ranks(full):
+                    break
+                for batch, place in group:
+                    done += 1
+                    self._passed.append(Passed(begin.epoch, done, place, done == self.limit))
+                    self._count += 1
+                    yield batch
+            else:
+                full = False
+            self._end(begin, done, full and len(list(islice(source, self.group))) == self.group)
+        finally:
+            source.close()
+
+    def _end(self, begin: Passed, done: int, left_out: bool) -> None:
+        """Note that the epoch has ended; one without a step would be begun for ever."""
+        if done == 0:
+            size = self.order.get("batch_size")
+            raise InputError(
+                f"{self.name} gives a rank fewer than {self.group} batches of {size} rows in an epoch. Lower "
+                "data.batch_size, data.sequence_length or trainer.accumulate_grad_batches, or give more text."
+            )
+        if left_out:
+            log.warning(
+                "%s: epoch %d ends at batch %d, where another rank has no more; documents of this one's shards are "
+                "left out. Shards of like sizes lose less",
+                self.name,
+                begin.epoch,
+                done,
+            )
+        if done == begin.batch and self._begin.epoch == begin.epoch:
+            self._begin = replace(self._begin, ended=True)
+        elif self._passed:
+            self._passed[-1] = replace(self._passed[-1], ended=True)
+
+    def _open(self, begin: Passed) -> Any:
+        """The batches from there on, made here or in a process beside this one."""
+        if not self.ahead:
+            return self.batches(begin.epoch, begin.place)
+        return self._from_worker(begin)
+
+    def _from_worker(self, begin: Passed) -> Iterator[tuple[Any, Any]]:
+        loader = DataLoader(
+            _Reader(self.batches, begin),
+            batch_size=None,
+            num_workers=1,
+            collate_fn=unbatched,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=leave_signals_alone,
+            # Without a generator of its own, each iter() of the loader would draw from the global one.
+            generator=torch.Generator().manual_seed(0),
+        )
+        for made in loader:
+            if isinstance(made, AigcError):
+                raise made
+            yield made
+
+
+class _Reader(IterableDataset[Any]):
+    """Gives the batches in a worker, and errors as they are: torch would wrap them into a traceback."""
+
+    def __init__(self, batches: Batches, begin: Passed) -> None:
+        self.batches = batches
+        self.begin = begin
+
+    def __iter__(self) -> Iterator[Any]:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads did not survive the fork
+        try:
+            yield from self.batches(self.begin.epoch, self.begin.place)
+        except AigcError as error:
+            yield error
+
+
+def _all_ranks(here: bool) -> bool:
+    """Whether it is so on every rank."""
+    if place_among_ranks()[1] == 1:
+        return here
+    device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
+    agreed = torch.tensor(int(here), device=device)
+    torch.distributed.all_reduce(agreed, op=torch.distributed.ReduceOp.MIN)
+    return bool(agreed)
