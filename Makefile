@@ -52,6 +52,7 @@ slurm-packages: ## SLURM for its tests, on Debian and Ubuntu as root; without it
 	elif apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	  slurm-wlm slurmctld slurmd slurm-client munge >/dev/null; then echo "SLURM is installed now"; \
 	else echo "SLURM could not be installed: its tests will be skipped"; fi
+
 bench-streaming: install ## what streamed text costs in memory and speed
 	$(BIN)/python -m tests.bench.streaming
 

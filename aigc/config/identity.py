@@ -49,22 +49,38 @@ def identity(cfg: DictConfig | Mapping[str, Any]) -> str:
 
 def _counted(cfg: DictConfig) -> dict[Any, Any]:
     """The plain resolved config without what does not count."""
-    bare = OmegaConf.to_container(cfg, resolve=False)  # a copy without flags that forbid taking keys out
-    assert isinstance(bare, dict)
-    for name in NOT_COUNTED:
-        section, _, key = name.partition(".")
-        if key and isinstance(bare.get(section), dict):
-            bare[section].pop(key, None)
-    cfg = OmegaConf.create(bare)
     try:
-        plain = {name: _plain(cfg, name) for name in cfg if name not in NOT_COUNTED}
-    except OmegaConfBaseException as error:
-        key = f"{error.full_key}: " if error.full_key else ""
-        raise InputError(f"{key}{str(error).splitlines()[0]}") from error
+        plain = OmegaConf.to_container(cfg, resolve=True)
+    except OmegaConfBaseException:  # perhaps of something that does not count
+        plain = _resolved_in_parts(cfg)
+    assert isinstance(plain, dict)
+    _take_out(plain)
     for section in _NAMED:
         if isinstance(nodes := plain.get(section), dict):
             plain[section] = {name: node for name, node in nodes.items() if node is not None}
     return plain
+
+
+def _resolved_in_parts(cfg: DictConfig) -> dict[Any, Any]:
+    bare = OmegaConf.to_container(cfg, resolve=False)  # a copy without flags that forbid taking keys out
+    assert isinstance(bare, dict)
+    _take_out(bare, whole_sections=False)
+    cfg = OmegaConf.create(bare)
+    try:
+        return {name: _plain(cfg, name) for name in cfg if name not in NOT_COUNTED}
+    except OmegaConfBaseException as error:
+        key = f"{error.full_key}: " if error.full_key else ""
+        raise InputError(f"{key}{str(error).splitlines()[0]}") from error
+
+
+def _take_out(plain: dict[Any, Any], whole_sections: bool = True) -> None:
+    """Remove what does not count."""
+    for name in NOT_COUNTED:
+        section, _, key = name.partition(".")
+        if key and isinstance(plain.get(section), dict):
+            plain[section].pop(key, None)
+        elif not key and whole_sections:
+            plain.pop(section, None)
 
 
 def _plain(cfg: DictConfig, name: Any) -> Any:

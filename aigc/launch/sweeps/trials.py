@@ -6,13 +6,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from aigc.config.check import find_problems
+from aigc.config.check import find_problems, known_keys
 from aigc.config.compose import Composer
+from aigc.config.faults import group_choices
 from aigc.config.identity import identity
+from aigc.config.origins import COMMAND_LINE
 from aigc.config.problems import ConfigError, Problem
+from aigc.config.types import Parameter, mismatches
 from aigc.errors import InputError
 from aigc.launch.sweeps import space
 
@@ -107,7 +111,7 @@ def plan(overrides: Sequence[str]) -> Plan:
         return _search(list(overrides), fixed, axes, cfg, composer)
     trials: list[Trial] = []
     known: dict[str, Trial] = {}
-    seen: set[str] = set()
+    checker = _Checker()
     problems: dict[tuple[str, str], Problem] = {}
     for number, own in enumerate(_combinations(cfg, axes)):
         try:
@@ -115,9 +119,7 @@ def plan(overrides: Sequence[str]) -> Plan:
         except ConfigError as error:
             problems |= {(problem.key, problem.what): problem for problem in error.problems}
             continue
-        if not seen.issuperset(own) or not own:  # a value is right or wrong whatever the others are
-            problems |= {(problem.key, problem.what): problem for problem in find_problems(made)}
-            seen.update(own)
+        problems |= {(problem.key, problem.what): problem for problem in checker.problems(made, own)}
         trial = Trial(number, own, made, identity(made))
         if trial.identity in known:
             known[trial.identity].same.append(number)
@@ -127,6 +129,40 @@ def plan(overrides: Sequence[str]) -> Plan:
     _refuse(list(problems.values()))
     keys = [axis.key for axis in axes] or sorted({text.partition("=")[0] for one in trials for text in one.overrides})
     return Plan(trials[0].cfg.experiment, list(overrides), fixed, keys, trials, cfg)
+
+
+class _Checker:
+    """Checks each value of each key once, as it is right or wrong whatever the others are.
+
+    The first trial of each set of group choices is checked whole.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], dict[str, Parameter]] = {}
+        self._seen: set[str] = set()
+
+    def problems(self, cfg: DictConfig, own: Sequence[str]) -> list[Problem]:
+        """What is wrong in a trial and was in none before."""
+        groups = tuple(text for text in own if text.partition("=")[0] in group_choices())
+        if groups not in self._known:
+            self._known[groups] = known_keys(cfg)
+            self._seen.update(own)
+            return find_problems(cfg)
+        new = [text for text in own if text not in self._seen]
+        self._seen.update(own)
+        found: list[Problem] = []
+        for text in new:
+            key = text.partition("=")[0]
+            if key not in self._known[groups]:
+                return find_problems(cfg)
+            wrong = mismatches(key, _value(cfg, key), self._known[groups][key].type)
+            found += [Problem(name, what, f"{COMMAND_LINE}: {text}") for name, what in wrong]
+        return found
+
+
+def _value(cfg: DictConfig, key: str) -> Any:
+    value = OmegaConf.select(cfg, key)
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def _search(
