@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> None:
     """Submit, and print run id and job id."""
     from aigc.errors import InputError
     from aigc.launch.submit import preview, resubmit, submit
+    from aigc.launch.sweeps.space import is_swept
     from aigc.runs import Run
     from aigc.runs.console import show_messages
 
@@ -43,6 +44,9 @@ def run(options: argparse.Namespace) -> None:
     if options.resume:
         one = Run.open(options.resume)
         job = resubmit(one, options.overrides)
+    elif is_swept(options.overrides) or any(text.startswith("sweep=") for text in options.overrides):
+        _submit_sweep(options)
+        return
     else:
         cfg = _config(options.overrides)
         if options.dry_run:
@@ -55,13 +59,39 @@ def run(options: argparse.Namespace) -> None:
         print(f"{one.id}  job {job}")
 
 
+def _submit_sweep(options: argparse.Namespace) -> None:
+    """A sweep as a job array."""
+    from aigc.launch.submit import cluster_of
+    from aigc.launch.sweeps.array import array_script, one_driver, submit_sweep
+    from aigc.launch.sweeps.trials import plan
+
+    made = plan(_on_cluster(options.overrides))
+    for trial in made.trials:
+        cluster_of(trial.cfg)
+    cluster = one_driver(cluster_of(made.cfg))
+    if options.dry_run:
+        print(array_script(made, cluster), end="")
+        return
+    job = submit_sweep(made, cluster)
+    if options.json:
+        told = {"sweep": made.id, "job": job, "trials": len(made.trials), "path": str(made.folder)}
+        print(json.dumps(told, ensure_ascii=False))
+    else:
+        print(f"{made.id}  job {job}  {len(made.trials)} trials")
+
+
+def _on_cluster(overrides: list[str]) -> list[str]:
+    """What was typed, and slurm unless another cluster is."""
+    named = any(text.startswith("cluster=") for text in overrides)
+    return overrides if named else ["cluster=slurm", *overrides]
+
+
 def _config(overrides: list[str]):  # type: ignore[no-untyped-def]
     """A checked config that names a cluster; slurm unless another is typed."""
     from aigc.config import check, compose
     from aigc.launch.submit import see_cluster
 
-    named = any(text.startswith("cluster=") for text in overrides)
-    cfg = compose(overrides if named else ["cluster=slurm", *overrides])
+    cfg = compose(_on_cluster(overrides))
     see_cluster(cfg)
     check(cfg)
     return cfg

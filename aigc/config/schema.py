@@ -105,6 +105,10 @@ class Sweep:
     """Name of the sweep folder; null makes one from the trials. A sweep with a name can be extended."""
     workers: Annotated[int, Bound(1)] | None = None
     """Trials at once; null takes one for each GPU, or one for each CPU core."""
+    per_task: Annotated[int, Bound(1)] = 1
+    """Trials that one task of a job array works on, one after another or on the devices that it has."""
+    at_once: Annotated[int, Bound(1)] | None = None
+    """Tasks of a job array that run at the same time; null leaves it to the cluster."""
     max_failures: Annotated[int, Bound(0)] | None = None
     """Start no more trials once more than so many have failed; null goes on whatever fails."""
 

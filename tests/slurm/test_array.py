@@ -1,0 +1,62 @@
+"""A sweep as a job array on a real SLURM: every trial runs to its end once, also when a task is told to end."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from aigc.launch.sweeps.folder import SweepFolder
+from aigc.runs import Run
+from aigc.runs.status import Status
+from tests.launch.forking import wait_until
+from tests.launch.test_sweeps import logged
+from tests.launch.tiny_runs import place_at
+from tests.slurm.one_node import OneNode
+from tests.slurm.submitting import CPU, SLOW, STEPS, TINY, aigc, told
+
+pytestmark = pytest.mark.slow
+
+
+def test_six_trials_run_over_two_slots_and_a_task_that_is_told_to_end_goes_on(slurm: OneNode, folder: Path) -> None:
+    place = place_at(folder / "array")
+    sweep = [*TINY, *CPU, *SLOW, "seed=range(0,6)", "sweep.per_task=2", "sweep.at_once=2"]
+    submitted = json.loads(told(slurm, place, "submit", *sweep, "--json").splitlines()[-1])
+    assert submitted["trials"] == 6
+    found = SweepFolder(place / submitted["path"])
+    script = (found.path / "job.sh").read_text("utf-8")
+    assert "#SBATCH --array=0-2%2" in script
+    assert (found.path / "code").is_dir()
+    runs = [found.runs() / trial.run for trial in found.trials()]
+
+    def said() -> str:
+        return "\n".join(path.read_text("utf-8") for path in sorted(found.logs.iterdir()))
+
+    wait_until(lambda: runs[0].exists() and len(logged(Run(runs[0]))) >= 2, 120, said, pause=0.1)
+    slurm.run("scancel", "--signal=USR1", f"{submitted['job']}_0")
+    wait_until(lambda: Run(runs[0]).status in (Status.PREEMPTED, Status.FINISHED), 60, said, pause=0.1)
+    wait_until(lambda: slurm.state(f"{submitted['job']}_0") == "PENDING", 60, said, pause=0.2)
+    slurm.start_now(f"{submitted['job']}_0")
+    wait_until(lambda: all(done(run) for run in runs), 240, said, pause=0.5)
+    for path in runs:
+        assert logged(Run(path)) == list(range(1, STEPS + 1))
+        assert [attempt["exit_code"] for attempt in Run(path).manifest["attempts"]].count(0) == 1
+    assert sum(len(Run(path).manifest["attempts"]) for path in runs) > 6  # one at least was told to end
+    table = json.loads(told(slurm, place, "sweep", "table", "latest", "--json").splitlines()[-1])
+    assert table["rows"][0]["n"] == 6
+
+
+def done(path: Path) -> bool:
+    return path.exists() and Run(path).status is Status.FINISHED
+
+
+def test_what_cannot_be_an_array_is_refused(slurm: OneNode, folder: Path) -> None:
+    place = place_at(folder / "refused-array")
+    for more, said in (
+        (["cluster.nodes=2", "seed=0,1"], "a trial of an array has one node"),
+        (["sweep=optuna", "sweep.trials=3", "optimizer.lr=interval(1e-4,1e-3)"], "cannot be a job array"),
+        (["seed=0,1", "trainer.max_stepz=1"], "did you mean trainer.max_steps?"),
+    ):
+        child = aigc(slurm, place, "submit", *TINY, *CPU, *more)
+        assert child.wait() == 2
+        assert said in child.said
+    assert not (place / "outputs/sweeps").exists()
