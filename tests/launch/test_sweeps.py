@@ -118,6 +118,8 @@ def test_a_trial_that_fails_touches_no_other(tmp_path: Path) -> None:
         how = words.split()[0].partition("how=")[2]
         assert str(status) == expected.get(how, "finished"), words
     assert "killed 3 times at step" in child.said
+    logs = "".join(path.read_text("utf-8") for path in the_sweep(place).logs.iterdir())
+    assert "litlogger" not in logs
     again = sweep(place, *FAULT, "+callbacks.fault.how=nothing,raise,diverge,out_of_memory,kill", "seed=0,1")
     assert again.wait(180) == 1
     table = finish(place, ["sweep", "table", "latest", "--metric", "val/perplexity", "--csv"])

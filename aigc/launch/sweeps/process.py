@@ -1,7 +1,6 @@
 """One trial in a process of its own, forked from one that has imported everything."""
 
 import contextlib
-import logging
 import multiprocessing
 import multiprocessing.forkserver
 import os
@@ -18,7 +17,7 @@ from omegaconf import DictConfig
 from aigc.config.trust import trust
 from aigc.errors import AigcError, InputError, RunExists, RunInWork, exit_code
 from aigc.runs import Run, stop
-from aigc.runs.console import log
+from aigc.runs.console import show_messages
 
 IN_WORK = 76
 """Exit code: another process works on this trial."""
@@ -35,7 +34,7 @@ class Job:
         overrides: What was typed, for the run folder.
         command: The command line, likewise.
         notes: What else the manifest shall hold.
-        log: Where its output goes; its messages are in the run's log.txt.
+        log: Where its output goes; its messages are in the run's log.txt, too.
         threads: Of torch.
         trusted: Packages named with `--trust`.
         environment: Variables, such as CUDA_VISIBLE_DEVICES.
@@ -66,9 +65,7 @@ def work_on(job: Job) -> None:
     import torch
 
     torch.set_num_threads(job.threads)
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    log.addHandler(logging.NullHandler())  # the run's log.txt has all messages
+    show_messages()  # into the file that stderr is now; without what Lightning advertises
     code = 0
     with stop.listening():
         _end_with_driver()
