@@ -79,7 +79,7 @@ class Checkpoints(Callback):
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Forget best ones whose files a later best had replaced before an older checkpoint was gone back to."""
-        self.ranking = [one for one in self.ranking if _folder(trainer).file(one["step"]).is_file()]
+        self.ranking = [one for one in self.ranking if _folder(trainer).file(one["step"]).exists()]
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         """Save between two steps, when it is time."""

@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--max-failures", type=int, metavar="K", help="start no more once more than K have failed")
     made.add_argument("--fail-fast", action="store_true", help="stop at the first failure, running trials as well")
     made.add_argument("--metric", metavar="NAME", help="of table and best (the one that chose checkpoints)")
+    made.add_argument("--direction", choices=["min", "max"], help="which values of another metric are better")
     made.add_argument("--outputs", metavar="FOLDER", help="of status, table and best: as paths.outputs")
     for name in ("json", "csv", "md"):
         made.add_argument(f"--{name}", action="store_true", help=f"print {name.upper()}")
@@ -53,10 +54,17 @@ def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
 
         show_plan(made, options.json)
         return 0
+    from aigc.launch.submit import see_here
     from aigc.launch.sweeps.process import warm_up
 
     warm_up()
     made = plan(overrides)
+    see_here(made.cfg)
+    if made.cfg.trainer.nodes > 1:
+        raise InputError(f"trainer.nodes={made.cfg.trainer.nodes}: a sweep runs its trials on this machine")
+    retry_failed = getattr(options, "retry_failed", False)
+    if made.axes and retry_failed:
+        raise InputError("--retry-failed: Optuna does not ask for a failed trial again; raise sweep.trials")
     show_messages()
     from aigc.cli.sweep_views import Screen, show_tally
     from aigc.launch.start import see_writable
@@ -68,14 +76,11 @@ def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
     SweepFolder(made.folder).write(made)
     most = getattr(options, "max_failures", None)
     most = made.cfg.sweep.max_failures if most is None else most
-    retry_failed = getattr(options, "retry_failed", False)
     with Screen(made) as screen:
         fail_fast = getattr(options, "fail_fast", False)
         if made.axes:
             from aigc.launch.sweeps.search import SearchDriver
 
-            if retry_failed:
-                raise InputError("--retry-failed: Optuna does not ask for a failed trial again; raise sweep.trials")
             driver: Driver = SearchDriver(made, most, fail_fast, screen.tell)
         else:
             driver = Driver(made, retry_failed, most, fail_fast, screen.tell)
@@ -99,8 +104,8 @@ def _read(what: str, names: list[str], options: argparse.Namespace) -> int:
     if what == "status":
         sweep_views.show_status(folder, options.json)
     elif what == "best":
-        sys.stdout.write(sweep_views.best_experiment(folder, options.metric))
+        sys.stdout.write(sweep_views.best_experiment(folder, options.metric, options.direction))
     else:
         style = next((name for name in ("json", "csv", "md") if getattr(options, name)), "text")
-        sweep_views.show_table(folder, options.metric, style)
+        sweep_views.show_table(folder, options.metric, options.direction, style)
     return 0

@@ -156,9 +156,9 @@ def show_status(folder: SweepFolder, as_json: bool) -> None:
         print(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
 
 
-def show_table(folder: SweepFolder, metric: str | None, style: str) -> None:
+def show_table(folder: SweepFolder, metric: str | None, direction: str | None, style: str) -> None:
     """Mean, standard deviation and interval of each row, best first."""
-    table = make_table(folder, metric)
+    table = make_table(folder, metric, direction)
     if style == "json":
         print(json.dumps(_as_json(table), ensure_ascii=False))
         return

@@ -33,6 +33,8 @@ def see_devices(cfg: DictConfig) -> None:
 
     if cfg.trainer.accelerator == "mps" and not torch.backends.mps.is_available():
         raise InputError("trainer.accelerator=mps: this machine has no Apple GPU that torch can use")
+    if cfg.trainer.accelerator == "mps" and cfg.trainer.devices > 1:
+        raise InputError(f"trainer.devices={cfg.trainer.devices}: an Apple machine has one GPU; give 1")
     found, devices = gpus(cfg), cfg.trainer.devices
     if found == 0:
         raise InputError(

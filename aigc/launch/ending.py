@@ -8,7 +8,7 @@ import traceback
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from aigc.errors import AigcError, DivergedRun, InputError, InterruptedRun, PreemptedRun, exit_code
+from aigc.errors import AigcError, DivergedRun, InputError, InterruptedRun, PreemptedRun, RunInWork, exit_code
 from aigc.runs.console import log
 from aigc.runs.files import write_json
 
@@ -39,6 +39,7 @@ class Ending:
         message: For a person, in one or two lines.
         trace: The traceback; None where the message says all.
         killed: Whether it was killed by a signal, and had no word.
+        in_work: Whether another process works on the run.
     """
 
     rank: int
@@ -47,13 +48,15 @@ class Ending:
     message: str
     trace: str | None = None
     killed: bool = False
+    in_work: bool = False
 
     def error(self, folder: Path) -> AigcError:
         """An error with this exit code and message, which names the log with the traceback where there is one."""
         said = self.message if self.trace is None else f"rank {self.rank}: {self.message}"
         if self.trace is not None:
             said += f"; the traceback is in {log_of(folder, self.rank)}"
-        error = KilledRank(said) if self.killed else _KINDS.get(self.code, AigcError)(said)
+        kind = RunInWork if self.in_work else KilledRank if self.killed else _KINDS.get(self.code, AigcError)
+        error = kind(said)
         if self.code == 4:
             error.__cause__ = MemoryError()  # the exit code is read from it
         return error
@@ -64,7 +67,7 @@ def ending_of(rank: int, error: BaseException) -> Ending:
     expected = isinstance(error, AigcError)
     trace = None if expected else "".join(traceback.format_exception(error))
     message = str(error) if expected else f"{type(error).__name__}: {error}"
-    return Ending(rank, time.time(), exit_code(error), message, trace)
+    return Ending(rank, time.time(), exit_code(error), message, trace, in_work=isinstance(error, RunInWork))
 
 
 class Endings:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from aigc.errors import InputError
 from aigc.launch.attempt import attempt_config
-from aigc.launch.devices import see_devices
+from aigc.launch.devices import see_devices, settle_devices
 from aigc.launch.local import run_ranks
 from aigc.launch.worker import work
 from aigc.runs import Run
@@ -28,6 +28,7 @@ def run_here(run: Run, overrides: Sequence[str] = ()) -> None:
             f"start `python -m aigc.launch.worker {run.path}` for each"
         )
     cfg = attempt_config(run, overrides)
+    settle_devices(cfg)
     see_devices(cfg)
     settings = cfg.trainer
     if settings.nodes > 1:

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from typing import IO
 
 from aigc.config.trust import named_packages
-from aigc.errors import AigcError
+from aigc.errors import AigcError, InterruptedRun, PreemptedRun
 from aigc.launch.ending import LAUNCH, Ending, Endings, log_of
 from aigc.launch.lifeline import LIFELINE
 from aigc.launch.worker import note_end_of_ranks
 from aigc.runs import Run, stop
 from aigc.runs.console import log
 
+_ASKED = (PreemptedRun.exit_code, InterruptedRun.exit_code)
 _GRACE = 10.0
 """Seconds that the other ranks have to end by themselves once one has failed."""
 
@@ -36,8 +37,9 @@ def run_ranks(run: Run, ranks: int, overrides: Sequence[str] = ()) -> None:
     Raises:
         AigcError: The run was stopped or failed; it is the error of the rank that failed first.
     """
-    notes = Endings(run.path, secrets.token_hex(4))
-    notes.forget()
+    with run.working():  # before anything of a run that another process works on is touched
+        notes = Endings(run.path, secrets.token_hex(4))
+        notes.forget()
     lifeline, alive = os.pipe()
     processes: list[subprocess.Popen[bytes]] = []
     try:
@@ -50,8 +52,14 @@ def run_ranks(run: Run, ranks: int, overrides: Sequence[str] = ()) -> None:
         os.close(alive)
         os.close(lifeline)
         _end(processes)
+        for rank, process in enumerate(processes):
+            if process.returncode:
+                _see_end(notes, rank, process.returncode)
         cause = notes.cause()
         notes.forget(all_of_them=True)
+    codes = [process.returncode for process in processes]
+    if cause is None and any(codes):  # a disk that takes no note
+        cause = _unnoted(*next((rank, code) for rank, code in enumerate(codes) if code))
     if cause is not None:
         note_end_of_ranks(run, cause)
         raise cause.error(run.path)
@@ -119,7 +127,8 @@ def _attend(notes: Endings, processes: "list[subprocess.Popen[bytes]]") -> None:
             if process.returncode and rank not in seen:
                 seen.add(rank)
                 _see_end(notes, rank, process.returncode)
-                over = over or time.monotonic() + _GRACE
+                if process.returncode not in _ASKED:  # who was asked to end may take its time to save
+                    over = over or time.monotonic() + _GRACE
         if over is not None and time.monotonic() > over:
             return
         time.sleep(0.02)
@@ -127,12 +136,18 @@ def _attend(notes: Endings, processes: "list[subprocess.Popen[bytes]]") -> None:
 
 def _see_end(notes: Endings, rank: int, code: int) -> None:
     """Note the end of a rank that had no time to do so; the others wait for this to tell the cause."""
-    if any(ending.rank == rank for ending in notes.noted()):
-        return
-    how = f"rank {rank} ended with exit code {code} and no word"
+    if not any(ending.rank == rank for ending in notes.noted()):
+        notes.note(_unnoted(rank, code))
+
+
+def _unnoted(rank: int, code: int) -> Ending:
+    """What the exit code of a rank tells that had no word."""
+    asked = stop.asked()
+    if asked is not None and code in (-asked, stop.exit_for(asked).exit_code):  # before or while it listened
+        return Ending(rank, time.time(), stop.exit_for(asked).exit_code, str(stop.ended_by(asked)))
     if code < 0:
-        how = f"rank {rank} was killed by {signal.Signals(-code).name}"
-    notes.note(Ending(rank, time.time(), 1, how, killed=code < 0))
+        return Ending(rank, time.time(), 1, f"rank {rank} was killed by {signal.Signals(-code).name}", killed=True)
+    return Ending(rank, time.time(), code, f"rank {rank} ended with exit code {code} and no word")
 
 
 def _tell(processes: "list[subprocess.Popen[bytes]]", number: int) -> None:

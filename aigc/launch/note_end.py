@@ -23,7 +23,7 @@ def main() -> None:
     how = f"was killed by signal {code - 128}" if code > 128 else f"ended with exit code {code} and no word"
     cause = Endings(run.path).cause()
     if cause is None or is_lost_contact(cause.message):  # the others felt it, the one that died had no word
-        cause = Ending(0, time.time(), 1, f"the run {how}", killed=True)
+        cause = Ending(0, time.time(), min(code, 1) if code > 128 else code, f"the run {how}", killed=code > 128)
     note_end_of_ranks(run, cause)
 
 

@@ -1,8 +1,10 @@
 """From a checked config, or a run that has stopped, to a job in a cluster's queue; no torch at import."""
 
+import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -94,10 +96,12 @@ def submit(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Run, str]:
 
     run = start(cfg, overrides, ["aigc", *sys.argv[1:]])
     try:
-        return run, _send(run, cluster)
+        job = _queue(run, cluster)
     except BaseException:
         shutil.rmtree(run.path, ignore_errors=True)
         raise
+    _note_job(run, cluster, job)  # from here on there is a job that needs the folder
+    return run, job
 
 
 def resubmit(run: Run, overrides: Sequence[str]) -> str:
@@ -126,7 +130,9 @@ def resubmit(run: Run, overrides: Sequence[str]) -> str:
     check(cfg)
     cluster = cluster_of(_on_cluster(cfg, mine))
     cluster.see_ready()
-    return _send(run, cluster, others)
+    job = _queue(run, cluster, others)
+    _note_job(run, cluster, job)
+    return job
 
 
 def _on_cluster(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -141,8 +147,8 @@ def _on_cluster(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
     return changed
 
 
-def _send(run: Run, cluster: Cluster, overrides: Sequence[str] = ()) -> str:
-    """Write the script beside the code, queue it, and note the job."""
+def _queue(run: Run, cluster: Cluster, overrides: Sequence[str] = ()) -> str:
+    """Write the script beside the code, and queue it."""
     path = run.path.absolute()
     limit, code = cluster.limit_of_code(), path / CODE
     if limit is None:
@@ -155,8 +161,8 @@ def _send(run: Run, cluster: Cluster, overrides: Sequence[str] = ()) -> str:
         if not folders:
             log.warning("neither aigc nor this folder is in git: the code is not frozen, later edits reach the job")
     script = path / SCRIPT
-    write_atomic(script, cluster.script(_plan(path, folders, overrides)))
-    script.chmod(0o600)
+    with for_owner_alone():
+        write_atomic(script, cluster.script(_plan(path, folders, overrides)))
     before = read_status(path)
     write_status(path, Status.PENDING, step=before.step, message=f"goes to {cluster.name}", pid=0)
     try:
@@ -164,13 +170,28 @@ def _send(run: Run, cluster: Cluster, overrides: Sequence[str] = ()) -> str:
     except BaseException:
         write_status(path, before.status, step=before.step, message=before.message, since=before.since, pid=0)
         raise
+    return job
+
+
+def _note_job(run: Run, cluster: Cluster, job: str) -> None:
+    """Note the job that the run waits for."""
+    path = run.path
     target = f"{type(cluster).__module__}.{type(cluster).__qualname__}"
     with run.edit_manifest() as manifest:
         manifest.setdefault("jobs", []).append({"cluster": target, "id": job, "submitted": utc_now()})
     if read_status(path).message == f"goes to {cluster.name}":  # else it runs already
         message = f"job {job} on {cluster.name}"
-        write_status(path, Status.PENDING, step=before.step, message=message, pid=0)
-    return job
+        write_status(path, Status.PENDING, step=read_status(path).step, message=message, pid=0)
+
+
+@contextmanager
+def for_owner_alone() -> Iterator[None]:
+    """Files that are made here cannot be read by others."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _plan(path: Path, folders: Sequence[Path], overrides: Sequence[str]) -> JobPlan:

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from aigc.config.trust import trust
 from aigc.errors import AigcError, InputError, exit_code, is_out_of_memory
 from aigc.launch.attempt import attempt_config
+from aigc.launch.devices import settle_devices
 from aigc.launch.ending import Ending, Endings, KilledRank, ending_of, log_of
 from aigc.launch.lifeline import LIFELINE, hold_lifeline
 from aigc.launch.memory import advice
@@ -93,13 +94,14 @@ def _keep_the_run(run: Run, overrides: Sequence[str], agreement: Agreement) -> N
         try:
             with _stoppable(run, beat), beat:
                 cfg = attempt_config(run, tell=True)
+                settle_devices(cfg)
                 agreement.on("config", lambda: OmegaConf.to_yaml(cfg))
                 Training(run, cfg, beat, agreement).train(_until(run))
         except BaseException as error:
             told = _told(run, error, beat.step, agreement.ranks)
             code, message = exit_code(told), " ".join(str(told).split()) or type(told).__name__
             if told is not error:
-                raise told from error
+                raise told from (told.__cause__ or error)
             raise
         finally:
             status = _STATUS.get(code, Status.FAILED) if code else Status.FINISHED
@@ -126,8 +128,9 @@ def _stoppable(run: Run, beat: Heartbeat) -> Iterator[None]:
 def _told(run: Run, error: BaseException, step: int, ranks: Ranks) -> BaseException:
     """The error as a person should hear of it."""
     if ranks.world_size > 1 and not isinstance(error, AigcError):
-        cause = Endings(run.path).cause_of(ending_of(ranks.rank, error))
-        if cause.rank != ranks.rank:
+        mine = ending_of(ranks.rank, error)
+        cause = Endings(run.path).cause_of(mine)
+        if cause != mine:
             _log_cause(run, cause)
             return cause.error(run.path)
     number = stop.asked()
@@ -203,7 +206,9 @@ def main() -> int:
             run, overrides = Run.open(Path(options.run)), options.overrides
             adopt_slurm()
             ranks = read_ranks()
-            check_ranks(ranks, attempt_config(run, overrides))
+            cfg = attempt_config(run, overrides)
+            settle_devices(cfg)
+            check_ranks(ranks, cfg)
             if ranks.world_size == 1:
                 work(run, overrides)
             else:

@@ -27,7 +27,7 @@ def write_shards(state: dict[str, Any], path: Path) -> None:
         path: The folder.
 
     Raises:
-        CheckpointException: The disk refused some rank; raised on all of them.
+        CheckpointException, OSError: The disk refused some rank; raised on all of them.
     """
     first = distributed.get_rank() == 0
     chosen = [str(path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp"))]
@@ -37,13 +37,19 @@ def write_shards(state: dict[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         save({"state_dict": state.pop("state_dict"), **optimizers}, checkpoint_id=temporary)
+        refused: list[OSError | None] = [None]
         if first:
-            torch.save(state, temporary / _METADATA_FILENAME)
-            _publish(temporary, path)
+            try:
+                torch.save(state, temporary / _METADATA_FILENAME)
+                _publish(temporary, path)
+            except OSError as error:
+                refused = [error]
+        distributed.broadcast_object_list(refused)
+        if refused[0] is not None:
+            raise refused[0]
     finally:
         if first:
             shutil.rmtree(temporary, ignore_errors=True)
-    distributed.barrier()
 
 
 def read_shards(path: Path) -> dict[str, Any]:

@@ -102,7 +102,8 @@ def shard(model: nn.Module, mesh: Any) -> None:
     """
     if isinstance(model, FSDPModule):
         return
-    for blocks in [module for module in model.modules() if isinstance(module, nn.ModuleList)]:
+    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    for blocks in reversed(lists):  # those inside others first
         for block in blocks:
             fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)

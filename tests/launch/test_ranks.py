@@ -134,6 +134,13 @@ def test_a_rank_that_fails_ends_the_run_and_is_told_first(
         assert 'raise ValueError("this rank is broken")' in (run.path / "log.rank1.txt").read_text("utf-8")
 
 
+def test_a_first_rank_that_is_killed_is_no_success(tmp_path: Path) -> None:
+    child = fail(tmp_path, how="kill", rank=0, step=STEPS - 1)
+    assert child.wait() == 1, child.said
+    assert "was killed by SIGKILL" in child.said
+    assert the_run(tmp_path).status is Status.KILLED
+
+
 def test_ranks_that_hang_when_another_dies_are_killed_within_half_a_minute(tmp_path: Path) -> None:
     child = fail(tmp_path, how="kill", others_hang="true")
     wait_until(lambda: child.ended or stepped(tmp_path) >= 2, 60)

@@ -103,6 +103,20 @@ def test_a_sweep_runs_resumes_compares_and_names_its_best(tmp_path: Path) -> Non
     assert identity(made) == run.manifest["identity"]
 
 
+def test_what_differs_in_more_than_its_seed_is_not_averaged(tmp_path: Path) -> None:
+    place = place_at(tmp_path)
+    finish(place, ["sweep", *TINY, "sweep.name=mine", "seed=0,1"])
+    finish(place, ["sweep", "table", "mine", "--metric", "val/bits_per_byte"])
+    child = start(place, ["sweep", "best", "mine", "--metric", "val/bits_per_byte"])
+    assert child.wait() == 2
+    assert "--direction: is a smaller val/bits_per_byte better" in child.said
+    assert "seed: " in finish(place, ["sweep", "best", "mine", "--metric", "val/bits_per_byte", "--direction", "min"])
+    finish(place, ["sweep", *TINY, "sweep.name=mine", "seed=2,3", "optimizer.weight_decay=0.5"])
+    child = start(place, ["sweep", "table", "mine"])
+    assert child.wait() == 2
+    assert "differ in more than their seed: optimizer.weight_decay" in child.said
+
+
 def runs_of(place: Path) -> list[str]:
     return [trial.run for trial in the_sweep(place).trials()]
 

@@ -81,7 +81,7 @@ def test_the_same_command_is_the_same_sweep_and_another_is_another():
     assert one.id == plan(["trainer.max_steps=5", "seed=0,1", "sweep.workers=3", "logger=none"]).id
     assert one.id != plan(["seed=0,2", "trainer.max_steps=5"]).id
     assert plan(["seed=0,1", "sweep.name=mine"]).id == "mine"
-    assert one.run_id(one.trials[0]) == f"{one.id}-{one.trials[0].identity[:8]}"
+    assert one.run_id(one.trials[0]) == f"{one.id}-{one.trials[0].identity[:12]}"
 
 
 def test_every_fault_of_every_trial_is_told_once():
@@ -105,6 +105,7 @@ def test_every_fault_of_every_trial_is_told_once():
         (["sweep=list", "sweep.path=nowhere.txt", "seed=0,1"], "a list names its trials"),
         (["seed=0,1", "run.id=x"], "sweep.name names the sweep"),
         (["seed=0,1", "sweep.name=a/b"], "cannot name a folder"),
+        (["seed=0,1", f"+logger.wandb.key=hf_{'a1B2' * 8}"], "a secret cannot be an override"),
         (["seed=0,1", "sweep.workers=0"], "sweep.workers"),
         (["seed=0,1", "trainer.max_stepz=1"], "did you mean trainer.max_steps?"),
     ],

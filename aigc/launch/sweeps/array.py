@@ -18,6 +18,7 @@ from aigc.config.trust import named_packages, trust
 from aigc.errors import AigcError, InputError, exit_code
 from aigc.launch.clusters import Cluster, JobPlan
 from aigc.launch.frozen_code import freeze_code, planned_folders
+from aigc.launch.submit import for_owner_alone
 from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.trials import Plan, Trial
 from aigc.runs import stop
@@ -78,8 +79,8 @@ def submit_sweep(plan: Plan, cluster: Cluster) -> str:
     limit = cluster.limit_of_code()
     folders = [] if limit is None else freeze_code(path, path.parents[1], limit)
     script = path / SCRIPT
-    write_atomic(script, array_script(plan, cluster, folders))
-    script.chmod(0o600)
+    with for_owner_alone():
+        write_atomic(script, array_script(plan, cluster, folders))
     job = cluster.submit(script)
     target = f"{type(cluster).__module__}.{type(cluster).__qualname__}"
     about = folder.about()
@@ -144,7 +145,7 @@ def main() -> int:
             if not task.isdigit():
                 raise InputError(f"the environment variable {_TASK} is {task!r}; a task of a job array has it")
             plan = frozen_plan(SweepFolder(Path(options.sweep)), int(task))
-            tally = Driver(plan, retry_failed=True, max_failures=plan.cfg.sweep.max_failures).run()
+            tally = Driver(plan, max_failures=plan.cfg.sweep.max_failures).run()
     except (Exception, KeyboardInterrupt) as error:
         log.error("%s", error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}")
         return exit_code(error)

@@ -8,6 +8,8 @@ from typing import IO
 
 from omegaconf import DictConfig
 
+from aigc.errors import InputError
+
 
 class Devices:
     """The places for trials on this machine.
@@ -21,27 +23,40 @@ class Devices:
 
     def __init__(self, cfg: DictConfig) -> None:
         self.gpus = visible_gpus() if cfg.trainer.accelerator in ("auto", "gpu") else []
-        self.per_trial = cfg.trainer.devices if isinstance(cfg.trainer.devices, int) else max(1, len(self.gpus))
+        per_trial = self._devices(cfg)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         most = len(self.gpus) if self.gpus else cores
-        self.workers: int = cfg.sweep.workers or max(1, most // self.per_trial)
+        self.workers: int = cfg.sweep.workers or max(1, most // per_trial)
         """Trials at once."""
-        self.threads: int = cfg.trainer.num_threads or max(1, cores // (self.workers * self.per_trial))
+        self.threads: int = cfg.trainer.num_threads or max(1, cores // (self.workers * per_trial))
         """Of each trial; all trials have equally many, as their number changes last digits."""
 
-    def lease(self) -> "Lease | None":
+    def see(self, cfg: DictConfig) -> None:
+        """See that a trial can have a place at all; InputError where it asks for more GPUs than there are."""
+        if self._gpus_of(cfg) and self._devices(cfg) > len(self.gpus):
+            raise InputError(f"trainer.devices={cfg.trainer.devices}: there are {len(self.gpus)} GPUs here; give fewer")
+
+    def lease(self, cfg: DictConfig) -> "Lease | None":
         """A place for one trial; None when all are taken."""
-        if not self.gpus:
+        wanted = self._devices(cfg)
+        if not self._gpus_of(cfg):
             return Lease({}, [])
         held: list[tuple[str, IO[str]]] = []
         for gpu in self.gpus:
-            if len(held) < self.per_trial and (file := _lock(gpu)) is not None:
+            if len(held) < wanted and (file := _lock(gpu)) is not None:
                 held.append((gpu, file))
-        if len(held) < self.per_trial:
+        if len(held) < wanted:
             for _, file in held:
                 file.close()
             return None
         return Lease({"CUDA_VISIBLE_DEVICES": ",".join(gpu for gpu, _ in held)}, [file for _, file in held])
+
+    def _devices(self, cfg: DictConfig) -> int:
+        devices = cfg.trainer.devices
+        return int(devices) if isinstance(devices, int) else max(1, len(self.gpus))
+
+    def _gpus_of(self, cfg: DictConfig) -> list[str]:
+        return self.gpus if cfg.trainer.accelerator in ("auto", "gpu") else []
 
 
 class Lease:
@@ -67,7 +82,7 @@ def visible_gpus() -> list[str]:
     there = sorted(path.name for path in Path("/proc/driver/nvidia/gpus").glob("*"))
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
-        return [name for name in chosen.split(",") if name.strip()] if there else []
+        return [name for name in chosen.split(",") if name.strip() and not name.startswith("-")] if there else []
     return [str(number) for number in range(len(there))]
 
 

@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
+import shlex
 import signal
 import sys
 import time
@@ -84,7 +85,11 @@ class Driver:
         self._exhausted = False
         self._deaths: dict[int, tuple[int, int]] = {}
         self._context = multiprocessing.get_context("forkserver")
+        self._retried: set[int] = set()
+        for trial in plan.trials:
+            self.devices.see(trial.cfg)
         self._sort(retry_failed)
+        self._failed_before = len(self.tally.failed)
 
     def run(self) -> Tally:
         """Run until no trial is left, or until asked to stop.
@@ -100,7 +105,7 @@ class Driver:
         self.tally.left += len(self._waiting)
         stopped = stop.asked()
         if stopped is not None:
-            raise stop.ended_by(stopped, f"; `aigc sweep {' '.join(self.plan.typed)}` goes on")
+            raise stop.ended_by(stopped, f"; `aigc sweep {shlex.join(self.plan.typed)}` goes on")
         return self.tally
 
     def _sort(self, retry_failed: bool) -> None:
@@ -112,6 +117,8 @@ class Driver:
             elif record.status in _FAILED and not retry_failed:
                 self.tally.failed[trial.number] = f"{record.status}: {record.message}"
             else:
+                if record.status in _FAILED:
+                    self._retried.add(trial.number)
                 self._waiting.append((0.0, trial))
 
     def _run(self) -> None:
@@ -124,7 +131,7 @@ class Driver:
                 self._tell(self)
             if stop.asked() is not None:
                 return
-            if self._most is not None and len(self.tally.failed) > self._most:
+            if self._most is not None and len(self.tally.failed) - self._failed_before > self._most:
                 if self._fail_fast or not self.running:
                     return
             else:
@@ -145,6 +152,17 @@ class Driver:
     def _skip(self, trial: Trial) -> None:
         self.tally.skipped += 1
 
+    def _ended_elsewhere(self, trial: Trial) -> bool:
+        """Whether another driver has brought a trial to its end meanwhile; it is counted then."""
+        record = self.folder.status(self.plan.run_id(trial))
+        if record.status is Status.FINISHED:
+            self._skip(trial)
+        elif record.status in _FAILED and trial.number not in self._retried:
+            self.tally.failed[trial.number] = f"{record.status}: {record.message}"
+        else:
+            return False
+        return True
+
     def _fill(self) -> None:
         """Start trials while there is room."""
         now = time.monotonic()
@@ -155,10 +173,9 @@ class Driver:
             if due > now:
                 self._waiting.append((due, trial))
                 continue
-            if due and self.folder.status(self.plan.run_id(trial)).status is Status.FINISHED:
-                self._skip(trial)  # finished by the other driver
+            if self._ended_elsewhere(trial):
                 continue
-            lease = self.devices.lease()
+            lease = self.devices.lease(trial.cfg)
             if lease is None:
                 self._waiting.appendleft((due, trial))
                 return
@@ -194,6 +211,8 @@ class Driver:
             self.tally.finished.append(trial)
         elif record.status in _FAILED:
             self.tally.failed[trial.number] = f"{record.status}: {record.message}"
+        elif record.status is Status.INTERRUPTED and stop.asked() is None:
+            self.tally.failed[trial.number] = "was cancelled; the same command again goes on with it"
         elif stop.asked() is not None or self._is_patient_with(trial, record.step or 0):
             self._waiting.appendleft((0.0, trial))
         else:

@@ -3,6 +3,7 @@
 import fcntl
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,17 @@ class SweepFolder:
     def write(self, plan: Plan) -> None:
         """Write what is planned; trials of an earlier plan of the same name are kept."""
         self.logs.mkdir(parents=True, exist_ok=True)
+        with self._alone():
+            self._write(plan)
+
+    def _write(self, plan: Plan) -> None:
         known = {trial.identity: trial for trial in self.trials()} if (self.path / "trials.jsonl").exists() else {}
         for trial in plan.trials:
             if trial.identity not in known:
                 listed = Listed(len(known), trial.overrides, trial.identity, plan.run_id(trial))
                 known[trial.identity] = listed
+        for trial in plan.trials:
+            trial.number = known[trial.identity].number  # one numbering on the screen and in the folder
         if plan.trials or not known:
             self._list(known.values())
         sweep = {
@@ -88,17 +95,25 @@ class SweepFolder:
             "typed": plan.typed,
             "fixed": plan.fixed,
             "keys": plan.keys,
+            "monitor": plan.cfg.sweep.monitor,
+            "direction": plan.cfg.sweep.direction,
         }
         write_json(self.path / "sweep.json", sweep)
 
     def add(self, trial: Trial, run: str) -> None:
         """List a trial that was asked for only now; once, whoever asks."""
-        with (self.path / "trials.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._alone():
             known = list(self.trials())
             if all(one.run != run for one in known):
                 known.append(Listed(trial.number, trial.overrides, trial.identity, run))
                 self._list(known)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While the list of trials is changed."""
+        with (self.path / "trials.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def prune(self, run_id: str) -> None:
         """Note that a run is not gone on with."""

@@ -18,6 +18,7 @@ from aigc.config.trust import trust
 from aigc.errors import AigcError, InputError, RunExists, RunInWork, exit_code
 from aigc.runs import Run, stop
 from aigc.runs.console import show_messages
+from aigc.runs.status import Status
 
 IN_WORK = 76
 """Exit code: another process works on this trial."""
@@ -104,6 +105,10 @@ def _train(job: Job) -> None:
         run_here(run)
     except RunInWork as error:
         raise _Ended(str(error), IN_WORK) from error
+    except InputError as error:
+        if run.status is not Status.PENDING:
+            raise
+        raise _Ended(str(error), REFUSED) from error  # before its first attempt
 
 
 def _write_to(path: Path) -> None:

@@ -129,6 +129,15 @@ class SearchDriver(Driver):
         elif self.folder.status(run_id).status is Status.FINISHED and not self._tell_value(trial):
             self.tally.finished.remove(trial)
 
+    def _ended_elsewhere(self, trial: Trial) -> bool:
+        if self.folder.is_pruned(self.plan.run_id(trial)):
+            self._note_pruned(trial)
+            return True
+        ended = super()._ended_elsewhere(trial)
+        if ended and trial.number in self.tally.failed:
+            self.study.tell(trial.number, None)
+        return ended
+
     def _skip(self, trial: Trial) -> None:
         super()._skip(trial)
         self._tell_value(trial)

@@ -68,29 +68,32 @@ class Table:
     Args:
         metric: What the values are of.
         smaller_is_better: Which of them are better.
-        rows: Best first.
+        rows: Best first; as they were planned where it is not known which values are better.
     """
 
     metric: str
-    smaller_is_better: bool
+    smaller_is_better: bool | None
     rows: list[Row]
 
 
-def make_table(folder: SweepFolder, metric: str | None = None) -> Table:
+def make_table(folder: SweepFolder, metric: str | None = None, direction: str | None = None) -> Table:
     """Group the trials of a sweep by all but their seed.
 
     Args:
         folder: The sweep.
-        metric: A name in the runs' final metrics; None is the one that chose their checkpoints.
+        metric: A name in the runs' final metrics; None is that of the search, or the one that chose their checkpoints.
+        direction: Whether smaller values (min) or larger ones (max) are better; None is as these say.
 
     Raises:
-        InputError: No trial is finished, none has the metric, or trials differ in keys that are not swept.
+        InputError: No trial is finished, none has the metric, or trials of one row differ in more than their seed.
     """
     rows: dict[tuple[str, ...], Row] = {}
-    configs: dict[str, dict[str, Any]] = {}
+    first: dict[tuple[str, ...], tuple[str, dict[str, Any]]] = {}
     known: set[str] = set()
-    swept = _swept(folder)
-    smaller = True
+    about = folder.about()
+    searched = {about["monitor"]: about.get("direction") or "minimize"} if about.get("monitor") else {}
+    better = {name: how == "minimize" for name, how in searched.items()}
+    metric = metric or about.get("monitor")
     for trial in folder.trials():
         own = tuple(text for text in trial.overrides if text.partition("=")[0] != "seed")
         row = rows.setdefault(own, Row(own))
@@ -101,35 +104,43 @@ def make_table(folder: SweepFolder, metric: str | None = None) -> Table:
             row.missing += status not in (Status.FAILED, Status.DIVERGED, Status.OUT_OF_MEMORY)
             continue
         config = _read(folder, trial)
-        configs[trial.run] = {key: value for key, value in _leaves(config) if not _is_swept(key, swept)}
+        leaves = {key: value for key, value in _leaves(config) if key.rpartition(".")[2] != "seed"}
+        _refuse_mixed(*first.setdefault(own, (trial.run, leaves)), trial.run, leaves)
         chooses = (config.get("callbacks") or {}).get("checkpoints") or {}
-        if metric is None:
-            metric = chooses.get("monitor")
-        smaller = chooses.get("mode", "min") == "min"
+        if chooses.get("monitor"):
+            better.setdefault(chooses["monitor"], chooses.get("mode", "min") == "min")
+            metric = metric or chooses["monitor"]
         measured: Mapping[str, float] = run.manifest["metrics"]
         known |= measured.keys()
-        if metric is not None and metric in measured:
+        if metric is not None and not math.isfinite(measured.get(metric, 0.0)):
+            row.failed += 1
+        elif metric is not None and metric in measured:
             row.values.append(measured[metric])
             row.trials.append(trial.number)
             row.runs.append(trial.run)
         else:
             row.missing += 1
-    _refuse_mixed(configs)
-    if not configs:
+    if not first:
         raise InputError(f"{folder.id}: no trial is finished yet; `aigc sweep status {folder.id}`")
     if metric is None or metric not in known:
         raise InputError(f"--metric {metric}: no trial has measured it; {suggest(str(metric), known)}")
-    ordered = sorted(rows.values(), key=lambda row: _key(row, smaller))
-    return Table(metric, smaller, ordered)
+    smaller = better.get(metric) if direction is None else direction == "min"
+    if smaller is None:
+        return Table(metric, None, list(rows.values()))
+    return Table(metric, smaller, sorted(rows.values(), key=lambda row: _key(row, smaller)))
 
 
-def best_experiment(folder: SweepFolder, metric: str | None = None) -> str:
+def best_experiment(folder: SweepFolder, metric: str | None = None, direction: str | None = None) -> str:
     """The YAML of an experiment that is the first trial of the best row; it composes to the same config.
 
     Raises:
-        InputError: As `make_table`.
+        InputError: As `make_table`, and where it is not known which values are better.
     """
-    table = make_table(folder, metric)
+    table = make_table(folder, metric, direction)
+    if table.smaller_is_better is None:
+        raise InputError(f"--direction: is a smaller {table.metric} better (min), or a larger one (max)?")
+    if not table.rows[0].values:
+        raise InputError(f"{folder.id}: no trial has a value of {table.metric} yet")
     row = table.rows[0]
     trial = next(one for one in folder.trials() if one.run == row.runs[0])
     fixed = folder.about()["fixed"]
@@ -169,26 +180,12 @@ def _experiment(folder: SweepFolder) -> str:
     return str(folder.about()["experiment"])
 
 
-def _swept(folder: SweepFolder) -> set[str]:
-    return {key.lstrip("+~") for key in folder.about()["keys"]} | {"seed"}
-
-
-def _is_swept(key: str, swept: set[str]) -> bool:
-    """Whether a key is swept itself, lies in what is swept, or follows from it."""
-    return any(key == one or key.startswith(f"{one}.") for one in swept) or key.endswith(".seed")
-
-
-def _refuse_mixed(configs: dict[str, dict[str, Any]]) -> None:
-    """See that trials differ in nothing but what was swept."""
-    runs = list(configs)
-    for run in runs[1:]:
-        one, other = configs[runs[0]], configs[run]
-        differing = sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
-        if differing:
-            shown = ", ".join(f"{key} ({one.get(key)} and {other.get(key)})" for key in differing[:4])
-            raise InputError(
-                f"{runs[0]} and {run} differ in keys that are not swept: {shown}; they cannot stand in one table"
-            )
+def _refuse_mixed(first: str, one: dict[str, Any], run: str, other: dict[str, Any]) -> None:
+    """See that two trials of one row differ in nothing but their seed."""
+    differing = sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+    if differing:
+        shown = ", ".join(f"{key} ({one.get(key)} and {other.get(key)})" for key in differing[:4])
+        raise InputError(f"{first} and {run} would be averaged, and differ in more than their seed: {shown}")
 
 
 def _read(folder: SweepFolder, trial: Listed) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Parameter, mismatches
 from aigc.errors import InputError
 from aigc.launch.sweeps import space
+from aigc.runs.secrets import redact
 
 
 @dataclass
@@ -85,7 +86,7 @@ class Plan:
 
     def run_id(self, trial: Trial) -> str:
         """The run of a trial: the same for the same config, so that nobody starts it twice."""
-        return f"{self.id}-{trial.identity[:8]}"
+        return f"{self.id}-{trial.identity[:12]}"
 
 
 def plan(overrides: Sequence[str]) -> Plan:
@@ -98,6 +99,9 @@ def plan(overrides: Sequence[str]) -> Plan:
         ConfigError: What is wrong in any trial, each fault once.
         InputError: There is nothing to sweep.
     """
+    for text in overrides:
+        if redact(text) != text:
+            raise InputError(f"{text.partition('=')[0]}: a secret cannot be an override: use ${{oc.env:NAME}}")
     fixed, axes = space.split(overrides)
     composer = Composer()
     cfg = composer.compose(fixed)
@@ -139,17 +143,17 @@ class _Checker:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, ...], dict[str, Parameter]] = {}
-        self._seen: set[str] = set()
+        self._seen: set[tuple[tuple[str, ...], str]] = set()
 
     def problems(self, cfg: DictConfig, own: Sequence[str]) -> list[Problem]:
         """What is wrong in a trial and was in none before."""
         groups = tuple(text for text in own if text.partition("=")[0] in group_choices())
         if groups not in self._known:
             self._known[groups] = known_keys(cfg)
-            self._seen.update(own)
+            self._seen.update((groups, text) for text in own)
             return find_problems(cfg)
-        new = [text for text in own if text not in self._seen]
-        self._seen.update(own)
+        new = [text for text in own if (groups, text) not in self._seen]
+        self._seen.update((groups, text) for text in own)
         found: list[Problem] = []
         for text in new:
             key = text.partition("=")[0]
