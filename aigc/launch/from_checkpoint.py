@@ -36,7 +36,7 @@ def checkpoint_file(run: Run, name: str) -> Path:
     folder = CheckpointFolder(run.checkpoints)
     step = re.fullmatch(r"step-(\d{1,18})", name, re.ASCII)
     path = folder.file(int(step[1])) if step else run.checkpoints / {"last": LAST, "best": BEST}.get(name, "")
-    if path.exists():
+    if path != run.checkpoints and path.exists():
         return path
     named = [one for one, file in (("last", LAST), ("best", BEST)) if (run.checkpoints / file).is_file()]
     steps = sorted(step_of(file) for file in run.checkpoints.glob("step-*.ckpt"))

@@ -10,7 +10,7 @@ from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, step_of
 from aigc.runs.files import sha256_file
 from aigc.runs.metrics_file import read
-from tests.launch.forking import Child, server, wait_until
+from tests.launch.forking import REPOSITORY, Child, server, wait_until
 from tests.training.resumable import CHARACTERS, differences, final_state
 
 LANGUAGE_MODEL = [
@@ -74,7 +74,8 @@ def place_at(folder: Path) -> Path:
 
 def start(place: Path, arguments: list[str], *faults: list[Any], cache: str = "../cache", **env: str) -> Child:
     """A process; prepared data are shared by the places of one folder."""
-    return server().start(arguments, place, faults, AIGC_OUTPUTS="outputs", AIGC_CACHE=cache, **env)
+    own = {"AIGC_OUTPUTS": "outputs", "AIGC_CACHE": cache, "PYTHONPATH": str(REPOSITORY)}  # ranks find what tests trust
+    return server().start(arguments, place, faults, **(own | env))
 
 
 def finish(place: Path, arguments: list[str], *faults: list[Any], **env: str) -> str:

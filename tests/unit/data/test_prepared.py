@@ -92,7 +92,7 @@ def test_an_interrupted_write_leaves_nothing_usable_behind(
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(prepared, "_write_examples", interrupt)
+        patch.setattr(prepared, "write_examples", interrupt)
         with pytest.raises(error):
             make(corpus, tmp_path)
     assert list((tmp_path / "cache/text").iterdir()) == []
