@@ -1,25 +1,35 @@
 """`aigc sweep`: many runs of one experiment, and what came of them."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
-from aigc.cli.options import ConfigParser, use_trusted
+from aigc.cli.options import ConfigParser, fields_help, use_trusted
+from aigc.config.problems import suggest
 from aigc.errors import AigcError, InputError
 
 READS = ("status", "table", "best")
 
 
+class _Parser(ConfigParser):
+    def format_help(self) -> str:
+        """The help, with the settings of a sweep."""
+        return super().format_help() + "\n" + fields_help("aigc.config.schema.Sweep", "settings:", "sweep.") + "\n"
+
+
 def parser() -> argparse.ArgumentParser:
     """The verb's arguments."""
-    made = ConfigParser(
+    made = _Parser(
         "sweep",
         "Run every combination of the values of some keys. The same command again goes on: finished trials are left\n"
         "alone, killed and preempted ones go on from their checkpoints, failed ones are listed.\n"
         "\n"
         "  aigc sweep status SWEEP    what each trial is doing\n"
         "  aigc sweep table SWEEP     mean, standard deviation and 95 % interval over seeds\n"
-        "  aigc sweep best SWEEP      the best trial as an experiment: put it into conf/experiment/",
+        "  aigc sweep best SWEEP      the best trial as an experiment: put it into conf/experiment/\n"
+        "\n"
+        "A SWEEP is a sweep id, the beginning of one, a path, or `latest`.",
         "aigc sweep seed=0,1,2 optimizer.lr=1e-3,3e-4 debug=fast",
     )
     made.add_argument("--dry-run", action="store_true", help="list the trials and what is done already")
@@ -29,8 +39,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--metric", metavar="NAME", help="of table and best (the one that chose checkpoints)")
     made.add_argument("--direction", choices=["min", "max"], help="which values of another metric are better")
     made.add_argument("--outputs", metavar="FOLDER", help="of status, table and best: as paths.outputs")
-    for name in ("json", "csv", "md"):
-        made.add_argument(f"--{name}", action="store_true", help=f"print {name.upper()}")
+    for name, what in (("json", "JSON"), ("csv", "CSV"), ("md", "a Markdown table")):
+        made.add_argument(f"--{name}", action="store_true", help=f"print {what}")
     return made
 
 
@@ -40,6 +50,8 @@ def run(options: argparse.Namespace) -> int:
     words = options.overrides
     if words and words[0] in READS:
         return _read(words[0], words[1:], options)
+    if words and re.fullmatch(r"\w+", words[0]):
+        raise InputError(f"aigc sweep {words[0]}: {suggest(words[0], READS)}, or key=value with several values")
     return run_sweep(options.overrides, options)
 
 

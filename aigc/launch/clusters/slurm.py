@@ -30,7 +30,7 @@ class Slurm(Cluster):
     memory: str | int | None = None
     """Memory of each node: 32G, or a number of megabytes."""
     time: str | int = "01:00:00"
-    """Longest time, as "hours:minutes:seconds" or "days-hours"; in quotes, as YAML reads 24:00:00 as a number."""
+    """Longest time: "hours:minutes:seconds" or "days-hours"; in a YAML file in quotes, where 24:00:00 is a number."""
     partition: str | None = None
     """The partition, or several with commas."""
     account: str | None = None
