@@ -41,6 +41,14 @@ def test_a_later_driver_goes_on_with_the_same_study(tmp_path: Path) -> None:
     assert one.states() == {0: "COMPLETE", 1: "FAIL", 2: "PRUNED", 3: "RUNNING"}
 
 
+def test_a_trial_that_a_killed_driver_left_without_values_gets_them(tmp_path: Path) -> None:
+    study = study_in(tmp_path, trials=2)
+    study._study.ask()  # as if it were killed before the first value was written
+    overrides = study_in(tmp_path, trials=2).overrides(0)
+    assert [text.partition("=")[0] for text in overrides] == ["optimizer.lr", "seed"]
+    assert study_in(tmp_path, trials=2).overrides(0) == overrides
+
+
 def test_a_line_that_a_killed_driver_left_unfinished_spoils_nothing(tmp_path: Path) -> None:
     asked = study_in(tmp_path, trials=3).ask()
     with (tmp_path / "study.jsonl").open("ab") as file:

@@ -56,19 +56,28 @@ class Study:
             number = len(self._study.get_trials(deepcopy=False))
             if number >= (self._settings.trials or 0):
                 return None
-            # A seed for each trial: a driver that comes later must not begin with the same draws.
-            self._study.sampler = self._optuna.samplers.TPESampler(seed=(self._settings.seed + 7919 * number) % 2**32)
+            self._study.sampler = self._sampler(number)
             distributions = {key: _distribution(self._optuna, axis) for key, axis in self._axes.items()}
             trial = self._study.ask(distributions)
         return trial.number, self._overrides(trial.params)
+
+    def _sampler(self, number: int) -> Any:
+        """A seed for each trial: a driver that comes later must not begin with the same draws."""
+        return self._optuna.samplers.TPESampler(seed=(self._settings.seed + 7919 * number) % 2**32)
 
     def states(self) -> dict[int, str]:
         """RUNNING, COMPLETE, PRUNED or FAIL of every trial, by number."""
         return {one.number: one.state.name for one in self._study.get_trials(deepcopy=False)}
 
     def overrides(self, number: int) -> list[str]:
-        """What a trial was asked for with."""
-        return self._overrides(self._study.get_trials(deepcopy=False)[number].params)
+        """What a trial was asked for with; a driver that was killed while it asked has left it without some values."""
+        with self._alone():
+            frozen = self._study.get_trials(deepcopy=False)[number]
+            if frozen.params.keys() == self._axes.keys():
+                return self._overrides(frozen.params)
+            self._study.sampler = self._sampler(number)
+            trial = self._optuna.trial.Trial(self._study, frozen._trial_id)
+            return self._overrides({key: _suggested(trial, axis) for key, axis in self._axes.items()})
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Note a value on the way, and return whether the trial is not worth going on with."""
@@ -117,6 +126,16 @@ def _distribution(optuna: Any, axis: Axis) -> Any:
     if whole:
         return optuna.distributions.IntDistribution(int(low), int(high), log=logarithmic)
     return optuna.distributions.FloatDistribution(low, high, log=logarithmic)
+
+
+def _suggested(trial: Any, axis: Axis) -> Any:
+    """The value of one key, which is chosen now unless it has been before."""
+    if axis.interval is None:
+        return trial.suggest_categorical(axis.key, axis.values)
+    low, high, logarithmic, whole = axis.interval
+    if whole:
+        return trial.suggest_int(axis.key, int(low), int(high), log=logarithmic)
+    return trial.suggest_float(axis.key, low, high, log=logarithmic)
 
 
 def _pruner(optuna: Any, name: str | None) -> Any:
