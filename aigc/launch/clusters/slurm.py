@@ -94,7 +94,7 @@ class Slurm(Cluster):
         own = {
             "job-name": plan.name,
             "chdir": plan.folder,
-            "output": _log(plan),
+            "output": str(plan.log).replace("%", "%%"),
             "open-mode": "append",
             "array": plan.array,
             "nodes": self.nodes,
@@ -134,9 +134,3 @@ class Slurm(Cluster):
     def cancel(cls, job: str) -> None:
         """Take it out of the queue, or end it."""
         commands.scancel(job)
-
-
-def _log(plan: JobPlan) -> str:
-    """The log's path as sbatch reads it; each task of an array has one of its own."""
-    task = "-%a" if plan.array else ""
-    return str(plan.log.with_suffix("")).replace("%", "%%") + task + plan.log.suffix.replace("%", "%%")
