@@ -108,6 +108,7 @@ def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
 def _read(what: str, names: list[str], options: argparse.Namespace) -> int:
     from aigc.cli import sweep_views
     from aigc.launch.sweeps.folder import SweepFolder
+    from aigc.launch.sweeps.table import best_experiment
 
     if len(names) != 1:
         raise InputError(f"aigc sweep {what} SWEEP: name one sweep, by its id, the beginning of one, a path, or latest")
@@ -116,7 +117,7 @@ def _read(what: str, names: list[str], options: argparse.Namespace) -> int:
     if what == "status":
         sweep_views.show_status(folder, options.json)
     elif what == "best":
-        sys.stdout.write(sweep_views.best_experiment(folder, options.metric, options.direction))
+        sys.stdout.write(best_experiment(folder, options.metric, options.direction))
     else:
         style = next((name for name in ("json", "csv", "md") if getattr(options, name)), "text")
         sweep_views.show_table(folder, options.metric, options.direction, style)

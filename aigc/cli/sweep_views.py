@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from aigc.cli.result import duration, number, print_columns
 from aigc.launch.sweeps.folder import SweepFolder
-from aigc.launch.sweeps.table import Table, best_experiment, make_table
+from aigc.launch.sweeps.table import Table, make_table
 from aigc.launch.sweeps.trials import Plan, Trial
 from aigc.runs.console import log, stderr
 from aigc.runs.status import Status
 
 if TYPE_CHECKING:
     from aigc.launch.sweeps.driver import Driver, Tally
-
-__all__ = ["Screen", "best_experiment", "show_plan", "show_status", "show_table", "show_tally"]
 
 
 def show_plan(plan: Plan, as_json: bool) -> None:

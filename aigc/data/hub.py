@@ -72,10 +72,8 @@ def open_hub(name: str, hint: str = "") -> DatasetSource:
     try:
         dataset = datasets.load_dataset(name, download_config=datasets.DownloadConfig(max_retries=1))
     except Exception as error:  # the Hub's client raises its transport's own errors too
-        offline = " The Hub is switched off (HF_HUB_OFFLINE)." if datasets.config.HF_HUB_OFFLINE else ""
         raise InputError(
-            f"{name}: no such file or folder, and no such data set could be loaded from the Hub.{hint}{offline} "
-            f"({type(error).__name__}: {first_line(error)})"
+            f"{name}: no such file or folder, and no such data set could be loaded from the Hub.{hint}{refused(error)}"
         ) from error
     split = _training_split(name, dataset)
     return DatasetSource(name, split, f"datasets:{split._fingerprint}")
@@ -92,6 +90,12 @@ def _training_split(name: str, dataset: Any) -> Any:
             f"{name}: several splits and none is called 'train': {', '.join(dataset)}. Save the one you want."
         )
     return dataset["train"]
+
+
+def refused(error: Exception) -> str:
+    """Why the Hub gave nothing, to be put behind a message."""
+    offline = " The Hub is switched off (HF_HUB_OFFLINE)." if datasets.config.HF_HUB_OFFLINE else ""
+    return f"{offline} ({type(error).__name__}: {first_line(error)})"
 
 
 def first_line(error: Exception) -> str:

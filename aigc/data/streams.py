@@ -14,7 +14,7 @@ from aigc import assets
 from aigc.data.examples import Example, Layout
 from aigc.data.fingerprints import SMALL, sha256_of
 from aigc.data.hints import near
-from aigc.data.hub import first_line
+from aigc.data.hub import refused
 from aigc.data.readers import READERS, pick
 from aigc.data.sampler import generator
 from aigc.errors import InputError
@@ -162,11 +162,7 @@ class HubStream(Stream):
             self._builder = datasets.load_dataset_builder(place, revision=revision or None, download_config=config)
             rows = self._builder.as_streaming_dataset()
         except Exception as error:  # the Hub's client raises its transport's own errors too
-            offline = " The Hub is switched off (HF_HUB_OFFLINE)." if datasets.config.HF_HUB_OFFLINE else ""
-            raise InputError(
-                f"{name}: no such data set could be opened on the Hub.{offline} "
-                f"({type(error).__name__}: {first_line(error)})"
-            ) from error
+            raise InputError(f"{name}: no such data set could be opened on the Hub.{refused(error)}") from error
         if "train" not in rows:
             raise InputError(f"{name}: no split is called 'train'; splits: {', '.join(map(str, rows))}.")
         self._rows: Any = rows["train"]

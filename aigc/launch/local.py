@@ -17,6 +17,7 @@ from aigc.launch.lifeline import LIFELINE
 from aigc.launch.worker import note_end_of_ranks
 from aigc.runs import Run, stop
 from aigc.runs.console import log
+from aigc.runs.environment import available_cores
 
 _ASKED = (PreemptedRun.exit_code, InterruptedRun.exit_code)
 _GRACE = 10.0
@@ -74,7 +75,7 @@ def _environment(ranks: int, lifeline: int) -> dict[str, str]:
         "MASTER_PORT": str(_free_port()),
         LIFELINE: str(lifeline),
     }
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores() or 1
     threads = {"OMP_NUM_THREADS": str(max(1, cores // ranks))}  # or each would take all cores
     return threads | dict(os.environ) | shared
 

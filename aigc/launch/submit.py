@@ -19,6 +19,7 @@ from aigc.launch.clusters import Cluster, JobPlan, JobState
 from aigc.launch.clusters.local import Local
 from aigc.launch.frozen_code import CODE, freeze_code, planned_folders
 from aigc.launch.queue import look
+from aigc.launch.start import runs_root, start
 from aigc.runs import Run
 from aigc.runs.console import log
 from aigc.runs.files import write_atomic
@@ -66,7 +67,7 @@ def see_here(cfg: DictConfig) -> None:
 
 def preview(cfg: DictConfig, overrides: Sequence[str] = ()) -> str:
     """The batch script that `submit` would write; nothing is written."""
-    path = _root(cfg).absolute() / (cfg.run.id or f"{cfg.experiment.replace('/', '-')}-DATE-TIME-XXXX")
+    path = runs_root(cfg).absolute() / (cfg.run.id or f"{cfg.experiment.replace('/', '-')}-DATE-TIME-XXXX")
     cluster = cluster_of(cfg)
     frozen = planned_folders(path) if cluster.limit_of_code() else []
     return cluster.script(_plan(path, frozen, overrides))
@@ -92,8 +93,6 @@ def submit(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Run, str]:
         )
     cluster.see_ready()
     cluster.script(_plan(Path("run"), [], ()))  # what is wrong in it is said before the data are prepared
-    from aigc.launch.start import start
-
     run = start(cfg, overrides, ["aigc", *sys.argv[1:]])
     try:
         job = _queue(run, cluster)
@@ -207,7 +206,3 @@ def _plan(path: Path, folders: Sequence[Path], overrides: Sequence[str]) -> JobP
         status=path / STATUS_FILE,
         after=[*python, "-m", "aigc.launch.note_end", str(path)],
     )
-
-
-def _root(cfg: DictConfig) -> Path:
-    return Path(cfg.paths.outputs).expanduser() / "runs"

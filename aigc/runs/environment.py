@@ -62,6 +62,11 @@ def package_versions() -> dict[str, str | None]:
     return {name: found.get(name) for name in PACKAGES} | dict(sorted(found.items()))
 
 
+def available_cores() -> int | None:
+    """How many processor cores this process may use; None where the system does not say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 def normalised(name: str) -> str:
     """A distribution's name as package indexes compare it: `Foo.Bar_baz` is `foo-bar-baz`."""
     return re.sub(r"[-_.]+", "-", name).lower()

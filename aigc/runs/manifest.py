@@ -12,7 +12,7 @@ from typing import Any
 
 import aigc
 from aigc.errors import InputError
-from aigc.runs.environment import environment, package_versions, source_digest
+from aigc.runs.environment import available_cores, environment, package_versions, source_digest
 from aigc.runs.files import write_json
 from aigc.runs.git import git_state
 from aigc.runs.metrics_file import decode_values, encode_values
@@ -161,7 +161,7 @@ def hardware() -> dict[str, Any]:
     """Return the processor's model, the cores this process may use, the memory in bytes, and an empty list of GPUs."""
     return {
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": available_cores(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "gpus": [],
     }

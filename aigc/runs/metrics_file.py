@@ -29,7 +29,7 @@ class MetricsFile:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._file = self.path.open("ab", buffering=0)
-        _cut_torn_line(self.path)
+        cut_torn_line(self.path)
 
     def append(
         self, step: int, epoch: int, values: Mapping[str, float], signatures: Mapping[str, str] | None = None
@@ -148,7 +148,8 @@ def _parse(path: Path | str, number: int, line: bytes) -> dict[str, Any]:
         raise InputError(f"{path}: {place} is damaged: {error}") from error
 
 
-def _cut_torn_line(path: Path) -> None:
+def cut_torn_line(path: Path) -> None:
+    """Take away what a killed writer left unfinished: the next line would be joined to it, and both be lost."""
     with path.open("rb+") as file:
         content_end = file.seek(0, os.SEEK_END)
         position = content_end

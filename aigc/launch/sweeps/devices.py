@@ -9,6 +9,7 @@ from typing import IO
 from omegaconf import DictConfig
 
 from aigc.errors import InputError
+from aigc.runs.environment import available_cores
 
 
 class Devices:
@@ -24,7 +25,7 @@ class Devices:
     def __init__(self, cfg: DictConfig) -> None:
         self.gpus = visible_gpus() if cfg.trainer.accelerator in ("auto", "gpu") else []
         per_trial = self._devices(cfg)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = available_cores() or 1
         most = len(self.gpus) if self.gpus else cores
         self.workers: int = cfg.sweep.workers or max(1, most // per_trial)
         """Trials at once."""

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import json
 import math
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 from aigc.config.schema import Sweep
 from aigc.errors import InputError
 from aigc.launch.sweeps.space import Axis
+from aigc.runs.metrics_file import cut_torn_line
 
 if TYPE_CHECKING:
     from optuna.storages.journal._file import BaseJournalFileLock
@@ -159,7 +159,7 @@ def _lock_of(path: Path) -> "BaseJournalFileLock":
         def acquire(self) -> bool:
             self._held = path.open("a")
             fcntl.flock(self._held, fcntl.LOCK_EX)
-            _cut_torn_line(path.with_suffix(".jsonl"))
+            cut_torn_line(path.with_suffix(".jsonl"))
             return True
 
         def release(self) -> None:
@@ -167,13 +167,3 @@ def _lock_of(path: Path) -> "BaseJournalFileLock":
                 self._held.close()
 
     return FileLock()
-
-
-def _cut_torn_line(path: Path) -> None:
-    """Take away what a killed writer left unfinished: the next line would be joined to it, and both be lost."""
-    with path.open("rb+") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 1))
-        if size and file.read(1) != b"\n":
-            file.seek(0)
-            file.truncate(file.read().rfind(b"\n") + 1)
