@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from torch.distributed import ReduceOp
 
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config.problems import suggest
@@ -82,9 +81,9 @@ class Checkpoints(Callback):
         self.ranking = [one for one in self.ranking if _folder(trainer).file(one["step"]).exists()]
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
-        """Save between two steps, when it is time."""
+        """Save after every so many steps; `BetweenSteps` sees to the time, which ranks must agree on."""
         assert isinstance(module, Task)
-        if module.ended_step() and self._due(module):
+        if self.every_n_steps and module.ended_step() and module.steps_done % self.every_n_steps == 0:
             self.save(trainer, module)
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -127,6 +126,10 @@ class Checkpoints(Callback):
         )
         self.seconds += time.perf_counter() - began
 
+    def late(self) -> bool:
+        """Whether the time between saves is over."""
+        return self.every_n_minutes is not None and time.monotonic() - self._saved_at >= 60 * self.every_n_minutes
+
     def state_dict(self) -> dict[str, Any]:
         """The best so far, so that a resumed run does not start comparing anew."""
         return {"ranking": self.ranking, "step": self._saved_step}
@@ -134,14 +137,6 @@ class Checkpoints(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the best so far from a checkpoint."""
         self.ranking, self._saved_step = state_dict["ranking"], state_dict["step"]
-
-    def _due(self, module: Task) -> bool:
-        if self.every_n_steps and module.steps_done % self.every_n_steps == 0:
-            return True
-        if self.every_n_minutes is None:
-            return False
-        late = time.monotonic() - self._saved_at >= 60 * self.every_n_minutes
-        return module.over_ranks(late, ReduceOp.MAX) > 0
 
     def _rank(self, trainer: Trainer, module: Task) -> None:
         if self._improve(module) and trainer.is_global_zero:

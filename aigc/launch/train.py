@@ -8,7 +8,7 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from aigc.callbacks import Checkpoints, ExactState, KeepStatus, StopWhenAsked
+from aigc.callbacks import BetweenSteps, Checkpoints, ExactState, KeepStatus
 from aigc.errors import InputError
 from aigc.launch import components
 from aigc.launch.hardware import describe_machine
@@ -61,7 +61,7 @@ class Training:
             rewind(loggers, 0)
         # Whatever acts at the start of a batch must come after what saves and restores the state before it.
         savers = [callback for callback in callbacks.values() if isinstance(callback, Checkpoints)]
-        first = [*savers, ExactState(cfg.resume.allow), StopWhenAsked(), *([] if until is None else [_Until(until)])]
+        first = [*savers, ExactState(cfg.resume.allow), BetweenSteps(), *([] if until is None else [_Until(until)])]
         others = [callback for callback in callbacks.values() if callback not in savers]
         ordered = [*first, *others, KeepStatus(self.beat)]
         trainer = components.build_trainer(

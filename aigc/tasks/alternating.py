@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from aigc.config.problems import ConfigError, Problem
 from aigc.tasks.image import ImageTask
 from aigc.tasks.means import Means
-from aigc.tasks.ranks import average_gradients, share_first
+from aigc.tasks.ranks import AveragedGradients, share_first
 
 
 class AlternatingTask(ImageTask):
@@ -39,6 +39,7 @@ class AlternatingTask(ImageTask):
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
         self._clip = {name: limit for name, limit in (clip or {}).items() if limit is not None}
+        self._averages: dict[str, AveragedGradients] = {}
 
     @abstractmethod
     def networks(self) -> dict[str, nn.Module]:
@@ -69,7 +70,9 @@ class AlternatingTask(ImageTask):
             self.refuse_scaled_losses()
         if any(parameter.dtype.itemsize < 4 for parameter in self.parameters()):
             raise _unfit("weights of 16 bits would stand still at small steps, and averages of them always")
-        share_first(chain(self.parameters(), self.buffers()), self.trainer.world_size)
+        if self.trainer.world_size > 1:
+            share_first(chain(self.parameters(), self.buffers()))
+            self._averages = {which: AveragedGradients(network) for which, network in self.networks().items()}
 
     def refuse_scaled_losses(self) -> None:
         """See that losses may be multiplied, as float16 needs it.
@@ -80,12 +83,13 @@ class AlternatingTask(ImageTask):
         if reason := self.scales_badly():
             raise _unfit(f"16-mixed multiplies losses so that gradients do not vanish in float16, but {reason}")
 
-    def minimise(self, which: str, losses: Iterable[Tensor], counts: bool = False) -> None:
+    def minimise(self, which: str, losses: Iterable[Tensor], count: int = 1, counts: bool = False) -> None:
         """Step one network's optimiser on the sum of losses; each one's graph is let go before the next is asked for.
 
         Args:
             which: Name of the network.
             losses: Scalars, parts of one batch.
+            count: How many losses there are.
             counts: Whether this is the step that the task counts.
 
         Raises:
@@ -94,11 +98,16 @@ class AlternatingTask(ImageTask):
         network = self.networks()[which]
         optimizer = self.optimizers()[list(self.networks()).index(which)]
         optimizer.optimizer.zero_grad(set_to_none=True)
-        for loss in losses:
+        averages = self._averages.get(which)
+        for number, loss in enumerate(losses, 1):
             self.refuse_non_finite(loss)
+            if averages and number == count:
+                alarm = self.device.type == "cpu" and self.saw_non_finite
+                averages.begin(alarm, [buffer for buffer in self.buffers() if buffer.is_floating_point()])
             with torch.autocast(loss.device.type, enabled=False):  # or it would narrow what the loss kept in float32
                 self.manual_backward(loss)
-        self._average(network)
+        if averages and averages.finish():
+            self.tell_non_finite()
         self._clip_gradient(which, network)
         if counts:
             optimizer.step()
@@ -106,11 +115,10 @@ class AlternatingTask(ImageTask):
             self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=_nothing)
 
     def end_step(self) -> None:
-        """Advance the schedules; make running statistics those of the first rank, as each has seen other images."""
+        """Advance the schedules."""
         schedulers = self.lr_schedulers() or []
         for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
             scheduler.step()
-        share_first(self.buffers(), self.trainer.world_size)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
         """Record the means since the last record, and the learning rates."""
@@ -134,13 +142,6 @@ class AlternatingTask(ImageTask):
     def forget_sums(self) -> None:
         """Begin the sums anew."""
         self.means = Means()
-
-    def _average(self, network: nn.Module) -> None:
-        """Average gradients over the ranks; on a CPU, tell all of them when one has a loss that is no number."""
-        ranks = self.trainer.world_size
-        alarm = ranks > 1 and self.device.type == "cpu" and self.saw_non_finite
-        if average_gradients(network.parameters(), ranks, alarm):
-            self.tell_non_finite()
 
     def _clip_gradient(self, which: str, network: nn.Module) -> None:
         """Clip, and note the norm; where nothing is clipped, only at steps that are logged."""

@@ -180,14 +180,16 @@ class GanTask(AlternatingTask):
 
     def _train_discriminator(self, real: Tensor, labels: Tensor | None, step: int) -> None:
         """Tell real from made, of the same classes; then what is due of the lazy penalties."""
-        self.minimise("discriminator", self._discriminator_losses(self._discriminate, real, labels))
+        losses = self._discriminator_losses(self._discriminate, real, labels)
+        self.minimise("discriminator", losses, self.micro_batches)
         if self.augmentation is not None:
             self.augmentation.adapt(torch.cat(self._real_logits))
             self.means.add("augmentation_probability", self.augmentation.probability)
         self._real_logits.clear()
         for objective in self._lazy.values():
             if step % objective.gain == 0:
-                self.minimise("discriminator", self._discriminator_losses(objective, real, labels))
+                losses = self._discriminator_losses(objective, real, labels)
+                self.minimise("discriminator", losses, self.micro_batches)
 
     def _discriminator_losses(
         self, objective: DiscriminatorObjective, real: Tensor, labels: Tensor | None
@@ -208,9 +210,9 @@ class GanTask(AlternatingTask):
         due = [n for n, one in self._of_generator.items() if n not in at_once and step % one.every_n_steps == 0]
         with frozen(self.model.discriminator):
             losses = [self._generator_losses(real, labels), *(self._penalties(n, real, labels) for n in at_once)]
-            self.minimise("generator", chain(*losses), counts=True)
+            self.minimise("generator", chain(*losses), self.micro_batches * len(losses), counts=True)
         for name in due:
-            self.minimise("generator", self._penalties(name, real, labels))
+            self.minimise("generator", self._penalties(name, real, labels), self.micro_batches)
 
     def _generator_losses(self, real: Tensor, labels: Tensor | None) -> Iterator[Tensor]:
         for part, wanted, latents in self._micro_batches(real, labels):

@@ -1,10 +1,14 @@
 """Several ranks and two networks: gradients are averaged phase by phase, without a wrapper around both."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, groupby
 
 import torch
 from pytorch_lightning.strategies import DDPStrategy
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+
+_BUCKETS = 4
+_BUCKET_BYTES = 25 * 2**20  # at most, as in DistributedDataParallel
 
 
 class BareDDP(DDPStrategy):
@@ -18,42 +22,102 @@ class BareDDP(DDPStrategy):
         """Wrap nothing."""
 
 
-def average_gradients(parameters: Iterable[nn.Parameter], ranks: int, alarm: bool = False) -> bool:
-    """Replace gradients by their means over all ranks: one reduction of one flat tensor.
+class AveragedGradients:
+    """Averages one network's gradients over all ranks.
+
+    On an accelerator they are sent in buckets while the backward pass goes on. On a CPU that would take the time of the
+    pass itself, and each message costs a change of threads: there it is one.
 
     Args:
-        parameters: Of one network.
-        ranks: How many there are.
-        alarm: Something that all ranks should know of.
-
-    Returns:
-        On a CPU, whether any rank has given an alarm; elsewhere that would stop the device, and it is False.
+        network: Whose gradients. Each rank must use the same of its parameters in a step.
     """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    if ranks == 1 or not gradients:
-        return False
-    flat = torch.cat([*(gradient.flatten() for gradient in gradients), gradients[0].new_full((1,), float(alarm))])
-    torch.distributed.all_reduce(flat)
-    flat /= ranks
-    _put_back(flat[:-1], gradients)
-    return flat.device.type == "cpu" and bool(flat[-1] > 0)
+
+    def __init__(self, network: nn.Module) -> None:
+        parameters = list(network.parameters())[::-1]  # the last layers have their gradients first
+        self._buckets = _split(parameters, 1 if parameters[0].device.type == "cpu" else _BUCKETS)
+        self._bucket_of = {one: number for number, bucket in enumerate(self._buckets) for one in bucket}
+        self._missing: list[int] = []
+        self._sent: list[_Message] = []
+        self._alarm = parameters[0].new_zeros(())
+        self._followers: Sequence[Tensor] = ()
+        for parameter in parameters:
+            parameter.register_post_accumulate_grad_hook(self._arrived)  # type: ignore[no-untyped-call]
+
+    def begin(self, alarm: bool = False, followers: Sequence[Tensor] = ()) -> None:
+        """Call this before the last backward pass of a step.
+
+        Args:
+            alarm: Something that all ranks should know of.
+            followers: What takes the values of the first rank; running statistics are those of each rank's own images.
+        """
+        self._missing = [len(bucket) for bucket in self._buckets]
+        self._alarm.fill_(float(alarm))
+        self._followers = [tensor.detach() for tensor in followers]
+
+    def finish(self) -> bool:
+        """Call this after it: gradients are their means then.
+
+        Returns:
+            On a CPU, whether any rank has given an alarm; elsewhere that would stop the device, and it is False.
+        """
+        self._missing = []
+        while len(self._sent) < len(self._buckets):
+            self._send()
+        for message in self._sent:
+            message.receive()
+        self._sent = []
+        return self._alarm.device.type == "cpu" and bool(self._alarm > 0)
+
+    def _arrived(self, parameter: nn.Parameter) -> None:
+        """Send buckets that are full, in their order, which is that of all ranks."""
+        if self._missing:
+            self._missing[self._bucket_of[parameter]] -= 1
+            while len(self._sent) < len(self._buckets) and self._missing[len(self._sent)] == 0:
+                self._send()
+
+    def _send(self) -> None:
+        gradients = [one.grad for one in self._buckets[len(self._sent)] if one.grad is not None]
+        last = len(self._sent) == len(self._buckets) - 1
+        self._sent.append(_Message([*gradients, self._alarm], self._followers) if last else _Message(gradients))
 
 
-@torch.no_grad()
-def share_first(tensors: Iterable[Tensor], ranks: int) -> None:
-    """Give all ranks what the first one has: running statistics follow each rank's own images otherwise."""
-    if ranks == 1:
-        return
-    of_kind: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
+class _Message:
+    """One flat tensor on its way between the ranks.
+
+    Args:
+        averaged: What becomes its mean over all ranks.
+        followers: What becomes that of the first rank.
+    """
+
+    def __init__(self, averaged: Sequence[Tensor], followers: Sequence[Tensor] = ()) -> None:
+        self._tensors = [*averaged, *followers]
+        self._flat = torch.cat([tensor.flatten() for tensor in self._tensors]) if self._tensors else torch.empty(0)
+        self._averaged = self._flat[: sum(tensor.numel() for tensor in averaged)]
+        if distributed.get_rank() > 0:
+            self._flat[len(self._averaged) :] = 0  # the sum is that of the first rank, to the bit
+        self._work = distributed.all_reduce(self._flat, async_op=True) if self._tensors else None
+
+    def receive(self) -> None:
+        """Wait for the others, and put everything in its place."""
+        if self._work is None:
+            return
+        self._work.wait()
+        self._averaged /= distributed.get_world_size()
+        parts = torch.split(self._flat, [tensor.numel() for tensor in self._tensors])
+        shaped = [part.view(tensor.shape) for part, tensor in zip(parts, self._tensors, strict=True)]
+        torch._foreach_copy_(self._tensors, shaped)
+
+
+def _split(parameters: list[nn.Parameter], number: int) -> list[list[nn.Parameter]]:
+    """Neighbours in about so many groups of the same size, or more where they would be too large."""
+    sizes = [one.numel() * one.element_size() for one in parameters]
+    size = sum(sizes) if number == 1 else min(_BUCKET_BYTES, -(-sum(sizes) // number))
+    places = [(end - 1) // size for end in accumulate(sizes)]
+    pairs = groupby(zip(places, parameters, strict=True), key=lambda pair: pair[0])
+    return [[parameter for _, parameter in group] for _, group in pairs]
+
+
+def share_first(tensors: Iterable[Tensor]) -> None:
+    """Give all ranks what the first one has."""
     for tensor in tensors:
-        of_kind.setdefault((tensor.dtype, tensor.device), []).append(tensor.detach())
-    for alike in of_kind.values():
-        flat = torch.cat([tensor.flatten() for tensor in alike])
-        torch.distributed.broadcast(flat, 0)
-        _put_back(flat, alike)
-
-
-def _put_back(flat: Tensor, tensors: list[Tensor]) -> None:
-    """Copy parts of a flat tensor into those that it was made of."""
-    parts = torch.split(flat, [tensor.numel() for tensor in tensors])
-    torch._foreach_copy_(tensors, [part.view(one.shape) for part, one in zip(parts, tensors, strict=True)])
+        distributed.broadcast(tensor.detach(), 0)

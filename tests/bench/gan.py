@@ -25,7 +25,7 @@ from torch import nn
 from torch.nn.functional import softplus
 from torch.utils.data import DataLoader
 
-from aigc.callbacks import ExactState, StopWhenAsked
+from aigc.callbacks import BetweenSteps, ExactState
 from aigc.config import compose
 from aigc.data.images import to_float
 from aigc.launch import components
@@ -128,7 +128,7 @@ def whole_fit(cfg: Any, data: Any, precision: str) -> float:
         trainer = components.build_trainer(
             cfg,
             Path(folder),
-            [*callbacks.values(), ExactState(), StopWhenAsked()],
+            [*callbacks.values(), ExactState(), BetweenSteps()],
             [MetricsFileLogger(run), TensorBoard(run)],
         )
         began = time.perf_counter()

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from aigc.callbacks import ExactState, StopWhenAsked
+from aigc.callbacks import BetweenSteps, ExactState
 from aigc.config import compose
 from aigc.launch import components
 from aigc.logger import MetricsFileLogger, TensorBoard
@@ -111,7 +111,7 @@ def whole_fit(cfg: Any, data: Any) -> tuple[float, int, list[torch.Tensor]]:
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder))
         callbacks = components.build_callbacks(cfg, "callbacks")
-        always = [ExactState(), StopWhenAsked()]
+        always = [ExactState(), BetweenSteps()]
         trainer = components.build_trainer(
             cfg, Path(folder), [*callbacks.values(), *always], [MetricsFileLogger(run), TensorBoard(run)]
         )

@@ -13,7 +13,7 @@ from torch import Tensor
 from aigc import losses
 from aigc.errors import DivergedRun
 from aigc.tasks import GanTask
-from aigc.tasks.ranks import BareDDP
+from aigc.tasks.ranks import AveragedGradients, BareDDP
 from tests.training.gans import Batch, batches, fit, regularisers, small_gan, watch_gradients, watch_latents, weights
 from tests.unit.metrics.worlds import fork_worlds
 
@@ -79,13 +79,14 @@ def in_earnest(folder: Path, rank: int, world: int) -> dict[str, Any]:
     adaptive = {"_target_": "aigc.augmentation.AdaptiveAugment", "speed_images": 50, "target": -1.0, "every_n_steps": 1}
     task = small_gan(3, seed=rank, n_critic=2, g_batch_norm=True, regularisers=LAZY, augmentation=adaptive)
     drawn, own = watch_latents(task), {}
-    plain = task.end_step
+    plain = AveragedGradients.begin
 
-    def end_step() -> None:
-        own.update({name: buffer.clone() for name, buffer in task.named_buffers()})
-        plain()
+    def begin(averages: AveragedGradients, *args: Any) -> None:
+        if averages is task._averages["generator"] and task.steps_done == 2:  # the last time that images are made
+            own.update({name: buffer.clone() for name, buffer in task.model.named_buffers() if "running_" in name})
+        plain(averages, *args)
 
-    task.end_step = end_step  # type: ignore[method-assign]
+    AveragedGradients.begin = begin  # type: ignore[method-assign]
     fit(task, folder, batches(3, SIZE, 3, seed=rank), **ranked(world))
     return {"state": task.state_dict(), "latents": torch.cat(drawn), "own": own, "recorded": task.latest}
 

@@ -17,7 +17,7 @@ from pytorch_lightning import Callback, LightningDataModule
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from aigc.callbacks import Checkpoints, ExactState, StopWhenAsked
+from aigc.callbacks import BetweenSteps, Checkpoints, ExactState
 from aigc.data.loader import training_loader, worker_settings
 from aigc.data.sampler import generator
 from aigc.errors import PreemptedRun
@@ -235,7 +235,7 @@ def train(
         data, task = task_of.make(folder, workers)
         torch.manual_seed(os.getpid() + time.time_ns() % 10**6)  # what a new process finds is not to matter
         saver = Checkpoints(task_of.monitor, every_n_minutes=None)
-        always = [*(callbacks or []), saver, ExactState(allow), StopWhenAsked(), *task_of.evaluate(folder)]
+        always = [*(callbacks or []), saver, ExactState(allow), BetweenSteps(), *task_of.evaluate(folder)]
         if signal_at_batch is not None:
             always.insert(0, SignalAt(signal_at_batch))
         batches = None if name in STREAMS else len(data.train_dataloader())
