@@ -11,6 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer, seed_everythin
 from aigc.callbacks.position import Order, Position, loop_state, moved
 from aigc.callbacks.random_state import random_state, restore_random_state
 from aigc.data.loader import EpochLoader
+from aigc.data.place import place_among_ranks
 from aigc.data.stream_loader import StreamLoader
 from aigc.errors import InputError
 from aigc.logger import MetricsFileLogger, rewind
@@ -73,7 +74,7 @@ class ExactState(Callback):
         self._begin = moved(position, saved, now, self.allow)
         place = None
         if now.batches is None and self._begin.batch:
-            place = own["ranks"][trainer.global_rank]["place"]
+            place = _mine(own, saved.world_size)["place"]
         elif now.batches is None and position.batch:
             log.warning("the stream cannot go on where it was: epoch %d is begun from its first", self._begin.epoch)
         checkpoint["loops"] = loop_state(self._begin, checkpoint["loops"], now.resumable, place)
@@ -86,16 +87,13 @@ class ExactState(Callback):
             raise _without_super(module, "on_load_checkpoint")
         own = checkpoint[KEY]
         saved = Order(**own["order"])
-        if saved.world_size == trainer.world_size:
-            self._to_restore = own["ranks"][trainer.global_rank]["random"]
+        rank, ranks = place_among_ranks()
+        module.load_training_state(_mine(own, saved.world_size)["task"])
+        if saved.world_size == ranks:
+            self._to_restore = _mine(own, saved.world_size)["random"]
         else:
-            log.warning(
-                "%d ranks go on where %d stopped: random generators start anew", trainer.world_size, saved.world_size
-            )
-            seed_everything(own["step"] * trainer.world_size + trainer.global_rank, verbose=False)
-        rank = min(trainer.global_rank, saved.world_size - 1)
-        module.load_training_state(own["ranks"][rank]["task"])
-        if saved.world_size != trainer.world_size:
+            log.warning("%d ranks go on where %d stopped: random generators start anew", ranks, saved.world_size)
+            seed_everything(own["step"] * ranks + rank, verbose=False)
             module.forget_sums()
         rewind(trainer.loggers, own["metrics_bytes"])
         for logger in _metrics_files(trainer):
@@ -181,6 +179,12 @@ def _limited(length: int | None, limit: int | float | None) -> int | float:
     if length is None:
         return float("inf")
     return length if not isinstance(limit, int) else min(length, limit)
+
+
+def _mine(own: dict[str, Any], world_size: int) -> dict[str, Any]:
+    """What a rank with this one's batches saved, or the last where there were fewer; ranks with the same are alike."""
+    saved: list[dict[str, Any]] = own["ranks"]
+    return saved[min(place_among_ranks()[0], world_size - 1) * (len(saved) // world_size)]
 
 
 def _of_all_ranks(trainer: Trainer, own: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from aigc.data.place import place_among_ranks
 from aigc.tasks import Task
 
 
@@ -21,11 +22,12 @@ class Throughput(Callback):
         self._amount = 0
         self._seconds = 0.0
         self._since: float | None = None
-        self._ranks = 1
+        self._ranks = self._together = 1
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the clock."""
-        self._ranks = trainer.world_size
+        self._ranks = place_among_ranks()[1]
+        self._together = trainer.world_size // self._ranks
         self._since = time.perf_counter()
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -49,7 +51,7 @@ class Throughput(Callback):
         self._amount += module.amount(batch)
         if module.at_logged_step():
             self._take_time()
-            amount = int(module.over_ranks(self._amount))
+            amount = int(module.over_ranks(self._amount)) // self._together
             if self._seconds > 0:
                 module.record({f"train/{module.unit}_per_second": amount / self._seconds})
             self.total_amount, self.total_seconds = self.total_amount + amount, self.total_seconds + self._seconds

@@ -25,8 +25,11 @@ class Trainer:
     """Devices on each node, each with a rank of its own; auto takes every GPU there is, or one CPU rank."""
     nodes: Annotated[int, Bound(1)] = 1
     """Machines; more than one needs a cluster."""
-    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
-    """How several ranks share the work: each has all weights (ddp, which auto means) or a part of each (fsdp)."""
+    strategy: Literal["auto", "ddp", "fsdp", "model_parallel"] = "auto"
+    """How several ranks share the work: each has all weights (ddp, which auto means), a part of each that is gathered
+    to compute (fsdp), or a part that it also computes with (model_parallel)."""
+    tensor_parallel_size: Annotated[int, Bound(1)] = 1
+    """Ranks that compute each batch together, with model_parallel; data.batch_size is that of all of them."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"] = "auto"
     """Number format; auto takes bf16-mixed where the machine is faster with it, else 32-true."""
     accumulate_grad_batches: Annotated[int, Bound(1)] = 1

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from aigc.data.place import place_among_ranks
 from aigc.data.sampler import EpochSampler
 from aigc.data.workers import leave_signals_alone
 
@@ -98,10 +99,3 @@ def worker_settings(num_workers: int, seed: int) -> dict[str, Any]:
         # Without a generator of its own, each iter() of the loader would draw from the global one.
         "generator": torch.Generator().manual_seed(seed),
     }
-
-
-def place_among_ranks() -> tuple[int, int]:
-    """Rank and number of ranks; (0, 1) in a process of its own."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return 0, 1

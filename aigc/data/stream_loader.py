@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from aigc.data.loader import place_among_ranks, unbatched
+from aigc.data.loader import unbatched
+from aigc.data.place import place_among_ranks
 from aigc.data.workers import leave_signals_alone
 from aigc.errors import AigcError, InputError
 from aigc.runs.console import log

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from aigc.config.types import Bound
 from aigc.data.base import PreparedData, see_least
 from aigc.data.examples import Example, Layout
-from aigc.data.loader import place_among_ranks
+from aigc.data.place import place_among_ranks
 from aigc.data.prepared import Prepared
 from aigc.data.rows import Batch
 from aigc.data.split import group_of

@@ -9,7 +9,8 @@ from transformers import PreTrainedTokenizerFast
 from aigc.config.types import Bound
 from aigc.data.base import PreparedData, see_least
 from aigc.data.examples import Example, Layout
-from aigc.data.loader import EpochLoader, place_among_ranks, unbatched, worker_settings
+from aigc.data.loader import EpochLoader, unbatched, worker_settings
+from aigc.data.place import place_among_ranks
 from aigc.data.prepared import Prepared, Recipe, prepare
 from aigc.data.rows import Batch, DealtRows, Rows
 from aigc.data.sources import open_source

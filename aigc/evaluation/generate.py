@@ -13,7 +13,6 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from aigc.data.loader import place_among_ranks
 from aigc.data.tokenizer import encode, suppressed_tokens
 from aigc.errors import InputError
 from aigc.evaluation.sampling import Sampling
@@ -163,4 +162,6 @@ def _refuse_too_long(encoded: list[list[int]], prompts: Sequence[str], context: 
 
 def _may_stop() -> bool:
     """One of several ranks must not stop alone: they agree between two steps."""
-    return place_among_ranks()[1] == 1
+    return not (torch.distributed.is_available() and torch.distributed.is_initialized()) or (
+        torch.distributed.get_world_size() == 1
+    )

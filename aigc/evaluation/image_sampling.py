@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from aigc.data.loader import place_among_ranks
+from aigc.data.place import place_among_ranks
 from aigc.data.sampler import generator as numbers
 from aigc.errors import InputError
 from aigc.metrics.image import FeatureStatistics, Statistics

@@ -19,6 +19,7 @@ from aigc.config import build, factory
 from aigc.config.problems import ConfigError, Problem
 from aigc.config.targets import signature
 from aigc.config.types import shown
+from aigc.data.place import place_among_ranks
 from aigc.data.stream_loader import StreamLoader
 from aigc.errors import InputError
 from aigc.launch.environment import StartedRanks
@@ -44,6 +45,13 @@ def prepare_machine(cfg: DictConfig) -> None:
     # Filling fresh memory with NaN finds reads of it, and costs a tenth of the speed.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     seed_everything(cfg.seed, workers=True, verbose=False)
+
+
+def seed_apart(cfg: DictConfig) -> None:
+    """Let ranks with batches of their own draw dropout of their own, once all have built the same weights."""
+    place, _ = place_among_ranks()
+    if place:
+        seed_everything(cfg.seed + place, workers=True, verbose=False)
 
 
 def build_data(cfg: DictConfig) -> Any:
@@ -158,7 +166,7 @@ def build_trainer(
         accelerator=settings.accelerator,
         devices=ranks.local_world_size,
         num_nodes=ranks.nodes,
-        strategy=choose_strategy(settings.strategy, ranks.world_size, reduces),
+        strategy=choose_strategy(settings.strategy, ranks.world_size, settings.tensor_parallel_size, reduces),
         precision=resolve_precision(settings.precision, settings.accelerator),
         accumulate_grad_batches=settings.accumulate_grad_batches,
         gradient_clip_val=settings.gradient_clip_val,

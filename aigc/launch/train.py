@@ -14,6 +14,7 @@ from aigc.launch import components
 from aigc.launch.hardware import describe_machine
 from aigc.launch.outcome import keep_model, keep_result
 from aigc.launch.ranks import Agreement
+from aigc.launch.strategies import share_batches
 from aigc.logger import rewind
 from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, step_of
@@ -50,8 +51,10 @@ class Training:
         began = time.perf_counter()
         run, cfg = self.run, self.cfg
         components.prepare_machine(cfg)
+        share_batches(cfg.trainer.strategy, self.agreement.ranks.world_size, cfg.trainer.tensor_parallel_size)
         data = components.build_data(cfg)
         task = components.build_task(cfg, data)
+        components.seed_apart(cfg)
         callbacks = components.build_callbacks(cfg, "evaluation", "callbacks")
         checkpoint, step = self._checkpoint()
         loggers = components.build_loggers(cfg, run, step)

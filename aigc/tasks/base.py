@@ -8,14 +8,14 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.distributed import ReduceOp
-from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
 from aigc.config.problems import ConfigError, Problem
 from aigc.data.loader import EpochLoader
 from aigc.errors import DivergedRun, InputError
 from aigc.logger import MetricsFileLogger
-from aigc.tasks.sharding import ShardedData, shard
+from aigc.tasks.clipping import clip_by_norm
+from aigc.tasks.sharding import ShardedData
 
 
 class Task(LightningModule):
@@ -127,11 +127,11 @@ class Task(LightningModule):
         return self.steps_done > self._steps_before
 
     def configure_model(self) -> None:
-        """Shard the networks where the strategy asks for it; Lightning calls this once the ranks have met."""
+        """Split the networks where the strategy asks for it; Lightning calls this once the ranks have met."""
         if isinstance(self.trainer.strategy, ShardedData):
             for network in self.children():
                 if any(True for _ in network.parameters()):
-                    shard(network, self.trainer.strategy.device_mesh["data_parallel"])
+                    self.trainer.strategy.prepare(network)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Show it to callbacks before weights are loaded from it: they say better than sizes why it does not fit."""
@@ -165,8 +165,7 @@ class Task(LightningModule):
             what = "16-mixed cannot clip a fused optimiser; set optimizer.fused=false or trainer.precision=bf16-mixed"
             raise ConfigError([Problem("trainer.precision", what)])
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
-        self.gradient_norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        self.gradient_norm = clip_by_norm(parameters, gradient_clip_val)
         self.refuse_non_finite(self.gradient_norm, shared=True)
 
     def training_state(self) -> dict[str, Any]:

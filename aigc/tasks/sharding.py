@@ -1,5 +1,9 @@
-"""Weights, gradients and optimiser states in shards: each rank holds a part of every layer (FSDP2)."""
+"""Weights, gradients and optimiser states in shards: each rank holds a part of every layer (FSDP2).
 
+Ranks that also compute each layer together (tensor parallelism) have the same batches.
+"""
+
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.optim import Optimizer
 
 from aigc.tasks.shard_files import write_shards
+from aigc.tasks.tensor_parallel import split_layers
 
 
 class ShardedData(ModelParallelStrategy):
@@ -24,11 +29,21 @@ class ShardedData(ModelParallelStrategy):
     Checkpoints are folders that all ranks write into, each its shard (`torch.distributed.checkpoint`).
 
     Args:
-        ranks: How many share each weight.
+        ranks: How many there are.
+        together: How many of them, in a row, compute each batch together.
     """
 
-    def __init__(self, ranks: int) -> None:
-        super().__init__(data_parallel_size=ranks, tensor_parallel_size=1)
+    def __init__(self, ranks: int, together: int = 1) -> None:
+        super().__init__(data_parallel_size=ranks // together, tensor_parallel_size=together)
+        # With layers split as well it would say that two collectives could be one, once for each kind of them.
+        logging.getLogger("torch.distributed.tensor._redistribute").setLevel(logging.ERROR)
+        self._together = together
+
+    def prepare(self, model: nn.Module) -> None:
+        """Split a network over the ranks, in place."""
+        if self._together > 1:
+            split_layers(model, self.device_mesh["tensor_parallel"])
+        shard(model, self.device_mesh["data_parallel"])
 
     def on_validation_start(self) -> None:
         """Gather all weights: ranks may have different numbers of batches, and would wait for each other."""

@@ -17,6 +17,7 @@ from aigc.runs.status import Status
 from aigc.tasks.shard_files import read_shards
 from tests.launch.forking import Child, wait_until
 from tests.launch.tiny_runs import GAN, LANGUAGE_MODEL, assert_same, place_at, reached, run_in, start, the_run
+from tests.training.resumable import final_state
 
 pytestmark = pytest.mark.slow
 
@@ -81,6 +82,11 @@ def test_the_second_rank_has_a_log_of_its_own_and_nothing_else_is_left(whole: Ru
     assert "log.rank1.txt" in names
     assert not [name for name in names if name.startswith(".rank")]
     assert whole.manifest["attempts"][-1]["exit_code"] == 0
+
+
+def test_each_rank_draws_dropout_of_its_own(whole: Run) -> None:
+    first, second = (rank["random"]["torch"] for rank in final_state(whole.path)["aigc"]["ranks"])
+    assert not torch.equal(first, second)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
@@ -282,4 +288,4 @@ def test_whole_weights_go_on_in_shards_of_any_number(whole: Run, folder: Path) -
 def test_what_has_several_optimisers_is_not_sharded(tmp_path: Path) -> None:
     child = start(place_at(tmp_path), ["train", *GAN, "trainer.strategy=fsdp", "trainer.devices=2", "logger=none"])
     assert child.wait() == 2, child.said
-    assert "trainer.strategy: fsdp shards the weights of one network with one optimiser" in child.said
+    assert "trainer.strategy: fsdp splits the weights of one network with one optimiser" in child.said

@@ -29,6 +29,7 @@ from aigc.runs.files import write_atomic
 from aigc.runs.metrics_file import read
 from aigc.tasks import CausalLM, Task
 from aigc.tasks.schedules import WarmupCosine
+from aigc.tasks.shard_files import read_shards
 from tests.training.gans import gan_data, whole_gan
 from tests.training.helpers import text_data, trainer
 from tests.training.tiny_gan import image_evaluation
@@ -269,7 +270,8 @@ def train(
 
 def final_state(folder: Path) -> dict[str, Any]:
     """Everything in the last checkpoint, but for how many digits the clock had in metrics.jsonl."""
-    state: dict[str, Any] = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
+    last = folder / "checkpoints/last.ckpt"
+    state: dict[str, Any] = read_shards(last) if last.is_dir() else torch.load(last, weights_only=True)
     del state["aigc"]["metrics_bytes"]
     return state
 

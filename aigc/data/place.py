@@ -1,0 +1,18 @@
+"""Which part of the data this process takes: ranks that compute one batch together take the same one."""
+
+import torch
+
+_together = 1
+
+
+def compute_together(ranks: int) -> None:
+    """From now on so many ranks in a row take the same batches; the strategy tells."""
+    global _together
+    _together = ranks
+
+
+def place_among_ranks() -> tuple[int, int]:
+    """This process's place among those that have batches of their own, and how many these are; (0, 1) alone."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank() // _together, torch.distributed.get_world_size() // _together
+    return 0, 1

@@ -1,0 +1,121 @@
+"""Ranks that compute each layer together learn what one device learns, go on to the bit, and leave whole weights."""
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from aigc.config.problems import ConfigError
+from aigc.launch.strategies import share_batches
+from aigc.runs import Run
+from aigc.tasks.tensor_parallel import _plan
+from tests.launch.forking import wait_until
+from tests.launch.test_ranks import ONE, RANKS, SLOW, STEPS, stepped, values
+from tests.launch.tiny_runs import assert_same, place_at, start, the_run
+
+pytestmark = pytest.mark.slow
+
+NOT_ITS_OWN = ("model.settings.", "optimizer.lr")
+SHARED = [
+    *(override for override in RANKS if not override.startswith(NOT_ITS_OWN)),
+    "optimizer.lr=0.005",
+    "model=llama",
+    "~model.settings.num_hidden_layers",
+    "+model.settings.num_hidden_layers=2",
+    "model.settings.num_attention_heads=4",
+    "model.settings.num_key_value_heads=2",
+    "model.settings.hidden_size=32",
+    "model.settings.intermediate_size=48",
+]
+QWEN3 = ["model.architecture=qwen3", "+model.settings.head_dim=8", "model.settings.tie_word_embeddings=false"]
+TOGETHER = ["trainer=model_parallel", "trainer.accelerator=cpu"]
+TWO = [*TOGETHER, "trainer.devices=2", "data.batch_size=4"]
+FOUR = [*TOGETHER, "trainer.devices=4", "data.batch_size=2"]
+
+
+def finished(place: Path, *more: str) -> Run:
+    child = start(place_at(place), ["train", *SHARED, *more])
+    assert child.wait() == 0, child.said
+    return the_run(place)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("together")
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> Run:
+    """Two ranks that compute together and were never stopped."""
+    return finished(folder / "whole", *TWO)
+
+
+def assert_learned_the_same(one: Run, other: Run) -> None:
+    from safetensors.torch import load_file
+
+    for name in ("train/loss", "train/gradient_norm", "val/perplexity"):
+        assert values(one, name) == pytest.approx(values(other, name), rel=5e-5), name
+    assert len(values(one, "train/loss")) == STEPS
+    shared, alone = (load_file(run.model / "model.safetensors") for run in (one, other))
+    assert shared.keys() == alone.keys()
+    for name, weights in alone.items():
+        torch.testing.assert_close(shared[name], weights, rtol=1e-3, atol=1e-4)
+
+
+def test_two_ranks_that_compute_together_learn_what_one_device_learns(whole: Run, folder: Path) -> None:
+    assert_learned_the_same(whole, finished(folder / "alone", *ONE))
+
+
+def test_norms_of_heads_learn_from_the_heads_of_all_ranks(folder: Path) -> None:
+    shared = finished(folder / "qwen3", *QWEN3, *TWO)
+    assert_learned_the_same(shared, finished(folder / "qwen3-alone", *QWEN3, *ONE))
+
+
+def test_groups_of_ranks_have_batches_and_parts_of_weights_of_their_own(whole: Run, folder: Path) -> None:
+    assert_learned_the_same(finished(folder / "four", *FOUR), whole)
+
+
+def test_a_run_stopped_by_a_signal_goes_on_to_the_bit(whole: Run, folder: Path) -> None:
+    place = place_at(folder / "stopped")
+    child = start(place, ["train", *SHARED, *TWO, "run.resume=auto", *SLOW])
+    wait_until(lambda: child.ended or stepped(place) >= 3, 60)
+    child.send(signal.SIGTERM)
+    assert child.wait() == 75, child.said
+    again = start(place, ["resume", "latest", "~callbacks.slow", "--trust=tests"])
+    assert again.wait() == 0, again.said
+    assert_same(the_run(place), whole)
+
+
+def test_an_architecture_without_a_plan_is_told(tmp_path: Path) -> None:
+    about_llama = ("model", "~model", "+model")
+    settings = [one for one in SHARED if not one.startswith(about_llama)]
+    child = start(place_at(tmp_path), ["train", *settings, "model=gpt2", *TWO])
+    assert child.wait() == 2, child.said
+    assert "GPT2LMHeadModel has no plan for it in Transformers" in child.said
+
+
+def test_heads_that_cannot_be_shared_are_told() -> None:
+    model = build_llama(heads=3)
+    with pytest.raises(ConfigError) as told:
+        _plan(model, 2)
+    assert "3 heads (model.settings.num_attention_heads) cannot be shared by 2 ranks evenly" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "ranks", "together", "said"),
+    [
+        ("model_parallel", 2, 3, "2 ranks (trainer.devices times trainer.nodes) are no multiple of 3"),
+        ("fsdp", 2, 2, "only trainer.strategy=model_parallel splits layers"),
+    ],
+)
+def test_ranks_that_cannot_compute_together_are_told(name: str, ranks: int, together: int, said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        share_batches(name, ranks, together)
+
+
+def build_llama(heads: int) -> LlamaForCausalLM:
+    sizes = {"hidden_size": 12, "intermediate_size": 8, "num_hidden_layers": 1, "vocab_size": 8}
+    return LlamaForCausalLM(LlamaConfig(**sizes, num_attention_heads=heads, num_key_value_heads=heads))
