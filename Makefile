@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE ?= 1
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: train test test-quick lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks bench-sweep bench-streaming slurm-packages install install-dev clean
+.PHONY: train test test-quick test-kills lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks bench-sweep bench-streaming slurm-packages install install-dev clean
 
 train: install ## train a language model on Tang quatrains: two minutes on two CPU cores
 	$(BIN)/aigc train
@@ -44,6 +44,9 @@ bench-sweep: install ## 200 trials of ten steps, against a process for each
 
 bench-ranks: install ## two ranks against one process with two threads
 	$(BIN)/python tests/bench/ranks.py
+
+test-kills: install-dev ## a sweep whose driver is killed at 20 random moments, which takes some minutes
+	AIGC_TEST_KILLS=20 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/launch/test_sweeps.py -k random_moments -s
 
 slurm-packages: ## SLURM for its tests, on Debian and Ubuntu as root; without it they are skipped and say so
 	@if PATH="$$PATH:/usr/sbin"; command -v slurmctld && command -v slurmd && command -v munged; then echo "SLURM is installed"; \
