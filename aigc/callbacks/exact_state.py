@@ -42,7 +42,7 @@ class ExactState(Callback):
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add everything, and say plainly where training stands."""
         assert isinstance(module, Task)
-        module.tell_non_finite()
+        module.refuse_diverged()
         order = _order(trainer, trainer.train_dataloader, trainer.num_training_batches)
         position, place = self._position(trainer, order)
         state = self._before_validation or self._to_restore or random_state(trainer.strategy.root_device)
@@ -114,8 +114,24 @@ class ExactState(Callback):
             raise _without_super(module, "on_train_batch_start")
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Note the generators."""
+        """Note the generators; see that there is something to validate."""
+        assert isinstance(module, Task)
+        module.refuse_diverged()
         self._before_validation = self._to_restore or random_state(trainer.strategy.root_device)
+
+    def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """See that the task's own validation went well, before others write texts or the like."""
+        assert isinstance(module, Task)
+        module.refuse_diverged()
+
+    def on_evaluation_start(self, trainer: Trainer, module: Task) -> None:
+        """As before a validation, for one that is none of Lightning's."""
+        module.refuse_diverged()
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Diverged weights are no result, saved or not."""
+        assert isinstance(module, Task)
+        module.refuse_diverged()
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Put them back, whatever the validation has drawn; note the step, as each is validated once."""

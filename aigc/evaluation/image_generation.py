@@ -153,6 +153,7 @@ class ImageGeneration(Callback):
             return
         module.tell_callbacks("on_evaluation_start")
         self._done_at = module.steps_done
+        make(module, draw(module, 1, self.seed, _GRID))  # the same on all ranks, so that none waits for a diverged one
         data: Any = trainer.datamodule
         extractor = self._ready(data.images).to(module.device)
         real = self._statistics_of_real(data.images, extractor)

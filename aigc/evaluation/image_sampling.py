@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from aigc.data.place import place_among_ranks
 from aigc.data.sampler import generator as numbers
-from aigc.errors import InputError
+from aigc.errors import DivergedRun, InputError
 from aigc.metrics.image import FeatureStatistics, Statistics
 from aigc.metrics.image.extractors import Extractor
 from aigc.metrics.image.quantisation import quantise
@@ -57,6 +57,7 @@ def sample(
 
     Raises:
         InputError: The task makes something else than images from -1 to 1.
+        DivergedRun: An image holds NaN.
         InterruptedRun, PreemptedRun: This single process was asked to stop.
     """
     rank, ranks = place_among_ranks()
@@ -102,6 +103,8 @@ def make(task: ImageTask, drawn: Drawn) -> Tensor:
             f"task: {type(task).__name__}.generate must give a float tensor of shape (count, channels, height, width), "
             f"and gives {images.dtype} of shape {tuple(images.shape)} for {len(drawn.latents)} latents"
         )
+    if bool(images.isnan().any()):
+        raise DivergedRun(f"images hold NaN after step {task.steps_done}; lower optimizer.lr and start anew")
     return quantise(images)
 
 

@@ -97,6 +97,24 @@ class Task(LightningModule):
         batch = -1 if self._bad_batch is None else int(self._bad_batch)
         self._refuse_batch(int(self.over_ranks(batch, ReduceOp.MAX)))
 
+    def measured_finite(self) -> bool:
+        """Whether the losses of this rank in the last validation are finite; a task that knows them overrides it."""
+        return True
+
+    def refuse_diverged(self) -> None:
+        """Tell of a training loss, weights or a validation that is not finite; all ranks must call it, it waits.
+
+        Raises:
+            DivergedRun: There is one on some rank; the message has the step.
+        """
+        self.tell_non_finite()
+        weights = [p.to_local() if isinstance(p, DTensor) else p for p in self.parameters()]
+        finite = [torch.isfinite(weight.detach()).all() for weight in weights]
+        bad = 2 if finite and not bool(torch.stack(finite).all()) else int(not self.measured_finite())
+        if worst := int(self.over_ranks(bad, ReduceOp.MAX)):
+            what = "weights are no finite numbers" if worst == 2 else "the validation loss is no finite number"
+            raise DivergedRun(f"{what} after step {self.steps_done}; lower optimizer.lr and start anew")
+
     @property
     def saw_non_finite(self) -> bool:
         """Whether this rank has noted a number that is not finite; waits for its device."""

@@ -111,6 +111,10 @@ class CausalLM(Task):
         """Add one batch to the sums."""
         self._perplexity.update(*shifted(self(batch), batch["labels"]))
 
+    def measured_finite(self) -> bool:
+        """Whether the sums are."""
+        return self._perplexity.finite
+
     def on_validation_epoch_end(self) -> None:
         """Record perplexity per token and per character, and bits per byte."""
         whole = self.trainer.datamodule.info["validation"]

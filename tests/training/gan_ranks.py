@@ -103,6 +103,19 @@ def diverging(folder: Path, rank: int, world: int) -> str:
     return "it trained"
 
 
+def diverged(folder: Path, rank: int, world: int) -> str:
+    """What is told on each rank when a weight of the last one is no number."""
+    task: GanTask = small_gan()
+    fit(task, folder, batches(1), **ranked(world))
+    if rank == world - 1:
+        next(task.model.parameters()).data[0] = float("nan")
+    try:
+        task.refuse_diverged()
+    except DivergedRun as error:
+        return str(error)
+    return "it is finite"
+
+
 def rank_of(world: int, rank: int, place: Path) -> None:
     """Find what one rank finds, and keep it."""
     torch.set_num_threads(1)
@@ -114,6 +127,7 @@ def rank_of(world: int, rank: int, place: Path) -> None:
     found: dict[str, Any] = {name: gradients(folder, rank, world, **case) for name, case in CASES.items()}
     if world > 1:
         found |= {"in_earnest": in_earnest(folder, rank, world), "diverging": diverging(folder, rank, world)}
+        found["diverged"] = diverged(folder, rank, world)
         dist.destroy_process_group()
     torch.save(found, place / f"{world}-{rank}.pt")
 

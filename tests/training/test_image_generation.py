@@ -8,10 +8,11 @@ import torch
 from PIL import Image
 
 from aigc.callbacks import Checkpoints
-from aigc.errors import InputError
+from aigc.errors import DivergedRun, InputError
 from aigc.evaluation import image_generation, image_sampling
 from aigc.evaluation.image_sampling import draw, make, sample, undisturbed
 from aigc.runs.checkpoints import CheckpointFolder
+from aigc.tasks import GanTask
 from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
 from tests.training.resumable import STEPS, TASKS, differences, final_state, rows, train
 from tests.training.tiny_gan import SIZE, image_data, image_evaluation, tiny_gan
@@ -49,6 +50,17 @@ def test_training_is_the_same_without_it_to_the_last_bit(make, tmp_path, monkeyp
     losses = [[row for row in rows(tmp_path / name) if "val/fid_projection" not in row] for name in ("with", "without")]
     assert losses[0] == losses[1]
     assert len(losses[0]) >= 7
+
+
+def test_images_that_hold_no_numbers_are_told_as_a_divergence_with_the_step(tmp_path, monkeypatch):
+    plain = GanTask.generate
+
+    def generate(self, latents, labels=None):
+        return plain(self, latents, labels) * (float("nan") if self.steps_done == 12 else 1.0)
+
+    monkeypatch.setattr(GanTask, "generate", generate)
+    with pytest.raises(DivergedRun, match="images hold NaN after step 12"):
+        train("gan", tmp_path)
 
 
 @pytest.mark.parametrize("step", [12, STEPS])

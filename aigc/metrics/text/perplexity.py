@@ -90,6 +90,11 @@ class Perplexity(SumMetric):
         return {**likelihood_scores(**self._counted), **self._counted}
 
     @property
+    def finite(self) -> bool:
+        """Whether all losses were finite numbers, of this rank alone outside of `compute`."""
+        return not bool(self.counted[[_INFINITE, _NAN]].any())
+
+    @property
     def signature(self) -> str:
         """How the score is made."""
         return f"weight:token|sum:exact|version:aigc-{aigc.__version__}"
