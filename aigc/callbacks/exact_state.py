@@ -92,7 +92,7 @@ class ExactState(Callback):
         if saved.world_size == ranks:
             self._to_restore = _mine(own, saved.world_size)["random"]
         else:
-            log.warning("%d ranks go on where %d stopped: random generators start anew", ranks, saved.world_size)
+            log.warning("number of ranks was %d and is %d: random generators start anew", saved.world_size, ranks)
             seed_everything(own["step"] * ranks + rank, verbose=False)
             module.forget_sums()
         rewind(trainer.loggers, own["metrics_bytes"])

@@ -1,6 +1,7 @@
 """One attempt at training: build the parts, go on from the newest checkpoint, leave model and scores."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,13 @@ class Training:
         # Whatever acts at the start of a batch must come after what saves and restores the state before it.
         savers = [callback for callback in callbacks.values() if isinstance(callback, Checkpoints)]
         first = [*savers, ExactState(cfg.resume.allow), BetweenSteps(), *([] if until is None else [_Until(until)])]
+        first.append(_Accepted(lambda trainer, task: self._tell(trainer, task, step)))
         others = [callback for callback in callbacks.values() if callback not in savers]
         ordered = [*first, *others, KeepStatus(self.beat)]
         trainer = components.build_trainer(
             cfg, run.path, ordered, loggers, components.batches_per_epoch(data), task.automatic_optimization
         )
-        if trainer.is_global_zero:
+        if checkpoint is None:
             self._tell(trainer, task, step)
         with components.own_interrupt():
             try:
@@ -130,6 +132,9 @@ class Training:
         attempts[-1] |= now
 
     def _tell(self, trainer: Trainer, task: Task, step: int) -> None:
+        """Say what begins, and note it; the first rank does."""
+        if not trainer.is_global_zero:
+            return
         with self.run.edit_manifest() as manifest:
             manifest.update(describe_machine())
             self._tell_of_change(manifest["attempts"])
@@ -147,6 +152,17 @@ class Training:
         )
         if step:
             log.info("going on from step %s", f"{step:,}")
+
+
+class _Accepted(Callback):
+    """Calls a function once the checkpoint to go on from has been found to fit: a refusal comes alone."""
+
+    def __init__(self, then: Callable[[Trainer, Task], None]) -> None:
+        self.then = then
+
+    def on_checkpoint_read(self, trainer: Trainer, module: Task, checkpoint: dict[str, Any]) -> None:
+        """`ExactState` has looked at it before."""
+        self.then(trainer, module)
 
 
 class _Reached(Exception):

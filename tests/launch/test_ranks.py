@@ -257,6 +257,10 @@ def test_sharded_training_goes_on_to_the_bit_and_on_other_numbers_of_ranks(shard
     wait_until(lambda: child.ended or stepped(place) >= 3, 60)
     child.send(signal.SIGTERM)
     assert child.wait() == 75, child.said
+    refused = start(place, ["resume", "latest", "~callbacks.slow", *ONE, "--trust=tests"])
+    assert refused.wait() == 2
+    assert "number of ranks was 2 and is 1" in refused.said
+    assert len(refused.said.splitlines()) == 1, refused.said
     copied = folder / "sharded-copied"
     shutil.copytree(place, copied, symlinks=True)
     again = start(place, ["resume", "latest", "~callbacks.slow", "--trust=tests"])
