@@ -1,10 +1,11 @@
 """Every leaf of a composed config against the schema and the targets' signatures; all problems in one error."""
 
 import importlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aigc.config import schema
@@ -41,13 +42,22 @@ def find_problems(cfg: DictConfig, deep: bool = False) -> list[Problem]:
     found += _root_problems(plain)
     if deep and not found:
         found += _deep_problems(cfg)
-    origins = origins_of(cfg)
-    return [Problem(key, what, origins.of(key)) for key, what in dict(found).items()]
+    origins, told = origins_of(cfg), dict(found)
+    return [Problem(key, what, origins.of(key)) for key, what in told.items() if _source(cfg, key) not in told]
 
 
 def node_problems(key: str, node: Mapping[str, Any], expect: str) -> list[Problem]:
     """What is wrong with one `_target_` node whose class should derive from `expect`, a dotted path."""
     return [Problem(*found) for found in _node_problems(key, node, Place(expect))]
+
+
+def _source(cfg: DictConfig, key: str) -> str | None:
+    """The key whose value this one repeats, as `${cluster.gpus}` does: what is wrong with it is told once, there."""
+    above, _, name = key.rpartition(".")
+    parent = OmegaConf.select(cfg, above) if above else cfg
+    node = parent._get_node(name) if isinstance(parent, DictConfig) else None
+    found = re.fullmatch(r"\$\{([\w.]+)\}", str(node._value())) if isinstance(node, Node) else None
+    return found.group(1) if found else None
 
 
 def _plain(node: Any, key: str, found: list[_Found]) -> Any:

@@ -89,8 +89,8 @@ class StreamLoader:
             "streaming %s: %s; its length is not known, so trainer.max_steps ends training", self.name, self.dealing
         )
         log.info(
-            "a resumed run goes on with the next document, exactly; on another number of ranks it begins the epoch anew, "
-            "and only with resume.allow=[world_size]"
+            "a resumed run goes on with the next document, exactly; on another number of ranks it begins the epoch "
+            "anew, and only with resume.allow=[world_size]"
         )
 
     def set_epoch(self, epoch: int) -> None:

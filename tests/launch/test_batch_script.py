@@ -1,12 +1,14 @@
 """The batch script that `aigc submit` writes, and what is wrong with a cluster's settings; no SLURM is needed."""
 
 import json
+import os
 import shutil
 import subprocess
 
 import pytest
 
 from aigc.config import ConfigError, compose
+from aigc.config.check import find_problems
 from aigc.errors import InputError
 from aigc.launch.clusters import JobPlan
 from aigc.launch.clusters.slurm import Slurm
@@ -69,12 +71,40 @@ def test_never_requeue_and_an_array(own_place):
         (["cluster.gpus=2", "trainer.devices=3"], ["trainer.devices", "3, but cluster.tasks is 2"]),
         (["trainer.nodes=4"], ["trainer.nodes", "4, but cluster.nodes is 1"]),
         (["cluster.time=30"], ["cluster.time", "hours:minutes:seconds"]),
+        (["+cluster.memory=lots"], ["cluster.memory", "'lots' is no size", "32G"]),
+        (["+cluster.signal_before=7200"], ["cluster.signal_before", "7200 seconds before the limit of 01:00:00"]),
+        (["cluster.time=00:02:00"], ["cluster.signal_before", "120 seconds before the limit of 00:02:00"]),
     ],
 )
 def test_what_disagrees_is_said_with_both_numbers(overrides, said, own_place):
     with pytest.raises(ConfigError) as raised:
         see_cluster(compose(["cluster=slurm", *overrides]))
     assert all(words in str(raised.value) for words in said), raised.value
+
+
+@pytest.mark.parametrize(
+    ("time", "signal_before"),
+    [("01:00:00", 3599), ("1-0", 65535), ("60", 3599), ("0", 65535), ("2:00", 119), ("1-00:00:01", 65535)],
+)
+def test_a_signal_within_the_limit_and_sizes_of_memory_are_taken(time, signal_before):
+    for memory in (None, 4000, "32G", "500m", "1TB"):
+        settings = Slurm(time=time, signal_before=signal_before, memory=memory)
+        assert list(settings.problems(1, 1)) == []
+
+
+def test_a_value_that_other_keys_repeat_is_told_once(own_place):
+    problems = find_problems(compose(["cluster=slurm", "cluster.gpus=-1"]))
+    assert [problem.key for problem in problems] == ["cluster.gpus"]
+
+
+def test_a_controller_that_cannot_be_reached_is_told_first(own_place, monkeypatch):
+    sbatch = write(
+        own_place / "bin/sbatch", "#!/bin/sh\necho 'sbatch: fatal: Unable to contact slurm controller' >&2\nexit 1\n"
+    )
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{sbatch.parent}:{os.environ['PATH']}")
+    with pytest.raises(InputError, match="this machine reaches no SLURM controller; sbatch says: fatal: Unable"):
+        Slurm().submit(own_place / "job.sh")
 
 
 def test_the_trainer_follows_the_cluster(own_place):

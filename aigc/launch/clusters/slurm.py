@@ -13,6 +13,7 @@ from aigc.launch.slurm import commands
 from aigc.launch.slurm.script import batch_script
 
 _TIME = re.compile(r"\d+|\d+:\d\d|(\d+-)?\d+:\d\d:\d\d|\d+-\d+(:\d\d)?")
+_MEMORY = re.compile(r"\d+([KMGT]B?)?", re.IGNORECASE)
 
 
 @dataclass
@@ -76,6 +77,11 @@ class Slurm(Cluster):
         if not isinstance(self.time, str) or not _TIME.fullmatch(self.time):
             what = f'{self.time!r} is no time: write hours:minutes:seconds, in YAML with quotes: "01:30:00"'
             yield Problem("cluster.time", what)
+        elif 0 < _seconds(self.time) <= self.signal_before:
+            what = f"{self.signal_before} seconds before the limit of {self.time} the run has not begun: give fewer"
+            yield Problem("cluster.signal_before", what)
+        if self.memory is not None and not _MEMORY.fullmatch(str(self.memory)):
+            yield Problem("cluster.memory", f"{self.memory!r} is no size: write 32G, 500M, or a number of megabytes")
 
     def limit_of_code(self) -> int | None:
         """Bytes of code that may be frozen with a run; None freezes none."""
@@ -134,3 +140,13 @@ class Slurm(Cluster):
     def cancel(cls, job: str) -> None:
         """Take it out of the queue, or end it."""
         commands.scancel(job)
+
+
+def _seconds(time: str) -> int:
+    """A time in the grammar of sbatch; 0 is no limit."""
+    days, dash, rest = time.rpartition("-")
+    numbers = [int(number) for number in rest.split(":")]
+    if not dash and len(numbers) < 3:
+        numbers = [0, *numbers]  # minutes come first, and hours where there are days
+    hours, minutes, seconds = [*numbers, 0, 0][:3]
+    return 86400 * int(days or 0) + 3600 * hours + 60 * minutes + seconds

@@ -9,6 +9,7 @@ from aigc.errors import AigcError, InputError
 from aigc.launch.clusters.base import Job, JobState
 
 _PATIENCE = 60.0
+_UNREACHABLE = ("Could not establish a configuration source", "Unable to contact slurm controller")
 _QUEUED = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 _RUNNING = ("RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
 
@@ -30,10 +31,12 @@ def sbatch(script: Path) -> str:
     """Queue a script and return the job's id.
 
     Raises:
-        InputError: sbatch refuses it; the message has its words.
+        InputError: sbatch refuses it, or reaches no controller; the message has its words.
     """
     see_installed()
     done = _run("sbatch", "--parsable", str(script))
+    if any(words in done.stderr for words in _UNREACHABLE):
+        raise InputError(f"this machine reaches no SLURM controller; sbatch says: {_said(done)}")
     if done.returncode:
         raise InputError(f"sbatch refuses the job: {_said(done)}")
     return done.stdout.strip().splitlines()[-1].partition(";")[0]
