@@ -1,8 +1,9 @@
 """Processes that do not outlive whoever started them: when it is gone, however it ended, they are asked to stop."""
 
 import os
-import signal
 import threading
+
+from aigc.runs import stop
 
 LIFELINE = "AIGC_LIFELINE"
 """Environment variable with the number of a file descriptor that reads an end when the starter is gone."""
@@ -16,6 +17,6 @@ def hold_lifeline() -> None:
 
     def watch() -> None:
         os.read(int(descriptor), 1)  # nothing is ever written: it returns when the other end is closed
-        os.kill(os.getpid(), signal.SIGTERM)
+        stop.ask_to_end("the launching process is gone")
 
     threading.Thread(target=watch, name="aigc-lifeline", daemon=True).start()

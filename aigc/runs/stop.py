@@ -35,6 +35,7 @@ class _Listener:
 
     def __init__(self) -> None:
         self.first: signal.Signals | None = None
+        self.why: str | None = None
         self.at_once: Callable[[int], object] | None = None
         self.reader, self.writer = socket.socketpair()
         self.writer.setblocking(False)
@@ -141,6 +142,13 @@ def asked() -> signal.Signals | None:
     return _listener.first if _listener is not None else None
 
 
+def ask_to_end(why: str) -> None:
+    """Ask this process to stop as SIGTERM does, for a reason that is told instead of the signal."""
+    if _listener is not None and _listener.first is None:
+        _listener.why = why
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def check(kept: str = "") -> None:
     """Stop here when asked.
 
@@ -158,7 +166,9 @@ def check(kept: str = "") -> None:
 
 def ended_by(number: int, kept: str = "") -> InterruptedRun | PreemptedRun:
     """The error of a run that this signal ended; `kept` as for `check`."""
-    said = "interrupted" if number == signal.SIGINT else f"told to end ({signal.Signals(number).name})"
+    why = _listener.why if _listener is not None and number == signal.SIGTERM else None
+    told = f"told to end ({why or signal.Signals(number).name})"
+    said = "interrupted" if number == signal.SIGINT else told
     return exit_for(number)(said + kept)
 
 

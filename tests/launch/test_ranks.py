@@ -13,7 +13,7 @@ import torch
 from aigc.errors import RunInWork
 from aigc.runs import Run
 from aigc.runs.checkpoints import damage
-from aigc.runs.status import Status
+from aigc.runs.status import Status, read_status
 from aigc.tasks.shard_files import read_shards
 from tests.launch.forking import Child, wait_until
 from tests.launch.tiny_runs import GAN, LANGUAGE_MODEL, assert_same, place_at, reached, run_in, start, the_run
@@ -171,6 +171,7 @@ def test_ranks_do_not_outlive_a_launcher_that_is_killed(tmp_path: Path) -> None:
     run = the_run(place)
     wait_until(lambda: run.status is not Status.RUNNING, 30)
     assert run.status is Status.PREEMPTED
+    assert "told to end (the launching process is gone)" in str(read_status(run.path).message)
     wait_until(lambda: free(run), 10)
 
 
@@ -201,7 +202,7 @@ def test_another_number_of_ranks_goes_on_only_when_it_is_meant(tmp_path: Path) -
 def test_as_many_processes_as_the_config_says_are_started(tmp_path: Path) -> None:
     child = begin(place_at(tmp_path), "trainer.nodes=2")
     assert child.wait() == 2
-    assert "trainer.nodes=2: this is one machine" in child.said
+    assert "2, but this is one machine" in child.said
     child = start(tmp_path, ["train", *RANKS, *TWO], WORLD_SIZE="2", RANK="0")
     assert child.wait() == 2
     assert "started once for each rank" in child.said

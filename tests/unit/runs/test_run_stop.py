@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from aigc.errors import InterruptedRun, PreemptedRun, exit_code
+from aigc.launch.lifeline import LIFELINE, hold_lifeline
 from aigc.runs import stop
 
 pytestmark = pytest.mark.slow
@@ -209,6 +210,19 @@ def test_an_inner_listening_keeps_the_request_of_the_outer() -> None:
         with stop.listening(), pytest.raises(PreemptedRun, match=r"told to end \(SIGUSR2\)$"):
             stop.check()
         assert stop.asked() is signal.SIGUSR2
+
+
+def test_a_starter_that_is_gone_is_told_and_not_the_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    monkeypatch.setenv(LIFELINE, str(reader))
+    with stop.listening():
+        hold_lifeline()
+        os.close(writer)
+        while stop.asked() is None:
+            time.sleep(0.01)
+        with pytest.raises(PreemptedRun, match=r"told to end \(the launching process is gone\); kept$"):
+            stop.check("; kept")
+    os.close(reader)
 
 
 def test_listening_outside_the_main_thread_does_nothing() -> None:
