@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -71,14 +72,18 @@ def show_messages(level: int = logging.INFO) -> None:
 
 @contextmanager
 def kept_in(path: Path) -> Iterator[None]:
-    """Also write messages and warnings, and the traceback of an exception that passes, to a run's log.txt."""
+    """Also write messages and warnings, and the traceback of an exception that passes, to a run's log.txt.
+
+    Where stderr is that file itself, as for a rank that has no screen, they are written there once, with the time.
+    """
     handler = _ToFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handler.addFilter(_NoAdverts())
     loggers = [log, logging.getLogger("pytorch_lightning"), logging.getLogger("py.warnings")]
     logging.captureWarnings(True)
+    before = {logger: logger.handlers[:] for logger in loggers}
     for logger in loggers:
-        logger.addHandler(handler)
+        logger.handlers = [handler] if _is_stderr(path) else [*logger.handlers, handler]
     try:
         yield
     except (InterruptedRun, PreemptedRun) as stopped:
@@ -91,5 +96,13 @@ def kept_in(path: Path) -> Iterator[None]:
     finally:
         logging.captureWarnings(False)
         for logger in loggers:
-            logger.removeHandler(handler)
+            logger.handlers = before[logger]
         handler.close()
+
+
+def _is_stderr(path: Path) -> bool:
+    """Whether what goes to stderr is written to this file."""
+    try:
+        return os.path.samestat(os.fstat(2), path.stat())
+    except OSError:
+        return False

@@ -1,0 +1,38 @@
+"""What is said goes to the screen and to the log, and into a file that is both only once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SAYS = """
+import logging, warnings
+from pathlib import Path
+from aigc.runs.console import kept_in, log, show_messages
+logging.getLogger("pytorch_lightning").addHandler(logging.StreamHandler())
+show_messages()
+with kept_in(Path("log.txt")):
+    log.info("of aigc")
+    logging.getLogger("pytorch_lightning").warning("of lightning")
+    warnings.warn("of python")
+log.info("afterwards")
+"""
+
+
+def said(folder: Path, screen: str) -> str:
+    with (folder / screen).open("ab") as file:
+        subprocess.run([sys.executable, "-c", SAYS], cwd=folder, stderr=file, check=True)
+    return (folder / screen).read_text("utf-8")
+
+
+def test_a_file_that_is_screen_and_log_has_each_line_once(tmp_path: Path) -> None:
+    text = said(tmp_path, "log.txt")
+    assert [text.count(words) for words in ("of aigc", "of lightning", "UserWarning: of python")] == [1, 1, 1]
+    assert " INFO aigc: of aigc\n" in text
+    assert text.endswith("\nafterwards\n")
+
+
+def test_a_screen_and_a_log_both_have_it(tmp_path: Path) -> None:
+    screen, log = said(tmp_path, "screen.txt"), (tmp_path / "log.txt").read_text("utf-8")
+    for words in ("of aigc", "of lightning"):
+        assert (screen.count(words), log.count(words)) == (1, 1)
+    assert "afterwards" not in log
