@@ -35,14 +35,17 @@ def cluster_of(cfg: DictConfig) -> Cluster:
     Raises:
         ConfigError: Its settings are wrong, or the trainer's devices and nodes are not those of the cluster.
     """
-    if cfg.get("cluster") is None:
-        return Local()
-    cluster = build(cfg.cluster, Cluster, "cluster")
-    found = [] if cluster.here else list(cluster.problems(cfg.trainer.nodes, cfg.trainer.devices))
+    cluster = _named(cfg)
+    found = list(cluster.problems(cfg.trainer.nodes, cfg.trainer.devices))
     if found:
         origins = origins_of(cfg)
         raise ConfigError([Problem(problem.key, problem.what, origins.of(problem.key)) for problem in found])
     return cluster
+
+
+def _named(cfg: DictConfig) -> Cluster:
+    """The cluster that a config names, this machine where it names none."""
+    return Local() if cfg.get("cluster") is None else build(cfg.cluster, Cluster, "cluster")
 
 
 def see_cluster(cfg: DictConfig) -> None:
@@ -127,7 +130,15 @@ def resubmit(run: Run, overrides: Sequence[str]) -> str:
     others = [text for text in overrides if text not in mine]
     cfg = attempt_config(run, others)
     check(cfg)
-    cluster = cluster_of(_on_cluster(cfg, mine))
+    on_cluster = _on_cluster(cfg, mine)
+    cluster = cluster_of(on_cluster)
+    gpus, tasks = on_cluster.cluster.get("gpus"), on_cluster.cluster.get("tasks")
+    if gpus and gpus != tasks and not any("cluster.tasks=" in text for text in mine):
+        log.warning(
+            "cluster.gpus=%s: the run keeps its number of ranks on each node, %s; another number goes on with "
+            "cluster.tasks=N trainer.devices=N resume.allow=[world_size]",
+            *(gpus, tasks),
+        )
     cluster.see_ready()
     job = _queue(run, cluster, others)
     _note_job(run, cluster, job)
@@ -136,7 +147,7 @@ def resubmit(run: Run, overrides: Sequence[str]) -> str:
 
 def _on_cluster(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """A config whose cluster is one with a queue, with as many ranks as the run has."""
-    if cluster_of(cfg).here:
+    if _named(cfg).here:
         node = OmegaConf.to_container(compose(["cluster=slurm"]).cluster, resolve=False)
         ranks = {"nodes": cfg.trainer.nodes, "tasks": cfg.trainer.devices}
         gpus = 0 if cfg.trainer.accelerator == "cpu" else cfg.trainer.devices

@@ -9,10 +9,13 @@ import pytest
 
 from aigc.config import ConfigError, compose
 from aigc.config.check import find_problems
+from aigc.config.freeze import frozen_yaml
 from aigc.errors import InputError
 from aigc.launch.clusters import JobPlan
 from aigc.launch.clusters.slurm import Slurm
-from aigc.launch.submit import cluster_of, preview, see_cluster
+from aigc.launch.submit import cluster_of, preview, resubmit, see_cluster
+from aigc.runs import Run
+from aigc.runs.status import Status, write_status
 from tests.conftest import write
 
 SECRET = "hf_" + "a1B2" * 8
@@ -97,14 +100,39 @@ def test_a_value_that_other_keys_repeat_is_told_once(own_place):
     assert [problem.key for problem in problems] == ["cluster.gpus"]
 
 
-def test_a_controller_that_cannot_be_reached_is_told_first(own_place, monkeypatch):
-    sbatch = write(
-        own_place / "bin/sbatch", "#!/bin/sh\necho 'sbatch: fatal: Unable to contact slurm controller' >&2\nexit 1\n"
-    )
+def put_sbatch(folder, monkeypatch, script):
+    """An sbatch that runs these lines of a shell."""
+    sbatch = write(folder / "bin/sbatch", f"#!/bin/sh\n{script}\n")
     sbatch.chmod(0o755)
     monkeypatch.setenv("PATH", f"{sbatch.parent}:{os.environ['PATH']}")
+
+
+def test_a_run_that_is_submitted_again_keeps_its_ranks_and_says_so(own_place, monkeypatch, caplog):
+    put_sbatch(own_place, monkeypatch, "echo 7")
+    cfg = compose(["cluster=slurm", "+cluster.freeze_code=false"])
+    run = Run.create(own_place / "runs", "one", frozen_yaml(cfg))
+    write_status(run.path, Status.PREEMPTED)
+    with pytest.raises(ConfigError, match=r"1, but cluster.tasks is 2.*trainer.devices=2 resume.allow=\[world_size\]"):
+        resubmit(run, ["cluster.tasks=2"])
+    assert resubmit(run, ["cluster.gpus=2"]) == "7"
+    assert "the run keeps its number of ranks on each node, 1" in caplog.text
+    assert {"gpus-per-node=2", "ntasks-per-node=1"} <= set(options((run.path / "job.sh").read_text()))
+    write_status(run.path, Status.PREEMPTED)
+    more = ["cluster.gpus=2", "cluster.tasks=2", "trainer.devices=2", "resume.allow=[world_size]"]
+    run.update_manifest(jobs=[])
+    assert resubmit(run, more) == "7"
+    assert "ntasks-per-node=2" in options((run.path / "job.sh").read_text())
+
+
+def test_a_controller_that_cannot_be_reached_is_told_first(own_place, monkeypatch):
+    put_sbatch(own_place, monkeypatch, "echo 'sbatch: fatal: Unable to contact slurm controller' >&2; exit 1")
     with pytest.raises(InputError, match="this machine reaches no SLURM controller; sbatch says: fatal: Unable"):
         Slurm().submit(own_place / "job.sh")
+
+
+def test_several_machines_need_a_cluster(own_place):
+    with pytest.raises(ConfigError, match=r"trainer.nodes .*2, but this is one machine: .*cluster.nodes=2"):
+        see_cluster(compose(["trainer.nodes=2"]))
 
 
 def test_the_trainer_follows_the_cluster(own_place):

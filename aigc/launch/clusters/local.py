@@ -1,8 +1,9 @@
 """No cluster: runs execute on this machine, in the process that starts them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from aigc.config.problems import Problem
 from aigc.errors import InputError
 from aigc.launch.clusters.base import Cluster, Job, JobPlan
 
@@ -12,6 +13,12 @@ class Local(Cluster):
 
     name = "local"
     here = True
+
+    def problems(self, nodes: int, devices: int) -> Iterator[Problem]:
+        """One machine is one node."""
+        if nodes > 1:
+            what = f"{nodes}, but this is one machine: several are a cluster's, `aigc submit cluster.nodes={nodes}`"
+            yield Problem("trainer.nodes", what)
 
     def see_ready(self) -> None:
         """Refuse: there is nothing to submit to."""

@@ -72,7 +72,10 @@ class Slurm(Cluster):
         for key, mine, run in (("nodes", self.nodes, nodes), ("tasks", self.tasks, devices)):
             theirs = {"nodes": "nodes", "tasks": "devices"}[key]
             if mine != run:
-                what = f"{run}, but cluster.{key} is {mine}: give cluster.{key} alone, and the trainer follows"
+                what = (
+                    f"{run}, but cluster.{key} is {mine}: a new run's trainer follows where cluster.{key} alone is "
+                    f"given; a run that goes on needs trainer.{theirs}={mine} resume.allow=[world_size]"
+                )
                 yield Problem(f"trainer.{theirs}", what)
         if not isinstance(self.time, str) or not _TIME.fullmatch(self.time):
             what = f'{self.time!r} is no time: write hours:minutes:seconds, in YAML with quotes: "01:30:00"'
