@@ -42,6 +42,10 @@ OFTEN_CHANGED = (
 )
 
 
+_WITHOUT_SOURCE = {"optimizer.lr": "Learning rate; where a scheduler changes it, the highest."}
+"""Help of keys whose classes torch documents where it cannot be read without torch."""
+
+
 class VerbParser(argparse.ArgumentParser):
     """A parser whose help ends with an example and, where the verb takes overrides, the keys changed most."""
 
@@ -111,7 +115,10 @@ def often_changed(overrides: Sequence[str] = ()) -> str:
     for key in OFTEN_CHANGED:
         if key in keys:
             value = _select(cfg, key, keys[key].default)
-            lines += [f"  {key} [{value if isinstance(value, str) else shown(value)}]", f"      {keys[key].doc}"]
+            lines += [
+                f"  {key} [{value if isinstance(value, str) else shown(value)}]",
+                f"      {keys[key].doc or _WITHOUT_SOURCE.get(key, '')}",
+            ]
     return "\n".join(lines)
 
 

@@ -9,7 +9,8 @@ def parser() -> argparse.ArgumentParser:
     """The verb's arguments."""
     made = ConfigParser(
         "validate",
-        "Check a config without torch: every key, type, value and _target_, with the file and line that set it.",
+        "Check a config without torch: every key, type, value and _target_, with the file and line that set it.\n"
+        "Data and other files that it names are not looked at.",
         "aigc validate experiment=lm/couplets trainer.max_steps=100",
     )
     made.add_argument("--deep", action="store_true", help="also import every class and see that it may stand there")
@@ -31,4 +32,4 @@ def run(options: argparse.Namespace) -> None:
 
         print(frozen_yaml(cfg), end="")
     else:
-        print(f"{cfg.experiment}: the config is right")
+        print(f"{cfg.experiment}: the config is right; files that it names were not looked at")

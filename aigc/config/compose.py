@@ -14,7 +14,7 @@ from aigc.config.faults import defaults_origin, group_choices, no_such_group, un
 from aigc.config.locate import conf_folder, search_folders, shown_path
 from aigc.config.origins import COMMAND_LINE, Origins
 from aigc.config.overrides import apply_override, parse_overrides
-from aigc.config.problems import ConfigError, Problem, suggest
+from aigc.config.problems import ConfigError, Problem, nearest, suggest
 
 ROOT = "train"
 
@@ -153,7 +153,9 @@ def _wrong_choices(groups: list[Any]) -> list[Problem]:
         group, value = override.key_or_group, override.value()
         for choice in value if isinstance(value, list) else [value]:
             if str(choice) not in known[group]:
-                what = f"no choice {choice!r}; choices: {', '.join(known[group])}"
+                near = nearest(str(choice), known[group])
+                meant = f"did you mean {near}? " if near else ""
+                what = f"no choice {choice!r}; {meant}choices: {', '.join(known[group])}"
                 problems.append(Problem(group, what, f"{COMMAND_LINE}: {override.input_line}"))
     return problems
 

@@ -34,7 +34,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that a person most likely meant, or None."""
     names = list(known)
     same = [one for one in names if one.casefold() == name.casefold()]
-    found = same or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    begun = [one for one in names if len(name) > 2 and one.casefold().startswith(name.casefold())]
+    found = same or difflib.get_close_matches(name, names, n=1, cutoff=0.6) or begun
     return found[0] if found else None
 
 

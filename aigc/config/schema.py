@@ -22,9 +22,10 @@ class Trainer:
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     """Where to run: a GPU when there is one (auto), or one kind only."""
     devices: Annotated[int, Bound(1)] | Literal["auto"] = 1
-    """Devices on each node, each with a rank of its own; auto takes every GPU there is, or one CPU rank."""
+    """Devices on each node, each with a rank of its own; auto, as trainer=ddp and fsdp have it, takes every GPU there
+    is, and on a machine without a GPU one rank."""
     nodes: Annotated[int, Bound(1)] = 1
-    """Machines; more than one needs a cluster."""
+    """Machines; more than one needs cluster=slurm, whose cluster.nodes sets this."""
     strategy: Literal["auto", "ddp", "fsdp", "model_parallel"] = "auto"
     """How several ranks share the work: each has all weights (ddp, which auto means), a part of each that is gathered
     to compute (fsdp), or a part that it also computes with (model_parallel)."""

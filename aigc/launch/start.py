@@ -1,6 +1,6 @@
 """compose → check → freeze → work: everything that can be wrong is found before the run folder exists."""
 
-import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def runs_root(cfg: DictConfig) -> Path:
 
 
 def see_writable(root: Path) -> None:
-    """See that run folders can be made here, without making any.
+    """See that run folders can be made here, without leaving any.
 
     Raises:
         InputError: Some folder on the way cannot be written, or is a file.
@@ -114,8 +114,11 @@ def see_writable(root: Path) -> None:
         existing = existing.parent
     if not existing.is_dir():
         raise InputError(f"paths.outputs: {existing} is a file, so {root} cannot be made; give another folder")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError(f"paths.outputs: {existing} cannot be written; give another folder: paths.outputs=FOLDER")
+    try:
+        Path(tempfile.mkdtemp(dir=existing)).rmdir()  # permissions alone do not tell: nobody can make a folder in /proc
+    except OSError as error:
+        what = f"{existing} cannot be written ({error.strerror})"
+        raise InputError(f"paths.outputs: {what}; give another folder: paths.outputs=FOLDER") from error
 
 
 def _prepared_data(cfg: DictConfig) -> Any:

@@ -1,9 +1,10 @@
 """Bad input gets one clear message, exit code 2, and leaves nothing behind."""
 
-import os
+from pathlib import Path
 
 import pytest
 
+from aigc.cli import validate
 from aigc.errors import InputError
 from aigc.launch.start import see_writable
 
@@ -70,11 +71,22 @@ def test_an_output_folder_that_cannot_be_made_is_said_before_any_work(aigc, own_
     assert "is a file" in done.stderr
 
 
-def test_an_output_folder_that_cannot_be_written_is_said(own_place, monkeypatch):
-    # Root may write anywhere, so the answer of the system is given here.
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(InputError, match="cannot be written"):
-        see_writable(own_place / "outputs" / "runs")
+def test_a_check_says_that_it_looks_at_no_files(own_place, capsys):
+    validate.run(validate.parser().parse_args(["data.path=nofile.txt"]))
+    assert capsys.readouterr().out.strip() == (
+        "lm/tang_quatrains: the config is right; files that it names were not looked at"
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
+def test_an_output_folder_that_cannot_be_written_is_said():
+    with pytest.raises(InputError, match=r"paths.outputs: /proc cannot be written \(No such file or directory\)"):
+        see_writable(Path("/proc/nope/runs"))  # where root may not write either
+
+
+def test_an_output_folder_that_can_be_written_is_left_empty(tmp_path):
+    see_writable(tmp_path / "outputs" / "runs")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("verb", ["show", "eval", "generate"])

@@ -1,9 +1,10 @@
 import re
+from itertools import pairwise
 
 import pytest
 
 from aigc.cli.main import VERBS
-from aigc.cli.options import OFTEN_CHANGED
+from aigc.cli.options import OFTEN_CHANGED, often_changed
 from aigc.config.check import known_keys
 from aigc.config.compose import compose
 
@@ -25,6 +26,12 @@ def test_the_keys_changed_most_stand_there_with_their_docstrings(aigc, verb):
     shown = aigc(verb, "--help").stdout
     assert "Optimiser steps to train for." in shown
     assert re.search(r"experiment   gan/\S+, .*lm/couplets, lm/tang_quatrains", shown)
+
+
+def test_no_key_that_is_changed_most_stands_there_without_help():
+    for experiment in ("lm/tang_quatrains", "gan/letters"):
+        lines = often_changed([f"experiment={experiment}"]).splitlines()
+        assert [line for line, after in pairwise(lines) if "[" in line and not after.strip()] == []
 
 
 def test_the_keys_changed_most_exist():

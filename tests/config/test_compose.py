@@ -36,6 +36,11 @@ def test_an_unknown_choice_lists_the_choices():
         compose(["experiment=nope"])
 
 
+def test_a_part_of_a_choice_gives_the_nearest_first():
+    with pytest.raises(ConfigError, match=r"no choice 'lm/tang'; did you mean lm/tang_quatrains\? choices: gan/"):
+        compose(["experiment=lm/tang"])
+
+
 def test_two_unknown_choices_are_reported_together():
     with pytest.raises(ConfigError) as caught:
         compose(["experiment=nope", "logger=paper"])
