@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.distributed import ReduceOp
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
 from aigc.config.problems import ConfigError, Problem
