@@ -25,7 +25,8 @@ class Checkpoints(Callback):
         monitor: The value that decides which checkpoint is best; null keeps the last ones only.
         mode: Whether a smaller (min) or a larger (max) value is better.
         every_n_steps: Optimiser steps between saves; null saves by time, at validations and at the end.
-        every_n_minutes: Minutes between saves, which is what a crash can cost at most; null is never.
+        every_n_minutes: Minutes between saves, which is what a crash can cost at most; null is never. `BetweenSteps`
+            looks at the clock, as ranks must agree.
         keep: How many of the newest are kept; with two, one is left when the newest turns out damaged.
         keep_best: How many of the best are kept.
         asynchronous: Write in a thread while training goes on; needs memory for a second copy of the state, and a crash

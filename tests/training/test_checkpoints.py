@@ -7,7 +7,7 @@ import threading
 import pytest
 import torch
 
-from aigc.callbacks import Checkpoints, ExactState
+from aigc.callbacks import BetweenSteps, Checkpoints, ExactState
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.errors import AigcError
 from aigc.runs.checkpoints import CheckpointFolder, damage
@@ -92,7 +92,7 @@ def test_the_old_one_is_deleted_only_once_the_new_one_is_on_disk(tmp_path, monke
 
 @pytest.mark.parametrize("every", [{"every_n_steps": 2}, {"every_n_minutes": 0.0}])
 def test_saves_by_steps_or_by_time(tmp_path, every):
-    data, task, made = fitted(tmp_path, Checkpoints(keep=9, **every), limit_val_batches=0)
+    data, task, made = fitted(tmp_path, Checkpoints(keep=9, **every), more=[BetweenSteps()], limit_val_batches=0)
     made.fit(task, datamodule=data)
     expected = (2, 4) if "every_n_steps" in every else (1, 2, 3, 4)
     assert names(tmp_path) == ["checkpoints.json", "last.ckpt", *(f"step-{step:06d}.ckpt" for step in expected)]
