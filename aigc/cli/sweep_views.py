@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aigc.cli.result import duration, number, print_columns
 from aigc.launch.sweeps.folder import SweepFolder
+from aigc.launch.sweeps.labels import labels, shown
 from aigc.launch.sweeps.table import Table, make_table
 from aigc.launch.sweeps.trials import Plan, Trial
 from aigc.runs.console import log, stderr
@@ -137,20 +138,23 @@ def show_tally(plan: Plan, tally: "Tally", as_json: bool) -> None:
 
 def show_status(folder: SweepFolder, as_json: bool) -> None:
     """Each trial with what it is doing."""
-    rows: list[tuple[str, ...]] = [("trial", "status", "step", "overrides", "run", "")]
+    rows: list[tuple[str, ...]] = []
     counts: dict[str, int] = {}
+    differing = labels(folder, with_seed=True)
+    label = dict(zip(differing, shown(list(differing.values())), strict=True))
     for trial in folder.trials():
         record = folder.status(trial.run)
         status = "pruned" if folder.is_pruned(trial.run) else str(record.status)
         counts[status] = counts.get(status, 0) + 1
         told = {"trial": trial.number, "status": status, "step": record.step, "message": record.message}
         if as_json:
-            print(json.dumps(told | {"overrides": trial.overrides, "run": trial.run}, ensure_ascii=False))
+            more = {"overrides": trial.overrides, "differs_in": differing[trial.run], "run": trial.run}
+            print(json.dumps(told | more, ensure_ascii=False))
         step = "" if record.step is None else str(record.step)
-        why = record.message or "" if record.status is not Status.FINISHED else ""
-        rows.append((str(trial.number), status, step, " ".join(trial.overrides), trial.run, why))
+        why = "" if status in (Status.FINISHED, "pruned") else record.message or ""
+        rows.append((str(trial.number), status, step, label[trial.run], trial.run, why))
     if not as_json:
-        print_columns(rows)
+        print_columns([("trial", "status", "step", "differs in", "run", ""), *rows])
         print(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
 
 
@@ -160,16 +164,20 @@ def show_table(folder: SweepFolder, metric: str | None, direction: str | None, s
     if style == "json":
         print(json.dumps(_as_json(table), ensure_ascii=False))
         return
-    header = ["overrides", "n", table.metric, "sd", "±95 %", "failed", "unfinished"]
+    pruned = any(row.pruned for row in table.rows)
+    header = ["differs in", "n", table.metric, "sd", "±95 %", "failed", *["pruned"] * pruned, "unfinished"]
+    rows = [row.overrides for row in table.rows]
+    names = [" ".join(row) for row in rows] if style == "csv" else shown(rows)
     lines = [
         [
-            " ".join(row.overrides) or "(all alike)",
+            name or "(all alike)",
             str(len(row.values)),
             *(_digits(value, style) for value in (row.mean, row.deviation, row.interval)),
             str(row.failed),
+            *[str(row.pruned)] * pruned,
             str(row.missing),
         ]
-        for row in table.rows
+        for name, row in zip(names, table.rows, strict=True)
     ]
     if style == "csv":
         made = io.StringIO()
@@ -193,6 +201,7 @@ def _as_json(table: Table) -> dict[str, Any]:
             "values": row.values,
             "runs": row.runs,
             "failed": row.failed,
+            "pruned": row.pruned,
             "unfinished": row.missing,
         }
         for row in table.rows

@@ -47,11 +47,18 @@ class Composer:
         problems = _wrong_choices(groups)
         wrong = {problem.key for problem in problems}
         right = tuple(o.input_line for o in groups if o.key_or_group not in wrong)
-        if right not in self._merged:
-            with _hydra_loader() as loader:
-                self._merged[right] = _merge_files(loader, list(right))
-        cfg, origins, choices = copy.deepcopy(self._merged[right])
+        cfg, origins, choices = copy.deepcopy(self._files(right))
         return _finished(cfg, origins, choices, [o for o in parsed if o not in groups], problems)
+
+    def choices(self, overrides: Sequence[str]) -> dict[str, str]:
+        """The choice of each config group, whether it was typed or a defaults list names it."""
+        return self._files(tuple(o.input_line for o in parse_overrides(overrides) if _is_group(o)))[2]
+
+    def _files(self, groups: tuple[str, ...]) -> tuple[DictConfig, Origins, dict[str, str]]:
+        if groups not in self._merged:
+            with _hydra_loader() as loader:
+                self._merged[groups] = _merge_files(loader, list(groups))
+        return self._merged[groups]
 
 
 def _finished(

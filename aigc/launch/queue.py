@@ -11,12 +11,12 @@ from aigc.errors import AigcError, InputError
 from aigc.launch.clusters import Cluster, Job, JobState
 from aigc.runs import Run
 from aigc.runs.console import log
-from aigc.runs.status import Status, StatusRecord, read_status
+from aigc.runs.status import FAILURES, Status, StatusRecord, read_status
 from aigc.runs.table import DAMAGED, describe, summary
 
 _SILENT_AFTER = 30.0
 """Seconds without a heartbeat after which a run whose job is gone counts as killed; it beats every ten."""
-_ENDED = (Status.FINISHED, Status.FAILED, Status.DIVERGED, Status.OUT_OF_MEMORY)
+_ENDED = (Status.FINISHED, *FAILURES)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,10 @@ class Status(StrEnum):
     KILLED = "killed"
 
 
+FAILURES = (Status.FAILED, Status.DIVERGED, Status.OUT_OF_MEMORY)
+"""Ends that going on with a run would most likely meet again."""
+
+
 @dataclass(frozen=True)
 class StatusRecord:
     """The content of status.json.

@@ -116,9 +116,9 @@ def test_what_differs_in_more_than_its_seed_is_not_averaged(tmp_path: Path) -> N
     assert "--direction: is a smaller val/bits_per_byte better" in child.said
     assert "seed: " in finish(place, ["sweep", "best", "mine", "--metric", "val/bits_per_byte", "--direction", "min"])
     finish(place, ["sweep", *TINY, "sweep.name=mine", "seed=2,3", "optimizer.weight_decay=0.5"])
-    child = start(place, ["sweep", "table", "mine"])
-    assert child.wait() == 2
-    assert "differ in more than their seed: optimizer.weight_decay" in child.said
+    table = json.loads(finish(place, ["sweep", "table", "mine", "--json"]).splitlines()[-1])
+    assert [row["n"] for row in table["rows"]] == [2, 2]
+    assert any(row["overrides"] == ["optimizer.weight_decay=0.5"] for row in table["rows"])
 
 
 def runs_of(place: Path) -> list[str]:

@@ -20,9 +20,8 @@ from aigc.launch.sweeps.process import IN_WORK, REFUSED, Job, work_on
 from aigc.launch.sweeps.trials import Plan, Trial
 from aigc.runs import stop
 from aigc.runs.console import log
-from aigc.runs.status import Status
+from aigc.runs.status import FAILURES, Status
 
-_FAILED = (Status.FAILED, Status.DIVERGED, Status.OUT_OF_MEMORY)
 _MOST_DEATHS = 3
 """A trial that has died so often without a step in between counts as failed."""
 _LOOK_AGAIN = 2.0
@@ -114,10 +113,10 @@ class Driver:
             record = self.folder.status(self.plan.run_id(trial))
             if record.status is Status.FINISHED:
                 self.tally.skipped += 1
-            elif record.status in _FAILED and not retry_failed:
+            elif record.status in FAILURES and not retry_failed:
                 self.tally.failed[trial.number] = f"{record.status}: {record.message}"
             else:
-                if record.status in _FAILED:
+                if record.status in FAILURES:
                     self._retried.add(trial.number)
                 self._waiting.append((0.0, trial))
 
@@ -157,7 +156,7 @@ class Driver:
         record = self.folder.status(self.plan.run_id(trial))
         if record.status is Status.FINISHED:
             self._skip(trial)
-        elif record.status in _FAILED and trial.number not in self._retried:
+        elif record.status in FAILURES and trial.number not in self._retried:
             self.tally.failed[trial.number] = f"{record.status}: {record.message}"
         else:
             return False
@@ -209,7 +208,7 @@ class Driver:
         record = self.folder.status(self.plan.run_id(trial))
         if record.status is Status.FINISHED:
             self.tally.finished.append(trial)
-        elif record.status in _FAILED:
+        elif record.status in FAILURES:
             self.tally.failed[trial.number] = f"{record.status}: {record.message}"
         elif record.status is Status.INTERRUPTED and stop.asked() is None:
             self.tally.failed[trial.number] = "was cancelled; the same command again goes on with it"

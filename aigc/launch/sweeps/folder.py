@@ -4,7 +4,7 @@ import fcntl
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,13 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Listed:
-    """A trial as the sweep folder has it."""
+    """A trial as the sweep folder has it, with what the command that added it gave all of its trials."""
 
     number: int
     overrides: list[str]
     identity: str
     run: str
+    fixed: list[str] = field(default_factory=list)
 
 
 class SweepFolder:
@@ -83,7 +84,7 @@ class SweepFolder:
         known = {trial.identity: trial for trial in self.trials()} if (self.path / "trials.jsonl").exists() else {}
         for trial in plan.trials:
             if trial.identity not in known:
-                listed = Listed(len(known), trial.overrides, trial.identity, plan.run_id(trial))
+                listed = Listed(len(known), trial.overrides, trial.identity, plan.run_id(trial), plan.fixed)
                 known[trial.identity] = listed
         for trial in plan.trials:
             trial.number = known[trial.identity].number  # one numbering on the screen and in the folder
@@ -100,12 +101,12 @@ class SweepFolder:
         }
         write_json(self.path / "sweep.json", sweep)
 
-    def add(self, trial: Trial, run: str) -> None:
+    def add(self, trial: Trial, run: str, fixed: list[str]) -> None:
         """List a trial that was asked for only now; once, whoever asks."""
         with self._alone():
             known = list(self.trials())
             if all(one.run != run for one in known):
-                known.append(Listed(trial.number, trial.overrides, trial.identity, run))
+                known.append(Listed(trial.number, trial.overrides, trial.identity, run, fixed))
                 self._list(known)
 
     @contextmanager

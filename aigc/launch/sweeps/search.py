@@ -91,7 +91,7 @@ class SearchDriver(Driver):
             self.tally.failed[number] = " ".join(str(error).split())
             return None
         trial = Trial(number, overrides, cfg, identity(cfg))
-        self.folder.add(trial, self.plan.run_id(trial))
+        self.folder.add(trial, self.plan.run_id(trial), self.plan.fixed)
         if self.folder.is_pruned(self.plan.run_id(trial)):
             self._note_pruned(trial)
             return None

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,10 @@ from aigc.config.identity import NOT_COUNTED
 from aigc.config.overrides import parse_overrides
 from aigc.config.problems import suggest
 from aigc.errors import InputError
-from aigc.launch.sweeps.folder import Listed, SweepFolder
+from aigc.launch.sweeps.folder import SweepFolder
+from aigc.launch.sweeps.labels import labels, read_config
 from aigc.launch.sweeps.student import two_sided
-from aigc.runs.locate import CONFIG_FILE
-from aigc.runs.status import Status
+from aigc.runs.status import FAILURES, Status
 
 
 @dataclass
@@ -32,6 +32,7 @@ class Row:
         trials: Their numbers, in the order of the values.
         runs: Their runs.
         failed: How many have failed.
+        pruned: How many Optuna has ended early.
         missing: How many are not finished.
     """
 
@@ -40,6 +41,7 @@ class Row:
     trials: list[int] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     failed: int = 0
+    pruned: int = 0
     missing: int = 0
 
     @property
@@ -85,28 +87,28 @@ def make_table(folder: SweepFolder, metric: str | None = None, direction: str | 
         direction: Whether smaller values (min) or larger ones (max) are better; None is as these say.
 
     Raises:
-        InputError: No trial is finished, none has the metric, or trials of one row differ in more than their seed.
+        InputError: No trial is finished, or none has the metric.
     """
     rows: dict[tuple[str, ...], Row] = {}
-    first: dict[tuple[str, ...], tuple[str, dict[str, Any]]] = {}
     known: set[str] = set()
+    any_finished = False
     about = folder.about()
     searched = {about["monitor"]: about.get("direction") or "minimize"} if about.get("monitor") else {}
     better = {name: how == "minimize" for name, how in searched.items()}
     metric = metric or about.get("monitor")
+    label = labels(folder)
     for trial in folder.trials():
-        own = tuple(text for text in trial.overrides if text.partition("=")[0] != "seed")
-        row = rows.setdefault(own, Row(own))
+        row = rows.setdefault(label[trial.run], Row(label[trial.run]))
         status = folder.status(trial.run).status
         run = folder.run(trial.run)
         if status is not Status.FINISHED or run is None:
-            row.failed += status in (Status.FAILED, Status.DIVERGED, Status.OUT_OF_MEMORY)
-            row.missing += status not in (Status.FAILED, Status.DIVERGED, Status.OUT_OF_MEMORY)
+            failed, pruned = status in FAILURES, folder.is_pruned(trial.run)
+            row.failed += failed
+            row.pruned += pruned and not failed
+            row.missing += not (failed or pruned)
             continue
-        config = _read(folder, trial)
-        leaves = {key: value for key, value in _leaves(config) if key.rpartition(".")[2] != "seed"}
-        _refuse_mixed(*first.setdefault(own, (trial.run, leaves)), trial.run, leaves)
-        chooses = (config.get("callbacks") or {}).get("checkpoints") or {}
+        any_finished = True
+        chooses = (read_config(folder, trial).get("callbacks") or {}).get("checkpoints") or {}
         if chooses.get("monitor"):
             better.setdefault(chooses["monitor"], chooses.get("mode", "min") == "min")
             metric = metric or chooses["monitor"]
@@ -120,7 +122,7 @@ def make_table(folder: SweepFolder, metric: str | None = None, direction: str | 
             row.runs.append(trial.run)
         else:
             row.missing += 1
-    if not first:
+    if not any_finished:
         raise InputError(f"{folder.id}: no trial is finished yet; `aigc sweep status {folder.id}`")
     if metric is None or metric not in known:
         raise InputError(f"--metric {metric}: no trial has measured it; {suggest(str(metric), known)}")
@@ -143,16 +145,15 @@ def best_experiment(folder: SweepFolder, metric: str | None = None, direction: s
         raise InputError(f"{folder.id}: no trial has a value of {table.metric} yet")
     row = table.rows[0]
     trial = next(one for one in folder.trials() if one.run == row.runs[0])
-    fixed = folder.about()["fixed"]
     choices = {}
-    for override in parse_overrides([*fixed, *trial.overrides]):
+    for override in parse_overrides([*trial.fixed, *trial.overrides]):
         key = override.key_or_group
         chooses = not override.is_delete() and override.value() is not None
         if chooses and key in group_choices() and key != "sweep":
             choices[key] = override.value()
     base = choices.pop("experiment", None) or _experiment(folder)
     choices.pop("debug", None)  # it comes after the experiment, so its keys are written out
-    final = _read(folder, trial)
+    final = {key: value for key, value in read_config(folder, trial).items() if key not in NOT_COUNTED}
     groups = [f"{key}={value}" for key, value in choices.items()]
     before = compose([f"experiment={base}", *groups, f"seed={final['seed']}"])
     for key in OmegaConf.missing_keys(before):
@@ -161,7 +162,7 @@ def best_experiment(folder: SweepFolder, metric: str | None = None, direction: s
     uncertain = f", 95 % interval ± {row.interval:.3g}" if len(row.values) > 1 else ""
     lines = [
         "# @package _global_",
-        "# aigc train experiment=best",
+        "# aigc train experiment=NAME-OF-THIS-FILE, once it lies in conf/experiment",
         f"# The best of {folder.id}: {table.metric} {row.mean:.6g} (n {len(row.values)}{uncertain}); run {trial.run}.",
         "defaults:",
         f"  - {base}",
@@ -178,31 +179,6 @@ def _key(row: Row, smaller: bool) -> tuple[bool, float]:
 
 def _experiment(folder: SweepFolder) -> str:
     return str(folder.about()["experiment"])
-
-
-def _refuse_mixed(first: str, one: dict[str, Any], run: str, other: dict[str, Any]) -> None:
-    """See that two trials of one row differ in nothing but their seed."""
-    differing = sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
-    if differing:
-        shown = ", ".join(f"{key} ({one.get(key)} and {other.get(key)})" for key in differing[:4])
-        raise InputError(f"{first} and {run} would be averaged, and differ in more than their seed: {shown}")
-
-
-def _read(folder: SweepFolder, trial: Listed) -> dict[str, Any]:
-    path = folder.runs() / trial.run / CONFIG_FILE
-    try:
-        found = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    return {key: value for key, value in found.items() if key not in NOT_COUNTED}
-
-
-def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, dict) and node:
-        for key, value in node.items():
-            yield from _leaves(value, f"{prefix}.{key}" if prefix else str(key))
-    elif prefix not in NOT_COUNTED:
-        yield prefix, node
 
 
 def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,189 @@
+"""What the trials of a sweep differ in, whichever command set it, by their resolved configs."""
+
+import contextlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from aigc.config.compose import Composer
+from aigc.config.faults import group_choices
+from aigc.config.identity import NOT_COUNTED
+from aigc.config.overrides import parse_overrides
+from aigc.config.problems import ConfigError
+from aigc.errors import InputError
+from aigc.launch.sweeps.folder import Listed, SweepFolder
+from aigc.runs.locate import CONFIG_FILE
+
+_ABSENT = object()
+
+
+def read_config(folder: SweepFolder, trial: Listed) -> dict[str, Any]:
+    """The config of a trial that has begun, as its run folder has it.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    path = folder.runs() / trial.run / CONFIG_FILE
+    try:
+        found: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    return found
+
+
+def labels(folder: SweepFolder, with_seed: bool = False) -> dict[str, tuple[str, ...]]:
+    """By run: `key=value` for every key in which the trials differ; `~key` for one that others alone have.
+
+    Keys that were typed come first, and others only where these leave a difference unsaid: `model=gpt2` stands for all
+    that comes with it.
+
+    Args:
+        folder: The sweep.
+        with_seed: Whether the trials' seed is such a key.
+    """
+    settings = _Settings()
+    trials = [settings.of(folder, trial) for trial in folder.trials()]
+    columns: dict[str, list[str | None]] = {}
+    for key in _typed_keys([one.listed for one in trials], with_seed):
+        said = {one.typed[key].input_line if key in one.typed else None for one in trials}
+        column = [settings.value(one, key) for one in trials] if len(said) > 1 else []
+        if len(set(column)) > 1:
+            columns[key] = column
+    begun = [number for number, one in enumerate(trials) if one.leaves]
+    for key in _differing([trials[number].leaves for number in begun]):
+        known: dict[tuple[str | None, ...], str] = {}
+        for number in begun:
+            row = tuple(column[number] for column in columns.values())
+            value = spelled(trials[number].leaves.get(key, _ABSENT))
+            if known.setdefault(row, value) != value:
+                columns[key] = [settings.value(one, key) for one in trials]
+                break
+    texts = {key: [f"~{key}" if one is None else f"{key}={one}" for one in column] for key, column in columns.items()}
+    return {one.listed.run: tuple(column[number] for column in texts.values()) for number, one in enumerate(trials)}
+
+
+def shown(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Labels for a person: numbers with 4 digits, or as many as keep different values of a key apart."""
+    columns = [_shortened(column) for column in zip(*rows, strict=True)] if rows else []
+    return [" ".join(row) for row in zip(*columns, strict=True)] if columns else [""] * len(rows)
+
+
+def spelled(value: Any) -> str:
+    """The one spelling of a value: 1e-3 and 0.001 are 0.001, and a text that looks like a number is quoted."""
+    if isinstance(value, str):
+        return value if value and not _is_number(value) and value not in ("null", "true", "false") else repr(value)
+    if isinstance(value, list):
+        return f"[{','.join(map(spelled, value))}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{spelled(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, float) and math.isfinite(value):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return json.dumps(value, default=str)
+
+
+def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every (key, value) of a config that counts for what it means."""
+    if isinstance(node, dict) and node:
+        for key, value in node.items():
+            yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    elif _counts(prefix):
+        yield prefix, node
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One trial: what was typed for it by key, and its config once it has begun."""
+
+    listed: Listed
+    typed: dict[str, Any]
+    config: dict[str, Any]
+    leaves: dict[str, Any]
+
+
+class _Settings:
+    """What trials are run with; files and what was typed are read once."""
+
+    def __init__(self) -> None:
+        self._composer = Composer()
+        self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._parsed: dict[str, Any] = {}
+
+    def of(self, folder: SweepFolder, trial: Listed) -> _Trial:
+        """A trial of the folder."""
+        config: dict[str, Any] = {}
+        with contextlib.suppress(InputError):
+            config = read_config(folder, trial)
+        typed = {one.key_or_group: one for one in map(self._parse, [*trial.fixed, *trial.overrides])}
+        return _Trial(trial, typed, config, dict(leaves(config)) if config else {})
+
+    def value(self, trial: _Trial, key: str) -> str | None:
+        """The spelled value of a key, or the choice of a group; None where there is none."""
+        typed = trial.typed.get(key)
+        is_group = key in group_choices()
+        if typed is not None and (is_group or not trial.config):
+            return None if typed.is_delete() else spelled(typed.value())
+        try:
+            if is_group:
+                return spelled(self._composer.choices([*trial.listed.fixed, *trial.listed.overrides]).get(key))
+            return _spelled_in(trial.config or self._as_planned(trial), key)
+        except ConfigError:  # its files have changed since
+            return None
+
+    def _as_planned(self, trial: _Trial) -> DictConfig:
+        """The config of a trial that has not begun, without those of its own values that are no choices."""
+        groups = [text for text in trial.listed.overrides if self._parse(text).key_or_group in group_choices()]
+        words = (*trial.listed.fixed, *groups)
+        if words not in self._composed:
+            self._composed[words] = self._composer.compose(words)
+        return self._composed[words]
+
+    def _parse(self, text: str) -> Any:
+        if text not in self._parsed:
+            (self._parsed[text],) = parse_overrides([text])
+        return self._parsed[text]
+
+
+def _typed_keys(trials: Iterable[Listed], with_seed: bool) -> list[str]:
+    """The keys that were typed for any trial, those swept first."""
+    words = [text for one in trials for text in one.overrides] + [text for one in trials for text in one.fixed]
+    keys = dict.fromkeys(text.partition("=")[0].lstrip("+~") for text in words)
+    return [key for key in keys if (key == "experiment" or _counts(key)) and (with_seed or key != "seed")]
+
+
+def _counts(key: str) -> bool:
+    return not any(f"{key}.".startswith(f"{name}.") for name in NOT_COUNTED)
+
+
+def _differing(trials: Sequence[dict[str, Any]]) -> list[str]:
+    keys = dict.fromkeys(key for one in trials for key in one if key.rpartition(".")[2] != "seed")
+    return [key for key in keys if len({spelled(one.get(key, _ABSENT)) for one in trials}) > 1]
+
+
+def _spelled_in(config: Any, key: str) -> str | None:
+    node: Any = config
+    for name in key.split("."):
+        if not isinstance(node, Mapping) or name not in node:
+            return None
+        node = node[name]
+    return spelled(OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node)
+
+
+def _shortened(column: Sequence[str]) -> list[str]:
+    """The numbers among the texts of one key with as many digits as keep them apart, 4 at least."""
+    parts = [text.partition("=") for text in column]
+    numbers = {value for _, _, value in parts if not value.isdigit() and _is_number(value)}
+    digits = next(n for n in range(4, 18) if len({f"{float(one):.{n}g}" for one in numbers}) == len(numbers))
+    short = {one: f"{float(one):.{digits}g}" for one in numbers if len(one) > digits + 2}
+    return [f"{key}{equals}{short.get(value, value)}" for key, equals, value in parts]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
