@@ -1,5 +1,6 @@
 """What was typed: Hydra's override grammar, read and applied."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,12 +10,16 @@ from aigc.config.origins import COMMAND_LINE
 from aigc.config.problems import ConfigError, Problem
 
 
-def parse_overrides(overrides: Sequence[str], sweeps: bool = False) -> list[Any]:
+_KEY = re.compile(r"[+~]{0,2}[A-Za-z_][\w/@:$-]*(\.[\w/@:$-]+)*", re.ASCII)
+
+
+def parse_overrides(overrides: Sequence[str], sweeps: bool = False, origin: str = COMMAND_LINE) -> list[Any]:
     """Hydra's `Override` objects; every one that cannot be read is reported in one ConfigError.
 
     Args:
         overrides: What was typed.
         sweeps: Whether a key may have several values.
+        origin: Where it was typed.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -24,23 +29,37 @@ def parse_overrides(overrides: Sequence[str], sweeps: bool = False) -> list[Any]
     for text in overrides:
         try:
             one = _parse_or_quote(parser, text)
-        except HydraException as error:
-            why = str(error).splitlines()[0]
-            problems.append(Problem("", f"cannot read {text!r}: {why}; expected key=value", COMMAND_LINE))
+        except HydraException:
+            what = f"cannot read {text!r}: {_why_unreadable(text)}; expected key=value, group=choice or ~key"
+            problems.append(Problem("", what, origin))
             continue
         if one.is_sweep_override() and not sweeps:
             what = f"several values ({text}): a run takes one; `aigc sweep` takes several"
-            problems.append(Problem(one.key_or_group, what, COMMAND_LINE))
+            problems.append(Problem(one.key_or_group, what, origin))
         parsed.append(one)
     if problems:
         raise ConfigError(problems)
     return parsed
 
 
+def _why_unreadable(text: str) -> str:
+    """What a person has most likely left out; Hydra speaks of its grammar's tokens."""
+    key, equals, value = text.partition("=")
+    if not text.strip():
+        return "it is empty"
+    if not equals:
+        return "a key without a value" if _KEY.fullmatch(text) else "this is no key with a value"
+    if not _KEY.fullmatch(key):
+        return f"{key!r} is no key" if key else "a value without a key"
+    return f"the value {value!r} has a bracket, a quote or a comma too many or too few"
+
+
 def _parse_or_quote(parser: Any, text: str) -> Any:
     """Hydra's grammar knows Latin letters only outside quotes; paths and texts have others, `~`, and more."""
     from hydra.errors import HydraException
 
+    if text.startswith("="):
+        raise HydraException(text)
     try:
         return parser.parse_override(text)
     except HydraException:

@@ -90,6 +90,25 @@ def test_grammar_errors_name_the_override():
         compose(["data.path=[1"])
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("trainer.max_steps", "a key without a value"),
+        ("=3", "a value without a key"),
+        ("max steps=3", "'max steps' is no key"),
+        ("trainer..x=3", "'trainer..x' is no key"),
+        ("", "it is empty"),
+        ("a={x:1,", "a bracket, a quote or a comma too many or too few"),
+    ],
+)
+def test_what_is_wrong_with_an_override_is_said_in_plain_words(text, why):
+    with pytest.raises(ConfigError) as found:
+        compose([text])
+    assert f"cannot read {text!r}: " in str(found.value)
+    assert why in str(found.value)
+    assert "expected key=value, group=choice or ~key (command line)" in str(found.value)
+
+
 def test_own_conf_adds_choices_and_shadows_shipped_ones(own_place):
     write(own_place / "conf/data/mine.yaml", "_target_: aigc.data.text.TextData\npath: mine.txt\n")
     write(own_place / "conf/optimizer/adamw.yaml", "_target_: torch.optim.AdamW\nweight_decay: 0.7\n")

@@ -123,6 +123,9 @@ def test_a_list_is_a_file_of_trials(tmp_path):
     file.write_text("seed=1,2\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"trials.txt:1: several values"):
         list(listed(file))
+    file.write_text("# one\nseed=0 optimizer.lr\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"'optimizer.lr': a key without a value; expected key=value.*trials.txt:2\)"):
+        list(listed(file))
     file.write_text("# none\n", encoding="utf-8")
     with pytest.raises(InputError, match="holds no trial"):
         list(listed(file))

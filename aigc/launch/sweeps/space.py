@@ -92,7 +92,7 @@ def listed(path: Path) -> Iterator[list[str]]:
     """The overrides of each line of a file; empty lines and those that begin with # are left out.
 
     Raises:
-        InputError: The file cannot be read, a line cannot be taken apart, or there is none.
+        InputError: The file or a line cannot be read, or there is none.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -107,7 +107,7 @@ def listed(path: Path) -> Iterator[list[str]]:
             words = shlex.split(line)
         except ValueError as error:
             raise InputError(f"{path}:{number}: {error}; a line holds overrides, quoted as in a shell") from error
-        if is_swept(words):
+        if any(one.is_sweep_override() for one in parse_overrides(words, sweeps=True, origin=f"{path}:{number}")):
             raise InputError(f"{path}:{number}: several values; a line of a list is one trial")
         yield words
     if not found:
