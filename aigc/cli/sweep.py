@@ -34,14 +34,26 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--dry-run", action="store_true", help="list the trials and what is done already")
     made.add_argument("--retry-failed", action="store_true", help="run failed trials again, from their checkpoints")
-    made.add_argument("--max-failures", type=int, metavar="K", help="start no more once more than K have failed")
+    made.add_argument(
+        "--max-failures",
+        type=_count,
+        metavar="K",
+        help="start no more once more than K have failed under this command; what failed earlier does not count",
+    )
     made.add_argument("--fail-fast", action="store_true", help="stop at the first failure, running trials as well")
     made.add_argument("--metric", metavar="NAME", help="of table and best (the one that chose checkpoints)")
     made.add_argument("--direction", choices=["min", "max"], help="which values of another metric are better")
     made.add_argument("--outputs", metavar="FOLDER", help="of status, table and best: as paths.outputs")
+    styles = made.add_mutually_exclusive_group()
     for name, what in (("json", "JSON"), ("csv", "CSV"), ("md", "a Markdown table")):
-        made.add_argument(f"--{name}", action="store_true", help=f"print {what}")
+        styles.add_argument(f"--{name}", action="store_true", help=f"print {what}")
     return made
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 0")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -85,7 +97,8 @@ def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
     from aigc.launch.sweeps.trials import sweeps_root
 
     see_writable(sweeps_root(made.cfg))
-    SweepFolder(made.folder).write(made)
+    if not made.axes:  # a search first sees that its space is that of the folder
+        SweepFolder(made.folder).write(made)
     most = getattr(options, "max_failures", None)
     most = made.cfg.sweep.max_failures if most is None else most
     with Screen(made) as screen:
@@ -98,10 +111,13 @@ def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
             driver = Driver(made, retry_failed, most, fail_fast, screen.tell)
         tally = driver.run()
     show_tally(made, tally, options.json)
-    if tally.failed or tally.left:
-        raise AigcError(
-            f"{len(tally.failed)} trials have failed, {tally.left} were not run; `aigc sweep status {made.id}`"
-        )
+    if tally.all_failed or tally.left:
+        again = "Optuna asks for others when sweep.trials is raised"
+        if not made.axes:
+            again = "the same words after `aigc sweep` and --retry-failed run failed ones again"
+        failed = "1 trial has failed" if tally.all_failed == 1 else f"{tally.all_failed} trials have failed"
+        not_run = f"{tally.left} {'was' if tally.left == 1 else 'were'} not run"
+        raise AigcError(f"{failed}, {not_run}; `aigc sweep status {made.id}`; {again}")
     return 0
 
 

@@ -25,8 +25,11 @@ def show_plan(plan: Plan, as_json: bool) -> None:
     """Every trial with its overrides, and what is done already."""
     folder = SweepFolder(plan.folder)
     if plan.axes:
-        print(f"{plan.id}: Optuna chooses {plan.total} trials from {', '.join(plan.keys)}")
-        if plan.folder.exists():
+        if as_json:
+            print(json.dumps({"sweep": plan.id, "trials": plan.total, "keys": plan.keys}, ensure_ascii=False))
+        else:
+            print(f"{plan.id}: Optuna chooses {_trials(plan.total)} from {', '.join(plan.keys)}")
+        if (plan.folder / "trials.jsonl").exists():
             show_status(folder, as_json)
         return
     rows = []
@@ -44,9 +47,11 @@ def show_plan(plan: Plan, as_json: bool) -> None:
     same = sum(len(trial.same) for trial in plan.trials)
     for trial in plan.trials:
         if trial.same:
-            print(f"trials {', '.join(map(str, trial.same))} mean the same as {trial.number}")
+            several = len(trial.same) > 1
+            what = f"trials {', '.join(map(str, trial.same))} mean" if several else f"trial {trial.same[0]} means"
+            print(f"{what} the same as {trial.number}")
     done = sum(status == Status.FINISHED for _, status in rows)
-    print(f"{plan.id}: {len(plan.trials)} trials, {same} duplicates left out, {done} finished already")
+    print(f"{plan.id}: {_trials(len(plan.trials))}, {same} duplicates left out, {done} finished already")
 
 
 class Screen:
@@ -65,7 +70,7 @@ class Screen:
 
     def __enter__(self) -> "Screen":
         """Begin."""
-        log.info("%s: %d trials in %s", self.plan.id, self.plan.total, self.plan.folder)
+        log.info("%s: %s in %s", self.plan.id, _trials(self.plan.total), self.plan.folder)
         if stderr().is_terminal:
             from rich.live import Live
 
@@ -84,12 +89,12 @@ class Screen:
         """Show what has changed."""
         tally = driver.tally
         total = self.plan.total
-        ended = tally.skipped + len(tally.finished) + len(tally.failed) + tally.pruned
+        ended = tally.skipped + len(tally.finished) + tally.all_failed + tally.pruned
         for trial in tally.finished:
             if trial.number not in self._told:
                 self._told.add(trial.number)
                 log.info("[%d/%d] trial %d finished: %s", ended, total, trial.number, _words(trial))
-        for trial_number, why in tally.failed.items():
+        for trial_number, why in (tally.listed | tally.failed).items():
             if trial_number not in self._told:
                 self._told.add(trial_number)
                 log.warning("[%d/%d] trial %d %s", ended, total, trial_number, why)
@@ -109,7 +114,7 @@ class Screen:
             step = "" if record.step is None else str(record.step)
             grid.add_row(str(one.trial.number), step, record.activity or "starting", since, _words(one.trial))
         tally = driver.tally
-        grid.caption = f"{ended} of {total} ended, {len(tally.failed)} failed, {len(driver.running)} running"
+        grid.caption = f"{ended} of {total} ended, {tally.all_failed} failed, {len(driver.running)} running"
         return grid
 
 
@@ -118,7 +123,8 @@ def show_tally(plan: Plan, tally: "Tally", as_json: bool) -> None:
     counts = {
         "finished": len(tally.finished) + tally.skipped,
         "now": len(tally.finished),
-        "failed": len(tally.failed),
+        "failed": tally.all_failed,
+        "failed_now": len(tally.failed),
         "pruned": tally.pruned,
         "left": tally.left,
     }
@@ -129,8 +135,8 @@ def show_tally(plan: Plan, tally: "Tally", as_json: bool) -> None:
         [
             ("sweep", plan.id),
             ("finished", f"{counts['finished']} of {plan.total} ({counts['now']} now)"),
-            ("failed", str(counts["failed"])),
-            ("pruned", str(counts["pruned"])),
+            ("failed", f"{counts['failed']} ({counts['failed_now']} now)" if tally.listed else str(counts["failed"])),
+            *([("pruned", str(counts["pruned"]))] if plan.axes else []),
             ("table", f"aigc sweep table {plan.id}"),
         ]
     )
@@ -217,6 +223,10 @@ def _digits(value: float, style: str) -> str:
     if math.isnan(value):
         return ""
     return repr(value) if style == "csv" else number(value)
+
+
+def _trials(count: int) -> str:
+    return "1 trial" if count == 1 else f"{count} trials"
 
 
 def _words(trial: Trial) -> str:

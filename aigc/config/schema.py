@@ -114,7 +114,7 @@ class Sweep:
     at_once: Annotated[int, Bound(1)] | None = None
     """Tasks of a job array that run at the same time; null leaves it to the cluster."""
     max_failures: Annotated[int, Bound(0)] | None = None
-    """Start no more trials once more than so many have failed; null goes on whatever fails."""
+    """Start no more trials once more than so many have failed under one command; null goes on whatever fails."""
 
 
 @dataclass

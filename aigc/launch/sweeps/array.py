@@ -149,9 +149,9 @@ def main() -> int:
     except (Exception, KeyboardInterrupt) as error:
         log.error("%s", error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}")
         return exit_code(error)
-    for number, why in tally.failed.items():
+    for number, why in sorted((tally.listed | tally.failed).items()):
         log.error("trial %d %s", number, why)
-    return 1 if tally.failed or tally.left else 0
+    return 1 if tally.all_failed or tally.left else 0
 
 
 if __name__ == "__main__":

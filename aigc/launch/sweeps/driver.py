@@ -24,7 +24,7 @@ from aigc.runs.status import FAILURES, Status
 
 _MOST_DEATHS = 3
 """A trial that has died so often without a step in between counts as failed."""
-_LOOK_AGAIN = 2.0
+LOOK_AGAIN = 2.0
 """Seconds until a trial that another driver works on is looked at again."""
 
 
@@ -44,13 +44,20 @@ class Tally:
 
     finished: list[Trial] = field(default_factory=list)
     failed: dict[int, str] = field(default_factory=dict)
-    """By number of the trial: why."""
+    """Under this command; by number of the trial: why."""
+    listed: dict[int, str] = field(default_factory=dict)
+    """Failed under another command, earlier or at the same time, likewise."""
     skipped: int = 0
     """Finished before this driver began."""
     pruned: int = 0
     """Ended early, as they were not worth going on with."""
     left: int = 0
     """Not run, as this driver was stopped or too many have failed."""
+
+    @property
+    def all_failed(self) -> int:
+        """How many have failed, under whichever command."""
+        return len(self.failed) + len(self.listed)
 
 
 class Driver:
@@ -59,7 +66,7 @@ class Driver:
     Args:
         plan: What is run.
         retry_failed: Run those again that have failed; otherwise they are listed.
-        max_failures: Start no more once more than so many have failed.
+        max_failures: Start no more once more than so many have failed under this driver.
         fail_fast: At the first failure, also have the running trials save and end.
         tell: Called when something has changed, with the driver.
     """
@@ -88,7 +95,6 @@ class Driver:
         for trial in plan.trials:
             self.devices.see(trial.cfg)
         self._sort(retry_failed)
-        self._failed_before = len(self.tally.failed)
 
     def run(self) -> Tally:
         """Run until no trial is left, or until asked to stop.
@@ -96,6 +102,7 @@ class Driver:
         Raises:
             InterruptedRun, PreemptedRun: This process was asked to stop; running trials have saved and ended.
         """
+        self._tell(self)
         with stop.listening():
             try:
                 self._run()
@@ -114,7 +121,7 @@ class Driver:
             if record.status is Status.FINISHED:
                 self.tally.skipped += 1
             elif record.status in FAILURES and not retry_failed:
-                self.tally.failed[trial.number] = f"{record.status}: {record.message}"
+                self.tally.listed[trial.number] = f"{record.status} under an earlier command: {record.message}"
             else:
                 if record.status in FAILURES:
                     self._retried.add(trial.number)
@@ -130,7 +137,7 @@ class Driver:
                 self._tell(self)
             if stop.asked() is not None:
                 return
-            if self._most is not None and len(self.tally.failed) - self._failed_before > self._most:
+            if self._most is not None and len(self.tally.failed) > self._most:
                 if self._fail_fast or not self.running:
                     return
             else:
@@ -157,7 +164,7 @@ class Driver:
         if record.status is Status.FINISHED:
             self._skip(trial)
         elif record.status in FAILURES and trial.number not in self._retried:
-            self.tally.failed[trial.number] = f"{record.status}: {record.message}"
+            self.tally.listed[trial.number] = f"{record.status} under another command: {record.message}"
         else:
             return False
         return True
@@ -200,7 +207,7 @@ class Driver:
     def _see(self, trial: Trial, code: int) -> None:
         """What a trial's end means."""
         if code == IN_WORK:
-            self._waiting.append((time.monotonic() + _LOOK_AGAIN, trial))
+            self._waiting.append((time.monotonic() + LOOK_AGAIN, trial))
             return
         if code == REFUSED:
             self.tally.failed[trial.number] = self._last_words(trial)

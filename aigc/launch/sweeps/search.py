@@ -2,6 +2,7 @@
 
 import math
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -14,7 +15,8 @@ from aigc.config.identity import identity
 from aigc.config.problems import ConfigError
 from aigc.config.schema import Sweep
 from aigc.errors import InputError
-from aigc.launch.sweeps.driver import Driver, send
+from aigc.launch.sweeps.driver import LOOK_AGAIN, Driver, send
+from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.process import IN_WORK
 from aigc.launch.sweeps.study import Study
 from aigc.launch.sweeps.trials import Plan, Trial
@@ -27,12 +29,12 @@ class SearchDriver(Driver):
 
     Args:
         plan: What is searched; its trials are those that were asked for.
-        max_failures: Start no more once more than so many have failed.
+        max_failures: Start no more once more than so many have failed under this driver.
         fail_fast: At the first failure, also have the running trials save and end.
         tell: Called when something has changed, with the driver.
 
     Raises:
-        InputError: Optuna is not installed, or there is nothing to decide by.
+        InputError: Optuna is not installed, there is nothing to decide by, or the folder's study has another space.
     """
 
     def __init__(
@@ -53,26 +55,39 @@ class SearchDriver(Driver):
         self.study = Study(plan.folder, plan.axes, settings, direction)
         self._composer = Composer()
         self._read: dict[int, int] = {}
+        self._known: set[int] = set()
+        SweepFolder(plan.folder).write(plan)
         super().__init__(plan, False, max_failures, fail_fast, tell)
 
     def _sort(self, retry_failed: bool) -> None:
+        self._take_in("under an earlier command", due=0.0)
+
+    def _take_in(self, whose: str, due: float) -> None:
+        """Count the trials of other drivers that have ended, and wait for those that have not."""
+        runs = {trial.number: trial.run for trial in self.folder.trials()}
         for number, state in self.study.states().items():
+            if number in self._known:
+                continue
             if state == "COMPLETE":
                 self.tally.skipped += 1
             elif state == "PRUNED":
                 self.tally.pruned += 1
             elif state == "FAIL":
-                self.tally.failed[number] = "failed before"
+                message = self.folder.status(runs[number]).message if number in runs else None
+                self.tally.listed[number] = f"failed {whose}" + (f": {message}" if message else "")
             elif (trial := self._made(number, self.study.overrides(number))) is not None:
-                self._waiting.append((0.0, trial))
+                self._waiting.append((due, trial))
+            self._known.add(number)
 
     def _fill(self) -> None:
         ready = sum(not due for due, _ in self._waiting)
-        for _ in range(self.devices.workers - len(self.running) - ready):
+        for _ in range(0 if self._exhausted else self.devices.workers - len(self.running) - ready):
             asked = self.study.ask()
             if asked is None:
                 self._exhausted = True
+                self._take_in("under another command", due=time.monotonic() + LOOK_AGAIN)
                 break
+            self._known.add(asked[0])
             if (trial := self._made(*asked)) is not None:
                 self._waiting.append((0.0, trial))
         super()._fill()
@@ -128,19 +143,25 @@ class SearchDriver(Driver):
             self.study.tell(trial.number, None)
         elif self.folder.status(run_id).status is Status.FINISHED and not self._tell_value(trial):
             self.tally.finished.remove(trial)
+            self.tally.failed[trial.number] = f"{self.monitor} was not measured, or is no number"
 
     def _ended_elsewhere(self, trial: Trial) -> bool:
         if self.folder.is_pruned(self.plan.run_id(trial)):
             self._note_pruned(trial)
             return True
+        if self.study.states()[trial.number] == "FAIL":
+            self.tally.listed[trial.number] = "failed under another command"
+            return True
         ended = super()._ended_elsewhere(trial)
-        if ended and trial.number in self.tally.failed:
+        if ended and trial.number in self.tally.listed:
             self.study.tell(trial.number, None)
         return ended
 
     def _skip(self, trial: Trial) -> None:
-        super()._skip(trial)
-        self._tell_value(trial)
+        if self._tell_value(trial):
+            super()._skip(trial)
+        else:
+            self.tally.listed[trial.number] = f"{self.monitor} was not measured under another command, or is no number"
 
     def _tell_value(self, trial: Trial) -> bool:
         """Tell the study what a finished trial gave; whether it gave anything."""
@@ -148,6 +169,4 @@ class SearchDriver(Driver):
         measured: dict[str, Any] = run.manifest["metrics"] if run is not None else {}
         value = measured.get(self.monitor, math.nan)
         self.study.tell(trial.number, value)
-        if not math.isfinite(value):
-            self.tally.failed[trial.number] = f"{self.monitor} was not measured, or is no number"
         return math.isfinite(value)

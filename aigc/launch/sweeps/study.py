@@ -21,7 +21,7 @@ class Study:
     """A study that any number of drivers share through one file.
 
     Args:
-        path: The sweep folder; it exists.
+        path: The sweep folder; it is made.
         axes: The space.
         settings: The section `sweep`: sampler seed, pruner, number of trials.
         direction: minimize or maximize.
@@ -35,6 +35,7 @@ class Study:
         self._axes = {axis.key: axis for axis in axes}
         self._settings = settings
         self._lock = path / "asking.lock"
+        path.mkdir(parents=True, exist_ok=True)
         journal = self._optuna.storages.journal
         backend = journal.JournalFileBackend(str(path / "study.jsonl"), _lock_of(path / "study.lock"))
         with self._alone():
