@@ -9,7 +9,6 @@ from omegaconf import DictConfig, OmegaConf
 from aigc.config.origins import COMMAND_LINE
 from aigc.config.problems import ConfigError, Problem
 
-
 _KEY = re.compile(r"[+~]{0,2}[A-Za-z_][\w/@:$-]*(\.[\w/@:$-]+)*", re.ASCII)
 
 

@@ -94,7 +94,7 @@ class Sweep:
     kind: Literal["grid", "random", "list", "optuna"] = "grid"
     """Every combination (grid), some by chance (random), one a line of a file (list), or chosen by Optuna (optuna)."""
     trials: Annotated[int, Bound(1)] | None = None
-    """How many trials a random sweep or a search has; more of them go on with the same search."""
+    """Draws of a random sweep, each with every seed listed, or trials of a search; 20 by sweep=random and sweep=optuna."""
     path: str | None = None
     """File of a list: a line of overrides for each trial."""
     seed: Annotated[int, Bound(0)] = 0
@@ -104,7 +104,7 @@ class Sweep:
     direction: Literal["minimize", "maximize"] | None = None
     """Which values are better; null takes that of the checkpoints."""
     pruner: Literal["median", "halving", "hyperband"] | None = None
-    """How Optuna ends trials early by their values on the way; null lets all run to their end."""
+    """How Optuna ends trials early by their values on the way (median by sweep=optuna); null lets all run on."""
     name: str | None = None
     """Name of the sweep folder; null makes one from the trials. A sweep with a name can be extended."""
     workers: Annotated[int, Bound(1)] | None = None

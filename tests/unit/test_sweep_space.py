@@ -70,6 +70,22 @@ def test_more_draws_begin_with_the_same_ones():
     assert list(drawn(axes, 9, 3)) != list(drawn(axes, 9, 4))
 
 
+def test_each_draw_is_run_with_every_seed_listed():
+    axes = [Axis("seed", ("0", "1")), Axis("a", interval=(0.0, 1.0, False, False))]
+    found = list(drawn(axes, 3, 5))
+    assert [one[1] for one in found] == ["seed=0", "seed=1"] * 3
+    assert (
+        [one[0] for one in found[::2]] == [one[0] for one in found[1::2]] == [one[0] for one in drawn(axes[1:], 3, 5)]
+    )
+    assert len({one[0] for one in found}) == 3
+    assert len(list(drawn(axes[:1], 4, 5))) == 4
+
+
+def test_draws_that_are_alike_are_told(caplog):
+    assert len(plan(["sweep=random", "sweep.trials=9", "optimizer.lr=1e-3,2e-3", "seed=0,1"]).trials) == 4
+    assert "sweep.trials=9: only 4 of 18 trials differ" in caplog.text
+
+
 def test_how_a_value_is_written_makes_no_other_trial():
     made = plan(["optimizer.lr=1e-3,0.001,0.0010,2e-3", "seed=0,1"])
     assert [(one.number, one.same) for one in made.trials] == [(0, [2, 4]), (1, [3, 5]), (6, []), (7, [])]

@@ -82,10 +82,16 @@ def grid(axes: Sequence[Axis]) -> Iterator[list[str]]:
 
 
 def drawn(axes: Sequence[Axis], count: int, seed: int) -> Iterator[list[str]]:
-    """So many combinations by chance; more of them begin with the same ones."""
+    """So many combinations by chance, each with every seed listed; more of them begin with the same ones.
+
+    The seed is drawn like any other key where there is no other, or where it has an interval.
+    """
     chance = random.Random(seed)
+    seeds = [axis for axis in axes if axis.key == "seed" and axis.values and len(axes) > 1]
     for _ in range(count):
-        yield [f"{axis.key}={axis.draw(chance)}" for axis in axes]
+        own = [f"{axis.key}={axis.draw(chance)}" for axis in axes if axis not in seeds]
+        for more in grid(seeds):
+            yield [*own, *more]
 
 
 def listed(path: Path) -> Iterator[list[str]]:

@@ -19,6 +19,7 @@ from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Parameter, mismatches
 from aigc.errors import InputError
 from aigc.launch.sweeps import space
+from aigc.runs.console import log
 from aigc.runs.secrets import redact
 
 
@@ -131,6 +132,9 @@ def plan(overrides: Sequence[str]) -> Plan:
             known[trial.identity] = trial
             trials.append(trial)
     _refuse(list(problems.values()))
+    same = sum(len(one.same) for one in trials)
+    if same and cfg.sweep.kind == "random":
+        log.warning("sweep.trials=%d: only %d of %d trials differ", cfg.sweep.trials, len(trials), len(trials) + same)
     keys = [axis.key for axis in axes] or sorted({text.partition("=")[0] for one in trials for text in one.overrides})
     return Plan(trials[0].cfg.experiment, list(overrides), fixed, keys, trials, cfg)
 
@@ -208,7 +212,7 @@ def _combinations(cfg: DictConfig, axes: Sequence[space.Axis]) -> Iterator[list[
         raise InputError("there is nothing to sweep: give a key several values, such as seed=0,1,2")
     if kind == "random":
         if cfg.sweep.trials is None:
-            raise InputError("sweep.trials: how many trials shall a random sweep have?")
+            raise InputError("sweep.trials: how many draws shall a random sweep have?")
         return space.drawn(axes, cfg.sweep.trials, cfg.sweep.seed)
     return space.grid(axes)
 
