@@ -94,7 +94,7 @@ class Sweep:
     kind: Literal["grid", "random", "list", "optuna"] = "grid"
     """Every combination (grid), some by chance (random), one a line of a file (list), or chosen by Optuna (optuna)."""
     trials: Annotated[int, Bound(1)] | None = None
-    """Draws of a random sweep, each with every seed listed, or trials of a search; 20 by sweep=random and sweep=optuna."""
+    """Draws of a random sweep, each with every seed listed, or trials of a search; 20 by sweep=random or optuna."""
     path: str | None = None
     """File of a list: a line of overrides for each trial."""
     seed: Annotated[int, Bound(0)] = 0
