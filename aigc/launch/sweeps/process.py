@@ -4,7 +4,6 @@ import contextlib
 import multiprocessing
 import multiprocessing.forkserver
 import os
-import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -129,6 +128,6 @@ def _end_with_driver() -> None:
 
     def watch() -> None:
         parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+        stop.ask_to_end("the sweep's driver is gone")
 
     threading.Thread(target=watch, name="aigc-driver", daemon=True).start()
