@@ -81,11 +81,14 @@ class EchoOfRanks(Echo):
         self._group: Any = None if distributed.get_backend() == "gloo" else distributed.new_group(backend="gloo")
 
     def say(self, number: int, late: bool) -> tuple[int, bool]:
-        """Say something, and hear the most that any rank has said before; all ranks must call it."""
+        """Say something, and hear the most that any rank has said before; all ranks must call it.
+
+        Whoever hears that it is late saves now, and so is not late.
+        """
         if self._work is not None:
             self._work.wait()
         heard = self._said.tolist()
-        self._said = torch.tensor([number, late], dtype=torch.int64)
+        self._said = torch.tensor([number, late and not heard[1]], dtype=torch.int64)
         self._work = distributed.all_reduce(self._said, ReduceOp.MAX, self._group, async_op=True)
         return heard[0], bool(heard[1])
 

@@ -181,7 +181,7 @@ def _order(trainer: Trainer, loader: Any, batches: int | float) -> Order:
         return Order(None, trainer.accumulate_grad_batches, precision=str(trainer.precision), **described)
     if batches == float("inf"):
         raise InputError("data: the training loader has no length, so a run could not go on from a checkpoint")
-    described = loader.state_dict() if isinstance(loader, EpochLoader) else {"world_size": trainer.world_size}
+    described = loader.state_dict() if isinstance(loader, EpochLoader) else {"world_size": place_among_ranks()[1]}
     return Order(int(batches), trainer.accumulate_grad_batches, precision=str(trainer.precision), **described)
 
 

@@ -20,6 +20,7 @@ from aigc.config.problems import ConfigError, Problem
 from aigc.config.targets import signature
 from aigc.config.types import shown
 from aigc.data.place import place_among_ranks
+from aigc.data.sampler import generator as numbers
 from aigc.data.stream_loader import StreamLoader
 from aigc.errors import InputError
 from aigc.launch.environment import StartedRanks
@@ -51,7 +52,7 @@ def seed_apart(cfg: DictConfig) -> None:
     """Let ranks with batches of their own draw dropout of their own, once all have built the same weights."""
     place, _ = place_among_ranks()
     if place:
-        seed_everything(cfg.seed + place, workers=True, verbose=False)
+        seed_everything(int(numbers(cfg.seed, 2, place).integers(2**32)), workers=True, verbose=False)
 
 
 def build_data(cfg: DictConfig) -> Any:

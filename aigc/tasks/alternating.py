@@ -70,6 +70,9 @@ class AlternatingTask(ImageTask):
             self.refuse_scaled_losses()
         if any(parameter.dtype.itemsize < 4 for parameter in self.parameters()):
             raise _unfit("weights of 16 bits would stand still at small steps, and averages of them always")
+        for averages in self._averages.values():
+            averages.close()
+        self._averages = {}
         if self.trainer.world_size > 1:
             share_first(chain(self.parameters(), self.buffers()))
             self._averages = {which: AveragedGradients(network) for which, network in self.networks().items()}
@@ -94,18 +97,22 @@ class AlternatingTask(ImageTask):
 
         Raises:
             DivergedRun: A loss, or the gradient that is clipped, is no finite number.
+            ValueError: There are more losses or fewer than that.
         """
         network = self.networks()[which]
         optimizer = self.optimizers()[list(self.networks()).index(which)]
         optimizer.optimizer.zero_grad(set_to_none=True)
         averages = self._averages.get(which)
+        number = 0
         for number, loss in enumerate(losses, 1):
             self.refuse_non_finite(loss)
             if averages and number == count:
                 alarm = self.device.type == "cpu" and self.saw_non_finite
-                averages.begin(alarm, [buffer for buffer in self.buffers() if buffer.is_floating_point()])
+                averages.begin(alarm, self._followers(which))
             with torch.autocast(loss.device.type, enabled=False):  # or it would narrow what the loss kept in float32
                 self.manual_backward(loss)
+        if number != count:
+            raise ValueError(f"minimise was told of {count} losses (count) and got {number}")
         if averages and averages.finish():
             self.tell_non_finite()
         self._clip_gradient(which, network)
@@ -142,6 +149,11 @@ class AlternatingTask(ImageTask):
     def forget_sums(self) -> None:
         """Begin the sums anew."""
         self.means = Means()
+
+    def _followers(self, which: str) -> list[Tensor]:
+        """What all ranks take from the first one; once a step is enough, so the counted network's phases send it."""
+        counted = which == next(iter(self.networks()))
+        return [buffer for buffer in self.buffers() if counted and buffer.is_floating_point()]
 
     def _clip_gradient(self, which: str, network: nn.Module) -> None:
         """Clip, and note the norm; where nothing is clipped, only at steps that are logged."""

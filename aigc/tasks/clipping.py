@@ -18,6 +18,8 @@ def clip_by_norm(parameters: Sequence[nn.Parameter], limit: float) -> Tensor:
     for parameter in parameters:
         if parameter.grad is not None:
             of_mesh.setdefault(getattr(parameter.grad, "device_mesh", None), []).append(parameter)
+    if not of_mesh:
+        return torch.zeros(())
     norms = [nn.utils.get_total_norm([one.grad for one in group if one.grad is not None]) for group in of_mesh.values()]
     whole = [norm.full_tensor() if isinstance(norm, DTensor) else norm for norm in norms]
     total = whole[0] if len(whole) == 1 else torch.linalg.vector_norm(torch.stack(whole))

@@ -6,6 +6,7 @@ from itertools import accumulate, groupby
 import torch
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, distributed, nn
+from torch.utils.hooks import RemovableHandle
 
 _BUCKETS = 4
 _BUCKET_BYTES = 25 * 2**20  # at most, as in DistributedDataParallel
@@ -29,19 +30,27 @@ class AveragedGradients:
     pass itself, and each message costs a change of threads: there it is one.
 
     Args:
-        network: Whose gradients. Each rank must use the same of its parameters in a step.
+        network: Whose gradients. Each rank must use the same of its parameters in a step; those frozen now stay so.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        parameters = list(network.parameters())[::-1]  # the last layers have their gradients first
-        self._buckets = _split(parameters, 1 if parameters[0].device.type == "cpu" else _BUCKETS)
+        whole = list(network.parameters())
+        parameters = [one for one in whole[::-1] if one.requires_grad]  # the last layers have their gradients first
+        self._buckets = _split(parameters, 1 if whole[0].device.type == "cpu" else _BUCKETS)
         self._bucket_of = {one: number for number, bucket in enumerate(self._buckets) for one in bucket}
         self._missing: list[int] = []
         self._sent: list[_Message] = []
-        self._alarm = parameters[0].new_zeros(())
+        self._alarm = whole[0].new_zeros(())
         self._followers: Sequence[Tensor] = ()
-        for parameter in parameters:
-            parameter.register_post_accumulate_grad_hook(self._arrived)  # type: ignore[no-untyped-call]
+        self._hooks: list[RemovableHandle] = [
+            one.register_post_accumulate_grad_hook(self._arrived)  # type: ignore[no-untyped-call]
+            for one in parameters
+        ]
+
+    def close(self) -> None:
+        """Look at no more gradients."""
+        for hook in self._hooks:
+            hook.remove()
 
     def begin(self, alarm: bool = False, followers: Sequence[Tensor] = ()) -> None:
         """Call this before the last backward pass of a step.
@@ -109,7 +118,9 @@ class _Message:
 
 
 def _split(parameters: list[nn.Parameter], number: int) -> list[list[nn.Parameter]]:
-    """Neighbours in about so many groups of the same size, or more where they would be too large."""
+    """Neighbours in about so many groups of the same size, or more where they would be too large; at least one."""
+    if not parameters:
+        return [[]]
     sizes = [one.numel() * one.element_size() for one in parameters]
     size = sum(sizes) if number == 1 else min(_BUCKET_BYTES, -(-sum(sizes) // number))
     places = [(end - 1) // size for end in accumulate(sizes)]

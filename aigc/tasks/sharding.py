@@ -40,7 +40,9 @@ class ShardedData(ModelParallelStrategy):
         self._together = together
 
     def prepare(self, model: nn.Module) -> None:
-        """Split a network over the ranks, in place."""
+        """Split a network over the ranks, in place, unless it is."""
+        if isinstance(model, FSDPModule):
+            return
         if self._together > 1:
             split_layers(model, self.device_mesh["tensor_parallel"])
         shard(model, self.device_mesh["data_parallel"])
@@ -115,8 +117,6 @@ def shard(model: nn.Module, mesh: Any) -> None:
         model: Any module; lists of layers in it (`nn.ModuleList`) hold its blocks.
         mesh: The one-dimensional device mesh of the ranks.
     """
-    if isinstance(model, FSDPModule):
-        return
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
     for blocks in reversed(lists):  # those inside others first
         for block in blocks:

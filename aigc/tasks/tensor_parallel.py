@@ -67,12 +67,16 @@ def split_layers(model: nn.Module, mesh: DeviceMesh) -> None:
         mesh: The one-dimensional device mesh of the ranks that compute together.
 
     Raises:
-        ConfigError: The architecture has no plan, or one that is not known here, or heads cannot be shared evenly.
+        ConfigError: The architecture has no plan, or one that is not known here, or sizes cannot be shared evenly.
     """
     plan = _plan(model, mesh.size())
     assert isinstance(model, PreTrainedModel)
     given, asked = model.get_input_embeddings(), model.get_output_embeddings()
     tied = asked is not None and asked.weight is given.weight
+    split = [name in plan for name, module in model.named_modules() if module is given or module is asked]
+    if tied and len(set(split)) > 1:
+        what = f"the plan of {type(model).__name__} splits one of two layers with the same weights"
+        raise _unfit(f"{what}; with model.settings.tie_word_embeddings=false they have their own")
     parallelize_module(model, mesh, {name: STYLES[word]() for name, word in plan.items()})
     if tied:
         asked.weight = given.weight  # both were split alike
@@ -86,10 +90,12 @@ def _plan(model: nn.Module, size: int) -> dict[str, str]:
     if unknown := sorted(set(plan.values()) - STYLES.keys()):
         raise _unfit(f"the plan of {kind} splits by {', '.join(unknown)}, which is not built here")
     config: Any = model.config
-    for name in ("num_attention_heads", "num_key_value_heads"):
-        heads = getattr(config, name, None) or size
-        if heads % size:
-            raise _unfit(f"{heads} heads (model.settings.{name}) cannot be shared by {size} ranks evenly")
+    for name in ("num_attention_heads", "num_key_value_heads", "intermediate_size"):
+        number = getattr(config, name, None) or size
+        if number % size:
+            raise _unfit(f"model.settings.{name}={number} cannot be shared by {size} ranks evenly")
+    if getattr(config, "attention_dropout", 0):
+        raise _unfit("heads of different ranks would drop the same (model.settings.attention_dropout is not 0)")
     return plan
 
 

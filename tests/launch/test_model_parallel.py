@@ -18,10 +18,11 @@ from tests.launch.tiny_runs import assert_same, place_at, start, the_run
 
 pytestmark = pytest.mark.slow
 
-NOT_ITS_OWN = ("model.settings.", "optimizer.lr")
+NOT_ITS_OWN = ("model.settings.", "optimizer.lr", "trainer.validate")
 SHARED = [
     *(override for override in RANKS if not override.startswith(NOT_ITS_OWN)),
     "optimizer.lr=0.005",
+    "trainer.validate_every_n_steps=5",  # and once more at the end, by itself
     "model=llama",
     "~model.settings.num_hidden_layers",
     "+model.settings.num_hidden_layers=2",
@@ -69,13 +70,9 @@ def test_two_ranks_that_compute_together_learn_what_one_device_learns(whole: Run
     assert_learned_the_same(whole, finished(folder / "alone", *ONE))
 
 
-def test_norms_of_heads_learn_from_the_heads_of_all_ranks(folder: Path) -> None:
-    shared = finished(folder / "qwen3", *QWEN3, *TWO)
-    assert_learned_the_same(shared, finished(folder / "qwen3-alone", *QWEN3, *ONE))
-
-
-def test_groups_of_ranks_have_batches_and_parts_of_weights_of_their_own(whole: Run, folder: Path) -> None:
-    assert_learned_the_same(finished(folder / "four", *FOUR), whole)
+def test_groups_of_ranks_learn_the_same_and_norms_of_heads_from_the_heads_of_all(folder: Path) -> None:
+    shared = finished(folder / "groups", *QWEN3, *FOUR)
+    assert_learned_the_same(shared, finished(folder / "qwen3", *QWEN3, *ONE))
 
 
 def test_a_run_stopped_by_a_signal_goes_on_to_the_bit(whole: Run, folder: Path) -> None:
@@ -101,7 +98,7 @@ def test_heads_that_cannot_be_shared_are_told() -> None:
     model = build_llama(heads=3)
     with pytest.raises(ConfigError) as told:
         _plan(model, 2)
-    assert "3 heads (model.settings.num_attention_heads) cannot be shared by 2 ranks evenly" in str(told.value)
+    assert "model.settings.num_attention_heads=3 cannot be shared by 2 ranks evenly" in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,8 @@ def in_earnest(folder: Path, rank: int, world: int) -> dict[str, Any]:
     """All that has a state, from weights of each rank's own, with what is random left to the ranks."""
     adaptive = {"_target_": "aigc.augmentation.AdaptiveAugment", "speed_images": 50, "target": -1.0, "every_n_steps": 1}
     task = small_gan(3, seed=rank, n_critic=2, g_batch_norm=True, regularisers=LAZY, augmentation=adaptive)
+    frozen = task.model.generator.layers[1].bias  # as somebody fine-tunes it
+    frozen.requires_grad_(False)
     drawn, own = watch_latents(task), {}
     plain = AveragedGradients.begin
 

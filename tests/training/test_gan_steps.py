@@ -204,3 +204,11 @@ def test_gradients_are_clipped_for_each_network_by_its_own_limit(tmp_path):
     assert [float(norm) for norm in moved] == pytest.approx([0.01, 0.02], rel=1e-3)
     assert task.latest["train/generator_gradient_norm"] > 0.01
     assert task.latest["train/discriminator_gradient_norm"] > 0.02
+
+
+def test_more_losses_than_were_told_of_are_refused(tmp_path):
+    task = small_gan(micro_batches=2)
+    plain = task.minimise
+    task.minimise = lambda which, losses, count, **counts: plain(which, losses, **counts)
+    with pytest.raises(ValueError, match=r"told of 1 losses \(count\) and got 2"):
+        fit(task, tmp_path, batches(1))
