@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def test_a_search_with_nothing_left_to_ask_waits_for_what_others_run(
     for trial, status in zip(trials, (Status.FINISHED, Status.FAILED), strict=True):
         made.trials.append(trial)
         end(made, trial.identity, status, "the lamp fell")
-    one._waiting = [(time.monotonic(), trial) for _, trial in one._waiting]  # and so the time is over
+    one._waiting = deque((time.monotonic(), trial) for _, trial in one._waiting)  # and so the time is over
     tally = one.run()
     assert (tally.skipped, tally.left) == (1, 0)
     assert tally.listed == {1: "failed under another command: the lamp fell"}
