@@ -21,7 +21,7 @@ from tests.launch.tiny_runs import LANGUAGE_MODEL, finish, place_at, start
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("AIGC_TEST_KILLS", "7"))
+KILLS = int(os.environ.get("AIGC_TEST_KILLS", "5"))
 """How often a driver is killed; `make test-kills` takes 20."""
 
 STEPS = 4

@@ -49,7 +49,8 @@ def test_a_run_told_to_end_before_the_limit_goes_on_to_the_same_bits(slurm, fold
     wait_until(lambda: slurm.state(job) == "PENDING", 30, lambda: log(run), pause=0.1)
     assert run.status == "preempted"
     row = listed(slurm, folder / "told")
-    assert (row["status"], row["job"], row["queue"]) == ("pending", job, "queued (BeginTime)")
+    assert (row["status"], row["job"]) == ("pending", job)
+    assert row["queue"] in ("queued", "queued (BeginTime)")  # the reason comes a moment later
     slurm.start_now(job)
     ended(slurm, run, job)
     attempts = run.manifest["attempts"]
