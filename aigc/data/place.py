@@ -13,6 +13,10 @@ def compute_together(ranks: int) -> None:
 
 def place_among_ranks() -> tuple[int, int]:
     """This process's place among those that have batches of their own, and how many these are; (0, 1) alone."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank() // _together, torch.distributed.get_world_size() // _together
-    return 0, 1
+    return (torch.distributed.get_rank() // _together, count_ranks() // _together) if count_ranks() > 1 else (0, 1)
+
+
+def count_ranks() -> int:
+    """How many ranks there are in all; 1 in a process of its own."""
+    joined = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return torch.distributed.get_world_size() if joined else 1

@@ -13,6 +13,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
+from aigc.data.place import count_ranks
 from aigc.data.tokenizer import encode, suppressed_tokens
 from aigc.errors import InputError
 from aigc.evaluation.sampling import Sampling
@@ -162,6 +163,4 @@ def _refuse_too_long(encoded: list[list[int]], prompts: Sequence[str], context: 
 
 def _may_stop() -> bool:
     """One of several ranks must not stop alone: they agree between two steps."""
-    return not (torch.distributed.is_available() and torch.distributed.is_initialized()) or (
-        torch.distributed.get_world_size() == 1
-    )
+    return count_ranks() == 1
