@@ -176,13 +176,17 @@ class ExactState(Callback):
 
 
 def _order(trainer: Trainer, loader: Any, batches: int | float) -> Order:
+    ranks = place_among_ranks()[1]
+    described: dict[str, Any] = {"world_size": ranks, "together": trainer.world_size // ranks}
+    if isinstance(loader, EpochLoader | StreamLoader):
+        described |= loader.state_dict()
     if isinstance(loader, StreamLoader):
-        described = loader.state_dict()
-        return Order(None, trainer.accumulate_grad_batches, precision=str(trainer.precision), **described)
-    if batches == float("inf"):
+        number = None
+    elif batches == float("inf"):
         raise InputError("data: the training loader has no length, so a run could not go on from a checkpoint")
-    described = loader.state_dict() if isinstance(loader, EpochLoader) else {"world_size": place_among_ranks()[1]}
-    return Order(int(batches), trainer.accumulate_grad_batches, precision=str(trainer.precision), **described)
+    else:
+        number = int(batches)
+    return Order(number, trainer.accumulate_grad_batches, precision=str(trainer.precision), **described)
 
 
 def _without_super(module: Task, hook: str) -> InputError:

@@ -19,11 +19,12 @@ class Order:
         accumulate: Batches in an optimiser step.
         length: Samples; None where the loader cannot go on in the middle of an epoch, as for the next five.
         batch_size: Samples in a batch of one rank.
-        world_size: Number of ranks.
+        world_size: Number of ranks that have batches of their own.
         seed: Seed of the order.
         shuffle: Whether there is an order to speak of.
         fingerprint: Hash of the data's content, when it is known.
         precision: Number format of the computation, which is no part of the order but must stay the same likewise.
+        together: Ranks that compute each batch together; likewise.
     """
 
     batches: int | None
@@ -35,6 +36,7 @@ class Order:
     shuffle: bool = True
     fingerprint: str | None = None
     precision: str | None = None
+    together: int = 1
 
     @property
     def resumable(self) -> bool:
@@ -97,7 +99,8 @@ def moved(position: Position, saved: Order, now: Order, allow: Collection[str]) 
         if saved.world_size != now.world_size:
             return Position(total, position.epoch, 0, 0)
         return replace(position, total=total, batch=position.batch // saved.accumulate * now.accumulate)
-    if replace(saved, shuffle=now.shuffle, batches=now.batches, precision=now.precision) == now:
+    no_order = {name: getattr(now, name) for name in ("shuffle", "batches", "precision", "together")}
+    if replace(saved, **no_order) == now:
         return replace(position, total=total)
     assert now.length is not None
     assert now.batch_size is not None
@@ -116,6 +119,7 @@ def _differences(saved: Order, now: Order) -> list[tuple[str, str]]:
         ("batch_size", "accumulate", "batches per optimiser step"),
         ("batch_size", "batches", "batches per epoch"),
         ("world_size", "world_size", "number of ranks"),
+        ("world_size", "together", "number of ranks that compute each batch together"),
         ("data", "length", "number of training samples"),
         ("data", "fingerprint", "data fingerprint"),
         ("seed", "seed", "seed of the data's order"),

@@ -81,6 +81,9 @@ def test_a_run_stopped_by_a_signal_goes_on_to_the_bit(whole: Run, folder: Path) 
     wait_until(lambda: child.ended or stepped(place) >= 3, 60)
     child.send(signal.SIGTERM)
     assert child.wait() == 75, child.said
+    refused = start(place, ["resume", "latest", "~callbacks.slow", "trainer=cpu", *ONE, "--trust=tests"])
+    assert refused.wait() == 2
+    assert "number of ranks that compute each batch together was 2 and is 1" in refused.said
     again = start(place, ["resume", "latest", "~callbacks.slow", "--trust=tests"])
     assert again.wait() == 0, again.said
     assert_same(the_run(place), whole)
