@@ -7,6 +7,7 @@ launcher. A run that has a checkpoint is gone on with, so that the same command 
 import argparse
 import contextlib
 import errno
+import gc
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -199,7 +200,7 @@ def main() -> int:
         sys.path.append(str(Path.cwd()))
     show_messages()
     watched = LIFELINE in os.environ  # by a launcher that tells errors itself
-    ranks = Ranks()
+    ranks, code = Ranks(), 0
     try:
         with stop.listening():
             hold_lifeline()
@@ -216,12 +217,15 @@ def main() -> int:
     except (Exception, KeyboardInterrupt) as error:
         if ranks.world_size > 1:
             Endings(Path(options.run)).note(ending_of(ranks.rank, error))
-            if not ranks.first:  # a cluster may kill the others when one has ended, also while they write down why
-                Endings(Path(options.run)).wait_for(0)
         if not watched:
             log.error("%s", error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}")
-        return exit_code(error)
-    return 0
+        code = exit_code(error)
+    if code and not ranks.first:
+        gc.collect()  # the traceback held the connections to the others, who notice when they are closed
+        Endings(Path(options.run)).wait_for(
+            0
+        )  # a cluster may kill them when this one has ended, as they write down why
+    return code
 
 
 if __name__ == "__main__":
