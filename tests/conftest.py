@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.launch import forking
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 REPOSITORY = Path(__file__).resolve().parent.parent
 WORDS = [
@@ -72,17 +74,8 @@ def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> P
 def aigc(own_place: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `aigc ...` as a process in the own place."""
 
-    def run(*arguments: str, stdin: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "aigc", *arguments],
-            cwd=cwd or own_place,
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=600,
-        )
+    def run(*arguments: str, stdin: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return forking.run_aigc(arguments, cwd or own_place, stdin)
 
     return run
 

@@ -17,6 +17,7 @@ from aigc.runs import Run
 from aigc.runs.files import sha256_file
 from aigc.runs.status import write_status
 from tests.conftest import WORDS
+from tests.launch.forking import run_aigc
 
 pytestmark = pytest.mark.slow
 
@@ -28,16 +29,7 @@ Verb = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def aigc_in(place: Path, cache: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    inherited = {name: value for name, value in os.environ.items() if name != "AIGC_OUTPUTS"}
-    return subprocess.run(
-        [sys.executable, "-m", "aigc", *arguments],
-        cwd=place,
-        env=inherited | {"AIGC_CACHE": str(cache), "OMP_NUM_THREADS": "1"} | variables,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    return run_aigc(arguments, place, AIGC_OUTPUTS="outputs", AIGC_CACHE=str(cache), **variables)
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +152,10 @@ def test_other_weights_and_another_package_are_named(verb: Verb, run: Run) -> No
     assert cause.startswith("likely cause: other versions of packages: torch 1.0 -> ")
 
 
-def test_another_number_of_threads_is_named_before_training(verb: Verb, run: Run) -> None:
-    done = verb("reproduce", run.id, "--steps", "1", OMP_NUM_THREADS="2")
+def test_another_number_of_threads_is_named_before_training(run: Run, place: Path, cache: Path) -> None:
+    env = os.environ | {"AIGC_OUTPUTS": "outputs", "AIGC_CACHE": str(cache), "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-m", "aigc", "reproduce", run.id, "--steps", "1"]
+    done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode in (0, 1), done.stderr
     told = done.stderr.partition("parameters")[0]
     assert "threads: torch 1 -> 2" in told

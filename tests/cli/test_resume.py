@@ -1,11 +1,8 @@
 """`aigc resume`, `run.resume=auto` and `run.id` as processes."""
 
 import json
-import os
 import signal
 import struct
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from wandb.proto.wandb_internal_pb2 import Record
 from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, step_of
 from aigc.runs.metrics_file import read
+from tests.launch.forking import run_aigc, server, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -34,22 +32,17 @@ TINY = [
 ]
 
 
-def started(place, *arguments, until, verb="train"):
+def started(place, *arguments, until):
     """A process, once it has said so."""
-    command = [sys.executable, "-m", "aigc", verb, *arguments]
-    process = subprocess.Popen(
-        command, cwd=place, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
-    )
-    for line in process.stderr:
-        if until in line:
-            return process
-    raise AssertionError(f"never said {until!r}")
+    child = server().start(["train", *arguments], place)
+    wait_until(lambda: until in child.said or child.ended, 60)
+    assert until in child.said, child.said
+    return child
 
 
-def ended(process, number):
-    process.send_signal(number)
-    _, said = process.communicate(timeout=60)
-    return process.returncode, said
+def ended(child, number):
+    child.send(number)
+    return child.wait(), child.said
 
 
 def rows(run):
@@ -64,16 +57,14 @@ def weights(run):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, cache):
     place = tmp_path_factory.mktemp("whole")
-    env = os.environ | {"AIGC_OUTPUTS": str(place / "outputs"), "AIGC_CACHE": str(cache)}
-    command = [sys.executable, "-m", "aigc", "train", *TINY, "run.id=whole"]
-    done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, timeout=600)
+    done = run_aigc(["train", *TINY, "run.id=whole"], place, AIGC_OUTPUTS=str(place / "outputs"), AIGC_CACHE=str(cache))
     assert done.returncode == 0, done.stderr
     return Run.open(place / "outputs/runs/whole")
 
 
 def test_resume_goes_on_in_the_same_folder_and_ends_with_the_same_bits(aigc, own_place, whole):
-    process = started(own_place, *TINY, until="step 12 of")
-    code, said = ended(process, signal.SIGTERM)
+    child = started(own_place, *TINY, until="step 12 of")
+    code, said = ended(child, signal.SIGTERM)
     run = Run.open("latest", own_place / "outputs/runs")
     assert code == 75
     assert f"which is saved; `aigc resume {run.id}` goes on" in said
@@ -114,16 +105,16 @@ def test_the_same_command_starts_goes_on_and_then_has_nothing_to_do(aigc, own_pl
 
 
 def test_a_run_in_work_is_not_worked_on_twice(aigc, own_place):
-    process = started(own_place, *TINY, "trainer.max_steps=100000", "run.id=mine", until="step 2 of")
+    child = started(own_place, *TINY, "trainer.max_steps=100000", "run.id=mine", until="step 2 of")
     for arguments in (
         ["resume", "mine"],
         ["train", *TINY, "trainer.max_steps=100000", "run.id=mine", "run.resume=auto"],
     ):
         done = aigc(*arguments)
         assert done.returncode == 2
-        assert f"run mine is worked on by process {process.pid} on" in done.stderr
+        assert f"run mine is worked on by process {child.pid} on" in done.stderr
     assert Run.open(own_place / "outputs/runs/mine").status == "running"
-    assert ended(process, signal.SIGINT)[0] == 130
+    assert ended(child, signal.SIGINT)[0] == 130
 
 
 def test_a_wrong_resume_says_what_is_wrong(aigc, own_place):
@@ -177,8 +168,8 @@ def records(path: Path):
 
 def test_wandb_goes_on_with_the_same_run_without_gaps_or_rows_twice(aigc, own_place):
     command = [*TINY, "logger=wandb", "run.resume=auto"]
-    process = started(own_place, *command, until="step 13 of")
-    ended(process, signal.SIGKILL)
+    child = started(own_place, *command, until="step 13 of")
+    ended(child, signal.SIGKILL)
     run = Run.open("latest", own_place / "outputs/runs")
     done = aigc("train", *command)
     assert done.returncode == 0, done.stderr

@@ -1,9 +1,6 @@
 """What one real run leaves, and what the other verbs make of it."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -11,6 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from aigc.runs import Run
 from aigc.runs.files import sha256_file
+from tests.launch.forking import run_aigc
 
 pytestmark = pytest.mark.slow
 
@@ -19,14 +17,8 @@ pytestmark = pytest.mark.slow
 def at_run(trained, cache):
     """Run `aigc VERB ...` where the trained run lies."""
     place = trained.path.parent.parent.parent
-    env = os.environ | {"AIGC_OUTPUTS": str(trained.path.parent.parent), "AIGC_CACHE": str(cache)}
-
-    def run(*arguments, stdin=None):
-        source = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-        command = [sys.executable, "-m", "aigc", *arguments]
-        return subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, timeout=600, **source)
-
-    return run
+    own = {"AIGC_OUTPUTS": str(trained.path.parent.parent), "AIGC_CACHE": str(cache)}
+    return lambda *arguments, stdin="": run_aigc(arguments, place, stdin, **own)
 
 
 def test_the_folder_holds_what_the_design_lists(trained):

@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -17,9 +18,13 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 PRELOADED = [
+    "aigc.cli.generate_images",
+    "aigc.cli.reproduce",
     "aigc.cli.result",
     "aigc.cli.resume",
+    "aigc.cli.score_images",
     "aigc.cli.train",
     "aigc.evaluation",
     "aigc.launch.start",
@@ -85,7 +90,7 @@ class Server:
     """The process that has imported everything."""
 
     def __init__(self) -> None:
-        env = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        env = os.environ | ONE_THREAD
         command = [sys.executable, "-m", "tests.launch.forking"]
         self._process = subprocess.Popen(
             command, cwd=REPOSITORY, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
@@ -98,17 +103,28 @@ class Server:
         atexit.register(self.close)
         wait_until(lambda: self.hear(1.0), 120)
 
-    def start(self, arguments: Sequence[str], place: Path, faults: Sequence[Sequence[Any]] = (), **env: str) -> Child:
+    def start(
+        self,
+        arguments: Sequence[str],
+        place: Path,
+        faults: Sequence[Sequence[Any]] = (),
+        streams: Sequence[Path] | None = None,
+        **env: str,
+    ) -> Child:
         """Run `aigc ...` in a child.
 
         Args:
             arguments: Those of the command line.
-            place: Its working directory, where its output is kept, too.
+            place: Its working directory.
             faults: Functions of tests.launch.faults that are called first, with arguments: `[["slow_writes", 0.01]]`.
-            env: Environment variables.
+            streams: Files for stdin, stdout and stderr; without them what it says is kept in its working directory.
+            env: Environment variables, beside those of this process.
         """
         said = place / f".said-{time.monotonic_ns()}"
-        request = {"arguments": list(arguments), "cwd": str(place), "said": str(said), "faults": faults, "env": env}
+        paths = [str(path) for path in streams or (os.devnull, said, said)]
+        variables = os.environ | ONE_THREAD | env
+        request = {"arguments": list(arguments), "cwd": str(place), "streams": paths, "faults": faults}
+        request["env"] = dict(variables)
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         wait_until(lambda: self.hear(1.0) and self._started, 60)
         pid = self._started.pop()
@@ -145,6 +161,18 @@ class Server:
 def server() -> Server:
     """One for all tests of this process."""
     return Server()
+
+
+def run_aigc(
+    arguments: Sequence[str], place: Path, stdin: str = "", timeout: float = 600, **env: str
+) -> "subprocess.CompletedProcess[str]":
+    """`aigc ...` to its end in a child, as `subprocess.run` would with text and a pipe for each stream."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, *told = (Path(folder) / name for name in ("stdin", "stdout", "stderr"))
+        given.write_text(stdin, encoding="utf-8")
+        code = server().start(arguments, place, streams=(given, *told), **env).wait(timeout)
+        output, errors = (path.read_text("utf-8") for path in told)
+    return subprocess.CompletedProcess(["aigc", *arguments], code, output, errors)
 
 
 def wait_until(
@@ -195,15 +223,15 @@ def _serve() -> int:
                 _say(started=pid)
 
 
-def _attempt(arguments: list[str], cwd: str, said: str, faults: list[list[Any]], env: dict[str, str]) -> None:
+def _attempt(arguments: list[str], cwd: str, streams: list[str], faults: list[list[Any]], env: dict[str, str]) -> None:
     """What a child does; it does not return."""
     code = 1
     try:
         os.setpgid(0, 0)
-        output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        for number, source in ((0, os.open(os.devnull, os.O_RDONLY)), (1, output), (2, output)):
-            os.dup2(source, number)
+        for number, path in enumerate(streams):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY), number)
         os.chdir(cwd)
+        os.environ.clear()
         os.environ.update(env)
         sys.argv = ["aigc", *arguments]
         import tests.launch.faults
