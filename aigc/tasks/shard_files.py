@@ -1,5 +1,7 @@
 """Checkpoints of sharded weights on disk: a folder with a file of each rank, whole or not there at all."""
 
+import contextlib
+import io
 import os
 import secrets
 import shutil
@@ -9,17 +11,19 @@ from typing import Any
 import torch
 from lightning_fabric.utilities.load import _METADATA_FILENAME
 from torch import distributed
-from torch.distributed.checkpoint import FileSystemReader, save  # type: ignore[attr-defined]
+from torch.distributed.checkpoint import CheckpointException, FileSystemReader, save  # type: ignore[attr-defined]
 from torch.distributed.checkpoint.default_planner import _EmptyStateDictLoadPlanner
 from torch.distributed.checkpoint.state_dict_loader import _load_state_dict
 
-from aigc.errors import InputError
+from aigc.errors import AigcError, InputError
 from aigc.runs.checkpoints import checksum_path, digest_of
-from aigc.runs.files import sync_folder, write_atomic
+from aigc.runs.files import retrying, sync_folder, write_atomic
 
 
 def write_shards(state: dict[str, Any], path: Path) -> None:
     """Write a checkpoint together; it takes its name once all of it is on disk.
+
+    A disk that is full, or refuses, for a while is waited for, as for checkpoints in one file.
 
     Args:
         state: What Lightning dumps: `state_dict` and `optimizer_states` hold tensors in shards, the rest is the same on
@@ -27,29 +31,68 @@ def write_shards(state: dict[str, Any], path: Path) -> None:
         path: The folder.
 
     Raises:
-        CheckpointException, OSError: The disk refused some rank; raised on all of them.
+        AigcError: The disk refused some rank for as long as `aigc.runs.files.retrying` has patience, or the run was
+            asked to stop meanwhile; raised on all ranks.
     """
+    shards = {f"optimizer_{number}": one for number, one in enumerate(state.pop("optimizer_states", []))}
+    shards["state_dict"] = state.pop("state_dict")
+
+    def write() -> None:
+        name = _told(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        _write(shards, state, path.with_name(name), path)
+
+    if distributed.get_rank() == 0:
+        try:
+            retrying(write, f"save {path}")
+        except AigcError as error:
+            _told(error)
+            raise
+    else:
+        written = False
+        while not written:
+            with contextlib.suppress(OSError):
+                write()
+                written = True
+
+
+def _told(word: Any) -> Any:
+    """What the first rank says, on all ranks; an error is raised on the others."""
+    words = [word]
+    distributed.broadcast_object_list(words)
+    if isinstance(words[0], Exception) and distributed.get_rank() > 0:
+        raise words[0]
+    return words[0]
+
+
+def _write(shards: dict[str, Any], rest: dict[str, Any], temporary: Path, path: Path) -> None:
+    """Write once, all ranks at the same time; OSError on all of them where the disk refused one."""
     first = distributed.get_rank() == 0
-    chosen = [str(path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp"))]
-    distributed.broadcast_object_list(chosen)
-    temporary = Path(chosen[0])
-    optimizers = {f"optimizer_{number}": one for number, one in enumerate(state.pop("optimizer_states", []))}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    refused: OSError | None = None
     try:
-        save({"state_dict": state.pop("state_dict"), **optimizers}, checkpoint_id=temporary)
-        refused: list[OSError | None] = [None]
-        if first:
-            try:
-                torch.save(state, temporary / _METADATA_FILENAME)
+        try:
+            save(shards, checkpoint_id=temporary)
+            if first:
+                content = io.BytesIO()
+                torch.save(rest, content)
+                (temporary / _METADATA_FILENAME).write_bytes(content.getvalue())
                 _publish(temporary, path)
-            except OSError as error:
-                refused = [error]
-        distributed.broadcast_object_list(refused)
-        if refused[0] is not None:
-            raise refused[0]
+        except OSError as error:
+            refused = error
+        except CheckpointException as error:  # on all ranks, and no Exception
+            raise _refusal(error) from error
+        _told(refused)
+        if refused is not None:
+            raise refused
     finally:
         if first:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _refusal(error: CheckpointException) -> Exception:
+    """What the disk said to a rank, or whatever else went wrong there."""
+    causes = [cause for cause, _ in error.failures.values()]
+    refused = [cause for cause in causes if isinstance(cause, OSError)]
+    return next(iter(refused), RuntimeError(str(error)))
 
 
 def read_shards(path: Path) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def _environment(plan: JobPlan, cluster: "Slurm") -> Iterator[str]:
     yield from cluster.setup
     yield "unset RANK WORLD_SIZE LOCAL_RANK LOCAL_WORLD_SIZE # srun says which rank a process is"
     yield 'export MASTER_ADDR="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"'
-    yield 'export MASTER_PORT="$((15000 + (SLURM_JOB_ID + ${SLURM_RESTART_COUNT:-0}) % 15000))"'
+    yield 'export MASTER_PORT="$((15000 + (SLURM_JOB_ID + 7919 * ${SLURM_RESTART_COUNT:-0}) % 15000))"'
     yield 'export OMP_NUM_THREADS="${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"'
     if plan.python_path:
         folders = ":".join(shlex.quote(str(folder)) for folder in plan.python_path)

@@ -30,7 +30,7 @@ class Devices:
         self.workers: int = cfg.sweep.workers or max(1, most // per_trial)
         """Trials at once."""
         self.threads: int = cfg.trainer.num_threads or max(1, cores // (self.workers * per_trial))
-        """Of each trial; all trials have equally many, as their number changes last digits."""
+        """Of each rank of each trial; all have equally many, as their number changes last digits."""
 
     def see(self, cfg: DictConfig) -> None:
         """See that a trial can have a place at all; InputError where it asks for more GPUs than there are."""
@@ -40,8 +40,10 @@ class Devices:
     def lease(self, cfg: DictConfig) -> "Lease | None":
         """A place for one trial; None when all are taken."""
         wanted = self._devices(cfg)
+        # Ranks are processes of their own, which are not told the number otherwise.
+        threads = {"OMP_NUM_THREADS": str(self.threads)} if wanted > 1 else {}
         if not self._gpus_of(cfg):
-            return Lease({}, [])
+            return Lease(threads, [])
         held: list[tuple[str, IO[str]]] = []
         for gpu in self.gpus:
             if len(held) < wanted and (file := _lock(gpu)) is not None:
@@ -50,7 +52,8 @@ class Devices:
             for _, file in held:
                 file.close()
             return None
-        return Lease({"CUDA_VISIBLE_DEVICES": ",".join(gpu for gpu, _ in held)}, [file for _, file in held])
+        chosen = {"CUDA_VISIBLE_DEVICES": ",".join(gpu for gpu, _ in held)}
+        return Lease(chosen | threads, [file for _, file in held])
 
     def _devices(self, cfg: DictConfig) -> int:
         devices = cfg.trainer.devices

@@ -1,0 +1,42 @@
+"""A full disk costs several ranks that save together some time, never a checkpoint."""
+
+from pathlib import Path
+
+import pytest
+
+from aigc.runs.checkpoints import damage
+from aigc.runs.status import Status
+from tests.launch.forking import Child, wait_until
+from tests.launch.test_disk_full import ROOM, fill, mounted
+from tests.launch.test_ranks import RANKS, SHARDED, SLOW, STEPS, stepped, values
+from tests.launch.tiny_runs import place_at, saved, start, the_run
+
+pytestmark = pytest.mark.slow
+
+SAVING = [*RANKS, *SHARDED, "callbacks.checkpoints.every_n_steps=2"]
+
+
+def test_room_that_is_made_in_time_lets_ranks_go_on_and_otherwise_all_end_and_nothing_is_lost(tmp_path: Path) -> None:
+    place = place_at(tmp_path)
+    with mounted(place / "outputs", "-t", "tmpfs", "-o", "size=4m", "none"):
+        child = start(place, ["train", *SAVING, *SLOW, "run.patience=5"])
+        filler = filled_at(place, child, step=3)
+        wait_until(lambda: "trying for" in child.said or child.ended, 30)
+        filler.unlink()
+        filler = filled_at(place, child, step=7)
+        assert child.wait() == 1, child.said
+        run = the_run(place)
+        assert (run.status, saved(run), damage(run.checkpoints / "last.ckpt")) == (Status.FAILED, 6, None)
+        assert "No space left on device. It was tried for 5 s" in child.said.splitlines()[-1]
+        assert "Traceback" not in child.said
+        assert not list(run.checkpoints.glob(".*"))
+        filler.unlink()
+        again = start(place, ["resume", "latest", "~callbacks.slow", "--trust=tests"])
+        assert again.wait() == 0, again.said
+        assert len(values(run, "train/loss")) == STEPS
+
+
+def filled_at(place: Path, child: Child, step: int) -> Path:
+    """Fill the disk once a step is taken, but for what is no checkpoint."""
+    wait_until(lambda: child.ended or stepped(place) >= step, 60)
+    return fill(place, ROOM)
