@@ -121,6 +121,8 @@ class Server:
             env: Environment variables, beside those of this process.
         """
         said = place / f".said-{time.monotonic_ns()}"
+        if streams is None:
+            said.touch()
         paths = [str(path) for path in streams or (os.devnull, said, said)]
         variables = os.environ | ONE_THREAD | env
         request = {"arguments": list(arguments), "cwd": str(place), "streams": paths, "faults": faults}
