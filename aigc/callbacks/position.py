@@ -24,7 +24,7 @@ class Order:
         shuffle: Whether there is an order to speak of.
         fingerprint: Hash of the data's content, when it is known.
         precision: Number format of the computation, which is no part of the order but must stay the same likewise.
-        together: Ranks that compute each batch together; likewise.
+        together: Ranks that compute each batch together; likewise. None in checkpoints of an earlier version.
     """
 
     batches: int | None
@@ -36,7 +36,7 @@ class Order:
     shuffle: bool = True
     fingerprint: str | None = None
     precision: str | None = None
-    together: int = 1
+    together: int | None = None
 
     @property
     def resumable(self) -> bool:

@@ -39,11 +39,11 @@ class EpochLoader(DataLoader[Any]):
         }
 
     def indices(self, batch: int) -> list[int]:
-        """The samples of a batch of the running epoch, as indices into the data set, of this rank."""
+        """The samples of a batch of the running epoch, as indices into the data set, of all ranks."""
         sampler, size = self.sampler, self.batch_size or 1
         began = self._began if self._began["epoch"] == sampler.epoch else _FRESH
         begun = began["sample"] + size * sampler.world_size * (batch - began["batch"])
-        return sampler.order()[begun + sampler.rank : begun + size * sampler.world_size : sampler.world_size]
+        return sampler.order()[begun : begun + size * sampler.world_size]
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Begin in `state["epoch"]`, after `state["sample"]` samples of all ranks in `state["batch"]` batches."""

@@ -20,6 +20,10 @@ class KilledRank(AigcError):
     """A rank was killed by a signal that it could not hear."""
 
 
+_BEGAN = time.time()
+"""When this process did, but for some imports."""
+_SKEW = 10.0
+"""Seconds by which other ranks of the same launch may be earlier, and may have ended already."""
 _LOST_CONTACT = (
     *("Connection closed by peer", "Connection reset by peer", "Connection refused", "Broken pipe"),  # Gloo, TCPStore
     *("NCCL communicator was aborted", "ncclRemoteError", "remote process exited"),
@@ -129,10 +133,16 @@ class Endings:
         return mine
 
     def forget(self, all_of_them: bool = False) -> None:
-        """Remove the notes of earlier launches, or all."""
+        """Remove the notes of earlier launches, or all.
+
+        Launches by hand look alike: theirs are those from before this process.
+        """
         for path in self.folder.glob(".rank*.json"):
             if all_of_them or not path.name.endswith(f".{self.launch}.json"):
                 path.unlink(missing_ok=True)
+        for ending in self.noted() if LAUNCH not in os.environ else ():
+            if ending.at < _BEGAN - _SKEW:
+                (self.folder / f".rank{ending.rank}.{self.launch}.json").unlink(missing_ok=True)
 
 
 def is_lost_contact(told: str) -> bool:

@@ -128,7 +128,8 @@ def _attend(notes: Endings, processes: "list[subprocess.Popen[bytes]]") -> None:
             if process.returncode and rank not in seen:
                 seen.add(rank)
                 _see_end(notes, rank, process.returncode)
-                if process.returncode not in _ASKED:  # who was asked to end may take its time to save
+                # Who was asked to end may take its time to save: the first rank saves last.
+                if rank == 0 or process.returncode not in _ASKED:
                     over = over or time.monotonic() + _GRACE
         if over is not None and time.monotonic() > over:
             return

@@ -15,6 +15,8 @@ from aigc.launch.devices import gpus, see_devices
 
 _START_PATIENCE = timedelta(minutes=10)
 """How long the first rank is waited for: a cluster may start some nodes later than others."""
+_DECISION_PATIENCE = timedelta(hours=2)
+"""How long the first rank may take to decide: it reads checkpoints whole to choose one."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ def joined(ranks: Ranks, cfg: DictConfig) -> Iterator[Agreement]:
         rank=ranks.rank,
         world_size=ranks.world_size,
     )
+    store.set_timeout(_DECISION_PATIENCE)
     try:
         yield Agreement(ranks, PrefixStore("agreement", store))
         _wait_for_all(ranks, store)

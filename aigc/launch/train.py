@@ -89,9 +89,9 @@ class Training:
         self.beat.activity = "saving"
         for logger in loggers:
             logger.finalize("success")
-        best = next((saver.best_whole(trainer, task) for saver in savers if saver.best), None)
         whole = self._whole(trainer, task, data)
         if trainer.is_global_zero:
+            best = next((saver.best_whole(trainer, task) for saver in savers if saver.best), None)
             if best is not None and best["step"] != task.steps_done:
                 _load_weights(trainer, whole, CheckpointFolder(run.checkpoints).file(best["step"]))
             keep_model(run, whole, data)

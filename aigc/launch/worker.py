@@ -222,9 +222,8 @@ def main() -> int:
         code = exit_code(error)
     if code and not ranks.first:
         gc.collect()  # the traceback held the connections to the others, who notice when they are closed
-        Endings(Path(options.run)).wait_for(
-            0
-        )  # a cluster may kill them when this one has ended, as they write down why
+        # A cluster may kill them when this one has ended, while they write down why.
+        Endings(Path(options.run)).wait_for(0)
     return code
 
 

@@ -3,6 +3,7 @@
 Where weights are sharded, a folder stands in the place of each file.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -135,8 +136,10 @@ class CheckpointFolder:
         try:
             try:
                 temporary.symlink_to(target)
-            except OSError:  # some file systems have no symbolic links
-                os.link(self.path / target, temporary)
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+                    raise
+                os.link(self.path / target, temporary)  # a file system without symbolic links
             temporary.replace(self.path / name)
         finally:
             temporary.unlink(missing_ok=True)

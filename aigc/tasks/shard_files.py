@@ -5,6 +5,7 @@ import io
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from aigc.runs.checkpoints import checksum_path, digest_of
 from aigc.runs.files import retrying, sync_folder, write_atomic
 
 
-def write_shards(state: dict[str, Any], path: Path) -> None:
+def write_shards(state: dict[str, Any], path: Path, then: Callable[[], None] = lambda: None) -> None:
     """Write a checkpoint together; it takes its name once all of it is on disk.
 
     A disk that is full, or refuses, for a while is waited for, as for checkpoints in one file.
@@ -29,6 +30,7 @@ def write_shards(state: dict[str, Any], path: Path) -> None:
         state: What Lightning dumps: `state_dict` and `optimizer_states` hold tensors in shards, the rest is the same on
             all ranks.
         path: The folder.
+        then: Called on the first rank once all is on disk.
 
     Raises:
         AigcError: The disk refused some rank for as long as `aigc.runs.files.retrying` has patience, or the run was
@@ -39,7 +41,7 @@ def write_shards(state: dict[str, Any], path: Path) -> None:
 
     def write() -> None:
         name = _told(f".{path.name}.{secrets.token_hex(4)}.tmp")
-        _write(shards, state, path.with_name(name), path)
+        _write(shards, state, path.with_name(name), path, then)
 
     if distributed.get_rank() == 0:
         try:
@@ -48,15 +50,14 @@ def write_shards(state: dict[str, Any], path: Path) -> None:
             _told(error)
             raise
     else:
-        written = False
-        while not written:
-            with contextlib.suppress(OSError):
+        while True:
+            with contextlib.suppress(OSError):  # of any rank; the first says whether it is tried again
                 write()
-                written = True
+                return
 
 
 def _told(word: Any) -> Any:
-    """What the first rank says, on all ranks; an error is raised on the others."""
+    """What the first rank says, on all ranks; an error is raised on the others, as the first raises it itself."""
     words = [word]
     distributed.broadcast_object_list(words)
     if isinstance(words[0], Exception) and distributed.get_rank() > 0:
@@ -64,22 +65,24 @@ def _told(word: Any) -> Any:
     return words[0]
 
 
-def _write(shards: dict[str, Any], rest: dict[str, Any], temporary: Path, path: Path) -> None:
+def _write(shards: dict[str, Any], rest: dict[str, Any], temporary: Path, path: Path, then: Callable[[], None]) -> None:
     """Write once, all ranks at the same time; OSError on all of them where the disk refused one."""
     first = distributed.get_rank() == 0
     refused: OSError | None = None
     try:
         try:
             save(shards, checkpoint_id=temporary)
-            if first:
+        except CheckpointException as error:  # on all ranks
+            raise cause_of(error) from error
+        if first:
+            try:
                 content = io.BytesIO()
                 torch.save(rest, content)
                 (temporary / _METADATA_FILENAME).write_bytes(content.getvalue())
                 _publish(temporary, path)
-        except OSError as error:
-            refused = error
-        except CheckpointException as error:  # on all ranks, and no Exception
-            raise _refusal(error) from error
+                then()
+            except OSError as error:
+                refused = error
         _told(refused)
         if refused is not None:
             raise refused
@@ -88,11 +91,10 @@ def _write(shards: dict[str, Any], rest: dict[str, Any], temporary: Path, path: 
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _refusal(error: CheckpointException) -> Exception:
-    """What the disk said to a rank, or whatever else went wrong there."""
+def cause_of(error: CheckpointException) -> BaseException:
+    """What the disk said to a rank, or whatever else went wrong there; torch's own is no `Exception`."""
     causes = [cause for cause, _ in error.failures.values()]
-    refused = [cause for cause in causes if isinstance(cause, OSError)]
-    return next(iter(refused), RuntimeError(str(error)))
+    return next((cause for cause in causes if isinstance(cause, OSError)), causes[0])
 
 
 def read_shards(path: Path) -> dict[str, Any]:
@@ -106,7 +108,10 @@ def read_shards(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is no sharded checkpoint: it has no {_METADATA_FILENAME}")
     tensors: dict[str, Any] = {}
     planner = _EmptyStateDictLoadPlanner()  # type: ignore[no-untyped-call]
-    _load_state_dict(tensors, storage_reader=FileSystemReader(path), planner=planner, no_dist=True)
+    try:
+        _load_state_dict(tensors, storage_reader=FileSystemReader(path), planner=planner, no_dist=True)
+    except CheckpointException as error:
+        raise cause_of(error) from error
     state: dict[str, Any] = torch.load(rest, map_location="cpu", weights_only=True)
     optimizers = sorted((name for name in tensors if name.startswith("optimizer_")), key=lambda name: int(name[10:]))
     return state | {

@@ -10,6 +10,7 @@ from typing import Any
 
 from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor, nn
+from torch.distributed.checkpoint import CheckpointException  # type: ignore[attr-defined]
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
@@ -19,7 +20,8 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.optim import Optimizer
 
-from aigc.tasks.shard_files import write_shards
+from aigc.errors import InputError
+from aigc.tasks.shard_files import cause_of, write_shards
 from aigc.tasks.tensor_parallel import split_layers
 
 
@@ -69,18 +71,22 @@ class ShardedData(ModelParallelStrategy):
             filepath: The folder.
             storage_options: As for `AtomicCheckpointIO.save_checkpoint`.
         """
-        write_shards(checkpoint, Path(filepath))
-        if self.is_global_zero and storage_options:
-            storage_options["then"]()
+        write_shards(checkpoint, Path(filepath), (storage_options or {}).get("then", lambda: None))
 
     def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
         """Load weights and optimisers from a folder of shards, of any number of ranks, or from a file of whole ones.
 
         Returns:
             The rest of the checkpoint.
+
+        Raises:
+            InputError: It is one of another model.
         """
         if Path(checkpoint_path).is_dir():
-            rest: dict[str, Any] = super().load_checkpoint(checkpoint_path, weights_only)
+            try:
+                rest: dict[str, Any] = super().load_checkpoint(checkpoint_path, weights_only)
+            except CheckpointException as error:
+                raise _unfit(cause_of(error)) from error
             return rest
         assert self.model is not None
         checkpoint: dict[str, Any] = self.checkpoint_io.load_checkpoint(checkpoint_path)
@@ -96,6 +102,13 @@ class ShardedData(ModelParallelStrategy):
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
         weights: dict[str, Any] = get_model_state_dict(self.model, options=options)
         return weights
+
+
+def _unfit(cause: BaseException) -> BaseException:
+    """The error for a person; the disk's own says all."""
+    if isinstance(cause, OSError):
+        return cause
+    return InputError(f"the model of this config does not fit the checkpoint: {str(cause).splitlines()[0]}")
 
 
 def _by_name(state: dict[str, Any], optimizer: Optimizer, model: nn.Module) -> dict[str, Any]:

@@ -172,7 +172,12 @@ def run_aigc(
     with tempfile.TemporaryDirectory() as folder:
         given, *told = (Path(folder) / name for name in ("stdin", "stdout", "stderr"))
         given.write_text(stdin, encoding="utf-8")
-        code = server().start(arguments, place, streams=(given, *told), **env).wait(timeout)
+        child = server().start(arguments, place, streams=(given, *told), **env)
+        try:
+            code = child.wait(timeout)
+        except BaseException:
+            child.send_to_group(signal.SIGKILL)
+            raise
         output, errors = (path.read_text("utf-8") for path in told)
     return subprocess.CompletedProcess(["aigc", *arguments], code, output, errors)
 

@@ -93,10 +93,12 @@ def test_each_difference_is_named_with_both_values_and_its_own_word():
 
 
 def test_ranks_that_compute_each_batch_together_are_a_number_of_ranks_too():
-    saved, now = order(100, 4, 1, 1, together=2), order(100, 4, 1, 1)
+    saved, now = order(100, 4, 1, 1, together=2), order(100, 4, 1, 1, together=1)
     with pytest.raises(InputError, match=r"each batch together was 2 and is 1.*resume.allow=\[world_size\]"):
         moved(at(saved, 3), saved, now, ())
     assert moved(at(saved, 3), saved, now, ("world_size",)) == at(saved, 3)
+    earlier = order(100, 4, 1, 1)  # a checkpoint of a version that did not note it
+    assert moved(at(earlier, 3), earlier, saved, ()) == at(earlier, 3)
 
 
 def test_other_data_begin_with_the_next_epoch():

@@ -21,14 +21,24 @@ def test_a_gpu_is_on_loan_to_one_trial_until_it_is_given_back(two_gpus: None) ->
     mine, others = Devices(cfg), Devices(cfg)
     assert mine.workers == 2
     one, two = mine.lease(cfg), others.lease(cfg)
-    assert one is not None
-    assert two is not None
+    assert one
+    assert two
     assert [lease.environment["CUDA_VISIBLE_DEVICES"] for lease in (one, two)] == ["4", "6"]
     assert mine.lease(cfg) is None
     one.give_back()
     again = others.lease(cfg)
     assert again is not None
     assert again.environment == {"CUDA_VISIBLE_DEVICES": "4"}
+
+
+def test_jobs_of_slurm_have_gpus_of_their_own(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    cfg = compose(["trainer.accelerator=gpu", "trainer.devices=2"])
+    places, lent = Devices(cfg), []
+    for job in ("7", "8"):
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+        lent.append(places.lease(cfg))
+        assert places.lease(cfg) is None
+    assert None not in lent
 
 
 def test_a_trial_that_asks_for_two_takes_both_or_none(two_gpus: None) -> None:
@@ -51,7 +61,10 @@ def test_a_trial_that_asks_for_two_takes_both_or_none(two_gpus: None) -> None:
 
 
 @pytest.mark.parametrize(("ranks", "told"), [(1, {}), (2, {"OMP_NUM_THREADS": "3"})])
-def test_ranks_of_a_trial_are_told_their_threads(ranks: int, told: dict[str, str]) -> None:
+def test_ranks_of_a_trial_are_told_their_threads(
+    ranks: int, told: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     cfg = compose(["trainer.accelerator=cpu", f"trainer.devices={ranks}", "trainer.num_threads=3"])
     lease = Devices(cfg).lease(cfg)
     assert lease is not None

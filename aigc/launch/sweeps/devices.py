@@ -16,7 +16,7 @@ class Devices:
     """The places for trials on this machine.
 
     A GPU is held by a locked file, so that two sweeps on one machine never share one; the system lets go of it however
-    the process that holds it ends.
+    the process that holds it ends. A job of SLURM has GPUs of its own, which it may number from 0 as others do.
 
     Args:
         cfg: The sweep's config.
@@ -41,7 +41,7 @@ class Devices:
         """A place for one trial; None when all are taken."""
         wanted = self._devices(cfg)
         # Ranks are processes of their own, which are not told the number otherwise.
-        threads = {"OMP_NUM_THREADS": str(self.threads)} if wanted > 1 else {}
+        threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(self.threads))} if wanted > 1 else {}
         if not self._gpus_of(cfg):
             return Lease(threads, [])
         held: list[tuple[str, IO[str]]] = []
@@ -93,7 +93,7 @@ def visible_gpus() -> list[str]:
 def _lock(gpu: str) -> IO[str] | None:
     folder = Path(tempfile.gettempdir()) / f"aigc-gpus-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    file = (folder / f"{gpu}.lock").open("a")
+    file = (folder / f"{os.environ.get('SLURM_JOB_ID', 'machine')}-{gpu}.lock").open("a")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -24,6 +24,8 @@ from aigc.runs.status import FAILURES, Status
 
 _MOST_DEATHS = 3
 """A trial that has died so often without a step in between counts as failed."""
+_PAUSE = 0.1
+"""Seconds between two looks around; a trial that had a signal, too, takes what is passed on for the same request."""
 LOOK_AGAIN = 2.0
 """Seconds until a trial that another driver works on is looked at again."""
 
@@ -91,7 +93,7 @@ class Driver:
         self._exhausted = False
         self._deaths: dict[int, tuple[int, int]] = {}
         self._context = multiprocessing.get_context("forkserver")
-        self._retried: set[int] = set()
+        self._retried: dict[int, str] = {}
         for trial in plan.trials:
             self.devices.see(trial.cfg)
         self._sort(retry_failed)
@@ -124,7 +126,7 @@ class Driver:
                 self.tally.listed[trial.number] = f"{record.status} under an earlier command: {record.message}"
             else:
                 if record.status in FAILURES:
-                    self._retried.add(trial.number)
+                    self._retried[trial.number] = record.since
                 self._waiting.append((0.0, trial))
 
     def _run(self) -> None:
@@ -144,9 +146,9 @@ class Driver:
                 self._fill()
             self._watch()
             self._tell(self)
-            multiprocessing.connection.wait([one.process.sentinel for one in self.running], timeout=0.5)
+            multiprocessing.connection.wait([one.process.sentinel for one in self.running], timeout=_PAUSE)
             if not self.running:
-                time.sleep(0.1)
+                time.sleep(_PAUSE)
 
     def _may_go_on(self) -> bool:
         """Whether there are trials that nobody has named yet."""
@@ -163,7 +165,7 @@ class Driver:
         record = self.folder.status(self.plan.run_id(trial))
         if record.status is Status.FINISHED:
             self._skip(trial)
-        elif record.status in FAILURES and trial.number not in self._retried:
+        elif record.status in FAILURES and self._retried.get(trial.number) != record.since:
             self.tally.listed[trial.number] = f"{record.status} under another command: {record.message}"
         else:
             return False

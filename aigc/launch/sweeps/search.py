@@ -139,6 +139,8 @@ class SearchDriver(Driver):
             self._note_pruned(trial)
             return
         super()._see(trial, code)
+        if code == IN_WORK:
+            return
         if trial.number in self.tally.failed:
             self.study.tell(trial.number, None)
         elif self.folder.status(run_id).status is Status.FINISHED and not self._tell_value(trial):
