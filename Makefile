@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
-# Two processes of one thread each; files stay whole, as their tests share what they prepare, and keep their order: the
-# long ones have few tests, and would come last, one process waiting for the other.
-TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes of one thread each, for two cores: many tests wait for processes, signals and a queue. Files stay whole,
+# as their tests share what they prepare, and keep their order: the long ones have few tests, and would come last.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: train test test-quick test-kills lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks bench-sweep bench-streaming slurm-packages install install-dev clean

@@ -74,8 +74,7 @@ def stepped(place: Path) -> int:
     return reached(run) if run else 0
 
 
-@pytest.mark.parametrize("step", [3, 8])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(("number", "step"), [(signal.SIGTERM, 3), (signal.SIGKILL, 8)])
 def test_a_stopped_or_killed_run_goes_on_as_if_it_had_not_been(
     number: signal.Signals, step: int, whole: tuple[int, Run], tmp_path: Path
 ) -> None:
