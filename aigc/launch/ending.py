@@ -5,6 +5,7 @@ import json
 import os
 import time
 import traceback
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -29,6 +30,9 @@ _LOST_CONTACT = (
     *("NCCL communicator was aborted", "ncclRemoteError", "remote process exited"),
     *("failed to recv, got 0 bytes", "Timed out waiting", "remote worker"),
 )
+_ASKED = (PreemptedRun.exit_code, InterruptedRun.exit_code)
+_LAST_STEPS = 3.0
+"""Seconds from the note of a rank to the end of its process."""
 _KINDS = {error.exit_code: error for error in (InputError, DivergedRun, PreemptedRun, InterruptedRun)}
 
 
@@ -102,11 +106,31 @@ class Endings:
                 found.append(Ending(**json.loads(path.read_text(encoding="utf-8"))))
         return sorted(found, key=lambda ending: ending.at)
 
-    def wait_for(self, rank: int, patience: float = 8.0) -> None:
-        """Wait until a rank has noted its end, some seconds at most."""
+    def wait_for(self, ranks: Collection[int], patience: float = 8.0) -> bool:
+        """Wait until these ranks have noted their ends, some seconds at most; return whether they have."""
         over = time.monotonic() + patience
-        while time.monotonic() < over and not any(ending.rank == rank for ending in self.noted()):
+        while not (there := set(ranks) <= {ending.rank for ending in self.noted()}) and time.monotonic() < over:
             time.sleep(0.05)
+        return there
+
+    def leave(self, rank: int, world_size: int, code: int) -> int:
+        """Wait until a rank that srun has started may end, and return its exit code.
+
+        srun kills all ranks once one ends with a code. So the first ends last, with the code of the run, and the others
+        with none, unless the first has no word: then it is killed, and the batch script writes down what they noted.
+
+        Args:
+            rank: Which has noted its end.
+            world_size: How many ranks there are.
+            code: That of its error.
+        """
+        if rank == 0:
+            self.wait_for(range(1, world_size), 10.0)
+            time.sleep(_LAST_STEPS)
+            return code
+        if code in _ASKED:
+            return 0  # the first may still save
+        return 0 if self.wait_for([0], 23.0) else code
 
     def cause(self) -> Ending | None:
         """The end that led to the others: the earliest failure that is more than a lost contact."""

@@ -58,13 +58,13 @@ def read_ranks(environ: Mapping[str, str] = os.environ) -> Ranks:
     return Ranks(*values)
 
 
-def adopt_slurm(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Give a task of srun the variables that torchrun sets, unless it has them.
+def adopt_slurm(environ: MutableMapping[str, str] = os.environ) -> bool:
+    """Give a task of srun the variables that torchrun sets, unless it has them; return whether it had none.
 
     Only for a process that srun has started: the shell of a batch script has most of these variables, too.
     """
     if "RANK" in environ or "SLURM_PROCID" not in environ:
-        return
+        return False
     tasks, nodes = (_number(environ, name) for name in ("SLURM_NTASKS", "SLURM_NNODES"))
     if tasks % nodes:
         raise InputError(f"SLURM has {tasks} tasks on {nodes} nodes; give each node equally many: --ntasks-per-node")
@@ -72,6 +72,7 @@ def adopt_slurm(environ: MutableMapping[str, str] = os.environ) -> None:
     environ["WORLD_SIZE"] = str(tasks)
     environ["LOCAL_RANK"] = str(_number(environ, "SLURM_LOCALID"))
     environ["LOCAL_WORLD_SIZE"] = str(tasks // nodes)
+    return True
 
 
 def check_ranks(ranks: Ranks, cfg: DictConfig) -> None:

@@ -199,31 +199,38 @@ def main() -> int:
     if str(Path.cwd()) not in sys.path:  # as for `aigc`: a person's own package lies where they work
         sys.path.append(str(Path.cwd()))
     show_messages()
+    with stop.listening():
+        return _work_as_told(Path(options.run), options.overrides)
+
+
+def _work_as_told(path: Path, overrides: Sequence[str]) -> int:
+    """Work as the rank that the environment says; return the exit code."""
     watched = LIFELINE in os.environ  # by a launcher that tells errors itself
-    ranks, code = Ranks(), 0
+    ranks, by_srun, code = Ranks(), False, 0
     try:
-        with stop.listening():
-            hold_lifeline()
-            run, overrides = Run.open(Path(options.run)), options.overrides
-            adopt_slurm()
-            ranks = read_ranks()
-            cfg = attempt_config(run, overrides)
-            settle_devices(cfg)
-            check_ranks(ranks, cfg)
-            if ranks.world_size == 1:
-                work(run, overrides)
-            else:
-                work_as_rank(run, ranks, overrides)
+        hold_lifeline()
+        run = Run.open(path)
+        by_srun = adopt_slurm()
+        ranks = read_ranks()
+        cfg = attempt_config(run, overrides)
+        settle_devices(cfg)
+        check_ranks(ranks, cfg)
+        if ranks.world_size == 1:
+            work(run, overrides)
+        else:
+            work_as_rank(run, ranks, overrides)
     except (Exception, KeyboardInterrupt) as error:
         if ranks.world_size > 1:
-            Endings(Path(options.run)).note(ending_of(ranks.rank, error))
+            Endings(path).note(ending_of(ranks.rank, error))
         if not watched:
             log.error("%s", error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}")
         code = exit_code(error)
-    if code and not ranks.first:
+    if code and ranks.world_size > 1:
         gc.collect()  # the traceback held the connections to the others, who notice when they are closed
-        # A cluster may kill them when this one has ended, while they write down why.
-        Endings(Path(options.run)).wait_for(0)
+        if by_srun:
+            return Endings(path).leave(ranks.rank, ranks.world_size, code)
+        if not ranks.first:
+            Endings(path).wait_for([0])  # a launcher may kill all when this one has ended, as it writes down why
     return code
 
 

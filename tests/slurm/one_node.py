@@ -102,6 +102,19 @@ class OneNode:
         time.sleep(2)  # slurmd revokes the credential of the attempt before, to the second
         self.run("scontrol", "update", f"JobId={job}", "StartTime=now")
 
+    def signal_tasks(self, job: str, number: signal.Signals) -> int:
+        """Signal the direct children of the slurmstepd of a job's ranks, as a cluster with cgroups does; how many."""
+        told = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                parent = stat.read_text("utf-8").rpartition(") ")[2].split()[1]
+                if f"slurmstepd: [{job}.0]" in (stat.parents[1] / parent / "cmdline").read_text("utf-8", "replace"):
+                    os.kill(int(stat.parent.name), number)
+                    told += 1
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has ended
+        return told
+
     def said(self) -> str:
         """The end of the logs."""
         return "\n".join(path.read_text("utf-8", "replace")[-1500:] for path in self.folder.glob("*.log"))

@@ -1,6 +1,7 @@
 """Runs on a real SLURM reach their result: at once, told to end before the limit, preempted, with several ranks."""
 
 import json
+import signal
 import stat
 import subprocess
 from pathlib import Path
@@ -92,6 +93,17 @@ def test_two_ranks_train_over_gloo_and_one_notice_to_end_is_one_requeue(slurm, f
     assert slurm.field(job, "Restarts") == "1"
     ended(slurm, undisturbed, other)
     assert_same(run, undisturbed)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGUSR1, "preempted"), (signal.SIGINT, "interrupted")])
+def test_a_signal_to_the_tasks_alone_reaches_the_ranks(number, status, slurm, folder):
+    """A cluster that tracks processes by cgroups signals no child of a task."""
+    run, job = submitted(slurm, folder / f"alone-{status}", *TWO, *SLOW, "cluster.requeue=never")
+    under_way(run)
+    assert slurm.signal_tasks(job, number) == 2
+    ended(slurm, run, job, status)
+    assert list(run.checkpoints.glob("*.ckpt"))
+    assert slurm.field(job, "ExitCode") == f"{run.manifest['attempts'][0]['exit_code']}:0", log(run)
 
 
 def test_never_requeued_means_never(slurm, folder):

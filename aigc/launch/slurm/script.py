@@ -11,10 +11,6 @@ from aigc.runs.secrets import redact
 if TYPE_CHECKING:
     from aigc.launch.clusters.slurm import Slurm
 
-# srun kills all ranks when one ends with a code: the first must write down how the run ended, the others must end.
-_RANK = 'trap : USR1 INT TERM; "$@"; code=$?; case $SLURM_PROCID:$code in '
-_RANK += "0:75) sleep 10;; 0:* | *:0) ;; *:75) code=0;; *) sleep 15;; esac; exit $code"
-
 
 def batch_script(options: Mapping[str, Any], plan: JobPlan, cluster: "Slurm") -> str:
     """The text of a batch script.
@@ -66,13 +62,10 @@ def _environment(plan: JobPlan, cluster: "Slurm") -> Iterator[str]:
 def _ranks(plan: JobPlan, cluster: "Slurm") -> Iterator[str]:
     options = ["--kill-on-bad-exit=1"]
     options += [f"--cpus-per-task={cluster.cpus}"] if cluster.cpus else []  # which srun no longer takes from the job
-    command = shlex.join(plan.command)
-    if cluster.nodes * cluster.tasks > 1:
-        yield "# srun ends all ranks when one fails: the first needs time to write down why, and all to save."
-        yield f"srun {' '.join([*options, '--label'])} bash -c '{_RANK}' rank \\"
-    else:
-        yield f"srun {' '.join(options)} \\"
-    yield f"  {command}"
+    options += ["--label"] if cluster.nodes * cluster.tasks > 1 else []
+    # Nothing in between: where processes are tracked by cgroups, a signal reaches the task itself and no child of it.
+    yield f"srun {' '.join(options)} \\"
+    yield f"  {shlex.join(plan.command)}"
 
 
 def _word(plan: JobPlan) -> Iterator[str]:
