@@ -23,13 +23,16 @@ def test_six_trials_run_over_two_slots_and_a_task_that_is_told_to_end_goes_on(sl
     submitted = json.loads(told(slurm, place, "submit", *sweep, "--json").splitlines()[-1])
     assert submitted["trials"] == 6
     found = SweepFolder(place / submitted["path"])
-    script = (found.path / "job.sh").read_text("utf-8")
+    script = (found.path / "submitted/1/job.sh").read_text("utf-8")
     assert "#SBATCH --array=0-2%2" in script
-    assert (found.path / "code").is_dir()
+    assert (found.path / "submitted/1/code").is_dir()
+    again = json.loads(told(slurm, place, "submit", *sweep, "+cluster.sbatch.hold=true", "--json").splitlines()[-1])
+    assert [one["id"] for one in found.about()["jobs"]] == [submitted["job"], again["job"]]
     runs = [found.runs() / trial.run for trial in found.trials()]
 
     def said() -> str:
-        return "\n".join(path.read_text("utf-8") for path in sorted(found.logs.iterdir()))
+        logs = [*sorted(found.logs.iterdir()), *sorted(found.path.glob("submitted/*/job.log"))]
+        return "\n".join(path.read_text("utf-8") for path in logs)
 
     wait_until(lambda: runs[0].exists() and len(logged(Run(runs[0]))) >= 2, 120, said, pause=0.1)
     slurm.run("scancel", "--signal=USR1", f"{submitted['job']}_0")
@@ -41,6 +44,10 @@ def test_six_trials_run_over_two_slots_and_a_task_that_is_told_to_end_goes_on(sl
         assert logged(Run(path)) == list(range(1, STEPS + 1))
         assert [attempt["exit_code"] for attempt in Run(path).manifest["attempts"]].count(0) == 1
     assert sum(len(Run(path).manifest["attempts"]) for path in runs) > 6  # one at least was told to end
+    attempts = [Run(path).manifest["attempts"] for path in runs]
+    slurm.run("scontrol", "release", again["job"])
+    wait_until(lambda: set(slurm.state(again["job"]).split()) <= {"COMPLETED"}, 120, said, pause=0.5)
+    assert [Run(path).manifest["attempts"] for path in runs] == attempts  # the second job had nothing left to do
     table = json.loads(told(slurm, place, "sweep", "table", "latest", "--json").splitlines()[-1])
     assert table["rows"][0]["n"] == 6
 

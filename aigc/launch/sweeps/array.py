@@ -1,17 +1,23 @@
 """A sweep as a job array: each task of it works on some of the trials, as frozen when the sweep was submitted.
 
-`python -m aigc.launch.sweeps.array SWEEP_FOLDER` is what a batch script starts for each task.
+Each submission has a folder of its own in the sweep folder, `submitted/1` and so on, with the plan, the code, the batch
+script and the job's output, so that one does not change what the tasks of another run.
+`python -m aigc.launch.sweeps.array SUBMISSION` is what a batch script starts for each task.
 """
 
 import argparse
+import contextlib
 import dataclasses
+import itertools
 import json
 import math
 import os
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from aigc.config.freeze import frozen_yaml
 from aigc.config.trust import named_packages, trust
@@ -24,23 +30,23 @@ from aigc.launch.sweeps.trials import Plan, Trial
 from aigc.runs import stop
 from aigc.runs.console import log, show_messages
 from aigc.runs.files import write_atomic, write_json
-from aigc.runs.status import utc_now
 
 SCRIPT = "job.sh"
-"""The batch script in the sweep folder."""
-_CONFIGS = "configs.jsonl"
+"""The batch script of a submission."""
+_PLAN = "plan.json"
 _TASK = "SLURM_ARRAY_TASK_ID"
 
 
-def array_script(plan: Plan, cluster: Cluster, folders: list[Path] | None = None) -> str:
+def array_script(plan: Plan, cluster: Cluster, path: Path | None = None, folders: list[Path] | None = None) -> str:
     """The batch script of a sweep.
 
     Args:
         plan: The sweep.
         cluster: Where it runs.
+        path: The folder of the submission; None takes the next one.
         folders: Of the frozen code; None takes those that freezing would make.
     """
-    path = plan.folder.absolute()
+    path = path or next(path for path in _submissions(plan) if not path.exists())
     if folders is None:
         folders = planned_folders(path) if cluster.limit_of_code() else []
     trusted = [f"--trust={package}" for package in named_packages()]
@@ -50,7 +56,7 @@ def array_script(plan: Plan, cluster: Cluster, folders: list[Path] | None = None
         JobPlan(
             name=plan.id,
             folder=Path.cwd(),
-            log=path / "logs" / "job.log",
+            log=path / "job.log",
             command=[sys.executable, "-m", "aigc.launch.sweeps.array", *trusted, str(path)],
             python_path=folders,
             array=f"0-{tasks - 1}{at_once}",
@@ -58,8 +64,15 @@ def array_script(plan: Plan, cluster: Cluster, folders: list[Path] | None = None
     )
 
 
+def _submissions(plan: Plan) -> Iterator[Path]:
+    """The folders that submissions of a sweep have, the first one first."""
+    return (plan.folder.absolute() / "submitted" / str(number) for number in itertools.count(1))
+
+
 def submit_sweep(plan: Plan, cluster: Cluster) -> str:
-    """Freeze configs and code into the sweep folder and queue the array.
+    """Freeze configs and code into the sweep folder and queue the array; nothing is left behind when that fails.
+
+    It may be submitted again at any time, also while an earlier job waits or works: no trial is run twice.
 
     Returns:
         The job's id.
@@ -71,22 +84,40 @@ def submit_sweep(plan: Plan, cluster: Cluster) -> str:
         raise InputError("sweep=optuna chooses trials one after another: it cannot be a job array of frozen ones")
     cluster.see_ready()
     array_script(plan, cluster)  # what is wrong in it is said before anything is written
+    path = _make_folder(plan)
+    try:
+        _write_plan(path, plan)
+        limit = cluster.limit_of_code()
+        folders = [] if limit is None else freeze_code(path, plan.folder.absolute().parents[1], limit)
+        with for_owner_alone():
+            write_atomic(path / SCRIPT, array_script(plan, cluster, path, folders))
+        job = cluster.submit(path / SCRIPT)
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # there are other submissions, or runs
+            path.parent.rmdir()
+            path.parent.parent.rmdir()
+        raise
     folder = SweepFolder(plan.folder)
     folder.write(plan)
-    path = plan.folder.absolute()
-    lines = [json.dumps({"identity": one.identity, "config": frozen_yaml(one.cfg)}) + "\n" for one in plan.trials]
-    write_atomic(path / _CONFIGS, "".join(lines))
-    limit = cluster.limit_of_code()
-    folders = [] if limit is None else freeze_code(path, path.parents[1], limit)
-    script = path / SCRIPT
-    with for_owner_alone():
-        write_atomic(script, array_script(plan, cluster, folders))
-    job = cluster.submit(script)
-    target = f"{type(cluster).__module__}.{type(cluster).__qualname__}"
-    about = folder.about()
-    about["jobs"] = [*about.get("jobs", []), {"cluster": target, "id": job, "submitted": utc_now()}]
-    write_json(path / "sweep.json", about)
+    folder.add_job(f"{type(cluster).__module__}.{type(cluster).__qualname__}", job)
     return job
+
+
+def _make_folder(plan: Plan) -> Path:
+    for path in _submissions(plan):
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(parents=True)
+            break
+    return path
+
+
+def _write_plan(path: Path, plan: Plan) -> None:
+    trials = [
+        {"identity": one.identity, "overrides": one.overrides, "config": frozen_yaml(one.cfg)} for one in plan.trials
+    ]
+    about = {"experiment": plan.experiment, "typed": plan.typed, "fixed": plan.fixed, "keys": plan.keys}
+    write_json(path / _PLAN, about | {"trials": trials})
 
 
 def one_driver(cluster: Cluster) -> Cluster:
@@ -97,38 +128,40 @@ def one_driver(cluster: Cluster) -> Cluster:
     return dataclasses.replace(cluster, tasks=1) if tasks != 1 and dataclasses.is_dataclass(cluster) else cluster
 
 
-def frozen_plan(folder: SweepFolder, task: int) -> Plan:
-    """The share of one task, from the configs as they were submitted.
+def frozen_plan(path: Path, task: int) -> Plan:
+    """The share of one task, as it was submitted; its trials are listed in the sweep folder.
+
+    Args:
+        path: The folder of the submission.
+        task: From 0.
 
     Raises:
         InputError: The sweep was not submitted, or is damaged.
     """
-    about = folder.about()
-    path = folder.path / _CONFIGS
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        configs = {row["identity"]: row["config"] for row in rows}
+        about = json.loads((path / _PLAN).read_text(encoding="utf-8"))
+        trials = [
+            Trial(number, one["overrides"], OmegaConf.create(one["config"]), one["identity"])
+            for number, one in enumerate(about["trials"])
+        ]
+        cfg = trials[0].cfg
+        plan = Plan(about["experiment"], about["typed"], about["fixed"], about["keys"], trials, cfg)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read: {error}; `aigc submit` writes it") from error
-    listed = [trial for trial in folder.trials() if trial.identity in configs]
-    trials = []
-    for one in listed:
-        cfg = OmegaConf.create(configs[one.identity])
-        assert isinstance(cfg, DictConfig)
-        trials.append(Trial(one.number, one.overrides, cfg, one.identity))
-    each = trials[0].cfg.sweep.per_task
+        raise InputError(f"{path / _PLAN} cannot be read: {error}; `aigc submit` writes it") from error
+    folder = SweepFolder(path.absolute().parents[1])
+    cfg.sweep.name = folder.id
+    folder.write(plan, only_new=True)  # a task may begin before the command that submitted it has listed them
+    each = cfg.sweep.per_task
     mine = trials[task * each : (task + 1) * each]
     if not mine:
-        raise InputError(f"{_TASK}={task}: {folder.id} has {len(trials)} trials, {each} a task")
-    cfg = mine[0].cfg
-    cfg.sweep.name = folder.id
-    return Plan(about["experiment"], about["typed"], about["fixed"], about["keys"], mine, cfg)
+        raise InputError(f"{_TASK}={task}: {path} has {len(trials)} trials, {each} a task")
+    return dataclasses.replace(plan, trials=mine)
 
 
 def main() -> int:
     """Work on the share of this task."""
     parser = argparse.ArgumentParser(prog="python -m aigc.launch.sweeps.array", description=__doc__)
-    parser.add_argument("sweep", metavar="SWEEP_FOLDER")
+    parser.add_argument("submission", metavar="SUBMISSION", help="a folder in `submitted` of a sweep folder")
     parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE", help="as for `aigc train`")
     options = parser.parse_args()
     trust(options.trust)
@@ -144,7 +177,7 @@ def main() -> int:
             task = os.environ.get(_TASK, "")
             if not task.isdigit():
                 raise InputError(f"the environment variable {_TASK} is {task!r}; a task of a job array has it")
-            plan = frozen_plan(SweepFolder(Path(options.sweep)), int(task))
+            plan = frozen_plan(Path(options.submission), int(task))
             tally = Driver(plan, max_failures=plan.cfg.sweep.max_failures).run()
     except (Exception, KeyboardInterrupt) as error:
         log.error("%s", error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}")

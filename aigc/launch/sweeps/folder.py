@@ -13,7 +13,7 @@ from aigc.launch.sweeps.trials import Plan, Trial
 from aigc.runs import Run
 from aigc.runs.files import write_atomic, write_json
 from aigc.runs.locate import default_root
-from aigc.runs.status import Status, StatusRecord, read_status
+from aigc.runs.status import Status, StatusRecord, read_status, utc_now
 
 _FORMAT = 1
 
@@ -74,20 +74,29 @@ class SweepFolder:
         """The folder of the runs."""
         return self.path.absolute().parent.parent / "runs"
 
-    def write(self, plan: Plan) -> None:
-        """Write what is planned; trials of an earlier plan of the same name are kept."""
+    def write(self, plan: Plan, only_new: bool = False) -> None:
+        """Write what is planned, and number its trials; those of an earlier plan of the same name are kept.
+
+        Args:
+            plan: The sweep.
+            only_new: Write nothing where all are listed: a later command may have written sweep.json.
+        """
         self.logs.mkdir(parents=True, exist_ok=True)
         with self._alone():
-            self._write(plan)
+            self._write(plan, only_new)
 
-    def _write(self, plan: Plan) -> None:
+    def _write(self, plan: Plan, only_new: bool) -> None:
         known = {trial.identity: trial for trial in self.trials()} if (self.path / "trials.jsonl").exists() else {}
+        before = len(known)
         for trial in plan.trials:
             if trial.identity not in known:
                 listed = Listed(len(known), trial.overrides, trial.identity, plan.run_id(trial), plan.fixed)
                 known[trial.identity] = listed
         for trial in plan.trials:
             trial.number = known[trial.identity].number  # one numbering on the screen and in the folder
+        written = (self.path / "sweep.json").exists()
+        if only_new and written and len(known) == before:
+            return
         if plan.trials or not known:
             self._list(known.values())
         sweep = {
@@ -99,7 +108,15 @@ class SweepFolder:
             "monitor": plan.cfg.sweep.monitor,
             "direction": plan.cfg.sweep.direction,
         }
-        write_json(self.path / "sweep.json", sweep)
+        jobs = self.about().get("jobs") if written else None
+        write_json(self.path / "sweep.json", sweep | ({"jobs": jobs} if jobs else {}))
+
+    def add_job(self, cluster: str, job: str) -> None:
+        """Note a job that works on the sweep, in sweep.json."""
+        with self._alone():
+            about = self.about()
+            about["jobs"] = [*about.get("jobs", []), {"cluster": cluster, "id": job, "submitted": utc_now()}]
+            write_json(self.path / "sweep.json", about)
 
     def add(self, trial: Trial, run: str, fixed: list[str]) -> None:
         """List a trial that was asked for only now; once, whoever asks."""
