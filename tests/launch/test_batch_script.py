@@ -64,6 +64,7 @@ def test_never_requeue_and_an_array(own_place):
     text = Slurm(requeue="never").script(plan)
     assert {"array=0-5%2", "no-requeue"} <= set(options(text))
     assert "scontrol requeue" not in text
+    assert 'scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"' in Slurm().script(plan)
     assert f"output={own_place}/job-%%j.log" in options(text)
 
 

@@ -17,33 +17,37 @@ from tests.slurm.submitting import CPU, SLOW, STEPS, TINY, aigc, told
 pytestmark = pytest.mark.slow
 
 
-def test_six_trials_run_over_two_slots_and_a_task_that_is_told_to_end_goes_on(slurm: OneNode, folder: Path) -> None:
+def test_six_trials_run_over_two_slots_and_tasks_that_are_told_to_end_go_on(slurm: OneNode, folder: Path) -> None:
     place = place_at(folder / "array")
-    sweep = [*TINY, *CPU, *SLOW, "seed=range(0,6)", "sweep.per_task=2", "sweep.at_once=2"]
+    sweep = [*TINY, *CPU, *SLOW, "seed=range(0,6)", "sweep.per_task=3", "sweep.at_once=2"]
     submitted = json.loads(told(slurm, place, "submit", *sweep, "--json").splitlines()[-1])
     assert submitted["trials"] == 6
     found = SweepFolder(place / submitted["path"])
     script = (found.path / "submitted/1/job.sh").read_text("utf-8")
-    assert "#SBATCH --array=0-2%2" in script
+    assert "#SBATCH --array=0-1%2" in script
     assert (found.path / "submitted/1/code").is_dir()
-    again = json.loads(told(slurm, place, "submit", *sweep, "+cluster.sbatch.hold=true", "--json").splitlines()[-1])
-    assert [one["id"] for one in found.about()["jobs"]] == [submitted["job"], again["job"]]
     runs = [found.runs() / trial.run for trial in found.trials()]
 
     def said() -> str:
         logs = [*sorted(found.logs.iterdir()), *sorted(found.path.glob("submitted/*/job.log"))]
         return "\n".join(path.read_text("utf-8") for path in logs)
 
-    wait_until(lambda: runs[0].exists() and len(logged(Run(runs[0]))) >= 2, 120, said, pause=0.1)
-    slurm.run("scancel", "--signal=USR1", f"{submitted['job']}_0")
-    wait_until(lambda: Run(runs[0]).status in (Status.PREEMPTED, Status.FINISHED), 60, said, pause=0.1)
-    wait_until(lambda: slurm.state(f"{submitted['job']}_0") == "PENDING", 60, said, pause=0.2)
-    slurm.start_now(f"{submitted['job']}_0")
+    firsts = [runs[0], runs[3]]
+    wait_until(lambda: all(run.exists() and len(logged(Run(run))) >= 2 for run in firsts), 120, said, pause=0.1)
+    tasks = [f"{submitted['job']}_{number}" for number in (0, 1)]  # one of them has the id of the whole array
+    slurm.run("scancel", "--signal=USR1", *tasks)
+    for task in tasks:
+        wait_until(lambda task=task: slurm.state(task) == "PENDING", 60, said, pause=0.2)
+    assert [slurm.field(task, "Restarts") for task in tasks] == ["1", "1"], said()
+    again = json.loads(told(slurm, place, "submit", *sweep, "+cluster.sbatch.hold=true", "--json").splitlines()[-1])
+    assert [one["id"] for one in found.about()["jobs"]] == [submitted["job"], again["job"]]
+    for task in tasks:
+        slurm.start_now(task)
     wait_until(lambda: all(done(run) for run in runs), 240, said, pause=0.5)
     for path in runs:
         assert logged(Run(path)) == list(range(1, STEPS + 1))
         assert [attempt["exit_code"] for attempt in Run(path).manifest["attempts"]].count(0) == 1
-    assert sum(len(Run(path).manifest["attempts"]) for path in runs) > 6  # one at least was told to end
+    assert sum(len(Run(path).manifest["attempts"]) for path in runs) > 7  # of each task one at least was told to end
     attempts = [Run(path).manifest["attempts"] for path in runs]
     slurm.run("scontrol", "release", again["job"])
     wait_until(lambda: set(slurm.state(again["job"]).split()) <= {"COMPLETED"}, 120, said, pause=0.5)

@@ -26,7 +26,7 @@ def batch_script(options: Mapping[str, Any], plan: JobPlan, cluster: "Slurm") ->
         InputError: A secret stands in the settings, or a value has more than one line.
     """
     lines = [*_options(options), "", *_environment(plan, cluster), "", *_ranks(plan, cluster), "code=$?"]
-    lines += [*_word(plan), *_after(plan), *_requeue(cluster), 'exit "$code"']
+    lines += [*_word(plan), *_after(plan), *_requeue(cluster, plan), 'exit "$code"']
     for line in lines:
         if redact(line) != line:
             raise InputError(f"a secret would stand in the batch script: {redact(line)}; leave it in the environment")
@@ -82,11 +82,13 @@ def _after(plan: JobPlan) -> Iterator[str]:
         yield "esac"
 
 
-def _requeue(cluster: "Slurm") -> Iterator[str]:
+def _requeue(cluster: "Slurm", plan: JobPlan) -> Iterator[str]:
     if cluster.requeue == "never" or cluster.max_requeues == 0:
         return
+    # The last task of an array has the id of the array for its own, which stands for all of them.
+    job = "$SLURM_JOB_ID" if plan.array is None else "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
     yield "# 75: told to end, and saved. A job that SLURM itself has put back, or that was cancelled, no longer runs."
     yield f'if [ "$code" -eq 75 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {cluster.max_requeues} ] &&'
-    yield '  [ "$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)" = RUNNING ]; then'
-    yield '  scontrol requeue "$SLURM_JOB_ID"'
+    yield f'  [ "$(squeue --noheader --jobs="{job}" --format=%T)" = RUNNING ]; then'
+    yield f'  scontrol requeue "{job}"'
     yield "fi"
