@@ -108,7 +108,7 @@ class Sweep:
     name: str | None = None
     """Name of the sweep folder; null makes one from the trials. A sweep with a name can be extended."""
     workers: Annotated[int, Bound(1)] | None = None
-    """Trials at once; null takes one for each GPU, or one for each CPU core."""
+    """Trials at once; null takes one for each GPU, or one for each CPU core, and one in a job array without GPUs."""
     per_task: Annotated[int, Bound(1)] = 1
     """Trials that one task of a job array works on, one after another or on the devices that it has."""
     at_once: Annotated[int, Bound(1)] | None = None

@@ -6,7 +6,8 @@ import pytest
 
 from aigc.errors import InputError
 from aigc.launch.submit import cluster_of
-from aigc.launch.sweeps.array import frozen_plan, one_driver, submit_sweep
+from aigc.launch.sweeps import devices
+from aigc.launch.sweeps.array import array_script, frozen_plan, one_driver, submit_sweep
 from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.trials import plan
 from tests.launch.test_batch_script import put_sbatch
@@ -66,3 +67,34 @@ def test_a_task_that_begins_before_its_trials_are_listed_lists_them(own_place, m
     before.pop("jobs")
     assert json.loads((folder.path / "sweep.json").read_text()) == before
     assert len(list(folder.trials())) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "cores"),
+    [
+        (["cluster.gpus=0", "cluster.tasks=2", "+cluster.cpus=8"], 16),
+        (["cluster.gpus=0", "cluster.tasks=2"], 2),
+        (["cluster.gpus=2", "+cluster.cpus=8"], 16),
+        (["cluster.gpus=2"], None),  # what the partition has for a GPU
+        (["cluster.gpus=0", "cluster.tasks=1"], None),
+    ],
+)
+def test_a_task_of_an_array_has_the_cores_of_all_ranks(given, cores, own_place):
+    made = plan(["cluster=slurm", *given, "seed=1,2"])
+    text = array_script(made, one_driver(cluster_of(made.cfg)))
+    assert "#SBATCH --ntasks-per-node=1\n" in text
+    assert [line for line in text.splitlines() if "cpus-per-task" in line] == (
+        [f"#SBATCH --cpus-per-task={cores}", f"srun --kill-on-bad-exit=1 --cpus-per-task={cores} \\"] if cores else []
+    )
+
+
+def test_each_rank_of_a_trial_has_the_cores_that_it_was_given(own_place, monkeypatch):
+    put_sbatch(own_place, monkeypatch, "echo 7")
+    monkeypatch.setattr(devices, "available_cores", lambda: 16)  # as SLURM pins the task
+    _, folder = submit("cluster.tasks=2", "+cluster.cpus=8", "trainer.accelerator=cpu", "seed=1,2", "sweep.per_task=2")
+    frozen = frozen_plan(folder.path / "submitted/1", 0)
+    places = devices.Devices(frozen.cfg)
+    assert (places.workers, places.threads) == (1, 8)
+    lease = places.lease(frozen.trials[0].cfg)
+    assert lease is not None
+    assert lease.environment == {"OMP_NUM_THREADS": "8"}

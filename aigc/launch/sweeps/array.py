@@ -121,11 +121,19 @@ def _write_plan(path: Path, plan: Plan) -> None:
 
 
 def one_driver(cluster: Cluster) -> Cluster:
-    """The cluster with one process a task, which starts the ranks of a trial itself; InputError beyond one node."""
+    """The cluster with one process a task, which starts the ranks of a trial itself and has the cores of all of them.
+
+    Raises:
+        InputError: A trial has more than one node.
+    """
     nodes, tasks = getattr(cluster, "nodes", 1), getattr(cluster, "tasks", 1)
     if nodes > 1:
         raise InputError(f"cluster.nodes={nodes}: a trial of an array has one node; submit such runs one by one")
-    return dataclasses.replace(cluster, tasks=1) if tasks != 1 and dataclasses.is_dataclass(cluster) else cluster
+    changed = {"tasks": 1}
+    cpus = getattr(cluster, "cpus", 0)
+    if cpus or (cpus is None and not getattr(cluster, "gpus", 0)):  # else what the partition has for a GPU
+        changed["cpus"] = (cpus or 1) * tasks
+    return dataclasses.replace(cluster, **changed) if tasks != 1 and dataclasses.is_dataclass(cluster) else cluster
 
 
 def frozen_plan(path: Path, task: int) -> Plan:
@@ -150,6 +158,8 @@ def frozen_plan(path: Path, task: int) -> Plan:
         raise InputError(f"{path / _PLAN} cannot be read: {error}; `aigc submit` writes it") from error
     folder = SweepFolder(path.absolute().parents[1])
     cfg.sweep.name = folder.id
+    if cfg.sweep.workers is None and (cfg.get("cluster") or {}).get("gpus") == 0:
+        cfg.sweep.workers = 1  # all cores of the task are for the ranks of one trial
     folder.write(plan, only_new=True)  # a task may begin before the command that submitted it has listed them
     each = cfg.sweep.per_task
     mine = trials[task * each : (task + 1) * each]
