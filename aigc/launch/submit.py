@@ -15,7 +15,7 @@ from aigc.config.compose import origins_of, override
 from aigc.config.problems import Problem
 from aigc.config.trust import named_packages
 from aigc.errors import InputError
-from aigc.launch.clusters import Cluster, JobPlan, JobState
+from aigc.launch.clusters import Cluster, JobPlan, JobState, NoAnswer
 from aigc.launch.clusters.local import Local
 from aigc.launch.frozen_code import CODE, freeze_code, planned_folders
 from aigc.launch.queue import look
@@ -77,7 +77,7 @@ def preview(cfg: DictConfig, overrides: Sequence[str] = ()) -> str:
 
 
 def submit(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Run, str]:
-    """Freeze config and code into a new run folder and queue it; nothing is left behind when that fails.
+    """Freeze config and code into a new run folder and queue it; nothing is left behind when that is refused.
 
     Args:
         cfg: A checked config.
@@ -88,6 +88,7 @@ def submit(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Run, str]:
 
     Raises:
         InputError: The config, the data, the code or the output folder is wrong, or the cluster refuses the job.
+        NoAnswer: The job may be queued or not; the run folder is kept.
     """
     cluster = cluster_of(cfg)
     if cfg.run.resume == "auto":
@@ -99,6 +100,8 @@ def submit(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Run, str]:
     run = start(cfg, overrides, ["aigc", *sys.argv[1:]])
     try:
         job = _queue(run, cluster)
+    except NoAnswer:
+        raise  # a job may need the folder
     except BaseException:
         shutil.rmtree(run.path, ignore_errors=True)
         raise

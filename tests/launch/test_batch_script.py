@@ -11,9 +11,11 @@ from aigc.config import ConfigError, compose
 from aigc.config.check import find_problems
 from aigc.config.freeze import frozen_yaml
 from aigc.errors import InputError
-from aigc.launch.clusters import JobPlan
+from aigc.launch import submit as submission
+from aigc.launch.clusters import JobPlan, NoAnswer
 from aigc.launch.clusters.slurm import Slurm
-from aigc.launch.submit import cluster_of, preview, resubmit, see_cluster
+from aigc.launch.slurm import commands
+from aigc.launch.submit import cluster_of, preview, resubmit, see_cluster, submit
 from aigc.runs import Run
 from aigc.runs.status import Status, write_status
 from tests.conftest import write
@@ -101,11 +103,12 @@ def test_a_value_that_other_keys_repeat_is_told_once(own_place):
     assert [problem.key for problem in problems] == ["cluster.gpus"]
 
 
-def put_sbatch(folder, monkeypatch, script):
-    """An sbatch that runs these lines of a shell."""
-    sbatch = write(folder / "bin/sbatch", f"#!/bin/sh\n{script}\n")
-    sbatch.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{sbatch.parent}:{os.environ['PATH']}")
+def put_sbatch(folder, monkeypatch, script, squeue=None):
+    """An sbatch that runs these lines of a shell, and a squeue where some are given."""
+    for name, lines in {"sbatch": script, "squeue": squeue}.items():
+        if lines is not None:
+            write(folder / f"bin/{name}", f"#!/bin/sh\n{lines}\n").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
 
 
 def test_a_run_that_is_submitted_again_keeps_its_ranks_and_says_so(own_place, monkeypatch, caplog):
@@ -123,6 +126,28 @@ def test_a_run_that_is_submitted_again_keeps_its_ranks_and_says_so(own_place, mo
     run.update_manifest(jobs=[])
     assert resubmit(run, more) == "7"
     assert "ntasks-per-node=2" in options((run.path / "job.sh").read_text())
+
+
+SILENCES = [
+    "exec sleep 60",
+    "kill -INT $$",
+    "echo 'sbatch: error: Socket timed out on send/recv operation' >&2; exit 1",
+]
+
+
+@pytest.mark.parametrize("silence", SILENCES)
+def test_a_job_of_which_sbatch_has_no_answer_is_looked_for_and_its_folder_is_kept(silence, own_place, monkeypatch):
+    monkeypatch.setattr(commands, "_PATIENCE", 1.0)
+    monkeypatch.setattr(submission, "start", lambda cfg, *_: Run.create(own_place / "runs", "one", frozen_yaml(cfg)))
+    cfg = compose(["cluster=slurm", "+cluster.freeze_code=false"])
+    put_sbatch(own_place, monkeypatch, silence, squeue="echo '6|somewhere/job.sh'")
+    with pytest.raises(NoAnswer, match=r"may be queued all the same, and .* is kept for it"):
+        submit(cfg, [])
+    (kept,) = (own_place / "runs").iterdir()
+    assert Run(kept).status == "pending"
+    put_sbatch(own_place, monkeypatch, silence, squeue=f"echo '6|somewhere/job.sh'; echo '8|{kept}/job.sh'")
+    assert resubmit(Run(kept), []) == "8"
+    assert Run(kept).manifest["jobs"][0]["id"] == "8"
 
 
 def test_a_controller_that_cannot_be_reached_is_told_first(own_place, monkeypatch):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from aigc.errors import InputError
+from aigc.launch.clusters import NoAnswer
 from aigc.launch.submit import cluster_of
 from aigc.launch.sweeps import devices
 from aigc.launch.sweeps.array import array_script, frozen_plan, one_driver, submit_sweep
@@ -98,3 +99,11 @@ def test_each_rank_of_a_trial_has_the_cores_that_it_was_given(own_place, monkeyp
     lease = places.lease(frozen.trials[0].cfg)
     assert lease is not None
     assert lease.environment == {"OMP_NUM_THREADS": "8"}
+
+
+def test_a_sweep_of_which_sbatch_has_no_answer_is_kept_for_the_job(own_place, monkeypatch):
+    put_sbatch(own_place, monkeypatch, "kill -INT $$", squeue="")
+    with pytest.raises(NoAnswer, match="submitted/1 is kept for it"):
+        submit("seed=1,2")
+    kept = own_place / "outputs/sweeps/mine/submitted/1"
+    assert [one.number for one in frozen_plan(kept, 0).trials] == [0]

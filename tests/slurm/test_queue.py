@@ -126,6 +126,18 @@ def test_a_queue_that_does_not_answer_is_said_and_nothing_is_guessed(slurm, fold
     slurm.run("scancel", job)
 
 
+def test_a_job_that_sbatch_was_killed_after_queueing_is_found(slurm, folder):
+    killed = folder / "killed/bin"
+    killed.mkdir(parents=True)
+    real = shutil.which("sbatch", path=slurm.env["PATH"])
+    (killed / "sbatch").write_text(f'#!/bin/sh\n{real} "$@" >/dev/null\nkill -TERM $$\n')
+    (killed / "sbatch").chmod(0o755)
+    env = {"PATH": f"{killed}:{slurm.env['PATH']}"}
+    run, job = submitted(slurm, folder / "found", *CPU, "+cluster.sbatch.hold=true", **env)
+    assert slurm.field(job, "Command") == str(run.path / "job.sh")
+    slurm.run("scancel", job)
+
+
 def test_what_sbatch_refuses_leaves_nothing_behind(slurm, folder):
     place = place_at(folder / "refused")
     child = aigc(slurm, place, "submit", *TINY, *CPU, "cluster.partition=nowhere")

@@ -7,6 +7,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from aigc.config.problems import Problem
+from aigc.errors import AigcError
+
+
+class NoAnswer(AigcError):
+    """A cluster has not said whether it took a job: what the job needs is kept."""
 
 
 class JobState(StrEnum):
@@ -84,7 +89,12 @@ class Cluster(ABC):
 
     @abstractmethod
     def submit(self, script: Path) -> str:
-        """Queue a batch script and return the job's id; InputError with the cluster's words where it refuses."""
+        """Queue a batch script and return the job's id.
+
+        Raises:
+            InputError: The cluster refuses it; the message has its words.
+            NoAnswer: It may be queued or not.
+        """
 
     @classmethod
     @abstractmethod

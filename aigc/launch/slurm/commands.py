@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aigc.errors import AigcError, InputError
-from aigc.launch.clusters.base import Job, JobState
+from aigc.launch.clusters.base import Job, JobState, NoAnswer
 
 _PATIENCE = 60.0
 _UNREACHABLE = ("Could not establish a configuration source", "Unable to contact slurm controller")
+_UNHEARD = ("Socket timed out", "Zero Bytes were transmitted")
+"""What sbatch says when it has asked and heard nothing: the controller may have taken the job."""
 _QUEUED = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 _RUNNING = ("RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
 
@@ -32,14 +34,35 @@ def sbatch(script: Path) -> str:
 
     Raises:
         InputError: sbatch refuses it, or reaches no controller; the message has its words.
+        NoAnswer: sbatch did not come to an end, and squeue shows no such job yet.
     """
     see_installed()
-    done = _run("sbatch", "--parsable", str(script))
+    try:
+        done = _run("sbatch", "--parsable", str(script))
+    except AigcError as error:
+        return _job_of(script, str(error))
+    if done.returncode < 0 or any(words in done.stderr for words in _UNHEARD):
+        return _job_of(script, _said(done))
     if any(words in done.stderr for words in _UNREACHABLE):
         raise InputError(f"this machine reaches no SLURM controller; sbatch says: {_said(done)}")
     if done.returncode:
         raise InputError(f"sbatch refuses the job: {_said(done)}")
     return done.stdout.strip().splitlines()[-1].partition(";")[0]
+
+
+def _job_of(script: Path, why: str) -> str:
+    """The id of the job that a batch script waits or runs as, from the queue, as sbatch has not told it."""
+    try:
+        lines = _run("squeue", "--noheader", "--me", "--format=%F|%o").stdout.splitlines()
+    except (AigcError, OSError):
+        lines = []
+    found = [int(job) for job, _, command in (line.partition("|") for line in lines) if command == str(script)]
+    if found:
+        return str(max(found))
+    raise NoAnswer(
+        f"{why}: the job may be queued all the same, and {script.parent} is kept for it. See whether "
+        "`squeue --me` shows it before you submit again"
+    )
 
 
 def squeue(jobs: Sequence[str]) -> dict[str, Job]:

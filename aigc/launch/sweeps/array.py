@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 from aigc.config.freeze import frozen_yaml
 from aigc.config.trust import named_packages, trust
 from aigc.errors import AigcError, InputError, exit_code
-from aigc.launch.clusters import Cluster, JobPlan
+from aigc.launch.clusters import Cluster, JobPlan, NoAnswer
 from aigc.launch.frozen_code import freeze_code, planned_folders
 from aigc.launch.submit import for_owner_alone
 from aigc.launch.sweeps.folder import SweepFolder
@@ -70,7 +70,7 @@ def _submissions(plan: Plan) -> Iterator[Path]:
 
 
 def submit_sweep(plan: Plan, cluster: Cluster) -> str:
-    """Freeze configs and code into the sweep folder and queue the array; nothing is left behind when that fails.
+    """Freeze configs and code into the sweep folder and queue the array; nothing is left behind when that is refused.
 
     It may be submitted again at any time, also while an earlier job waits or works: no trial is run twice.
 
@@ -79,6 +79,7 @@ def submit_sweep(plan: Plan, cluster: Cluster) -> str:
 
     Raises:
         InputError: The sweep cannot be an array, the code is too large, or the cluster refuses.
+        NoAnswer: The job may be queued or not; the submission's folder is kept.
     """
     if plan.axes:
         raise InputError("sweep=optuna chooses trials one after another: it cannot be a job array of frozen ones")
@@ -92,6 +93,8 @@ def submit_sweep(plan: Plan, cluster: Cluster) -> str:
         with for_owner_alone():
             write_atomic(path / SCRIPT, array_script(plan, cluster, path, folders))
         job = cluster.submit(path / SCRIPT)
+    except NoAnswer:
+        raise  # a job may need the folder
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)
         with contextlib.suppress(OSError):  # there are other submissions, or runs
