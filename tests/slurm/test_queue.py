@@ -134,7 +134,7 @@ def test_a_job_that_sbatch_was_killed_after_queueing_is_found(slurm, folder):
     (killed / "sbatch").chmod(0o755)
     env = {"PATH": f"{killed}:{slurm.env['PATH']}"}
     run, job = submitted(slurm, folder / "found", *CPU, "+cluster.sbatch.hold=true", **env)
-    assert slurm.field(job, "Command") == str(run.path / "job.sh")
+    assert slurm.run("squeue", "-h", "-o", "%o", "-j", job) == str(run.path / "job.sh")
     slurm.run("scancel", job)
 
 
