@@ -22,6 +22,7 @@ def cancel(run: Run, patience: float = 60.0) -> StatusRecord:
     """Tell a run to end, and wait until it has.
 
     A job that waits is taken out of the queue. A run that works is interrupted: it saves and ends, and is not requeued.
+    A trial whose job works on others is interrupted alone, on the machine where it works.
 
     Args:
         run: The run.
@@ -31,7 +32,7 @@ def cancel(run: Run, patience: float = 60.0) -> StatusRecord:
         Its status afterwards; still running when it saves longer than that.
 
     Raises:
-        InputError: It has ended, or works on another machine without a job.
+        InputError: It has ended, or works on another machine without a job of its own.
         AigcError: The cluster refuses.
     """
     seen = look([run])[0]
@@ -39,7 +40,12 @@ def cancel(run: Run, patience: float = 60.0) -> StatusRecord:
     waits = seen.job is not None and seen.job.state is not JobState.GONE
     if seen.status not in _WORKS and not waits:
         raise InputError(f"run {run.id} is {seen.status}: there is nothing to cancel")
-    if submitted is None or not waits:
+    shared = waits and run.manifest["jobs"][-1].get("shared")
+    if shared and (seen.status != Status.RUNNING or read_status(run.path).host != socket.gethostname()):
+        raise InputError(
+            f"run {run.id}: its job {seen.job_id} works on other trials, too: `scancel {seen.job_id}` ends all of them"
+        )
+    if submitted is None or not waits or shared:
         _interrupt_here(run)
         _wait(lambda: read_status(run.path).status not in _WORKS, patience)
     else:

@@ -56,6 +56,22 @@ def test_six_trials_run_over_two_slots_and_tasks_that_are_told_to_end_go_on(slur
     assert table["rows"][0]["n"] == 6
 
 
+def test_trials_show_their_jobs_and_one_is_cancelled(slurm: OneNode, folder: Path) -> None:
+    place = place_at(folder / "array-cancel")
+    sweep = [*TINY, *CPU, *SLOW, "trainer.max_steps=60", "seed=0,1"]
+    submitted = json.loads(told(slurm, place, "submit", *sweep, "--json").splitlines()[-1])
+    found = SweepFolder(place / submitted["path"])
+    first, second = (found.runs() / trial.run for trial in found.trials())
+    wait_until(lambda: all(run.exists() and len(logged(Run(run))) >= 2 for run in (first, second)), 120, pause=0.1)
+    rows = {row["id"]: row for row in map(json.loads, told(slurm, place, "ls", "--json").splitlines())}
+    for number, run in enumerate((first, second)):
+        assert (rows[run.name]["job"], rows[run.name]["queue"]) == (f"{submitted['job']}_{number}", "running")
+    assert "interrupted" in told(slurm, place, "cancel", first.name)
+    assert list(Run(first).checkpoints.glob("*.ckpt"))
+    wait_until(lambda: slurm.state(f"{submitted['job']}_0") == "FAILED", 30, pause=0.2)
+    wait_until(lambda: done(second), 60, pause=0.5)
+
+
 def done(path: Path) -> bool:
     return path.exists() and Run(path).status is Status.FINISHED
 

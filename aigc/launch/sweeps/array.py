@@ -16,6 +16,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -30,11 +31,13 @@ from aigc.launch.sweeps.trials import Plan, Trial
 from aigc.runs import stop
 from aigc.runs.console import log, show_messages
 from aigc.runs.files import write_atomic, write_json
+from aigc.runs.status import utc_now
 
 SCRIPT = "job.sh"
 """The batch script of a submission."""
 _PLAN = "plan.json"
 _TASK = "SLURM_ARRAY_TASK_ID"
+_ARRAY = "SLURM_ARRAY_JOB_ID"
 
 
 def array_script(plan: Plan, cluster: Cluster, path: Path | None = None, folders: list[Path] | None = None) -> str:
@@ -87,7 +90,8 @@ def submit_sweep(plan: Plan, cluster: Cluster) -> str:
     array_script(plan, cluster)  # what is wrong in it is said before anything is written
     path = _make_folder(plan)
     try:
-        _write_plan(path, plan)
+        target = f"{type(cluster).__module__}.{type(cluster).__qualname__}"
+        _write_plan(path, plan, target)
         limit = cluster.limit_of_code()
         folders = [] if limit is None else freeze_code(path, plan.folder.absolute().parents[1], limit)
         with for_owner_alone():
@@ -103,7 +107,7 @@ def submit_sweep(plan: Plan, cluster: Cluster) -> str:
         raise
     folder = SweepFolder(plan.folder)
     folder.write(plan)
-    folder.add_job(f"{type(cluster).__module__}.{type(cluster).__qualname__}", job)
+    folder.add_job(target, job)
     return job
 
 
@@ -115,12 +119,21 @@ def _make_folder(plan: Plan) -> Path:
     return path
 
 
-def _write_plan(path: Path, plan: Plan) -> None:
+def _write_plan(path: Path, plan: Plan, cluster: str) -> None:
     trials = [
         {"identity": one.identity, "overrides": one.overrides, "config": frozen_yaml(one.cfg)} for one in plan.trials
     ]
-    about = {"experiment": plan.experiment, "typed": plan.typed, "fixed": plan.fixed, "keys": plan.keys}
-    write_json(path / _PLAN, about | {"trials": trials})
+    about: dict[str, Any] = {"experiment": plan.experiment, "typed": plan.typed, "fixed": plan.fixed, "keys": plan.keys}
+    about |= {"cluster": cluster, "submitted": utc_now(), "trials": trials}
+    write_json(path / _PLAN, about)
+
+
+def _read_plan(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((path / _PLAN).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path / _PLAN} cannot be read: {error}; `aigc submit` writes it") from error
+    return found
 
 
 def one_driver(cluster: Cluster) -> Cluster:
@@ -149,16 +162,13 @@ def frozen_plan(path: Path, task: int) -> Plan:
     Raises:
         InputError: The sweep was not submitted, or is damaged.
     """
-    try:
-        about = json.loads((path / _PLAN).read_text(encoding="utf-8"))
-        trials = [
-            Trial(number, one["overrides"], OmegaConf.create(one["config"]), one["identity"])
-            for number, one in enumerate(about["trials"])
-        ]
-        cfg = trials[0].cfg
-        plan = Plan(about["experiment"], about["typed"], about["fixed"], about["keys"], trials, cfg)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path / _PLAN} cannot be read: {error}; `aigc submit` writes it") from error
+    about = _read_plan(path)
+    trials = [
+        Trial(number, one["overrides"], OmegaConf.create(one["config"]), one["identity"])
+        for number, one in enumerate(about["trials"])
+    ]
+    cfg = trials[0].cfg
+    plan = Plan(about["experiment"], about["typed"], about["fixed"], about["keys"], trials, cfg)
     folder = SweepFolder(path.absolute().parents[1])
     cfg.sweep.name = folder.id
     if cfg.sweep.workers is None and (cfg.get("cluster") or {}).get("gpus") == 0:
@@ -169,6 +179,14 @@ def frozen_plan(path: Path, task: int) -> Plan:
     if not mine:
         raise InputError(f"{_TASK}={task}: {path} has {len(trials)} trials, {each} a task")
     return dataclasses.replace(plan, trials=mine)
+
+
+def queued_job(path: Path, plan: Plan) -> dict[str, Any]:
+    """The job that this task is, as the manifests of its trials list it; shared where it works on several."""
+    about = _read_plan(path)
+    job = f"{os.environ.get(_ARRAY)}_{os.environ.get(_TASK)}"
+    told = {"cluster": about["cluster"], "id": job, "submitted": about["submitted"]}
+    return told | ({"shared": True} if len(plan.trials) > 1 else {})
 
 
 def main() -> int:
@@ -190,8 +208,9 @@ def main() -> int:
             task = os.environ.get(_TASK, "")
             if not task.isdigit():
                 raise InputError(f"the environment variable {_TASK} is {task!r}; a task of a job array has it")
-            plan = frozen_plan(Path(options.submission), int(task))
-            tally = Driver(plan, max_failures=plan.cfg.sweep.max_failures).run()
+            path = Path(options.submission)
+            plan = frozen_plan(path, int(task))
+            tally = Driver(plan, max_failures=plan.cfg.sweep.max_failures, queued=queued_job(path, plan)).run()
     except (Exception, KeyboardInterrupt) as error:
         log.error("%s", error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}")
         return exit_code(error)

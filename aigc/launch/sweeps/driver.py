@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from aigc.config.trust import named_packages
 from aigc.launch.sweeps.devices import Devices, Lease
@@ -71,6 +72,7 @@ class Driver:
         max_failures: Start no more once more than so many have failed under this driver.
         fail_fast: At the first failure, also have the running trials save and end.
         tell: Called when something has changed, with the driver.
+        queued: The cluster's job that this driver is, as the manifests of its trials list it.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Driver:
         max_failures: int | None = None,
         fail_fast: bool = False,
         tell: Callable[["Driver"], None] = lambda driver: None,
+        queued: dict[str, Any] | None = None,
     ) -> None:
         self.plan = plan
         self.folder = SweepFolder(plan.folder)
@@ -89,6 +92,7 @@ class Driver:
         self._most = 0 if fail_fast else max_failures
         self._fail_fast = fail_fast
         self._tell = tell
+        self._queued = queued
         self._waiting: deque[tuple[float, Trial]] = deque()
         self._exhausted = False
         self._deaths: dict[int, tuple[int, int]] = {}
@@ -201,6 +205,7 @@ class Driver:
             threads=self.devices.threads,
             trusted=named_packages(),
             environment=lease.environment,
+            queued=self._queued,
         )
         process = self._context.Process(target=work_on, args=(job,), name=cfg.run.id)
         process.start()

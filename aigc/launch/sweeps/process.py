@@ -38,6 +38,7 @@ class Job:
         threads: Of torch.
         trusted: Packages named with `--trust`.
         environment: Variables, such as CUDA_VISIBLE_DEVICES.
+        queued: The cluster's job that this process belongs to, as the manifest lists it.
     """
 
     cfg: DictConfig
@@ -48,6 +49,7 @@ class Job:
     threads: int
     trusted: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    queued: dict[str, Any] | None = None
 
 
 def warm_up() -> None:
@@ -101,6 +103,7 @@ def _train(job: Job) -> None:
         except InputError as error:
             raise _Ended(str(error), REFUSED) from error
     try:
+        _note_queued(run, job.queued)
         run_here(run)
     except RunInWork as error:
         raise _Ended(str(error), IN_WORK) from error
@@ -108,6 +111,16 @@ def _train(job: Job) -> None:
         if run.status is not Status.PENDING:
             raise
         raise _Ended(str(error), REFUSED) from error  # before its first attempt
+
+
+def _note_queued(run: Run, queued: dict[str, Any] | None) -> None:
+    """Note the job that works on the run, once also when it was requeued."""
+    if queued is None:
+        return
+    with run.working(), run.edit_manifest() as manifest:
+        jobs = manifest.setdefault("jobs", [])
+        if not jobs or jobs[-1]["id"] != queued["id"]:
+            jobs.append(queued)
 
 
 def _write_to(path: Path) -> None:
