@@ -30,7 +30,8 @@ _LOST_CONTACT = (
     *("NCCL communicator was aborted", "ncclRemoteError", "remote process exited"),
     *("failed to recv, got 0 bytes", "Timed out waiting", "remote worker"),
 )
-_ASKED = (PreemptedRun.exit_code, InterruptedRun.exit_code)
+ASKED = (PreemptedRun.exit_code, InterruptedRun.exit_code)
+"""Exit codes of a rank that was asked to end."""
 _LAST_STEPS = 3.0
 """Seconds from the note of a rank to the end of its process."""
 _KINDS = {error.exit_code: error for error in (InputError, DivergedRun, PreemptedRun, InterruptedRun)}
@@ -128,7 +129,7 @@ class Endings:
             self.wait_for(range(1, world_size), 10.0)
             time.sleep(_LAST_STEPS)
             return code
-        if code in _ASKED:
+        if code in ASKED:
             return 0  # the first may still save
         return 0 if self.wait_for([0], 23.0) else code
 

@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from typing import IO
 
 from aigc.config.trust import named_packages
-from aigc.errors import AigcError, InterruptedRun, PreemptedRun
-from aigc.launch.ending import LAUNCH, Ending, Endings, log_of
+from aigc.errors import AigcError
+from aigc.launch.ending import ASKED, LAUNCH, Ending, Endings, log_of
 from aigc.launch.lifeline import LIFELINE
 from aigc.launch.worker import note_end_of_ranks
 from aigc.runs import Run, stop
 from aigc.runs.console import log
 from aigc.runs.environment import available_cores
 
-_ASKED = (PreemptedRun.exit_code, InterruptedRun.exit_code)
 _GRACE = 10.0
 """Seconds that the other ranks have to end by themselves once one has failed."""
 
@@ -129,7 +128,7 @@ def _attend(notes: Endings, processes: "list[subprocess.Popen[bytes]]") -> None:
                 seen.add(rank)
                 _see_end(notes, rank, process.returncode)
                 # Who was asked to end may take its time to save: the first rank saves last.
-                if rank == 0 or process.returncode not in _ASKED:
+                if rank == 0 or process.returncode not in ASKED:
                     over = over or time.monotonic() + _GRACE
         if over is not None and time.monotonic() > over:
             return

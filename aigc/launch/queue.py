@@ -52,6 +52,11 @@ def cluster_class(target: str) -> type[Cluster]:
     return target_class(target, Cluster, "cluster")
 
 
+def class_name(cluster: Cluster) -> str:
+    """The name by which `cluster_class` finds the class of a cluster."""
+    return f"{type(cluster).__module__}.{type(cluster).__qualname__}"
+
+
 def look(runs: Sequence[Run]) -> list[Seen]:
     """See what runs do: one call to each cluster's queue for all of them, and none where none was submitted."""
     submitted = {run.path: job for run in runs if not _has_ended(run) and (job := job_of(run))}

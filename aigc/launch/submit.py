@@ -18,7 +18,7 @@ from aigc.errors import InputError
 from aigc.launch.clusters import Cluster, JobPlan, JobState, NoAnswer
 from aigc.launch.clusters.local import Local
 from aigc.launch.frozen_code import CODE, freeze_code, planned_folders
-from aigc.launch.queue import look
+from aigc.launch.queue import class_name, look
 from aigc.launch.start import runs_root, start
 from aigc.runs import Run
 from aigc.runs.console import log
@@ -189,9 +189,8 @@ def _queue(run: Run, cluster: Cluster, overrides: Sequence[str] = ()) -> str:
 def _note_job(run: Run, cluster: Cluster, job: str) -> None:
     """Note the job that the run waits for."""
     path = run.path
-    target = f"{type(cluster).__module__}.{type(cluster).__qualname__}"
     with run.edit_manifest() as manifest:
-        manifest.setdefault("jobs", []).append({"cluster": target, "id": job, "submitted": utc_now()})
+        manifest.setdefault("jobs", []).append({"cluster": class_name(cluster), "id": job, "submitted": utc_now()})
     if read_status(path).message == f"goes to {cluster.name}":  # else it runs already
         message = f"job {job} on {cluster.name}"
         write_status(path, Status.PENDING, step=read_status(path).step, message=message, pid=0)

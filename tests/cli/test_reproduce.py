@@ -155,7 +155,8 @@ def test_other_weights_and_another_package_are_named(verb: Verb, run: Run) -> No
 def test_another_number_of_threads_is_named_before_training(run: Run, place: Path, cache: Path) -> None:
     env = os.environ | {"AIGC_OUTPUTS": "outputs", "AIGC_CACHE": str(cache), "OMP_NUM_THREADS": "2"}
     command = [sys.executable, "-m", "aigc", "reproduce", run.id, "--steps", "1"]
-    done = subprocess.run(command, cwd=place, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    quiet = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    done = subprocess.run(command, cwd=place, env=env, timeout=600, **quiet)
     assert done.returncode in (0, 1), done.stderr
     told = done.stderr.partition("parameters")[0]
     assert "threads: torch 1 -> 2" in told

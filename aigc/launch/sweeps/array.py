@@ -25,6 +25,7 @@ from aigc.config.trust import named_packages, trust
 from aigc.errors import AigcError, InputError, exit_code
 from aigc.launch.clusters import Cluster, JobPlan, NoAnswer
 from aigc.launch.frozen_code import freeze_code, planned_folders
+from aigc.launch.queue import class_name
 from aigc.launch.submit import for_owner_alone
 from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.trials import Plan, Trial
@@ -90,8 +91,7 @@ def submit_sweep(plan: Plan, cluster: Cluster) -> str:
     array_script(plan, cluster)  # what is wrong in it is said before anything is written
     path = _make_folder(plan)
     try:
-        target = f"{type(cluster).__module__}.{type(cluster).__qualname__}"
-        _write_plan(path, plan, target)
+        _write_plan(path, plan, class_name(cluster))
         limit = cluster.limit_of_code()
         folders = [] if limit is None else freeze_code(path, plan.folder.absolute().parents[1], limit)
         with for_owner_alone():
@@ -107,7 +107,7 @@ def submit_sweep(plan: Plan, cluster: Cluster) -> str:
         raise
     folder = SweepFolder(plan.folder)
     folder.write(plan)
-    folder.add_job(target, job)
+    folder.add_job(class_name(cluster), job)
     return job
 
 
