@@ -49,7 +49,7 @@ def as_a_process_begins() -> Iterator[None]:
     log.propagate, log.disabled = True, False
     log.setLevel(logging.NOTSET)
     if progress := sys.modules.get("aigc.data.progress"):
-        progress.tell_once.cache_clear()
+        progress.log_once.cache_clear()
     yield
     if torch := sys.modules.get("torch"):
         torch.set_flush_denormal(False)

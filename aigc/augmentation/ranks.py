@@ -3,7 +3,7 @@
 import torch.distributed as dist
 from torch import Tensor
 
-from aigc.metrics.collectives import sum_over_ranks
+from aigc.distributed.collectives import sum_over_ranks
 
 
 def sum_over_all(counts: Tensor) -> Tensor:

@@ -10,10 +10,10 @@ from typing import Any, BinaryIO
 import torch
 from lightning_fabric.plugins import CheckpointIO
 
+from aigc.distributed.shard_files import read_shards
 from aigc.errors import AigcError
 from aigc.runs.checkpoints import checksum_path, damage, remove
 from aigc.runs.files import replacing, retrying, write_atomic
-from aigc.tasks.shard_files import read_shards
 
 
 class AtomicCheckpointIO(CheckpointIO):

@@ -11,8 +11,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer, seed_everythin
 from aigc.callbacks.position import Order, Position, loop_state, moved
 from aigc.callbacks.random_state import random_state, restore_random_state
 from aigc.data.loader import EpochLoader
-from aigc.data.place import place_among_ranks
 from aigc.data.stream_loader import StreamLoader
+from aigc.distributed.data_rank import data_rank
 from aigc.errors import InputError
 from aigc.logger import MetricsFileLogger, rewind
 from aigc.runs.console import log
@@ -42,7 +42,7 @@ class ExactState(Callback):
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add everything, and say plainly where training stands."""
         assert isinstance(module, Task)
-        module.refuse_diverged()
+        module.raise_if_diverged()
         order = _order(trainer, trainer.train_dataloader, trainer.num_training_batches)
         position, place = self._position(trainer, order)
         state = self._before_validation or self._to_restore or random_state(trainer.strategy.root_device)
@@ -87,7 +87,7 @@ class ExactState(Callback):
             raise _without_super(module, "on_load_checkpoint")
         own = checkpoint[KEY]
         saved = Order(**own["order"])
-        rank, ranks = place_among_ranks()
+        rank, ranks = data_rank()
         module.load_training_state(_mine(own, saved.world_size)["task"])
         if saved.world_size == ranks:
             self._to_restore = _mine(own, saved.world_size)["random"]
@@ -116,22 +116,22 @@ class ExactState(Callback):
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Note the generators; see that there is something to validate."""
         assert isinstance(module, Task)
-        module.refuse_diverged()
+        module.raise_if_diverged()
         self._before_validation = self._to_restore or random_state(trainer.strategy.root_device)
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """See that the task's own validation went well, before others write texts or the like."""
         assert isinstance(module, Task)
-        module.refuse_diverged()
+        module.raise_if_diverged()
 
     def on_evaluation_start(self, trainer: Trainer, module: Task) -> None:
         """As before a validation, for one that is none of Lightning's."""
-        module.refuse_diverged()
+        module.raise_if_diverged()
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Diverged weights are no result, saved or not."""
         assert isinstance(module, Task)
-        module.refuse_diverged()
+        module.raise_if_diverged()
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Put them back, whatever the validation has drawn; note the step, as each is validated once."""
@@ -176,7 +176,7 @@ class ExactState(Callback):
 
 
 def _order(trainer: Trainer, loader: Any, batches: int | float) -> Order:
-    ranks = place_among_ranks()[1]
+    ranks = data_rank()[1]
     described: dict[str, Any] = {"world_size": ranks, "together": trainer.world_size // ranks}
     if isinstance(loader, EpochLoader | StreamLoader):
         described |= loader.state_dict()
@@ -204,7 +204,7 @@ def _limited(length: int | None, limit: int | float | None) -> int | float:
 def _mine(own: dict[str, Any], world_size: int) -> dict[str, Any]:
     """What a rank with this one's batches saved, or the last where there were fewer; ranks with the same are alike."""
     saved: list[dict[str, Any]] = own["ranks"]
-    return saved[min(place_among_ranks()[0], world_size - 1) * (len(saved) // world_size)]
+    return saved[min(data_rank()[0], world_size - 1) * (len(saved) // world_size)]
 
 
 def _of_all_ranks(trainer: Trainer, own: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from aigc.data.place import place_among_ranks
+from aigc.distributed.data_rank import data_rank
 from aigc.tasks import Task
 
 
@@ -26,7 +26,7 @@ class Throughput(Callback):
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the clock."""
-        self._ranks = place_among_ranks()[1]
+        self._ranks = data_rank()[1]
         self._together = trainer.world_size // self._ranks
         self._since = time.perf_counter()
 

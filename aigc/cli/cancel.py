@@ -2,7 +2,7 @@
 
 import argparse
 
-from aigc.cli.options import VerbParser
+from aigc.cli.parts.options import VerbParser
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Cancel it, and say what it is now."""
-    from aigc.launch.cancel import cancel
+    from aigc.launch.clusters.cancel import cancel
     from aigc.runs import Run
     from aigc.runs.console import show_messages
 

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from aigc.cli.options import VerbParser, add_overrides, use_trusted
+from aigc.cli.parts.options import VerbParser, add_overrides, use_trusted
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,8 +32,8 @@ def run(options: argparse.Namespace) -> None:
     cfg = override(one.config, options.overrides, ("data", "evaluation", "trainer"))
     check(cfg)
 
-    from aigc.cli.result import print_columns, score_rows
-    from aigc.launch.measure import measure
+    from aigc.cli.parts.result import print_columns, score_rows
+    from aigc.inference.measure import measure
     from aigc.runs.console import show_messages
 
     show_messages()

@@ -4,11 +4,11 @@ import argparse
 import json
 from pathlib import Path
 
-from aigc.cli.options import VerbParser, add_trust, use_trusted
+from aigc.cli.parts.options import VerbParser, add_trust, use_trusted
 
 _FORMATS = {
-    "safetensors": "weights and configuration, for Transformers; for aigc.models.gan.saved.load_generator where images "
-    "are made",
+    "safetensors": "weights and configuration, for Transformers; for aigc.models.images.gan.saved.load_generator where "
+    "images are made",
     "torchscript": "for torch.jit.load, also in C++ (generators of images; PyTorch calls it deprecated)",
     "pt2": "for torch.export.load (generators of images)",
     "onnx": "for ONNX Runtime and others (generators of images; needs the packages onnx and onnxscript)",
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
     use_trusted(options.trust)
     one = Run.open(options.run)
 
-    from aigc.launch.export import export
+    from aigc.inference.export import export
     from aigc.runs.console import show_messages
 
     show_messages()

@@ -2,8 +2,8 @@
 
 import argparse
 
-from aigc.cli import generate_images, generate_texts
-from aigc.cli.options import VerbParser, add_trust, use_trusted
+from aigc.cli.parts import generate_images, generate_texts
+from aigc.cli.parts.options import VerbParser, add_trust, use_trusted
 
 
 def parser() -> argparse.ArgumentParser:

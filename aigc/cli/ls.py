@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from aigc.cli.options import VerbParser
+from aigc.cli.parts.options import VerbParser
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> None:
     """Print the table."""
     from pathlib import Path
 
-    from aigc.launch.queue import rows as rows_of
+    from aigc.launch.clusters.run_state import rows as rows_of
     from aigc.runs import list_runs
 
     root = Path(options.outputs) / "runs" if options.outputs else None
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
     if not rows:
         print("no runs yet; `aigc train` starts one")
         return
-    from aigc.cli.result import duration, number, print_columns
+    from aigc.cli.parts.result import duration, number, print_columns
 
     shown = [("run", "status", "step", "time", "scores")]
     for row in rows:

@@ -21,7 +21,7 @@ VERBS = {
     "generate": "text or images from a run's model",
     "export": "write a run's model for other tools, and compare",
     "score": "measure texts in plain files, compare systems",
-    "score-images": "measure pictures: FID, KID and their kin",
+    "score-images": "measure images: FID, KID and their kin",
     "validate": "check a config without torch",
     "ls": "the runs, newest first",
     "show": "all about one run",

@@ -6,7 +6,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from aigc.cli.options import VerbParser, add_trust, use_trusted
+from aigc.cli.parts.options import VerbParser, add_trust, use_trusted
 
 if TYPE_CHECKING:
     from aigc.launch.reproduce import Reproduction

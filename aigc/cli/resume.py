@@ -2,7 +2,7 @@
 
 import argparse
 
-from aigc.cli.options import VerbParser, add_overrides, use_trusted
+from aigc.cli.parts.options import VerbParser, add_overrides, use_trusted
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,12 +38,12 @@ def run(options: argparse.Namespace) -> None:
         show_messages()
         log.info("%s is finished: there is nothing to go on with", one.id)
     else:
-        from aigc.launch.here import run_here
+        from aigc.launch.run_local import run_local
 
         show_messages()  # after Lightning was imported, which sets levels of its own
         options.log = one.log
-        run_here(one, options.overrides)
+        run_local(one, options.overrides)
 
-    from aigc.cli.result import print_result
+    from aigc.cli.parts.result import print_result
 
     print_result(one, options.json)

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aigc.cli.corpus import is_samples, read_corpus
-from aigc.cli.options import VerbParser, add_trust, use_trusted
-from aigc.cli.text_metrics import METRICS
-from aigc.cli.typed_metrics import is_option
+from aigc.cli.parts.corpus import is_samples, read_corpus
+from aigc.cli.parts.options import VerbParser, add_trust, use_trusted
+from aigc.cli.parts.text_metrics import METRICS
+from aigc.cli.parts.typed_metrics import is_option
 from aigc.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ def run(options: argparse.Namespace) -> None:
     samples, seed = _resampling(options)
     files = [text for text in options.given if not is_option(text)]
     scorers = METRICS.make(options.metric, [text for text in options.given if is_option(text)])
-    _see_files(files, scorers)
+    _check_files(files, scorers)
 
-    from aigc.cli.score_tables import print_json, print_tables
+    from aigc.cli.parts.score_tables import print_json, print_tables
     from aigc.metrics.text.comparison import measure_systems
 
     corpus = read_corpus(files[0], files[1:], options.compare)
@@ -92,7 +92,7 @@ def _resampling(options: argparse.Namespace) -> tuple[int, int]:
     return samples, seed
 
 
-def _see_files(files: Sequence[str], scorers: Mapping[str, "Scorer"]) -> None:
+def _check_files(files: Sequence[str], scorers: Mapping[str, "Scorer"]) -> None:
     """See that there are as many files as the metrics need, before any is read."""
     for file in files:
         if (file in METRICS.targets or "=" in file) and not Path(file).exists():

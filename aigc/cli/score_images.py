@@ -8,24 +8,24 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigc.cli.image_metrics import (
+from aigc.cli.parts.image_metrics import (
     EXTRACTORS,
     METRICS,
     OFFLINE,
     TRAINED,
     Named,
     by_extractor,
+    check_options_used,
     help_text,
-    refuse_foreign,
     split_options,
     take_apart,
 )
-from aigc.cli.options import VerbParser, add_trust, use_trusted
-from aigc.cli.typed_metrics import is_option
+from aigc.cli.parts.options import VerbParser, add_trust, use_trusted
+from aigc.cli.parts.typed_metrics import is_option
 from aigc.errors import InputError
 
 if TYPE_CHECKING:
-    from aigc.launch.image_sets import ImageSet
+    from aigc.inference.image_sets import ImageSet
     from aigc.metrics.image import Statistics
 
 
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     """The verb's arguments."""
     made = VerbParser(
         "score-images",
-        "Measure generated images against real ones. Each of the two is a folder, .zip, .npz or .npy with pictures; a\n"
+        "Measure generated images against real ones. Each of the two is a folder, .zip, .npz or .npy with images; a\n"
         "statistics file (.npz with mu and sigma, as pytorch-fid and clean-fid write them); the name of a data config\n"
         "(emoji); or a run, whose best checkpoint makes the images, to be compared with its training data.\n"
         "All metrics of one extractor come from one pass; what is measured of the second set is kept in the cache.",
@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--samples", type=int, default=10_000, metavar="N", help="images that a run makes (10000)")
     made.add_argument("--seed", type=int, default=0, metavar="N", help="seed of these (0)")
     made.add_argument("--batch-size", type=int, default=64, metavar="N", help="images extracted together (64)")
-    made.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read, and count them")
+    made.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be read, and count them")
     made.add_argument("--save-stats", metavar="FILE", help="write the statistics of the one set given to an .npz file")
     made.add_argument("--json", action="store_true", help="print JSON, with all digits")
     add_trust(made)
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
     measures = METRICS.make([one.metric for one in named], of_metrics)  # seen to be right before anything is opened
     show_messages()
 
-    from aigc.launch.image_sets import count_of
+    from aigc.inference.image_sets import count_of
     from aigc.metrics.image import Statistics
 
     sets = _opened(options, names)
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"{', '.join(comparing)}: compared with real images; name the real ones after {names[0]}")
     files = [one for one in sets if isinstance(one, Statistics)]
     if len(files) == len(sets):
-        _refuse_unlike(named, names, files)
+        _check_comparable(named, names, files)
         groups = {"": list(measures)}
     else:
         groups = by_extractor(named, _default_extractor)
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> None:
             raise InputError(f"{name}: image metrics need at least two images, and there is {one}")
     if None not in counts:
         for name, metrics in groups.items():
-            _refuse_counts(counts, extractors.get(name), {metric: measures[metric] for metric in metrics})
+            _check_counts(counts, extractors.get(name), {metric: measures[metric] for metric in metrics})
     values: dict[str, float] = {}
     signatures: dict[str, str] = {}
     for name, metrics in groups.items():
@@ -111,8 +111,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _opened(options: argparse.Namespace, names: list[str]) -> "list[ImageSet]":
-    """The sets; a run by itself is followed by its training pictures, also in `names`."""
-    from aigc.launch.image_sets import RunImages, open_set
+    """The sets; a run by itself is followed by its training images, also in `names`."""
+    from aigc.inference.image_sets import RunImages, open_set
 
     sets = [open_set(name, options.samples, options.seed, "skip" if options.skip_bad else "fail") for name in names]
     if len(sets) == 1 and isinstance(sets[0], RunImages):
@@ -129,21 +129,21 @@ def _default_metrics(sets: "list[ImageSet]") -> Sequence[str]:
     return ("fid",) if bare else METRICS.default
 
 
-def _refuse_unlike(named: list[Named], names: list[str], files: "list[Statistics]") -> None:
+def _check_comparable(named: list[Named], names: list[str], files: "list[Statistics]") -> None:
     """See that statistics were made by the extractors that metrics name; `fid` alone takes what there is."""
     for metric, extractor in named:
         for name, one in zip(names, files, strict=True):
             made_by = one.suffix.removeprefix("_") or "inception"
             if one.identity and extractor not in (None, "inception", made_by):
-                raise InputError(f"{metric}_{extractor}: {name} was made by {made_by}; measure the pictures themselves")
+                raise InputError(f"{metric}_{extractor}: {name} was made by {made_by}; measure the images themselves")
 
 
 def _extractors(used: list[str], typed: list[str], real: "ImageSet") -> dict[str, Any]:
     """The extractors of some names; none where only files are compared."""
     from aigc.data.fingerprints import cache_folder
-    from aigc.launch.image_sets import trained_extractor
+    from aigc.inference.image_sets import trained_extractor
 
-    refuse_foreign(typed, used)
+    check_options_used(typed, used)
     made: dict[str, Any] = {}
     if given := [name for name in used if name != TRAINED]:
         made |= EXTRACTORS.make(given, typed)
@@ -152,7 +152,7 @@ def _extractors(used: list[str], typed: list[str], real: "ImageSet") -> dict[str
     return made
 
 
-def _refuse_counts(counts: list[int | None], extractor: Any, measures: dict[str, Any]) -> None:
+def _check_counts(counts: list[int | None], extractor: Any, measures: dict[str, Any]) -> None:
     """See that there are images enough, before they are measured."""
     first, last = counts[0] or 0, counts[-1] or 0
     for name, measure in measures.items():
@@ -166,7 +166,7 @@ def _measure(
 ) -> tuple[dict[str, float], dict[str, str]]:
     """The scores of one extractor, and how they were made."""
     from aigc.data.fingerprints import cache_folder
-    from aigc.launch.image_sets import generated_statistics, reference_statistics
+    from aigc.inference.image_sets import generated_statistics, reference_statistics
     from aigc.metrics.image import compare
 
     keep = any(measure.needs_features for measure in measures)
@@ -198,10 +198,10 @@ def _see(options: argparse.Namespace, names: list[str]) -> None:
     if options.save_stats and len(names) == 2:
         raise InputError("--save-stats writes the statistics of one set: leave the other out")
     if options.save_stats:
-        _see_writable(Path(options.save_stats))
+        _check_writable(Path(options.save_stats))
 
 
-def _see_writable(path: Path) -> None:
+def _check_writable(path: Path) -> None:
     """See that a file can be made, before the time is spent on what will be in it."""
     folder = path.parent
     if not folder.is_dir():
@@ -231,7 +231,7 @@ def _print(
     values: dict[str, float],
     signatures: dict[str, str],
 ) -> None:
-    from aigc.cli.result import number, print_columns
+    from aigc.cli.parts.result import number, print_columns
 
     if options.json:
         sets = [{"name": name, "images": count} for name, count in zip(names, counts, strict=True)]

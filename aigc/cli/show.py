@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from aigc.cli.options import VerbParser
+from aigc.cli.parts.options import VerbParser
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Print it."""
-    from aigc.launch.queue import described
+    from aigc.launch.clusters.run_state import described
     from aigc.runs import Run
 
     one = Run.open(options.run)
@@ -28,6 +28,6 @@ def run(options: argparse.Namespace) -> None:
     elif options.json:
         print(json.dumps(described(one), ensure_ascii=False, indent=2))
     else:
-        from aigc.cli.result import print_description
+        from aigc.cli.parts.result import print_description
 
         print_description(one)

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from aigc.cli.options import ConfigParser, fields_help, use_trusted
+from aigc.cli.parts.options import ConfigParser, fields_help, use_trusted
 
 _SETTINGS = "aigc.launch.clusters.slurm.Slurm"
 
@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> None:
     """Submit, and print run id and job id."""
     from aigc.errors import InputError
-    from aigc.launch.submit import preview, resubmit, submit
+    from aigc.launch.clusters.submit import preview, resubmit, submit
     from aigc.launch.sweeps.space import is_swept
     from aigc.runs import Run
     from aigc.runs.console import show_messages
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _submit_sweep(options: argparse.Namespace) -> None:
     """A sweep as a job array."""
-    from aigc.launch.submit import cluster_of
+    from aigc.launch.clusters.submit import cluster_of
     from aigc.launch.sweeps.array import array_script, one_driver, submit_sweep
     from aigc.launch.sweeps.trials import plan
 
@@ -89,9 +89,9 @@ def _on_cluster(overrides: list[str]) -> list[str]:
 def _config(overrides: list[str]):  # type: ignore[no-untyped-def]
     """A checked config that names a cluster; slurm unless another is typed."""
     from aigc.config import check, compose
-    from aigc.launch.submit import see_cluster
+    from aigc.launch.clusters.submit import check_cluster
 
     cfg = compose(_on_cluster(overrides))
-    see_cluster(cfg)
+    check_cluster(cfg)
     check(cfg)
     return cfg

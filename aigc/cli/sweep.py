@@ -5,7 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from aigc.cli.options import ConfigParser, fields_help, use_trusted
+from aigc.cli.parts.options import ConfigParser, fields_help, use_trusted
 from aigc.config.problems import suggest
 from aigc.errors import AigcError, InputError
 
@@ -74,29 +74,29 @@ def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
 
     if getattr(options, "dry_run", False):
         made = plan(overrides)
-        from aigc.cli.sweep_views import show_plan
+        from aigc.cli.parts.sweep_views import show_plan
 
         show_plan(made, options.json)
         return 0
-    from aigc.launch.submit import see_here
+    from aigc.launch.clusters.submit import check_runs_here
     from aigc.launch.sweeps.process import warm_up
 
     warm_up()
     made = plan(overrides)
-    see_here(made.cfg)
+    check_runs_here(made.cfg)
     if made.cfg.trainer.nodes > 1:
         raise InputError(f"trainer.nodes={made.cfg.trainer.nodes}: a sweep runs its trials on this machine")
     retry_failed = getattr(options, "retry_failed", False)
     if made.axes and retry_failed:
         raise InputError("--retry-failed: Optuna does not ask for a failed trial again; raise sweep.trials")
     show_messages()
-    from aigc.cli.sweep_views import Screen, show_tally
-    from aigc.launch.start import see_writable
+    from aigc.cli.parts.sweep_views import Screen, show_tally
+    from aigc.launch.start import check_writable
     from aigc.launch.sweeps.driver import Driver
     from aigc.launch.sweeps.folder import SweepFolder
     from aigc.launch.sweeps.trials import sweeps_root
 
-    see_writable(sweeps_root(made.cfg))
+    check_writable(sweeps_root(made.cfg))
     if not made.axes:  # a search first sees that its space is that of the folder
         SweepFolder(made.folder).write(made)
     most = getattr(options, "max_failures", None)
@@ -122,7 +122,7 @@ def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
 
 
 def _read(what: str, names: list[str], options: argparse.Namespace) -> int:
-    from aigc.cli import sweep_views
+    from aigc.cli.parts import sweep_views
     from aigc.launch.sweeps.folder import SweepFolder
     from aigc.launch.sweeps.table import best_experiment
 

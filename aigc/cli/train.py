@@ -4,7 +4,7 @@ import argparse
 import shutil
 import sys
 
-from aigc.cli.options import ConfigParser, use_trusted
+from aigc.cli.parts.options import ConfigParser, use_trusted
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     """Train, and print the result."""
     from aigc.cli.sweep import run_sweep
     from aigc.config import check, compose
-    from aigc.launch.submit import see_here
+    from aigc.launch.clusters.submit import check_runs_here
     from aigc.launch.sweeps.space import is_swept
 
     use_trusted(options.trust)
@@ -32,12 +32,12 @@ def run(options: argparse.Namespace) -> int:
         return run_sweep(options.overrides, options)
     cfg = compose(options.overrides)
     check(cfg)  # before torch is imported, as most errors are found here
-    see_here(cfg)
+    check_runs_here(cfg)
 
-    from aigc.cli.result import print_result
+    from aigc.cli.parts.result import print_result
     from aigc.errors import InputError, RunInWork
     from aigc.launch.attempt import attempt_config
-    from aigc.launch.here import run_here
+    from aigc.launch.run_local import run_local
     from aigc.launch.start import carried_over, start_or_resume
     from aigc.runs.console import log, show_messages
     from aigc.runs.status import Status
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         more = [] if is_new else carried_over(options.overrides)
         check(attempt_config(one, more))
         try:
-            run_here(one, more)
+            run_local(one, more)
         except InputError as error:
             # A wrong model or schedule is known only once it is built; a run that never took a step holds nothing.
             held = one.checkpoints.exists() or not one.metrics().empty

@@ -2,7 +2,7 @@
 
 import argparse
 
-from aigc.cli.options import ConfigParser, use_trusted
+from aigc.cli.parts.options import ConfigParser, use_trusted
 
 
 def parser() -> argparse.ArgumentParser:
@@ -21,11 +21,11 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> None:
     """Check, and say so."""
     from aigc.config import check, compose
-    from aigc.launch.submit import see_cluster
+    from aigc.launch.clusters.submit import check_cluster
 
     use_trusted(options.trust)
     cfg = compose(options.overrides)
-    see_cluster(cfg)
+    check_cluster(cfg)
     check(cfg, deep=options.deep)
     if options.print:
         from aigc.config.freeze import frozen_yaml

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from aigc.cli.options import VerbParser
+from aigc.cli.parts.options import VerbParser
 
 
 def parser() -> argparse.ArgumentParser:

@@ -5,7 +5,7 @@ import typing
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from aigc.config.types import Bound, OneOf, Place
+from aigc.config.types import Bound, OneOf, Slot
 
 _NAMES: dict[str, Any] = {
     "int": int,
@@ -53,12 +53,12 @@ def annotation_type(node: ast.expr | None, resolve: Resolve) -> Any:
     return _NAMES[name] if name in _NAMES else resolve(node)
 
 
-def annotation_place(node: ast.expr | None) -> Place | None:
+def annotation_slot(node: ast.expr | None) -> Slot | None:
     """The place of `_target_` nodes that an annotation declares; its arguments are literals."""
     if not isinstance(node, ast.Subscript) or ast.unparse(node.value).rpartition(".")[2] != "Annotated":
         return None
     items = node.slice.elts if isinstance(node.slice, ast.Tuple) else []
-    return next((place for place in (_call(item, Place) for item in items[1:]) if place is not None), None)
+    return next((place for place in (_call(item, Slot) for item in items[1:]) if place is not None), None)
 
 
 def _subscript(node: ast.Subscript, resolve: Resolve) -> Any:
@@ -89,7 +89,7 @@ def _plain(kind: Any) -> Any:
 
 
 def _call(node: ast.expr, kind: type[T]) -> T | None:
-    """What `Bound(1)` or `Place("a.Base")` in source code makes."""
+    """What `Bound(1)` or `Slot("a.Base")` in source code makes."""
     if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == kind.__name__:
         keywords = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords if keyword.arg}
         return kind(*(ast.literal_eval(argument) for argument in node.args), **keywords)

@@ -15,7 +15,7 @@ from aigc.config.problems import ConfigError, Problem, suggest
 from aigc.config.sources import TargetError
 from aigc.config.targets import Signature, is_subclass, signature
 from aigc.config.trust import how_to_trust, is_trusted
-from aigc.config.types import MISSING, Fields, Parameter, Place, allowed, mismatches, union_options
+from aigc.config.types import MISSING, Fields, Parameter, Slot, allowed, mismatches, union_options
 
 _Found = tuple[str, str]
 
@@ -48,7 +48,7 @@ def find_problems(cfg: DictConfig, deep: bool = False) -> list[Problem]:
 
 def node_problems(key: str, node: Mapping[str, Any], expect: str) -> list[Problem]:
     """What is wrong with one `_target_` node whose class should derive from `expect`, a dotted path."""
-    return [Problem(*found) for found in _node_problems(key, node, Place(expect))]
+    return [Problem(*found) for found in _node_problems(key, node, Slot(expect))]
 
 
 def _source(cfg: DictConfig, key: str) -> str | None:
@@ -96,12 +96,12 @@ def _root_problems(plain: Mapping[str, Any]) -> Iterator[_Found]:
         elif key in sections:
             yield from mismatches(key, plain[key], sections[key])
         elif key in places:
-            yield from _place_problems(key, plain[key], places[key])
+            yield from _slot_problems(key, plain[key], places[key])
         else:
             yield from mismatches(key, plain[key], parameter.type)
 
 
-def _place_problems(key: str, value: Any, place: Place) -> Iterator[_Found]:
+def _slot_problems(key: str, value: Any, place: Slot) -> Iterator[_Found]:
     if value is MISSING or (value is None and (place.optional or place.named)):
         return
     if not place.named:
@@ -114,7 +114,7 @@ def _place_problems(key: str, value: Any, place: Place) -> Iterator[_Found]:
                 yield from _node_problems(f"{key}.{name}", node, place)
 
 
-def _node_problems(key: str, node: Any, place: Place | None) -> Iterator[_Found]:
+def _node_problems(key: str, node: Any, place: Slot | None) -> Iterator[_Found]:
     if not isinstance(node, Mapping) or "_target_" not in node:
         yield (
             key,
@@ -153,7 +153,7 @@ def _parameter_problems(
                 yield f"{key}.{name}", f"{node['_target_']} takes no {name!r}; {suggest(str(name), known, f'{key}.')}"
             continue
         if (place := known[name].place) and isinstance(value, Mapping):
-            yield from _place_problems(f"{key}.{name}", value, place)
+            yield from _slot_problems(f"{key}.{name}", value, place)
             continue
         built = isinstance(value, Mapping) and "_target_" in value and union_options(known[name].type)
         if not built:  # a union may have had a class or a function, which no plain value is but a node can make
@@ -205,13 +205,13 @@ def known_keys(cfg: DictConfig) -> dict[str, Parameter]:
     return keys
 
 
-def _all_nodes(cfg: DictConfig) -> Iterator[tuple[str, Any, Place]]:
+def _all_nodes(cfg: DictConfig) -> Iterator[tuple[str, Any, Slot]]:
     """Every node that stands where one is expected, by full key, with that place; nodes inside others too."""
     for key, place in schema.places().items():
         yield from _nodes(key, cfg.get(key), place)
 
 
-def _nodes(key: str, value: Any, place: Place) -> Iterator[tuple[str, Any, Place]]:
+def _nodes(key: str, value: Any, place: Slot) -> Iterator[tuple[str, Any, Slot]]:
     nodes = {f"{key}.{name}": node for name, node in (value or {}).items()} if place.named else {key: value}
     for path, node in nodes.items():
         if node is None:

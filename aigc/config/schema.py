@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from aigc.config.types import Bound, Fields, Parameter, Place
+from aigc.config.types import Bound, Fields, Parameter, Slot
 
 CALLBACK = "pytorch_lightning.Callback"
 
@@ -121,19 +121,19 @@ class Sweep:
 class Config:
     """A whole config: one run of one experiment."""
 
-    task: Annotated[Any, Place("aigc.tasks.Task", ("model", "optimizer", "scheduler"))]
+    task: Annotated[Any, Slot("aigc.tasks.Task", ("model", "optimizer", "scheduler"))]
     """What is learned and how."""
-    model: Annotated[Any, Place("aigc.models.ModelFactory")]
+    model: Annotated[Any, Slot("aigc.models.ModelFactory")]
     """The network."""
-    data: Annotated[Any, Place("pytorch_lightning.LightningDataModule")]
+    data: Annotated[Any, Slot("pytorch_lightning.LightningDataModule")]
     """What it learns from."""
-    optimizer: Annotated[Any, Place("torch.optim.Optimizer", ("params",))]
+    optimizer: Annotated[Any, Slot("torch.optim.Optimizer", ("params",))]
     """How weights move."""
-    evaluation: Annotated[Any, Place(CALLBACK, named=True)]
+    evaluation: Annotated[Any, Slot(CALLBACK, named=True)]
     """What is measured on generated samples."""
-    callbacks: Annotated[Any, Place(CALLBACK, named=True)]
+    callbacks: Annotated[Any, Slot(CALLBACK, named=True)]
     """What else happens during training."""
-    logger: Annotated[Any, Place("pytorch_lightning.loggers.logger.Logger", ("run",), named=True)]
+    logger: Annotated[Any, Slot("pytorch_lightning.loggers.logger.Logger", ("run",), named=True)]
     """Where metrics go besides metrics.jsonl."""
     trainer: Trainer
     """How long and how training runs."""
@@ -146,10 +146,10 @@ class Config:
     sweep: Sweep
     """Which trials a sweep has, and how they are run."""
     scheduler: Annotated[
-        Any, Place("torch.optim.lr_scheduler.LRScheduler", ("optimizer", "total_steps"), optional=True)
+        Any, Slot("torch.optim.lr_scheduler.LRScheduler", ("optimizer", "total_steps"), optional=True)
     ] = None
     """How the learning rate changes; null keeps it constant."""
-    cluster: Annotated[Any, Place("aigc.launch.clusters.Cluster", optional=True)] = None
+    cluster: Annotated[Any, Slot("aigc.launch.clusters.Cluster", optional=True)] = None
     """Where runs execute; null means this machine."""
     experiment: str = "train"
     """The experiment's name; a run's id starts with it."""
@@ -163,7 +163,7 @@ def sections() -> dict[str, Fields]:
     return {name: fields_of(hint) for name, hint in hints if isinstance(hint, type) and dataclasses.is_dataclass(hint)}
 
 
-def places() -> dict[str, Place]:
+def places() -> dict[str, Slot]:
     """The places of `_target_` nodes, by key."""
     hints = typing.get_type_hints(Config, include_extras=True)
     found = {name: _place(hint) for name, hint in hints.items()}
@@ -197,6 +197,6 @@ def field_docs(section: type) -> dict[str, str]:
     return docs
 
 
-def _place(hint: Any) -> Place | None:
+def _place(hint: Any) -> Slot | None:
     extras = typing.get_args(hint)[1:] if typing.get_origin(hint) is Annotated else ()
-    return next((extra for extra in extras if isinstance(extra, Place)), None)
+    return next((extra for extra in extras if isinstance(extra, Slot)), None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from aigc.config.annotations import OBJECT, annotation_place, annotation_type
+from aigc.config.annotations import OBJECT, annotation_slot, annotation_type
 from aigc.config.sources import (
     ClassSource,
     Module,
@@ -99,7 +99,7 @@ def _function_parameters(module: Module, init: ast.FunctionDef, class_doc: str) 
             default is None,
             _literal(default),
             docs.get(argument.arg, ""),
-            annotation_place(argument.annotation),
+            annotation_slot(argument.annotation),
         )
         for argument, default in pairs
     }
@@ -113,7 +113,7 @@ def _dataclass_fields(module: Module, node: ast.ClassDef) -> dict[str, Parameter
             name, doc = statement.target.id, ""
             if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
                 doc = " ".join(str(following.value.value).split())
-            kind, place = parameter_type(module, statement.annotation), annotation_place(statement.annotation)
+            kind, place = parameter_type(module, statement.annotation), annotation_slot(statement.annotation)
             fields[name] = Parameter(name, kind, statement.value is None, _literal(statement.value), doc, place)
     return fields
 

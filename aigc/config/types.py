@@ -21,10 +21,10 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Place:
+class Slot:
     """Where a `_target_` node stands: the base class it must have, and what the framework passes when it builds it.
 
-    Sections of a config and parameters of a class are annotated with it: `Annotated[dict[str, Any], Place("a.Base")]`.
+    Sections of a config and parameters of a class are annotated with it: `Annotated[dict[str, Any], Slot("a.Base")]`.
     """
 
     expect: str
@@ -43,7 +43,7 @@ class Parameter:
     required: bool = False
     default: Any = None
     doc: str = ""
-    place: Place | None = None
+    place: Slot | None = None
     """Where a mapping that is given for it is a node, or named nodes."""
 
 

@@ -39,9 +39,9 @@ class PreparedData(LightningDataModule, ABC, Generic[Prepared]):
 
     def __init__(self, path: str, batch_size: int, shuffle: bool, num_workers: int, seed: int, cache: str) -> None:
         super().__init__()
-        see_least("batch_size", batch_size, 1)
-        see_least("num_workers", num_workers, 0)
-        see_least("seed", seed, 0)
+        check_minimum("batch_size", batch_size, 1)
+        check_minimum("num_workers", num_workers, 0)
+        check_minimum("seed", seed, 0)
         self.path = path
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -101,7 +101,7 @@ class PreparedData(LightningDataModule, ABC, Generic[Prepared]):
         )
 
 
-def see_least(name: str, value: int, least: int) -> None:
+def check_minimum(name: str, value: int, least: int) -> None:
     """See that a number of the config is large enough.
 
     Raises:

@@ -22,7 +22,7 @@ def near(place: Path) -> str:
     return did_you_mean(place.name, [path.name for path in folder.iterdir()])
 
 
-def see_choice(name: str, value: str, allowed: Iterable[str]) -> None:
+def check_choice(name: str, value: str, allowed: Iterable[str]) -> None:
     """See that a value is one of those that are allowed.
 
     Raises:

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from aigc.data.place import place_among_ranks
 from aigc.data.sampler import EpochSampler
 from aigc.data.workers import leave_signals_alone
+from aigc.distributed.data_rank import data_rank
 
 _FRESH = {"epoch": 0, "batch": 0, "sample": 0}
 
@@ -75,7 +75,7 @@ def training_loader(
         collate: Makes a batch of samples; None stacks tensors.
         fingerprint: Hash of the data's content; a resumed run must find the same.
     """
-    rank, world_size = place_among_ranks()
+    rank, world_size = data_rank()
     sampler = EpochSampler(len(dataset), seed, shuffle, rank, world_size, tell_epoch)  # type: ignore[arg-type]
     loader = EpochLoader(
         dataset, batch_size, sampler=sampler, drop_last=True, collate_fn=collate, **worker_settings(num_workers, seed)

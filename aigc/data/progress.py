@@ -13,7 +13,7 @@ _log = logging.getLogger("aigc")
 
 
 @cache
-def tell_once(message: str, level: int = logging.INFO) -> None:
+def log_once(message: str, level: int = logging.INFO) -> None:
     """Log a line: a run opens its data once to see what they are, and once to train on them."""
     _log.log(level, message)
 

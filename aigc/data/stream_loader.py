@@ -11,8 +11,8 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from aigc.data.loader import unbatched
-from aigc.data.place import place_among_ranks
 from aigc.data.workers import leave_signals_alone
+from aigc.distributed.data_rank import data_rank
 from aigc.errors import AigcError, InputError
 from aigc.runs.console import log
 
@@ -99,7 +99,7 @@ class StreamLoader:
 
     def state_dict(self) -> dict[str, Any]:
         """What the order of the batches depends on."""
-        return {**self.order, "world_size": place_among_ranks()[1]}
+        return {**self.order, "world_size": data_rank()[1]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Begin in `state["epoch"]`, after `state["batch"]` batches of it, at `state["place"]`."""
@@ -201,7 +201,7 @@ class _Reader(IterableDataset[Any]):
 
 def _all_ranks(here: bool) -> bool:
     """Whether it is so on every rank."""
-    if place_among_ranks()[1] == 1:
+    if data_rank()[1] == 1:
         return here
     device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
     agreed = torch.tensor(int(here), device=device)

@@ -4,12 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aigc.evaluation.generation import TextGeneration
     from aigc.evaluation.image_generation import ImageGeneration
-    from aigc.evaluation.sampling import Sampling
+    from aigc.evaluation.text_generation import TextGeneration
 
-__all__ = ["ImageGeneration", "Sampling", "TextGeneration"]
-_MODULES = {"ImageGeneration": "image_generation", "Sampling": "sampling", "TextGeneration": "generation"}
+__all__ = ["ImageGeneration", "TextGeneration"]
+_MODULES = {"ImageGeneration": "image_generation", "TextGeneration": "text_generation"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""One pass of a feature extractor over a set of pictures, whatever their sizes."""
+"""One pass of a feature extractor over a set of images, whatever their sizes."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from aigc.data.images import Images, Picture, decoded
+from aigc.data.images import ImageArray, Images, decoded
 from aigc.data.progress import step
 from aigc.errors import InputError
 from aigc.metrics.image import FeatureStatistics, Statistics
@@ -15,7 +15,7 @@ from aigc.metrics.image.extractors import Extracted, Extractor, train_classifier
 from aigc.metrics.image.extractors.classifier import SIZE
 
 _WAITING = 4
-"""Batches' worth of pictures of several sizes that are held at most."""
+"""Batches' worth of images of several sizes that are held at most."""
 
 
 def measure_images(
@@ -26,27 +26,27 @@ def measure_images(
     heldout: Sequence[int] = (),
     batch_size: int = 64,
 ) -> tuple[Statistics, Statistics | None]:
-    """Extract the features of all pictures, in this process alone.
+    """Extract the features of all images, in this process alone.
 
     Args:
-        images: The pictures.
+        images: The images.
         extractor: What turns them into features.
         keep: Whether features and logits are kept.
         reservoir: Of how many at most.
-        heldout: Numbers of pictures that are also measured by themselves.
-        batch_size: Pictures of one size that are extracted together.
+        heldout: Numbers of images that are also measured by themselves.
+        batch_size: Images of one size that are extracted together.
 
     Returns:
         Statistics of all, and of those held out if there are any.
 
     Raises:
-        InputError: A picture cannot be read, its features are not finite, or there are fewer than two.
+        InputError: An image cannot be read, its features are not finite, or there are fewer than two.
         InterruptedRun, PreemptedRun: The process was asked to stop.
     """
     whole = FeatureStatistics(extractor, keep, reservoir, over_ranks=False)
     part = FeatureStatistics(extractor, over_ranks=False)
     apart = torch.tensor(sorted(heldout), dtype=torch.int64)
-    with step(f"measuring {len(images):,} pictures", len(images)) as advance:
+    with step(f"measuring {len(images):,} images", len(images)) as advance:
         for numbers, batch in _batches(images, batch_size):
             extracted = extractor(batch)
             if not bool((finite := torch.isfinite(extracted.features).all(dim=1)).all()):
@@ -61,30 +61,30 @@ def measure_images(
 
 
 def classifier_of(images: Images, cache: Path) -> Extractor:
-    """The small network trained on the classes of a set of pictures, or found in the cache.
+    """The small network trained on the classes of a set of images, or found in the cache.
 
     Raises:
-        InputError: The pictures have no labels, or cannot be read.
+        InputError: The images have no labels, or cannot be read.
     """
     if images.labels is None:
         raise InputError(f"{images.name}: the extractor `classifier` learns from labels, and there are none")
-    pictures = [picture for _, picture in decoded(images, apply=_small)]
-    pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
+    arrays = [array for _, array in decoded(images, apply=_small)]
+    pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
     return train_classifier(pixels, images.labels, cache=cache / "classifiers")
 
 
-def _small(picture: Picture) -> Picture:
-    """As large as the classifier sees pictures anyway."""
-    return np.array(Image.fromarray(picture).resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+def _small(image: ImageArray) -> ImageArray:
+    """As large as the classifier sees images anyway."""
+    return np.array(Image.fromarray(image).resize((SIZE, SIZE), Image.Resampling.BICUBIC))
 
 
 def _batches(images: Images, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Numbers and pictures (uint8, NCHW) of one size; smaller batches where too many of several sizes wait."""
+    """Numbers and images (uint8, NCHW) of one size; smaller batches where too many of several sizes wait."""
     waiting: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
     held = 0
-    for number, picture in decoded(images):
-        same = waiting.setdefault(picture.shape, [])
-        same.append((number, picture))
+    for number, image in decoded(images):
+        same = waiting.setdefault(image.shape, [])
+        same.append((number, image))
         held += 1
         if len(same) == batch_size or held == _WAITING * batch_size:
             fullest = max(waiting, key=lambda shape: len(waiting[shape]))
@@ -95,5 +95,5 @@ def _batches(images: Images, batch_size: int) -> Iterator[tuple[torch.Tensor, to
 
 
 def _stacked(same: list[tuple[int, np.ndarray]]) -> tuple[torch.Tensor, torch.Tensor]:
-    pictures = torch.from_numpy(np.stack([picture for _, picture in same])).permute(0, 3, 1, 2)
-    return torch.tensor([number for number, _ in same]), pictures.contiguous()
+    images = torch.from_numpy(np.stack([image for _, image in same])).permute(0, 3, 1, 2)
+    return torch.tensor([number for number, _ in same]), images.contiguous()

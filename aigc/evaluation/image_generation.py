@@ -1,4 +1,4 @@
-"""While a task that makes images trains: its samples measured against the real pictures, and shown."""
+"""While a task that makes images trains: its samples measured against the real images, and shown."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,15 +9,15 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from aigc.config import build
-from aigc.config.types import Bound, Place
+from aigc.config.types import Bound, Slot
 from aigc.data.images import Images
 from aigc.errors import InputError
 from aigc.evaluation.feature_pass import classifier_of
-from aigc.evaluation.image_sampling import Drawn, draw, make, measure_samples
-from aigc.evaluation.pictures import beside, between, columns_of, grid, save_png
 from aigc.evaluation.real_statistics import Real, real_statistics
-from aigc.evaluation.score_names import refuse_shared
-from aigc.logger import log_picture, picture_file
+from aigc.evaluation.score_names import check_unique_scores
+from aigc.generation.grids import beside, between, columns_of, grid, save_png
+from aigc.generation.images import Drawn, draw, make, measure_samples
+from aigc.logger import image_file, log_image
 from aigc.metrics.image import ImageMeasure, compare, nearest
 from aigc.metrics.image.extractors import Extractor, get_extractor
 from aigc.runs.console import log
@@ -28,11 +28,11 @@ _GRID, _STRIP, _NEIGHBOURS = 1, 2, 3
 
 
 class ImageGeneration(Callback):
-    """Makes images at some steps and at the end, records metrics as `val/<name>`, saves and logs pictures.
+    """Makes images at some steps and at the end, records metrics as `val/<name>`, saves and logs images.
 
-    One pass of the extractor serves all metrics. The real pictures are those of the training data as the task sees
+    One pass of the extractor serves all metrics. The real images are those of the training data as the task sees
     them; their statistics are kept in the cache under a hash of their content. Beside the Fréchet distance stands what
-    real pictures reach against other real pictures (`fid_floor...`). Training's random state is not touched. Pictures
+    real images reach against other real images (`fid_floor...`). Training's random state is not touched. Images
     lie in samples/; TensorBoard and W&B show them as samples/grid, samples/interpolation and samples/neighbours.
 
     Args:
@@ -47,8 +47,8 @@ class ImageGeneration(Callback):
         reservoir: Features of how many images are kept at most, for the metrics that need them.
         grid: Images in the grid, of the same latents at every step; 0 saves none.
         strip: Images on the way from one latent to another, in four rows; 0 saves none.
-        neighbours: Samples that are shown beside the training pictures nearest to them; 0 saves none.
-        cache: Where statistics of real pictures are kept.
+        neighbours: Samples that are shown beside the training images nearest to them; 0 saves none.
+        cache: Where statistics of real images are kept.
 
     Raises:
         InputError: Two metrics give one score, or the extractor cannot be made.
@@ -56,9 +56,9 @@ class ImageGeneration(Callback):
 
     def __init__(
         self,
-        metrics: Annotated[dict[str, Any], Place("aigc.metrics.image.measure.ImageMeasure", named=True)],
+        metrics: Annotated[dict[str, Any], Slot("aigc.metrics.image.measure.ImageMeasure", named=True)],
         extractor: Annotated[
-            str | dict[str, Any], Place("aigc.metrics.image.extractors.base.Extractor")
+            str | dict[str, Any], Slot("aigc.metrics.image.extractors.base.Extractor")
         ] = "efficientnet_lite0",
         samples: Annotated[int, Bound(2)] = 10_000,
         every_n_steps: Annotated[int, Bound(1)] | None = None,
@@ -76,9 +76,9 @@ class ImageGeneration(Callback):
             for name, node in metrics.items()
             if node is not None
         }
-        refuse_shared("evaluation.images.metrics", {node: metric.names for node, metric in self.metrics.items()})
+        check_unique_scores("evaluation.images.metrics", {node: metric.names for node, metric in self.metrics.items()})
         self.extractor: Extractor | None = None
-        """None until there are pictures to train a classifier on."""
+        """None until there are images to train a classifier on."""
         with torch.random.fork_rng(devices=[]):  # a network that draws its first weights must not change a training's
             if isinstance(extractor, dict):
                 self.extractor = build(extractor, Extractor, "evaluation.images.extractor")
@@ -115,7 +115,7 @@ class ImageGeneration(Callback):
             )
         if not isinstance(getattr(trainer.datamodule, "images", None), Images):
             raise InputError("data: the evaluation of images needs a data module with `images`, as ImageData is")
-        self._refuse_what_cannot_be_measured(trainer.datamodule.images)
+        self._check_measurable(trainer.datamodule.images)
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         """Evaluate between two steps when it is time."""
@@ -148,22 +148,22 @@ class ImageGeneration(Callback):
         self._done_at = state_dict["done_at"]
 
     def evaluate(self, trainer: Trainer, module: ImageTask) -> None:
-        """Measure, record, save pictures; all ranks must call it."""
+        """Measure, record, save images; all ranks must call it."""
         if module.steps_done == self._done_at:
             return
-        module.tell_callbacks("on_evaluation_start")
+        module.call_hook("on_evaluation_start")
         self._done_at = module.steps_done
         make(module, draw(module, 1, self.seed, _GRID))  # the same on all ranks, so that none waits for a diverged one
         data: Any = trainer.datamodule
         extractor = self._ready(data.images).to(module.device)
         real = self._statistics_of_real(data.images, extractor)
-        if self.metrics:  # otherwise pictures alone are wanted
+        if self.metrics:  # otherwise images alone are wanted
             self._measure(module, extractor, real)
         if trainer.is_global_zero:
-            for name, picture in self._pictures(module, data.images, extractor, real):
-                save_png(picture, picture_file(Path(trainer.default_root_dir) / "samples", name, module.steps_done))
-                log_picture(trainer.loggers, name, picture, module.steps_done)
-        module.tell_callbacks("on_evaluation_end")
+            for name, image in self._images(module, data.images, extractor, real):
+                save_png(image, image_file(Path(trainer.default_root_dir) / "samples", name, module.steps_done))
+                log_image(trainer.loggers, name, image, module.steps_done)
+        module.call_hook("on_evaluation_end")
 
     def _measure(self, module: ImageTask, extractor: Extractor, real: Real | None) -> None:
         generated = measure_samples(
@@ -176,7 +176,7 @@ class ImageGeneration(Callback):
         )
         log.info("step %d: %s", module.steps_done, _shown(values))
 
-    def _refuse_what_cannot_be_measured(self, images: Images) -> None:
+    def _check_measurable(self, images: Images) -> None:
         """Told before the first step, not after the last one."""
         if self.extractor is None and images.labels is None:
             raise InputError("evaluation.images.extractor=classifier learns from labels, and the data have none")
@@ -206,7 +206,7 @@ class ImageGeneration(Callback):
             )
         return self._real
 
-    def _pictures(
+    def _images(
         self, module: ImageTask, images: Images, extractor: Extractor, real: Real | None
     ) -> Iterator[tuple[str, Tensor]]:
         """What there is to look at, by name."""
@@ -224,11 +224,11 @@ class ImageGeneration(Callback):
         labels = drawn.labels if in_turn is None else in_turn.to(module.device)
         return grid(make(module, drawn._replace(labels=labels)), columns_of(in_turn))
 
-    def _beside_nearest(self, module: ImageTask, pictures: Images, extractor: Extractor, real: Real) -> Tensor:
-        """Samples beside their nearest training pictures."""
+    def _beside_nearest(self, module: ImageTask, real_images: Images, extractor: Extractor, real: Real) -> Tensor:
+        """Samples beside their nearest training images."""
         images = make(module, draw(module, self.neighbours, self.seed, _NEIGHBOURS))
-        places = nearest(extractor(images).features, real.whole, 4)
-        return beside(images, [[pictures.read(int(place)) for place in row] for row in places])
+        indices = nearest(extractor(images).features, real.whole, 4)
+        return beside(images, [[real_images.read(int(index)) for index in row] for row in indices])
 
     def _strip(self, module: ImageTask) -> Tensor:
         """Four ways of so many images between two latents each, of one label each."""

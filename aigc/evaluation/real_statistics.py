@@ -1,4 +1,4 @@
-"""Statistics of real pictures, kept under a key of their content: measured once, and never stale."""
+"""Statistics of real images, kept under a key of their content: measured once, and never stale."""
 
 import fcntl
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import numpy as np
 import PIL
 import torch
 
-from aigc.data import entry
+from aigc.data import cache as entry
 from aigc.data.images import Images
 from aigc.errors import InputError
 from aigc.evaluation.feature_pass import measure_images
@@ -21,11 +21,11 @@ from aigc.metrics.image.moments import mean_and_covariance, sums
 FORMAT = 1
 """Raised whenever the same ingredients would give other statistics."""
 _SMALL = 20_000
-"""Pictures of a set whose features are kept whether a metric asks for them or not."""
+"""Images of a set whose features are kept whether a metric asks for them or not."""
 
 
 class Real(NamedTuple):
-    """Real pictures, and a random part of them, which says what a perfect generator would reach."""
+    """Real images, and a random part of them, which says what a perfect generator would reach."""
 
     whole: Statistics
     heldout: Statistics | None
@@ -40,24 +40,24 @@ def real_statistics(
     reservoir: int = 50_000,
     batch_size: int = 64,
 ) -> Real:
-    """Find the statistics of real pictures in the cache, or measure them.
+    """Find the statistics of real images in the cache, or measure them.
 
-    The key is a hash of the pictures' bytes and order, how many there are, the extractor's weights and preprocessing,
+    The key is a hash of the images' bytes and order, how many there are, the extractor's weights and preprocessing,
     and of what is kept; where they lie does not count. Of several processes one measures, and the others wait for it.
     The features of sets that are not large are kept in any case: then one entry serves all metrics, and any number of
-    held-out pictures.
+    held-out images.
 
     Args:
-        images: The pictures.
+        images: The images.
         extractor: What turns them into features.
         cache: The folder that holds the entries, under `image_statistics/`.
         keep: Whether features and logits are kept.
-        heldout: How many pictures are also measured by themselves, half of all at most.
-        reservoir: Features of how many pictures are kept at most.
-        batch_size: Pictures that are extracted together.
+        heldout: How many images are also measured by themselves, half of all at most.
+        reservoir: Features of how many images are kept at most.
+        batch_size: Images that are extracted together.
 
     Raises:
-        InputError: A picture cannot be read or changed meanwhile, there are fewer than two, or the cache cannot be
+        InputError: An image cannot be read or changed meanwhile, there are fewer than two, or the cache cannot be
             written to.
     """
     heldout = min(heldout, len(images) // 2)
@@ -92,7 +92,7 @@ def real_statistics(
 
 
 def _part(whole: Statistics, number: int) -> Statistics | None:
-    """The statistics of so many pictures whose features are kept, picked as a pass over the pictures picks them."""
+    """The statistics of so many images whose features are kept, picked as a pass over the images picks them."""
     if number < 2:
         return None
     assert whole.features is not None

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from aigc.errors import InputError
 
 
-def refuse_shared(place: str, scores: Mapping[str, Iterable[str]]) -> None:
+def check_unique_scores(place: str, scores: Mapping[str, Iterable[str]]) -> None:
     """See that no two metrics give a score of one name: one would overwrite the other.
 
     Args:

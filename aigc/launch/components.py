@@ -19,13 +19,13 @@ from aigc.config import build, factory
 from aigc.config.problems import ConfigError, Problem
 from aigc.config.targets import signature
 from aigc.config.types import shown
-from aigc.data.place import place_among_ranks
 from aigc.data.sampler import generator as numbers
 from aigc.data.stream_loader import StreamLoader
+from aigc.distributed.data_rank import data_rank
+from aigc.distributed.strategies import choose_strategy
 from aigc.errors import InputError
-from aigc.launch.environment import StartedRanks
-from aigc.launch.ranks import read_ranks
-from aigc.launch.strategies import choose_strategy
+from aigc.launch.ranks.group import read_ranks
+from aigc.launch.ranks.lightning_environment import StartedRanks
 from aigc.logger import MetricsFileLogger, TensorBoard
 from aigc.models import ModelFactory, TransformersCausalLM
 from aigc.runs import Run
@@ -50,7 +50,7 @@ def prepare_machine(cfg: DictConfig) -> None:
 
 def seed_apart(cfg: DictConfig) -> None:
     """Let ranks with batches of their own draw dropout of their own, once all have built the same weights."""
-    place, _ = place_among_ranks()
+    place, _ = data_rank()
     if place:
         seed_everything(int(numbers(cfg.seed, 2, place).integers(2**32)), workers=True, verbose=False)
 
@@ -72,11 +72,11 @@ def build_task(cfg: DictConfig, data: Any, weights: Path | None = None) -> Task:
     optimizer = factory(cfg.optimizer, torch.optim.Optimizer, "optimizer")
     scheduler = _scheduler(cfg.scheduler) if cfg.scheduler else None
     task = build(cfg.task, Task, "task", model=model, optimizer=optimizer, scheduler=scheduler)
-    _refuse_unfit(cfg, task)
+    _check_fit(cfg, task)
     return task
 
 
-def _refuse_unfit(cfg: DictConfig, task: Task) -> None:
+def _check_fit(cfg: DictConfig, task: Task) -> None:
     """What would be found after the last step, or is told by Lightning in words of its own."""
     if type(task).save_model is Task.save_model:
         task.save_model(Path())  # says what is missing
@@ -86,7 +86,7 @@ def _refuse_unfit(cfg: DictConfig, task: Task) -> None:
         what = f"{type(task).__name__} steps its optimisers itself, so it has to do this itself, too; set it to "
         raise ConfigError([Problem(f"trainer.{name}", f"{what}{shown(settings[name])}") for name in wrong])
     if cfg.trainer.precision == "16-mixed" and isinstance(task, AlternatingTask):
-        task.refuse_scaled_losses()  # at once, and on a CPU too, where Lightning would take bfloat16 instead
+        task.check_scalable_losses()  # at once, and on a CPU too, where Lightning would take bfloat16 instead
 
 
 def _scheduler(node: DictConfig) -> Callable[..., LRScheduler]:

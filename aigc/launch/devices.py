@@ -23,7 +23,7 @@ def settle_devices(cfg: DictConfig) -> None:
         cfg.trainer.devices = max(1, gpus(cfg) or 0)
 
 
-def see_devices(cfg: DictConfig) -> None:
+def check_devices(cfg: DictConfig) -> None:
     """See that this machine has what the config asks for.
 
     Raises:

@@ -13,7 +13,7 @@ def advice(cfg: DictConfig, error: BaseException) -> str:
         error: The error; where it came from decides between training and generation.
     """
     if _while_generating(error):
-        from aigc.evaluation.sampling import Sampling
+        from aigc.generation.sampling import Sampling
 
         key = "evaluation.generation.sampling.batch_size"
         size = _number(cfg, key) or Sampling().batch_size

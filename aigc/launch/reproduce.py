@@ -76,7 +76,7 @@ def reproduce(
         AigcError: The new run was stopped or failed.
     """
     then = run.manifest
-    _refuse_changed_settings(run, then)
+    _check_settings_unchanged(run, then)
     until = _last_step_to_train(run, then, steps)
     cfg = _config(run)
     report = _Report(run, then)
@@ -139,16 +139,16 @@ def _machine(cfg: DictConfig, made: Run) -> dict[str, Any]:
 
 def _work(made: Run) -> str | None:
     """Train; return why the loss was no finite number, if it was none."""
-    from aigc.launch.here import run_here
+    from aigc.launch.run_local import run_local
 
     try:
-        run_here(made)
+        run_local(made)
     except DivergedRun as error:
         return str(error)
     return None
 
 
-def _refuse_changed_settings(run: Run, manifest: dict[str, Any]) -> None:
+def _check_settings_unchanged(run: Run, manifest: dict[str, Any]) -> None:
     for number, attempt in enumerate(manifest["attempts"], 1):
         changed = attempt.get("overrides") and not was_refused(attempt)
         if changed and identity(override(run.config, attempt["overrides"], CHANGEABLE)) != identity(run.config):

@@ -31,7 +31,7 @@ def start(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | No
     check(cfg, deep=True)
     settle_devices(cfg)
     root = runs_root(cfg)
-    see_writable(root)
+    check_writable(root)
     data = _prepared_data(cfg)
     return Run.create(
         root,
@@ -103,7 +103,7 @@ def runs_root(cfg: DictConfig) -> Path:
     return Path(cfg.paths.outputs).expanduser() / "runs"
 
 
-def see_writable(root: Path) -> None:
+def check_writable(root: Path) -> None:
     """See that run folders can be made here, without leaving any.
 
     Raises:

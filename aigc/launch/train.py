@@ -10,12 +10,13 @@ from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from aigc.callbacks import BetweenSteps, Checkpoints, ExactState, KeepStatus
+from aigc.distributed.sharding import ShardedData
+from aigc.distributed.strategies import share_batches
 from aigc.errors import InputError
 from aigc.launch import components
 from aigc.launch.hardware import describe_machine
-from aigc.launch.outcome import keep_model, keep_result
-from aigc.launch.ranks import Agreement
-from aigc.launch.strategies import share_batches
+from aigc.launch.ranks.group import Agreement
+from aigc.launch.results import keep_model, keep_result
 from aigc.logger import rewind
 from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, step_of
@@ -24,7 +25,6 @@ from aigc.runs.environment import source_digest
 from aigc.runs.files import retrying
 from aigc.runs.heartbeat import Heartbeat
 from aigc.tasks import Task
-from aigc.tasks.sharding import ShardedData
 
 
 class Training:
@@ -77,7 +77,7 @@ class Training:
         with components.own_interrupt():
             try:
                 trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-                task.tell_callbacks("on_fit_done")
+                task.call_hook("on_fit_done")
                 if task.validated_at != task.steps_done and components.has_validation(data):
                     trainer.validate(task, datamodule=data, verbose=False)
             except _Reached:
@@ -120,7 +120,7 @@ class Training:
         chosen = self.agreement.on("checkpoint", lambda: str(folder.begin() or ""))
         return (Path(chosen), step_of(Path(chosen))) if chosen else (None, 0)
 
-    def _tell_of_change(self, attempts: list[dict[str, Any]]) -> None:
+    def _log_change(self, attempts: list[dict[str, Any]]) -> None:
         """Note the machine of this attempt; another one, or other code, may give other last digits."""
         now = {"threads": torch.get_num_threads(), "device": _device(), "source_sha256": source_digest()}
         for name, value in now.items():
@@ -137,7 +137,7 @@ class Training:
             return
         with self.run.edit_manifest() as manifest:
             manifest.update(describe_machine())
-            self._tell_of_change(manifest["attempts"])
+            self._log_change(manifest["attempts"])
             manifest["attempts"][-1] |= {"from_step": step, "precision": str(trainer.precision)}
             manifest["precision"] = str(trainer.precision)
         self.beat.step = step

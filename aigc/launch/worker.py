@@ -19,10 +19,10 @@ from aigc.config.trust import trust
 from aigc.errors import AigcError, InputError, exit_code, is_out_of_memory
 from aigc.launch.attempt import attempt_config
 from aigc.launch.devices import settle_devices
-from aigc.launch.ending import Ending, Endings, KilledRank, ending_of, log_of
-from aigc.launch.lifeline import LIFELINE, hold_lifeline
 from aigc.launch.memory import advice
-from aigc.launch.ranks import Agreement, Ranks, adopt_slurm, check_ranks, joined, read_ranks
+from aigc.launch.ranks.exits import KilledRank, RankExit, RankExits, exit_of, log_of
+from aigc.launch.ranks.group import Agreement, Ranks, adopt_slurm, check_ranks, joined, read_ranks
+from aigc.launch.ranks.lifeline import LIFELINE, hold_lifeline
 from aigc.launch.train import Training
 from aigc.runs import Run, stop
 from aigc.runs.console import kept_in, log, show_messages
@@ -55,7 +55,7 @@ def work_as_rank(run: Run, ranks: Ranks, overrides: Sequence[str] = ()) -> None:
         AigcError: As `work`; where another rank has failed, the error is that one's.
     """
     if ranks.first:
-        Endings(run.path).forget()
+        RankExits(run.path).forget()
     with joined(ranks, run.config) as agreement:
         if ranks.first:
             _keep_the_run(run, overrides, agreement)
@@ -110,7 +110,7 @@ def _keep_the_run(run: Run, overrides: Sequence[str], agreement: Agreement) -> N
             if code == InputError.exit_code and len(run.manifest["attempts"]) > 1 and beat.step <= (before.step or 0):
                 _take_back(run, before)
             else:
-                _note_end(run, status, code, beat.step, message)
+                _note_exit(run, status, code, beat.step, message)
 
 
 @contextlib.contextmanager
@@ -129,8 +129,8 @@ def _stoppable(run: Run, beat: Heartbeat) -> Iterator[None]:
 def _told(run: Run, error: BaseException, step: int, ranks: Ranks) -> BaseException:
     """The error as a person should hear of it."""
     if ranks.world_size > 1 and not isinstance(error, AigcError):
-        mine = ending_of(ranks.rank, error)
-        cause = Endings(run.path).cause_of(mine)
+        mine = exit_of(ranks.rank, error)
+        cause = RankExits(run.path).cause_of(mine)
         if cause != mine:
             _log_cause(run, cause)
             return cause.error(run.path)
@@ -151,7 +151,7 @@ def _told(run: Run, error: BaseException, step: int, ranks: Ranks) -> BaseExcept
     return error
 
 
-def _note_end(run: Run, status: Status, code: int, step: int, message: str | None) -> None:
+def _note_exit(run: Run, status: Status, code: int, step: int, message: str | None) -> None:
     """Write how it ended; a disk that refuses even that must not hide why."""
     try:
         with run.edit_manifest() as manifest:
@@ -163,7 +163,7 @@ def _note_end(run: Run, status: Status, code: int, step: int, message: str | Non
         log.error("the end of %s could not be written down: %s", run.id, error)
 
 
-def note_end_of_ranks(run: Run, cause: Ending) -> None:
+def note_exit_of_ranks(run: Run, cause: RankExit) -> None:
     """Write how a run of several ranks ended, once all are gone, where the first rank could not."""
     record = read_status(run.path)
     if record.status not in (Status.PENDING, Status.KILLED):
@@ -171,10 +171,10 @@ def note_end_of_ranks(run: Run, cause: Ending) -> None:
     status = Status.KILLED if cause.killed else _STATUS.get(cause.code, Status.FAILED)
     with run.working():
         _log_cause(run, cause)
-        _note_end(run, status, cause.code, record.step or 0, cause.message)
+        _note_exit(run, status, cause.code, record.step or 0, cause.message)
 
 
-def _log_cause(run: Run, cause: Ending) -> None:
+def _log_cause(run: Run, cause: RankExit) -> None:
     """Put the first cause into the log, before what came of it."""
     with contextlib.suppress(OSError), run.log.open("a", encoding="utf-8") as file:
         file.write(f"rank {cause.rank} ended first: {cause.trace or cause.message}\n")
@@ -221,16 +221,16 @@ def _work_as_told(path: Path, overrides: Sequence[str]) -> int:
             work_as_rank(run, ranks, overrides)
     except (Exception, KeyboardInterrupt) as error:
         if ranks.world_size > 1:
-            Endings(path).note(ending_of(ranks.rank, error))
+            RankExits(path).note(exit_of(ranks.rank, error))
         if not watched:
             log.error("%s", error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}")
         code = exit_code(error)
     if code and ranks.world_size > 1:
         gc.collect()  # the traceback held the connections to the others, who notice when they are closed
         if by_srun:
-            return Endings(path).leave(ranks.rank, ranks.world_size, code)
+            return RankExits(path).leave(ranks.rank, ranks.world_size, code)
         if not ranks.first:
-            Endings(path).wait_for([0])  # a launcher may kill all when this one has ended, as it writes down why
+            RankExits(path).wait_for([0])  # a launcher may kill all when this one has ended, as it writes down why
     return code
 
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from pytorch_lightning.loggers.logger import Logger
 
+from aigc.logger.images import image_file, log_image
 from aigc.logger.jsonl import MetricsFileLogger
-from aigc.logger.pictures import log_picture, picture_file
 from aigc.logger.tensorboard import TensorBoard
 from aigc.logger.wandb import WandB
 from aigc.runs import metrics_file
 
-__all__ = ["MetricsFileLogger", "TensorBoard", "WandB", "log_picture", "picture_file", "rewind"]
+__all__ = ["MetricsFileLogger", "TensorBoard", "WandB", "image_file", "log_image", "rewind"]
 
 
 def rewind(loggers: Sequence[Logger], metrics_bytes: int) -> None:

@@ -23,6 +23,6 @@ class TensorBoard(TensorBoardLogger):
         self._kwargs["purge_step"] = step + 1
 
     @rank_zero_only
-    def log_picture(self, name: str, image: Tensor, step: int) -> None:
-        """Show a picture, uint8 of shape (channels, height, width), under this step."""
+    def log_image(self, name: str, image: Tensor, step: int) -> None:
+        """Show an image, uint8 of shape (channels, height, width), under this step."""
         self.experiment.add_image(name, image.cpu(), step)

@@ -8,7 +8,7 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
-from aigc.logger.pictures import PICTURES, picture_file
+from aigc.logger.images import PICTURES, image_file
 from aigc.runs import Run
 from aigc.runs.metrics_file import FIXED_COLUMNS
 
@@ -46,7 +46,7 @@ class WandB(WandbLogger):
     def go_on_from(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Send again what was logged before, unless W&B has it: a killed run's last rows may not have reached it.
 
-        Pictures are read from samples/, and go with the first row of their step that was measured.
+        Images are read from samples/, and go with the first row of their step that was measured.
 
         Args:
             rows: All rows of metrics.jsonl so far, with their step.
@@ -67,27 +67,27 @@ class WandB(WandbLogger):
         self._send(number, {**metrics, "trainer/global_step": step})
 
     @rank_zero_only
-    def log_picture(self, name: str, image: Tensor, step: int) -> None:
-        """Send a picture, uint8 of shape (channels, height, width), with the row logged last.
+    def log_image(self, name: str, image: Tensor, step: int) -> None:
+        """Send an image, uint8 of shape (channels, height, width), with the row logged last.
 
         A row of its own would shift the numbers of all that follow: metrics.jsonl, from which they are counted when a
-        run goes on, has no pictures.
+        run goes on, has no images.
         """
         array = image.permute(1, 2, 0).cpu().numpy()
-        self._send_picture(name, Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array))
+        self._send_image(name, Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array))
 
     def _show_again(self, step: int) -> None:
         for name in PICTURES:
-            path = picture_file(self._samples, name, step)
+            path = image_file(self._samples, name, step)
             if path.is_file():
-                with Image.open(path) as picture:
-                    self._send_picture(name, picture)
+                with Image.open(path) as image:
+                    self._send_image(name, image)
 
     @rank_zero_only
-    def _send_picture(self, name: str, picture: Image.Image) -> None:
+    def _send_image(self, name: str, image: Image.Image) -> None:
         import wandb
 
-        self._send(max(self._rows - 1, 0), {name: wandb.Image(picture)})
+        self._send(max(self._rows - 1, 0), {name: wandb.Image(image)})
 
     def _send(self, number: int, values: Mapping[str, Any]) -> None:
         if number >= self.experiment.step:

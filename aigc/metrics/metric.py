@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from aigc.metrics.collectives import sum_over_ranks
+from aigc.distributed.collectives import sum_over_ranks
 
 _MARKS = itertools.count(1)
 
@@ -20,7 +20,7 @@ class RankedMetric(Metric):
     """A torchmetrics metric whose `compute` is safe on several ranks; it must be called on each of them.
 
     Args:
-        gather: What puts the states of the ranks together, a function of `aigc.metrics.collectives`.
+        gather: What puts the states of the ranks together, a function of `aigc.distributed.collectives`.
         over_ranks: Whether `compute` is about all ranks, or about this one alone.
     """
 

@@ -68,7 +68,7 @@ class TransformersCausalLM(ModelFactory):
         except ValueError as error:
             what = f"no architecture {self.architecture!r}; {suggest(str(self.architecture), _architectures())}"
             raise ConfigError([Problem("model.architecture", what)]) from error
-        self._refuse_unknown_settings(defaults)
+        self._check_settings(defaults)
         alias = defaults.attribute_map  # GPT-2 calls max_position_embeddings n_positions, say: one name for each
         values = {alias.get(name, name): value for name, value in {**ids, **sizes, **self.settings}.items()}
         config = AutoConfig.for_model(self.architecture, **values)
@@ -80,7 +80,7 @@ class TransformersCausalLM(ModelFactory):
     def _pretrained(self) -> PreTrainedModel:
         try:
             config = AutoConfig.from_pretrained(self.path, trust_remote_code=False)
-            self._refuse_unknown_settings(config)
+            self._check_settings(config)
             config = copy.deepcopy(config)
             config.update(self.settings)
             return AutoModelForCausalLM.from_pretrained(
@@ -91,7 +91,7 @@ class TransformersCausalLM(ModelFactory):
             what = f"model.path={self.path}: no folder with weights, nor a model that the hub gives now: {reason}"
             raise InputError(what) from error
 
-    def _refuse_unknown_settings(self, config: Any) -> None:
+    def _check_settings(self, config: Any) -> None:
         known = [*config.to_dict(), *config.attribute_map]
         problems = [
             Problem(f"model.settings.{name}", f"{type(config).__name__} has no {name!r}; {suggest(name, known)}")

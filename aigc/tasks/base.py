@@ -13,10 +13,10 @@ from torch.optim import Optimizer
 
 from aigc.config.problems import ConfigError, Problem
 from aigc.data.loader import EpochLoader
+from aigc.distributed.clipping import clip_by_norm
+from aigc.distributed.sharding import ShardedData
 from aigc.errors import DivergedRun, InputError
 from aigc.logger import MetricsFileLogger
-from aigc.tasks.clipping import clip_by_norm
-from aigc.tasks.sharding import ShardedData
 
 
 class Task(LightningModule):
@@ -73,7 +73,7 @@ class Task(LightningModule):
         torch.distributed.all_reduce(shared, op=how)
         return float(shared)
 
-    def refuse_non_finite(self, value: Tensor, shared: bool = False) -> None:
+    def check_finite(self, value: Tensor, shared: bool = False) -> None:
         """Note whether a batch's loss, or the norm of its gradient, is a finite number.
 
         On a CPU it is told at once, before the optimiser step. On an accelerator that would stop it once a step, so
@@ -91,27 +91,27 @@ class Task(LightningModule):
         bad = (~torch.isfinite(value.detach())).long() * (batch + 1) - 1  # torch.where waits for a GPU to take a number
         self._bad_batch = bad if self._bad_batch is None else torch.where(self._bad_batch >= 0, self._bad_batch, bad)
         if value.device.type == "cpu" and (shared or self.trainer.world_size == 1):
-            self._refuse_batch(int(self._bad_batch))
+            self._raise_for_batch(int(self._bad_batch))
 
-    def tell_non_finite(self) -> None:
-        """Raise what `refuse_non_finite` has noted on any rank, if it has; all ranks must call it."""
+    def raise_if_non_finite(self) -> None:
+        """Raise what `check_finite` has noted on any rank, if it has; all ranks must call it."""
         batch = -1 if self._bad_batch is None else int(self._bad_batch)
-        self._refuse_batch(int(self.over_ranks(batch, ReduceOp.MAX)))
+        self._raise_for_batch(int(self.over_ranks(batch, ReduceOp.MAX)))
 
-    def measured_finite(self) -> bool:
+    def validation_is_finite(self) -> bool:
         """Whether the losses of this rank in the last validation are finite; a task that knows them overrides it."""
         return True
 
-    def refuse_diverged(self) -> None:
+    def raise_if_diverged(self) -> None:
         """Tell of a training loss, weights or a validation that is not finite; all ranks must call it, it waits.
 
         Raises:
             DivergedRun: There is one on some rank; the message has the step.
         """
-        self.tell_non_finite()
+        self.raise_if_non_finite()
         weights = [p.to_local() if isinstance(p, DTensor) else p for p in self.parameters()]
         finite = [torch.isfinite(weight.detach()).all() for weight in weights]
-        bad = 2 if finite and not bool(torch.stack(finite).all()) else int(not self.measured_finite())
+        bad = 2 if finite and not bool(torch.stack(finite).all()) else int(not self.validation_is_finite())
         if worst := int(self.over_ranks(bad, ReduceOp.MAX)):
             what = "weights are no finite numbers" if worst == 2 else "the validation loss is no finite number"
             raise DivergedRun(f"{what} after step {self.steps_done}; lower optimizer.lr and start anew")
@@ -121,7 +121,7 @@ class Task(LightningModule):
         """Whether this rank has noted a number that is not finite; waits for its device."""
         return self._bad_batch is not None and int(self._bad_batch) >= 0
 
-    def _refuse_batch(self, batch: int) -> None:
+    def _raise_for_batch(self, batch: int) -> None:
         if batch < 0:
             return
         loop = self.trainer.fit_loop
@@ -154,9 +154,9 @@ class Task(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Show it to callbacks before weights are loaded from it: they say better than sizes why it does not fit."""
-        self.tell_callbacks("on_checkpoint_read", checkpoint)
+        self.call_hook("on_checkpoint_read", checkpoint)
 
-    def tell_callbacks(self, hook: str, *arguments: Any) -> None:
+    def call_hook(self, hook: str, *arguments: Any) -> None:
         """Call a method that is none of Lightning's on every callback that has it, with the trainer and this task."""
         for callback in self.trainer.callbacks:
             if told := getattr(callback, hook, None):
@@ -185,7 +185,7 @@ class Task(LightningModule):
             raise ConfigError([Problem("trainer.precision", what)])
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self.gradient_norm = clip_by_norm(parameters, gradient_clip_val)
-        self.refuse_non_finite(self.gradient_norm, shared=True)
+        self.check_finite(self.gradient_norm, shared=True)
 
     def training_state(self) -> dict[str, Any]:
         """What a resumed run has to know besides weights and optimisers, in plain containers and tensors.

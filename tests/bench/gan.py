@@ -137,8 +137,8 @@ def whole_fit(cfg: Any, data: Any, precision: str) -> float:
 
 
 def peer_loop(cfg: Any, data: Any) -> float:
-    """Seconds of mimicry's trainer, with its defaults, on the same networks and pictures."""
-    # What its trainer does not need: TensorFlow behind metrics, and a library that reads pictures.
+    """Seconds of mimicry's trainer, with its defaults, on the same networks and images."""
+    # What its trainer does not need: TensorFlow behind metrics, and a library that reads images.
     for name in ("torch_mimicry.metrics", "torch_mimicry.datasets", "skimage.io", "skimage"):
         sys.modules.setdefault(name, types.ModuleType(name))
     sys.modules["skimage"].io = sys.modules["skimage.io"]  # type: ignore[attr-defined]
@@ -163,8 +163,8 @@ def peer_loop(cfg: Any, data: Any) -> float:
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return self.network(images).logits[:, None]
 
-    pictures = [(to_float(torch.from_numpy(pixels.copy())), 0) for pixels in data.prepared.pixels]
-    loader = DataLoader(pictures, cfg.data.batch_size, shuffle=True, drop_last=True)  # type: ignore[arg-type]
+    images = [(to_float(torch.from_numpy(pixels.copy())), 0) for pixels in data.prepared.pixels]
+    loader = DataLoader(images, cfg.data.batch_size, shuffle=True, drop_last=True)  # type: ignore[arg-type]
     generator, discriminator = Generator(networks.generator), Discriminator(networks.discriminator)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         trainer = Trainer(

@@ -61,7 +61,7 @@ def corpus(folder: Path, megabytes: int) -> Path:
 
 def streamed(path: str, ahead: int = 0) -> Any:
     """The stream of a file."""
-    from aigc.data.streamed import StreamedText, StreamTokenizer
+    from aigc.data.text.streamed import StreamedText, StreamTokenizer
 
     tokenizer = StreamTokenizer(kind="bpe", vocabulary_size=4000, sample=1000)
     data = StreamedText(path, tokenizer=tokenizer, cache=f"{Path(path).parent}/cache", num_workers=ahead)
@@ -71,8 +71,8 @@ def streamed(path: str, ahead: int = 0) -> Any:
 
 def compare(path: Path, rounds: int) -> None:
     """Tokens per second of streamed and packed batches of one text, in turns."""
-    from aigc.data.text import TextData
-    from aigc.data.tokenizer import TokenizerSettings
+    from aigc.data.text.data import TextData
+    from aigc.data.text.tokenizer import TokenizerSettings
 
     stream = streamed(str(path))
     kind = TokenizerSettings(kind="pretrained", path=str(stream.prepared.folder / "tokenizer"))

@@ -22,7 +22,7 @@ from aigc.launch import components
 from aigc.logger import MetricsFileLogger, TensorBoard
 from aigc.runs import Run
 from aigc.runs.console import show_messages
-from aigc.tasks.causal_lm import next_token_nll
+from aigc.tasks.language.causal_lm import next_token_nll
 
 
 def main() -> None:

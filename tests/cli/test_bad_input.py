@@ -6,7 +6,7 @@ import pytest
 
 from aigc.cli import validate
 from aigc.errors import InputError
-from aigc.launch.start import see_writable
+from aigc.launch.start import check_writable
 
 BAD = {
     "does not exist": (None, "nowhere.jsonl", [], "nowhere.jsonl"),
@@ -81,11 +81,11 @@ def test_a_check_says_that_it_looks_at_no_files(own_place, capsys):
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
 def test_an_output_folder_that_cannot_be_written_is_said():
     with pytest.raises(InputError, match=r"paths.outputs: /proc cannot be written \(No such file or directory\)"):
-        see_writable(Path("/proc/nope/runs"))  # where root may not write either
+        check_writable(Path("/proc/nope/runs"))  # where root may not write either
 
 
 def test_an_output_folder_that_can_be_written_is_left_empty(tmp_path):
-    see_writable(tmp_path / "outputs" / "runs")
+    check_writable(tmp_path / "outputs" / "runs")
     assert list(tmp_path.iterdir()) == []
 
 

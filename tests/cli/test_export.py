@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from aigc.launch import export, from_checkpoint
-from aigc.models.gan.saved import load_generator, save_generator
+from aigc.inference import export, from_checkpoint
+from aigc.models.images.gan.saved import load_generator, save_generator
 from aigc.runs.status import Status, write_status
 from tests.cli.image_runs import Verb, bare_run, image_run
 from tests.training.tiny_gan import TinyGan, tiny_gan

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from aigc.launch import export_formats
+from aigc.inference import export_formats
 from aigc.runs import Run
 from tests.cli.image_runs import Verb, image_run
 from tests.unit.models.tiny_generators import TinyGenerator

@@ -35,8 +35,8 @@ def make(place, monkeypatch, capsys):
 
 
 def pixels(path):
-    with Image.open(path) as picture:
-        return np.array(picture)
+    with Image.open(path) as image:
+        return np.array(image)
 
 
 @pytest.mark.slow
@@ -129,12 +129,12 @@ def test_a_generator_of_a_package_that_is_not_trusted_is_not_built(make):
     assert "'my_generators' is not trusted; if it is yours, add --trust my_generators" in error
 
 
-def test_a_run_without_a_model_and_an_option_of_pictures_for_texts_are_said(make, place):
+def test_a_run_without_a_model_and_an_option_of_images_for_texts_are_said(make, place):
     run = bare_run(place, "young")
     assert make("young", "num_images=3") == (2, "", "aigc generate: run young has no model yet: let it finish.\n")
     run.model.mkdir()
     (run.model / "config.json").write_text('{"model_type": "gpt2"}')
-    assert "--out is for pictures, and young writes texts" in make("young", "--out", "a.png")[2]
+    assert "--out is for images, and young writes texts" in make("young", "--out", "a.png")[2]
 
 
 def test_help_lists_the_keys_of_images_beside_those_of_texts():

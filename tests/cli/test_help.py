@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from aigc.cli.main import VERBS
-from aigc.cli.options import OFTEN_CHANGED, often_changed
+from aigc.cli.parts.options import OFTEN_CHANGED, often_changed
 from aigc.config.check import known_keys
 from aigc.config.compose import compose
 

@@ -13,11 +13,11 @@ import pytest
 import sacrebleu
 from sacrebleu.significance import PairedTest
 
-from aigc.cli.lines import split_lines
 from aigc.cli.main import main
-from aigc.cli.options import read_value
-from aigc.cli.text_metrics import METRICS
-from aigc.cli.typed_metrics import is_option
+from aigc.cli.parts.lines import split_lines
+from aigc.cli.parts.options import read_value
+from aigc.cli.parts.text_metrics import METRICS
+from aigc.cli.parts.typed_metrics import is_option
 from aigc.config.targets import signature
 from aigc.config.types import OneOf
 from tests.conftest import WORDS, write

@@ -1,4 +1,4 @@
-"""`aigc score-images`: pictures, statistics and runs, measured from the command line."""
+"""`aigc score-images`: images, statistics and runs, measured from the command line."""
 
 import json
 import sys
@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from aigc.cli.image_metrics import EXTRACTORS, METRICS, take_apart
 from aigc.cli.main import main
+from aigc.cli.parts.image_metrics import EXTRACTORS, METRICS, take_apart
 from aigc.config.targets import signature
 from aigc.metrics.image import FeatureStatistics, frechet_distance
 from aigc.metrics.image.extractors import EfficientNetLite0
@@ -33,7 +33,7 @@ def score(own_place, capsys, monkeypatch):
     return run
 
 
-def pictures(seed, number=NUMBER):
+def random_images(seed, number=NUMBER):
     """Blurred colours, uint8 of shape (number, 32, 32, 3)."""
     chance = torch.Generator().manual_seed(seed)
     small = torch.rand(number, 3, 3 + seed, 3 + seed, generator=chance)
@@ -46,8 +46,8 @@ def sets(own_place):
     """Two folders, generated/ and real/."""
     for name, seed in (("generated", 1), ("real", 2)):
         (own_place / name).mkdir()
-        for number, picture in enumerate(pictures(seed)):
-            Image.fromarray(picture).save(own_place / name / f"{number:03d}.png")
+        for number, image in enumerate(random_images(seed)):
+            Image.fromarray(image).save(own_place / name / f"{number:03d}.png")
     return own_place
 
 
@@ -61,7 +61,7 @@ def test_the_distance_is_that_of_the_features(sets, score):
     found = []
     for seed in (1, 2):
         statistics = FeatureStatistics(EfficientNetLite0())
-        statistics.update(torch.from_numpy(pictures(seed)).permute(0, 3, 1, 2))
+        statistics.update(torch.from_numpy(random_images(seed)).permute(0, 3, 1, 2))
         found.append(statistics.compute())
     one, other = found
     expected = frechet_distance(one.mean, one.covariance, other.mean, other.covariance)
@@ -77,8 +77,8 @@ def test_all_kinds_of_sets_give_the_same(sets, score):
     with zipfile.ZipFile(sets / "real.zip", "w") as file:
         for path in sorted((sets / "real").iterdir()):
             file.write(path, path.name)
-    np.savez(sets / "real.npz", arr_0=pictures(2))
-    np.save(sets / "real.npy", pictures(2))
+    np.savez(sets / "real.npz", arr_0=random_images(2))
+    np.save(sets / "real.npy", random_images(2))
     expected = scores(score("generated", "real", "--metric", FID, "--json"))
     for other in ("real.zip", "real.npz", "real.npy"):
         assert scores(score("generated", other, "--metric", FID, "--json")) == pytest.approx(expected, rel=1e-6)
@@ -153,18 +153,18 @@ def test_a_name_of_a_data_config_and_of_a_run_is_not_guessed(sets, score, monkey
 def test_bad_input_is_told(sets, score, arguments, said):
     (sets / "empty").mkdir()
     (sets / "one").mkdir()
-    Image.fromarray(pictures(1)[0]).save(sets / "one/a.png")
+    Image.fromarray(random_images(1)[0]).save(sets / "one/a.png")
     (sets / "torn").mkdir()
     whole = (sets / "real/000.png").read_bytes()
     (sets / "torn/torn.png").write_bytes(whole[: len(whole) // 2])
-    Image.fromarray(pictures(1)[0]).save(sets / "torn/whole.png")
+    Image.fromarray(random_images(1)[0]).save(sets / "torn/whole.png")
     np.savez(sets / "wide.npz", mu=np.zeros(6), sigma=np.eye(6))
     code, out, err = score(*arguments)
     assert (code, out) == (2, "")
     assert said in err
 
 
-def test_bad_pictures_can_be_left_out(sets, score):
+def test_bad_images_can_be_left_out(sets, score):
     (sets / "generated/torn.png").write_bytes(b"\x89PNG torn")
     assert score("generated", "real", "--metric", FID)[0] == 2
     code, out, err = score("generated", "real", "--metric", FID, "--skip-bad", "--json")
@@ -174,7 +174,7 @@ def test_bad_pictures_can_be_left_out(sets, score):
 
 
 @pytest.mark.slow
-def test_a_classifier_of_the_real_pictures_can_see_them(sets, score):
+def test_a_classifier_of_the_real_images_can_see_them(sets, score):
     for number, path in enumerate(sorted((sets / "real").iterdir())):
         (sets / f"classes/{number % 2}").mkdir(parents=True, exist_ok=True)
         path.rename(sets / f"classes/{number % 2}/{path.name}")
@@ -186,10 +186,10 @@ def test_a_classifier_of_the_real_pictures_can_see_them(sets, score):
 
 
 @pytest.mark.slow
-def test_a_changed_picture_is_measured_anew(sets, score):
+def test_a_changed_image_is_measured_anew(sets, score):
     before = scores(score("generated", "real", "--metric", FID, "--json"))
     assert scores(score("generated", "real", "--metric", FID, "--json")) == before
-    Image.fromarray(pictures(5)[0]).save(sets / "real/007.png")
+    Image.fromarray(random_images(5)[0]).save(sets / "real/007.png")
     assert scores(score("generated", "real", "--metric", FID, "--json"))[FID] != before[FID]
 
 
@@ -239,7 +239,7 @@ trainer:
 
 @pytest.mark.slow
 def test_a_run_is_measured_while_it_trains_and_afterwards(aigc, own_place, monkeypatch):
-    from tests.training.tiny_gan import pictures as discs
+    from tests.training.tiny_gan import random_images as discs
 
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     discs(own_place)

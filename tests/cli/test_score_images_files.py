@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from aigc.cli.image_metrics import by_extractor, take_apart
+from aigc.cli.parts.image_metrics import by_extractor, take_apart
 from aigc.config import compose
 from aigc.config.freeze import frozen_yaml
 from aigc.config.trust import trust
 from aigc.errors import InputError
-from aigc.launch import image_sets
+from aigc.inference import image_sets
 from aigc.metrics.image import FeatureStatistics, frechet_distance, measures, statistics_file, write_statistics
 from aigc.metrics.image.extractors import EfficientNetLite0
 from aigc.runs import Run
@@ -21,7 +21,7 @@ from tests.cli import test_score_images
 from tests.cli.test_score_images import EXPERIMENT, FID, NUMBER, scores
 from tests.conftest import write
 from tests.training.tiny_gan import Projection, tiny_gan
-from tests.training.tiny_gan import pictures as discs
+from tests.training.tiny_gan import random_images as discs
 
 score, sets = test_score_images.score, test_score_images.sets
 
@@ -141,7 +141,7 @@ def test_metrics_are_grouped_once_and_each_group_has_its_own(sets, score, monkey
 
 
 class Small(Projection):
-    """Sees pictures of 32 by 32 from afar."""
+    """Sees images of 32 by 32 from afar."""
 
     name = "small"
 

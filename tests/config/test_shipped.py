@@ -58,7 +58,7 @@ def test_there_is_no_other_kind_of_experiment():
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", experiments("gan/"))
 def test_every_gan_builds_and_judges_its_images(experiment, tmp_path, monkeypatch, cache):
-    """With pictures of this test where the experiment's own have to be downloaded."""
+    """With images of this test where the experiment's own have to be downloaded."""
     from aigc.launch import components
 
     monkeypatch.setenv("AIGC_CACHE", str(cache))
@@ -66,9 +66,9 @@ def test_every_gan_builds_and_judges_its_images(experiment, tmp_path, monkeypatc
     cfg = compose([choice, "data.batch_size=2", *NEEDS.get(choice, [])])
     check(cfg, deep=True)
     if cfg.data.path == "mine" or cfg.data.path.startswith("torchvision:"):
-        pictures = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
-        np.savez(tmp_path / "pictures.npz", images=pictures, labels=np.arange(20) % 10)
-        cfg.data.path = str(tmp_path / "pictures.npz")
+        images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+        np.savez(tmp_path / "images.npz", images=images, labels=np.arange(20) % 10)
+        cfg.data.path = str(tmp_path / "images.npz")
     data = components.build_data(cfg)
     task = components.build_task(cfg, data)
     components.build_callbacks(cfg, "callbacks")

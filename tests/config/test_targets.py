@@ -20,7 +20,7 @@ TARGETS = [
     "aigc.data.text.TextData",
     "aigc.models.TransformersCausalLM",
     "aigc.tasks.CausalLM",
-    "aigc.tasks.schedules.WarmupCosine",
+    "aigc.optim.WarmupCosine",
     "aigc.evaluation.TextGeneration",
     "aigc.callbacks.Checkpoints",
     "aigc.logger.WandB",

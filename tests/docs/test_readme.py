@@ -55,8 +55,8 @@ def own_corpus(place):
     write(place / "mine.jsonl", "".join(json.dumps({"text": text}) + "\n" for text in texts))
 
 
-def own_pictures(place):
-    """Sixty pictures of each kind: those that a command of the README compares."""
+def own_images(place):
+    """Sixty images of each kind: those that a command of the README compares."""
     from PIL import Image
 
     chance = random.Random(0)
@@ -79,7 +79,7 @@ def test_every_command_and_code_runs_in_the_order_of_the_readme(aigc, own_place)
     own_package(own_place)
     own_configs(own_place)
     own_corpus(own_place)
-    own_pictures(own_place)
+    own_images(own_place)
     ran, printed = 0, ""
     for language, block in re.findall(r"```(bash|python)\n(.*?)```", ENGLISH.read_text(encoding="utf-8"), re.DOTALL):
         if language == "python":

@@ -20,9 +20,9 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[2]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 PRELOADED = [
-    "aigc.cli.generate_images",
+    "aigc.cli.parts.generate_images",
     "aigc.cli.reproduce",
-    "aigc.cli.result",
+    "aigc.cli.parts.result",
     "aigc.cli.resume",
     "aigc.cli.score_images",
     "aigc.cli.train",

@@ -11,11 +11,10 @@ from aigc.config import ConfigError, compose
 from aigc.config.check import find_problems
 from aigc.config.freeze import frozen_yaml
 from aigc.errors import InputError
-from aigc.launch import submit as submission
 from aigc.launch.clusters import JobPlan, NoAnswer
-from aigc.launch.clusters.slurm import Slurm
-from aigc.launch.slurm import commands
-from aigc.launch.submit import cluster_of, preview, resubmit, see_cluster, submit
+from aigc.launch.clusters import submit as submission
+from aigc.launch.clusters.slurm import Slurm, commands
+from aigc.launch.clusters.submit import check_cluster, cluster_of, preview, resubmit, submit
 from aigc.runs import Run
 from aigc.runs.status import Status, write_status
 from tests.conftest import write
@@ -84,7 +83,7 @@ def test_never_requeue_and_an_array(own_place):
 )
 def test_what_disagrees_is_said_with_both_numbers(overrides, said, own_place):
     with pytest.raises(ConfigError) as raised:
-        see_cluster(compose(["cluster=slurm", *overrides]))
+        check_cluster(compose(["cluster=slurm", *overrides]))
     assert all(words in str(raised.value) for words in said), raised.value
 
 
@@ -158,7 +157,7 @@ def test_a_controller_that_cannot_be_reached_is_told_first(own_place, monkeypatc
 
 def test_several_machines_need_a_cluster(own_place):
     with pytest.raises(ConfigError, match=r"trainer.nodes .*2, but this is one machine: .*cluster.nodes=2"):
-        see_cluster(compose(["trainer.nodes=2"]))
+        check_cluster(compose(["trainer.nodes=2"]))
 
 
 def test_the_trainer_follows_the_cluster(own_place):

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from aigc.launch.clusters import Job, JobState
-from aigc.launch.queue import _truth
+from aigc.launch.clusters import ClusterJob, JobState
+from aigc.launch.clusters.run_state import _truth
 from aigc.runs.status import Status, StatusRecord, write_status
 from tests.launch.forking import wait_until
 from tests.launch.tiny_runs import command, finish, place_at, reached, run_in, start, the_run
 
-QUEUED, RUNNING = Job(JobState.QUEUED, "Resources"), Job(JobState.RUNNING)
-GONE, CANCELLED = Job(JobState.GONE), Job(JobState.GONE, "CANCELLED")
+QUEUED, RUNNING = ClusterJob(JobState.QUEUED, "Resources"), ClusterJob(JobState.RUNNING)
+GONE, CANCELLED = ClusterJob(JobState.GONE), ClusterJob(JobState.GONE, "CANCELLED")
 
 
 def record(status: Status, silent: float = 0, pid: int | None = 7) -> StatusRecord:

@@ -37,7 +37,9 @@ def whole(folder: Path) -> Run:
 def stopped(folder: Path) -> Path:
     """The place of a run that was killed after its validation at step 8, when best.ckpt was that step."""
     place = place_at(folder / "stopped")
-    kill_at(place, command("language_model", STEPS, VALIDATE), "aigc.tasks.causal_lm:CausalLM.training_step", 10)
+    kill_at(
+        place, command("language_model", STEPS, VALIDATE), "aigc.tasks.language.causal_lm:CausalLM.training_step", 10
+    )
     assert steps_in(the_run(place)) == [BEFORE, STOPPED]
     return place
 

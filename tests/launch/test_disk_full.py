@@ -19,7 +19,7 @@ from tests.launch.tiny_runs import assert_same, command, finish, go, place_at, s
 pytestmark = pytest.mark.slow
 
 STEPS, VALIDATE = 12, 4
-TRAINING = "aigc.tasks.causal_lm:CausalLM.training_step"
+TRAINING = "aigc.tasks.language.causal_lm:CausalLM.training_step"
 ROOM = 64 << 10
 """Enough for everything but a checkpoint."""
 
@@ -152,8 +152,8 @@ def test_a_limit_on_the_size_of_a_file_is_told(folder, whole):
 
 ELSEWHERE = {
     "metrics": (TRAINING, 6),
-    "status_and_manifest": ("aigc.launch.worker:_note_end", 1),
-    "samples": ("aigc.evaluation.generation:write_atomic", 2),
+    "status_and_manifest": ("aigc.launch.worker:_note_exit", 1),
+    "samples": ("aigc.evaluation.text_generation:write_atomic", 2),
     "model": ("aigc.launch.train:keep_model", 1),
     "result": ("aigc.launch.train:keep_result", 1),
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aigc.errors import InputError
-from aigc.launch.frozen_code import freeze_code
+from aigc.launch.clusters.frozen_code import freeze_code
 
 LIMIT = 50_000_000
 

@@ -6,8 +6,8 @@ from omegaconf import OmegaConf
 
 from aigc.config import compose
 from aigc.errors import is_out_of_memory
-from aigc.evaluation.generate import generate_texts
-from aigc.evaluation.sampling import Sampling
+from aigc.generation.sampling import Sampling
+from aigc.generation.texts import generate_texts
 from aigc.launch.memory import advice
 
 

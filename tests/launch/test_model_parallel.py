@@ -9,9 +9,9 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from aigc.config.problems import ConfigError
-from aigc.launch.strategies import share_batches
+from aigc.distributed.strategies import share_batches
+from aigc.distributed.tensor_parallel import _plan
 from aigc.runs import Run
-from aigc.tasks.tensor_parallel import _plan
 from tests.launch.forking import wait_until
 from tests.launch.test_ranks import ONE, RANKS, SLOW, STEPS, stepped, values
 from tests.launch.tiny_runs import assert_same, place_at, start, the_run

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
+from aigc.distributed.shard_files import read_shards
 from aigc.errors import RunInWork
 from aigc.runs import Run
 from aigc.runs.checkpoints import damage
 from aigc.runs.status import Status, read_status
-from aigc.tasks.shard_files import read_shards
 from tests.launch.forking import Child, wait_until
 from tests.launch.tiny_runs import GAN, LANGUAGE_MODEL, assert_same, place_at, reached, run_in, start, the_run
 from tests.training.resumable import final_state

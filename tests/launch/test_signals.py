@@ -30,14 +30,14 @@ from tests.launch.tiny_runs import (
 pytestmark = pytest.mark.slow
 
 STEPS, VALIDATE = 12, 4
-TRAINING = "aigc.tasks.causal_lm:CausalLM.training_step"
+TRAINING = "aigc.tasks.language.causal_lm:CausalLM.training_step"
 PHASES = {
     "training": (TRAINING, 6),
     "accumulating": (TRAINING, 5 * 2 + 1),
     "saving": ("aigc.callbacks.checkpoint_io:_Hashed.write", 500),
     "saving_in_a_thread": ("aigc.callbacks.checkpoint_io:_Hashed.write", 500),
-    "validating": ("aigc.tasks.causal_lm:CausalLM.validation_step", 2),
-    "generating": ("aigc.evaluation.generate:_generate_batch", 1),
+    "validating": ("aigc.tasks.language.causal_lm:CausalLM.validation_step", 2),
+    "generating": ("aigc.generation.texts:_generate_batch", 1),
 }
 MORE = {
     "accumulating": ["trainer.accumulate_grad_batches=2"],
@@ -112,7 +112,7 @@ def test_a_signal_after_the_last_step_lets_the_run_finish(place, whole):
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_signal_before_the_run_exists_leaves_nothing(number, place):
-    faults = ["wait_in", "aigc.data.prepared:read_corpus", str(place / "waits"), 1]
+    faults = ["wait_in", "aigc.data.text.prepared:read_corpus", str(place / "waits"), 1]
     child = start(place, arguments(), faults, cache="own-cache")
     wait_until((place / "waits").exists, 30)
     child.send(number)

@@ -6,7 +6,7 @@ import pytest
 
 from aigc.errors import InputError
 from aigc.launch.clusters import NoAnswer
-from aigc.launch.submit import cluster_of
+from aigc.launch.clusters.submit import cluster_of
 from aigc.launch.sweeps import devices
 from aigc.launch.sweeps.array import array_script, frozen_plan, one_driver, submit_sweep
 from aigc.launch.sweeps.folder import SweepFolder

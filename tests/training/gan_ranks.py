@@ -11,9 +11,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from aigc import losses
+from aigc.distributed.gradients import AveragedGradients, BareDDP
 from aigc.errors import DivergedRun
 from aigc.tasks import GanTask
-from aigc.tasks.ranks import AveragedGradients, BareDDP
 from tests.training.gans import Batch, batches, fit, regularisers, small_gan, watch_gradients, watch_latents, weights
 from tests.unit.metrics.worlds import fork_worlds
 
@@ -112,7 +112,7 @@ def diverged(folder: Path, rank: int, world: int) -> str:
     if rank == world - 1:
         next(task.model.parameters()).data[0] = float("nan")
     try:
-        task.refuse_diverged()
+        task.raise_if_diverged()
     except DivergedRun as error:
         return str(error)
     return "it is finite"

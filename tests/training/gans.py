@@ -16,11 +16,11 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
 
 from aigc.data.images import ImageData
-from aigc.models.gan import Discriminator, Gan, Generator, Judgement
+from aigc.models.images.gan import Discriminator, DiscriminatorOutput, Gan, Generator
 from aigc.runs.files import write_atomic
 from aigc.tasks import GanTask
 from tests.training.helpers import trainer
-from tests.training.tiny_gan import pictures
+from tests.training.tiny_gan import random_images
 
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 SIZE, LATENTS = 8, 4
@@ -72,12 +72,12 @@ class SmallDiscriminator(Discriminator):
         if self.embed is not None:
             nn.init.normal_(self.embed.weight, std=0.02)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         found = self.layers(images)
         logits = self.judge(found)[:, 0]
         if self.embed is not None and labels is not None:
             logits = logits + (found * self.embed(labels)).sum(1)
-        return Judgement(logits)
+        return DiscriminatorOutput(logits)
 
 
 class Manifold(Discriminator):
@@ -89,9 +89,9 @@ class Manifold(Discriminator):
         self.pixel = nn.Conv2d(channels, 1, 1)
         self.kind = nn.Linear(channels * resolution**2, classes)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         flat = images.flatten(1)
-        return Judgement(self.image(flat)[:, 0], self.pixel(images)[:, 0], self.kind(flat))
+        return DiscriminatorOutput(self.image(flat)[:, 0], self.pixel(images)[:, 0], self.kind(flat))
 
 
 def small_gan(
@@ -169,7 +169,7 @@ def weights(network: nn.Module) -> list[Tensor]:
 def gan_data(folder: Path, workers: int = 0) -> ImageData:
     """Discs of three classes, in twelve batches of two times two."""
     path, buffer = folder / "labelled.npz", io.BytesIO()
-    with np.load(pictures(folder, 49)) as discs:
+    with np.load(random_images(folder, 49)) as discs:
         np.savez(buffer, images=discs["images"], labels=np.arange(49) % 3)
     write_atomic(path, buffer.getvalue())
     settings: dict[str, Any] = {"labels": True, "flip": True, "batch_size": 2, "batches_per_step": 2, "seed": 3}

@@ -8,8 +8,8 @@ import torch
 from pytorch_lightning import Trainer
 
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
-from aigc.data.text import TextData
-from aigc.data.tokenizer import TokenizerSettings
+from aigc.data.text.data import TextData
+from aigc.data.text.tokenizer import TokenizerSettings
 from aigc.models import TransformersCausalLM
 from aigc.runs.files import write_atomic
 from aigc.tasks import CausalLM

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from pytorch_lightning.strategies import DDPStrategy
 
-from aigc.tasks.ranks import BareDDP
+from aigc.distributed.gradients import BareDDP
 from tests.training.resumable import TASKS, differences, final_state, rows, train
 
 PLACES = dict.fromkeys(TASKS, (2, 5, 20)) | {"two_players": (5,), "gan": (2, 20), "stream": (2, 16, 17, 20)}

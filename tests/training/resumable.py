@@ -20,16 +20,16 @@ from torch.utils.data import DataLoader, Dataset
 from aigc.callbacks import BetweenSteps, Checkpoints, ExactState
 from aigc.data.loader import training_loader, worker_settings
 from aigc.data.sampler import generator
+from aigc.distributed.shard_files import read_shards
 from aigc.errors import PreemptedRun
 from aigc.logger import MetricsFileLogger
+from aigc.optim.schedules import WarmupCosine
 from aigc.runs import Run, stop
 from aigc.runs.checkpoints import CheckpointFolder
 from aigc.runs.console import show_messages
 from aigc.runs.files import write_atomic
 from aigc.runs.metrics_file import read
 from aigc.tasks import CausalLM, Task
-from aigc.tasks.schedules import WarmupCosine
-from aigc.tasks.shard_files import read_shards
 from tests.training.gans import gan_data, whole_gan
 from tests.training.helpers import text_data, trainer
 from tests.training.tiny_gan import image_evaluation
@@ -51,7 +51,7 @@ def language_model(folder: Path, workers: int) -> tuple[LightningDataModule, Tas
 
 def streamed_model(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
     """The same on a stream of three files, of which an epoch has three windows and no batch ends where one does."""
-    from aigc.data.streamed import StreamedText, StreamTokenizer
+    from aigc.data.text.streamed import StreamedText, StreamTokenizer
     from aigc.models import TransformersCausalLM
 
     for shard in range(3):
@@ -259,7 +259,7 @@ def train(
         try:
             torch.manual_seed(0) if checkpoint is None else None
             made.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-            task.tell_callbacks("on_fit_done")  # as a worker does
+            task.call_hook("on_fit_done")  # as a worker does
         except PreemptedRun:
             return False
         finally:

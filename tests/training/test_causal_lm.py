@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from aigc.callbacks import ExactState
-from aigc.data.packing import IGNORE
+from aigc.data.text.packing import IGNORE
 from aigc.errors import DivergedRun
 from aigc.evaluation import TextGeneration
 from aigc.models import TransformersCausalLM
-from aigc.tasks.causal_lm import next_token_nll
+from aigc.tasks.language.causal_lm import next_token_nll
 from tests.training.helpers import SETTINGS, sgd_task, text_data, tiny_model, trainer
 
 TEXTS = [
@@ -159,7 +159,7 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path):
 def test_what_has_diverged_is_told_before_texts_are_written_with_it(lr, what, tmp_path):
     data, writer = text_data(tmp_path, TEXTS), TextGeneration({})
     task = sgd_task(tiny_model(data), lr=lr)
-    task.refuse_non_finite = lambda *_, **__: None  # as where the device is not waited for
+    task.check_finite = lambda *_, **__: None  # as where the device is not waited for
     every = {"val_check_interval": 1, "check_val_every_n_epoch": None, "log_every_n_steps": 9}
     writer.pairs = lambda *_: pytest.fail("texts were written")
     with pytest.raises(DivergedRun, match=f"{what} finite numbers? after step 1; lower optimizer.lr"):

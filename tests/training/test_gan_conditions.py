@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from aigc import losses
 from aigc.augmentation.base import Augmentation
 from aigc.data.images import to_float
-from aigc.models.gan import Discriminator, Gan, Generator, Judgement
+from aigc.models.images.gan import Discriminator, DiscriminatorOutput, Gan, Generator
 from aigc.tasks import GanTask
-from aigc.tasks.gan_objectives import DiscriminatorObjective, GeneratorObjective
+from aigc.tasks.gan.objectives import DiscriminatorObjective, GeneratorObjective
 from tests.training.gans import (
     LATENTS,
     SIZE,
@@ -143,8 +143,8 @@ class ExactDiscriminator(Discriminator):
         super().__init__(SIZE, 3)
         self.weight = nn.Parameter(torch.randn(3, SIZE, SIZE))
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
-        return Judgement((images * self.weight).sum((1, 2, 3)))
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
+        return DiscriminatorOutput((images * self.weight).sum((1, 2, 3)))
 
 
 def test_what_a_loss_keeps_in_float32_is_derived_in_float32(tmp_path):

@@ -12,7 +12,7 @@ from aigc.callbacks import Checkpoints
 from aigc.errors import DivergedRun, exit_code
 from aigc.losses import NonSaturating
 from aigc.models.averaging import Averaged
-from aigc.models.gan.parts import spectral
+from aigc.models.images.gan.parts import spectral
 from aigc.tasks import GanTask
 from tests.training.gans import RATE, batches, fit, regularisers, small_gan, watch_gradients, weights, whole_gan
 
@@ -178,8 +178,8 @@ class NoReading(TorchDispatchMode):
 
 
 def test_a_step_reads_no_number_back_from_the_device(tmp_path, monkeypatch):
-    """Adam reads its own counts, which lie on the CPU; losses are looked at there alone (`Task.refuse_non_finite`)."""
-    monkeypatch.setattr(GanTask, "refuse_non_finite", lambda *_, **__: None)
+    """Adam reads its own counts, which lie on the CPU; losses are looked at there alone (`Task.check_finite`)."""
+    monkeypatch.setattr(GanTask, "check_finite", lambda *_, **__: None)
     task, plain = whole_gan(optimizer=torch.optim.SGD, generator_clip=1.0, micro_batches=2), GanTask.training_step
     steps = []
 

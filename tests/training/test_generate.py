@@ -9,8 +9,8 @@ import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from aigc.errors import InputError, PreemptedRun
-from aigc.evaluation.generate import generate_texts
-from aigc.evaluation.sampling import Sampling
+from aigc.generation.sampling import Sampling
+from aigc.generation.texts import generate_texts
 from aigc.runs import stop
 from tests.conftest import REPOSITORY
 from tests.training.helpers import text_data, tiny_model
@@ -161,8 +161,8 @@ def test_an_interrupt_in_a_real_generation_is_quick(tmp_path):
 import sys
 from pathlib import Path
 from aigc.errors import exit_code
-from aigc.evaluation.generate import generate_texts
-from aigc.evaluation.sampling import Sampling
+from aigc.generation.texts import generate_texts
+from aigc.generation.sampling import Sampling
 from aigc.runs import stop
 from tests.conftest import REPOSITORY
 from aigc.runs import stop

@@ -9,8 +9,9 @@ from PIL import Image
 
 from aigc.callbacks import Checkpoints
 from aigc.errors import DivergedRun, InputError
-from aigc.evaluation import image_generation, image_sampling
-from aigc.evaluation.image_sampling import draw, make, sample, undisturbed
+from aigc.evaluation import image_generation
+from aigc.generation import images as image_sampling
+from aigc.generation.images import draw, make, sample, undisturbed
 from aigc.runs.checkpoints import CheckpointFolder
 from aigc.tasks import GanTask
 from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
@@ -81,7 +82,7 @@ def test_an_evaluation_that_was_killed_is_done_again(step, measured, tmp_path, m
     assert rows(tmp_path) == rows(measured)
 
 
-def test_values_pictures_and_signatures_are_kept(measured):
+def test_values_images_and_signatures_are_kept(measured):
     lines = [json.loads(line) for line in (measured / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     evaluations = [line for line in lines if "val/fid_projection" in line]
     assert [line["step"] for line in evaluations] == [6, 12, 18, 24, STEPS]
@@ -91,8 +92,8 @@ def test_values_pictures_and_signatures_are_kept(measured):
     assert len({line["val/fid_projection"] for line in evaluations}) == 5
     for step in (6, 12, 18, 24, STEPS):
         for name, size in (("", (28, 18)), ("-interpolation", (28, 38)), ("-neighbours", (48, 18))):
-            with Image.open(measured / f"samples/step-{step:06d}{name}.png") as picture:
-                assert picture.size == size
+            with Image.open(measured / f"samples/step-{step:06d}{name}.png") as image:
+                assert image.size == size
 
 
 def test_the_best_checkpoint_is_that_of_the_lowest_value(measured):
@@ -133,7 +134,7 @@ def test_any_number_of_ranks_makes_the_same_images(task, monkeypatch):
     def made(ranks):
         found = {}
         for rank in range(ranks):
-            monkeypatch.setattr(image_sampling, "place_among_ranks", lambda rank=rank: (rank, ranks))
+            monkeypatch.setattr(image_sampling, "data_rank", lambda rank=rank: (rank, ranks))
             for numbers, images, _ in sample(task, 45, seed=1, batch_size=8):
                 found |= dict(zip(numbers.tolist(), images, strict=True))
         return torch.stack([found[number] for number in range(45)])
@@ -210,7 +211,7 @@ def test_two_evaluations_stand_side_by_side(task, tmp_path):
     assert {"val/fid_projection", "val/fid_efficientnet_lite0"} <= set(task.latest)
 
 
-def test_without_metrics_pictures_alone_are_made(task, tmp_path, monkeypatch):
+def test_without_metrics_images_alone_are_made(task, tmp_path, monkeypatch):
     monkeypatch.setattr(image_generation, "measure_samples", None)
     alone = image_evaluation(tmp_path, metrics={"fid": None}, every_n_steps=1)
     trainer(tmp_path, max_steps=1, callbacks=[alone]).fit(task, datamodule=image_data(tmp_path))
@@ -218,14 +219,14 @@ def test_without_metrics_pictures_alone_are_made(task, tmp_path, monkeypatch):
     assert len(list((tmp_path / "samples").glob("step-000001*.png"))) == 3
 
 
-def test_neighbours_are_the_nearest_pictures(measured, task, tmp_path):
-    """The extractor's features of a training picture are nearest to those of the picture itself."""
+def test_neighbours_are_the_nearest_images(measured, task, tmp_path):
+    """The extractor's features of a training image are nearest to those of the image itself."""
     from aigc.metrics.image import nearest
     from tests.training.tiny_gan import Projection
 
     data = image_data(tmp_path)
     callback = image_evaluation(tmp_path)
     real = callback._statistics_of_real(data.images, Projection())
-    pictures = torch.from_numpy(np.stack([data.images.read(number) for number in (3, 20)])).permute(0, 3, 1, 2)
-    found = nearest(Projection()(pictures).features, real.whole, 2)
+    images = torch.from_numpy(np.stack([data.images.read(number) for number in (3, 20)])).permute(0, 3, 1, 2)
+    found = nearest(Projection()(images).features, real.whole, 2)
     assert found[:, 0].tolist() == [3, 20]

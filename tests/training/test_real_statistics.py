@@ -1,4 +1,4 @@
-"""Statistics of real pictures are measured once, found again by content, and never stale."""
+"""Statistics of real images are measured once, found again by content, and never stale."""
 
 import multiprocessing
 
@@ -14,19 +14,19 @@ from aigc.evaluation import real_statistics as module
 from aigc.evaluation.feature_pass import classifier_of, measure_images
 from aigc.evaluation.real_statistics import real_statistics
 from aigc.metrics.image import smallest
-from tests.training.tiny_gan import Projection, pictures
+from tests.training.tiny_gan import Projection, random_images
 
 ENTRIES = "image_statistics"
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Twelve pictures of 8 by 8."""
+    """Twelve images of 8 by 8."""
     place = tmp_path / "real"
     place.mkdir()
-    with np.load(pictures(tmp_path)) as file:
-        for number, picture in enumerate(file["images"][:12]):
-            Image.fromarray(picture).save(place / f"{number:02d}.png")
+    with np.load(random_images(tmp_path)) as file:
+        for number, image in enumerate(file["images"][:12]):
+            Image.fromarray(image).save(place / f"{number:02d}.png")
     return place
 
 
@@ -55,7 +55,7 @@ def test_found_again_and_equal(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_held_out_are_some_of_the_pictures(folder, keep, size):
+def test_held_out_are_some_of_the_images(folder, keep, size):
     real = found(folder, keep=keep)
     rest = real.whole.without(real.heldout)
     assert rest.count == 8
@@ -77,7 +77,7 @@ def test_one_entry_serves_all_metrics_and_held_out_parts(folder):
     assert len(entries(folder)) == 1
 
 
-def test_a_picture_that_changes_meanwhile_is_told(folder, monkeypatch):
+def test_a_image_that_changes_meanwhile_is_told(folder, monkeypatch):
     plain = module.measure_images
 
     def changing(*arguments):
@@ -91,7 +91,7 @@ def test_a_picture_that_changes_meanwhile_is_told(folder, monkeypatch):
     assert not entries(folder)
 
 
-def test_pictures_of_many_sizes_do_not_pile_up(tmp_path, monkeypatch):
+def test_images_of_many_sizes_do_not_pile_up(tmp_path, monkeypatch):
     (tmp_path / "many").mkdir()
     for number in range(40):
         Image.new("RGB", (3 + number, 4)).save(tmp_path / f"many/{number:02d}.png")
@@ -106,9 +106,9 @@ def test_pictures_of_many_sizes_do_not_pile_up(tmp_path, monkeypatch):
 
 
 def change(path):
-    picture = np.array(Image.open(path))
-    picture[0, 0] ^= 1
-    Image.fromarray(picture).save(path)
+    image = np.array(Image.open(path))
+    image[0, 0] ^= 1
+    Image.fromarray(image).save(path)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def change(path):
     ],
     ids=["one bit", "one less", "another order"],
 )
-def test_other_pictures_are_another_entry(folder, what):
+def test_other_images_are_another_entry(folder, what):
     found(folder)
     what(folder)
     found(folder)
@@ -200,7 +200,7 @@ def test_mixed_sizes_are_measured_as_each_alone(tmp_path):
     torch.testing.assert_close(whole.features, torch.stack(alone))
 
 
-def test_a_picture_whose_features_are_not_finite_is_named(folder):
+def test_a_image_whose_features_are_not_finite_is_named(folder):
     class Broken(Projection):
         def extract(self, images):
             features, logits = super().extract(images)
@@ -215,7 +215,7 @@ def test_a_classifier_needs_labels(folder):
         classifier_of(open_images(str(folder)), folder.parent / "cache")
 
 
-def test_one_picture_is_too_few(folder):
+def test_one_image_is_too_few(folder):
     for path in sorted(folder.iterdir())[1:]:
         path.unlink()
     with pytest.raises(InputError, match="at least two images"):

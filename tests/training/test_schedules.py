@@ -8,7 +8,7 @@ from torch import nn
 from torch._dynamo.utils import counters
 
 from aigc.errors import InputError
-from aigc.tasks.schedules import WarmupCosine
+from aigc.optim.schedules import WarmupCosine
 from tests.training.gans import batches, fit, regularisers, small_gan
 
 

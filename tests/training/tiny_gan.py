@@ -1,4 +1,4 @@
-"""A GAN of a few thousand parameters with averaged weights, on pictures of 8 by 8: the smallest that makes images."""
+"""A GAN of a few thousand parameters with averaged weights, on images of 8 by 8: the smallest that makes images."""
 
 import io
 from collections.abc import Callable
@@ -131,14 +131,14 @@ class Projection(Extractor):
         return Extracted(found[:, :6], found[:, 6:])
 
 
-def pictures(folder: Path, number: int = 37) -> Path:
+def random_images(folder: Path, number: int = 37) -> Path:
     """Discs of random colour, place and size in an .npz file."""
     chance = np.random.default_rng(0)
     ys, xs = np.mgrid[:SIZE, :SIZE]
     made = np.full((number, SIZE, SIZE, 3), 255, dtype=np.uint8)
-    for picture in made:
+    for image in made:
         y, x, radius = chance.uniform(2, 6), chance.uniform(2, 6), chance.uniform(1.5, 3)
-        picture[(ys - y) ** 2 + (xs - x) ** 2 < radius**2] = chance.integers(0, 200, 3)
+        image[(ys - y) ** 2 + (xs - x) ** 2 < radius**2] = chance.integers(0, 200, 3)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "discs.npz"
     buffer = io.BytesIO()
@@ -148,14 +148,14 @@ def pictures(folder: Path, number: int = 37) -> Path:
 
 
 def image_data(folder: Path, workers: int = 0) -> ImageData:
-    """The pictures, prepared, in twelve batches of three."""
-    data = ImageData(str(pictures(folder)), batch_size=3, num_workers=workers, seed=3, cache=str(folder / "cache"))
+    """The images, prepared, in twelve batches of three."""
+    data = ImageData(str(random_images(folder)), batch_size=3, num_workers=workers, seed=3, cache=str(folder / "cache"))
     data.prepare_data()
     return data
 
 
 def image_evaluation(folder: Path, **settings: Any) -> ImageGeneration:
-    """Every six steps, with the extractor above and small pictures."""
+    """Every six steps, with the extractor above and small images."""
     trust(["tests"])
     metrics = {
         "fid": {"_target_": "aigc.metrics.image.FrechetDistance"},

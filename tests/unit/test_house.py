@@ -13,11 +13,25 @@ PACKAGE = Path(__file__).resolve().parents[2] / "aigc"
 # Each layer may import itself and those after it.
 LAYERS = [
     ["cli"],
+    ["inference"],
     ["launch"],
-    ["evaluation", "callbacks", "tasks"],
-    ["logger", "data", "augmentation", "models", "losses", "metrics"],
-    ["runs", "config"],
-    ["assets", "errors", "aigc"],
+    ["evaluation"],
+    ["callbacks"],
+    ["generation"],
+    ["tasks"],
+    ["optim"],
+    ["augmentation"],
+    ["losses"],
+    ["metrics"],
+    ["data"],
+    ["models"],
+    ["logger"],
+    ["distributed"],
+    ["runs"],
+    ["config"],
+    ["assets"],
+    ["errors"],
+    ["aigc"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 HEAVY = ("torch", "transformers", "pytorch_lightning", "datasets", "pandas", "wandb")

@@ -4,8 +4,8 @@ import pytest
 
 from aigc.config import compose
 from aigc.errors import InputError
-from aigc.launch.devices import gpus, see_devices, settle_devices
-from aigc.launch.ranks import Ranks, adopt_slurm, check_ranks, read_ranks
+from aigc.launch.devices import check_devices, gpus, settle_devices
+from aigc.launch.ranks.group import Ranks, adopt_slurm, check_ranks, read_ranks
 
 TORCHRUN = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}
 SLURM = {"SLURM_PROCID": "5", "SLURM_NTASKS": "8", "SLURM_LOCALID": "1", "SLURM_NNODES": "2"}
@@ -51,16 +51,16 @@ def test_auto_is_settled_before_a_config_is_frozen():
     settle_devices(cfg)
     assert cfg.trainer.devices == 1
     assert gpus(cfg) is None
-    see_devices(cfg)
+    check_devices(cfg)
 
 
 def test_gpus_that_are_not_there_are_missed(monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(InputError, match="torch sees no GPU here"):
-        see_devices(compose(["trainer=gpu"]))
-    see_devices(compose(["trainer.accelerator=auto"]))
+        check_devices(compose(["trainer=gpu"]))
+    check_devices(compose(["trainer.accelerator=auto"]))
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    see_devices(compose(["trainer=gpu", "trainer.devices=2"]))
+    check_devices(compose(["trainer=gpu", "trainer.devices=2"]))
     with pytest.raises(InputError, match="torch sees 2 GPUs here"):
-        see_devices(compose(["trainer=gpu", "trainer.devices=3"]))
+        check_devices(compose(["trainer=gpu", "trainer.devices=3"]))

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.distributed.checkpoint import CheckpointException, load, save  # type: ignore[attr-defined]
 
-from aigc.launch.ending import LAUNCH, Ending, Endings
-from aigc.tasks.shard_files import cause_of
+from aigc.distributed.shard_files import cause_of
+from aigc.launch.ranks.exits import LAUNCH, RankExit, RankExits
 
 LOST = "RuntimeError: Connection closed by peer [127.0.0.1]"
 
@@ -19,20 +19,20 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_cause_is_the_earliest_end_that_is_more_than_a_lost_contact(tmp_path: Path) -> None:
-    notes = Endings(tmp_path)
+    notes = RankExits(tmp_path)
     now = time.time()
     for rank, seconds, message in ((0, 1, LOST), (1, 3, "later"), (2, 2, "first"), (3, 0, LOST)):
-        notes.note(Ending(rank, now + seconds, 1, message))
-    assert notes.cause() == Ending(2, now + 2, 1, "first")
-    assert notes.cause_of(Ending(0, now, 1, LOST)) == notes.cause()
-    assert notes.cause_of(Ending(5, now, 1, "its own")).message == "its own"
+        notes.note(RankExit(rank, now + seconds, 1, message))
+    assert notes.cause() == RankExit(2, now + 2, 1, "first")
+    assert notes.cause_of(RankExit(0, now, 1, LOST)) == notes.cause()
+    assert notes.cause_of(RankExit(5, now, 1, "its own")).message == "its own"
 
 
 def test_what_an_earlier_launch_by_hand_has_left_is_no_cause(tmp_path: Path) -> None:
-    notes = Endings(tmp_path)
-    notes.note(Ending(1, time.time() - 3600, 1, "an hour ago"))
-    notes.note(Ending(2, time.time(), 1, "just now"))
-    Endings(tmp_path, "another").note(Ending(3, time.time(), 1, "of another launch"))
+    notes = RankExits(tmp_path)
+    notes.note(RankExit(1, time.time() - 3600, 1, "an hour ago"))
+    notes.note(RankExit(2, time.time(), 1, "just now"))
+    RankExits(tmp_path, "another").note(RankExit(3, time.time(), 1, "of another launch"))
     notes.forget()
     assert [ending.message for ending in notes.noted()] == ["just now"]
     assert len(list(tmp_path.iterdir())) == 1

@@ -13,7 +13,7 @@ from aigc.config.freeze import frozen_yaml
 from aigc.errors import AigcError, InputError
 from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.search import SearchDriver
-from aigc.launch.sweeps.trials import Plan, plan
+from aigc.launch.sweeps.trials import SweepPlan, plan
 from aigc.runs import Run
 from aigc.runs.status import Status, write_status
 
@@ -31,7 +31,7 @@ def sweep(own_place: Path, monkeypatch: pytest.MonkeyPatch) -> Sweeps:
     return lambda *arguments: run(parser().parse_intermixed_args(list(arguments)))
 
 
-def end(made: Plan, identity: str, status: Status, message: str | None = None) -> None:
+def end(made: SweepPlan, identity: str, status: Status, message: str | None = None) -> None:
     """Make the run of a trial, as if another process had worked on it."""
     (trial,) = [one for one in made.trials if one.identity == identity]
     run = Run.create(made.folder.parent.parent / "runs", "x", frozen_yaml(trial.cfg), run_id=made.run_id(trial))

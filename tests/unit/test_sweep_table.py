@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from aigc.cli.sweep_views import show_status, show_table
+from aigc.cli.parts.sweep_views import show_status, show_table
 from aigc.config.compose import compose
 from aigc.config.freeze import frozen_yaml
 from aigc.config.identity import identity
 from aigc.launch.sweeps.folder import SweepFolder
-from aigc.launch.sweeps.labels import labels, shown, spelled
+from aigc.launch.sweeps.row_labels import labels, shown, spelled
 from aigc.launch.sweeps.table import best_experiment, make_table
 from aigc.launch.sweeps.trials import plan
 from aigc.runs import Run

@@ -1,4 +1,4 @@
-"""Pictures: sets of them wherever they lie, decoding, and the datamodule that trains on them.
+"""Images: sets of them wherever they lie, decoding, and the datamodule that trains on them.
 
 Sets and decoding need no torch; what does is imported when it is asked for.
 """
@@ -6,7 +6,7 @@ Sets and decoding need no torch; what does is imported when it is asked for.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from aigc.data.images.base import Images, Picture
+from aigc.data.images.base import ImageArray, Images
 from aigc.data.images.reading import decoded, readable
 from aigc.data.images.sources import open_images
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from aigc.data.images.batches import to_float
     from aigc.data.images.data import ImageData
 
-__all__ = ["ImageData", "Images", "Picture", "decoded", "open_images", "readable", "to_float"]
+__all__ = ["ImageArray", "ImageData", "Images", "decoded", "open_images", "readable", "to_float"]
 _MODULES = {"ImageData": "data", "to_float": "batches"}
 
 

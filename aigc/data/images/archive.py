@@ -1,4 +1,4 @@
-"""A .zip of picture files, read without unpacking it."""
+"""A .zip of image files, read without unpacking it."""
 
 import hashlib
 import lzma
@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from aigc.data.images.decode import MOST_BYTES, Alpha, reason
-from aigc.data.images.files import Files, is_hidden, is_picture
+from aigc.data.images.files import Files, is_hidden, is_image_file
 from aigc.errors import InputError
 
 _BLOCK = 1 << 20
@@ -18,7 +18,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, Ru
 
 
 class Zip(Files):
-    """The picture files in an archive, like those in a folder; nothing is written anywhere.
+    """The image files in an archive, like those in a folder; nothing is written anywhere.
 
     Args:
         name: What a person calls it.
@@ -26,7 +26,7 @@ class Zip(Files):
         alpha: What becomes of transparency.
 
     Raises:
-        InputError: It is no whole archive, has no picture in it, or a name that leads out of it.
+        InputError: It is no whole archive, has no image in it, or a name that leads out of it.
     """
 
     def __init__(self, name: str, path: Path, alpha: Alpha = "drop") -> None:
@@ -36,14 +36,14 @@ class Zip(Files):
             raise InputError(f"{name}: no whole .zip archive: {reason(error)}. Copy or download it again.") from error
         files = {_path_of(info, name): info for info in self._archive.infolist() if not info.is_dir()}
         shown = [path for path in files if not is_hidden(path)]
-        self._members = {path: files[path] for path in shown if is_picture(path)}
+        self._members = {path: files[path] for path in shown if is_image_file(path)}
         super().__init__(name, self._members, len(shown) - len(self._members), alpha)
 
     def content(self, index: int) -> bytes:
         """The bytes of a file."""
         member = self._members[self.paths[index]]
         if member.file_size > MOST_BYTES:
-            what = f"{member.file_size:,} bytes unpacked, which is too large for a picture."
+            what = f"{member.file_size:,} bytes unpacked, which is too large for an image."
             raise InputError(f"{self.name_of(index)}: {what}")
         try:
             with self._archive.open(member) as file:

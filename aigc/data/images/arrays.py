@@ -1,4 +1,4 @@
-"""Pictures that lie in one array: .npy and .npz files, and what has been prepared."""
+"""Images that lie in one array: .npy and .npz files, and what has been prepared."""
 
 import hashlib
 import logging
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from aigc.data.images.base import Images, Labels, Picture
+from aigc.data.images.base import ImageArray, Images, Labels
 from aigc.data.images.decode import Alpha, flattened, reason
-from aigc.data.progress import tell_once
+from aigc.data.progress import log_once
 from aigc.errors import InputError
 
 _CHANNELS = (1, 3, 4)
@@ -31,7 +31,7 @@ _log = logging.getLogger("aigc")
 
 
 class ArrayImages(Images):
-    """Pictures of one size in an array.
+    """Images of one size in an array.
 
     Args:
         name: What a person calls the set.
@@ -40,7 +40,7 @@ class ArrayImages(Images):
         labels: Whole numbers of any values, shape (n,); None where there are none.
         classes: The names of the classes, where the labels are numbers of these; None names them after the labels.
         alpha: What becomes of transparency.
-        name_of: Where a person finds a picture; None shows its number.
+        name_of: Where a person finds an image; None shows its number.
 
     Raises:
         InputError: The array is of another kind or shape.
@@ -68,11 +68,11 @@ class ArrayImages(Images):
         return len(self.pixels)
 
     def name_of(self, index: int) -> str:
-        """The set's name and the picture's number, from 0."""
+        """The set's name and the image's number, from 0."""
         return self._name_of(index) if self._name_of else f"{self.name}[{index}]"
 
-    def read(self, index: int) -> Picture:
-        """Copy a picture; grey is repeated."""
+    def read(self, index: int) -> ImageArray:
+        """Copy an image; grey is repeated."""
         pixels = self.pixels[index]
         if pixels.shape[2] == 1:
             return np.repeat(pixels, 3, axis=2)
@@ -88,7 +88,7 @@ class ArrayImages(Images):
 
 
 def open_array(name: str, path: Path, alpha: Alpha = "drop") -> ArrayImages:
-    """The pictures of a .npy file, which stays on disk, or of a .npz file, which is loaded; nothing is unpickled.
+    """The images of a .npy file, which stays on disk, or of a .npz file, which is loaded; nothing is unpickled.
 
     Args:
         name: What a person calls it.
@@ -96,7 +96,7 @@ def open_array(name: str, path: Path, alpha: Alpha = "drop") -> ArrayImages:
         alpha: What becomes of transparency.
 
     Raises:
-        InputError: The file is damaged, or holds no pictures.
+        InputError: The file is damaged, or holds no images.
     """
     try:
         if path.suffix.lower() == ".npy":
@@ -119,7 +119,7 @@ def tell(name: str, array: NDArray[Any], pixels: NDArray[np.uint8]) -> None:
     """Say how an array was understood."""
     number, height, width, channels = pixels.shape
     shape = f"height {height}, width {width}, channels {channels}"
-    tell_once(f"{name}: {array.dtype} of shape {array.shape}: {number:,} pictures, {shape}")
+    log_once(f"{name}: {array.dtype} of shape {array.shape}: {number:,} images, {shape}")
 
 
 def _told(images: ArrayImages, array: NDArray[Any]) -> ArrayImages:
@@ -131,13 +131,13 @@ def channels_last(name: str, array: NDArray[Any]) -> NDArray[np.uint8]:
     """A view of shape (n, height, width, channels); which axis is which follows from the others than the first.
 
     Raises:
-        InputError: The array holds no pictures.
+        InputError: The array holds no images.
     """
     if array.dtype != np.uint8:
         floats = "; from floats: (x * 255).round().astype('uint8')" if array.dtype.kind == "f" else ""
         raise InputError(f"{name}: holds {array.dtype}; needed is {_FORM}{floats}.")
     view = array
-    if array.ndim == 3 and array.shape[2] not in (3, 4):  # else it is one picture, not many three pixels wide
+    if array.ndim == 3 and array.shape[2] not in (3, 4):  # else it is one image, not many three pixels wide
         view = array[..., None]
     elif array.ndim == 4 and array.shape[3] not in _CHANNELS and array.shape[1] in _CHANNELS:
         view = np.moveaxis(array, 1, 3)
@@ -159,7 +159,7 @@ def _header(archive: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dty
 
 
 def images_key(name: str, arrays: Headers) -> str:
-    """Which of several arrays holds the pictures.
+    """Which of several arrays holds the images.
 
     Raises:
         InputError: None does, or it is not clear which.
@@ -169,20 +169,20 @@ def images_key(name: str, arrays: Headers) -> str:
     if named or len(four) == 1:
         return (named or four)[0]
     if {"mu", "sigma"} <= set(arrays):
-        raise InputError(f"{name}: a file of statistics (mu and sigma), not of pictures; give the pictures themselves.")
+        raise InputError(f"{name}: a file of statistics (mu and sigma), not of images; give the images themselves.")
     listed = ", ".join(f"{key} {dtype} {shape}" for key, (shape, dtype) in arrays.items()) or "nothing"
     raise InputError(f"{name}: holds {listed}; needed is {_FORM}, named {', '.join(_IMAGES)}, or no other of 4 axes.")
 
 
 def labels_key(name: str, arrays: Headers, number: int) -> str | None:
-    """Which array holds the labels of so many pictures; what cannot be labels is told and left out."""
+    """Which array holds the labels of so many images; what cannot be labels is told and left out."""
     key = next((key for key in _LABELS if key in arrays), None)
     if key is None:
         return None
     shape, dtype = arrays[key]
     if dtype.kind in "iu" and shape in ((number,), (number, 1)):
         return key
-    what = "%s: '%s' is no label for each picture but %s of shape %s, and left out"
+    what = "%s: '%s' is no label for each image but %s of shape %s, and left out"
     _log.warning(what, name, key, dtype, shape)
     return None
 

@@ -1,4 +1,4 @@
-"""A set of pictures, wherever they lie: numbered, named, read one by one, and known by a hash of their bytes."""
+"""A set of images, wherever they lie: numbered, named, read one by one, and known by a hash of their bytes."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -8,18 +8,18 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 """uint8 of shape (height, width, 3): red, green, blue."""
 
 Labels = NDArray[np.int64]
 
 
 class Images(ABC):
-    """Pictures in an order, of any sizes. Reading is safe in several threads at once.
+    """Images in an order, of any sizes. Reading is safe in several threads at once.
 
     Attributes:
         name: What a person calls the set.
-        labels: The class of each picture, int64 of shape (n,), from 0 on; None where there are no classes.
+        labels: The class of each image, int64 of shape (n,), from 0 on; None where there are no classes.
         classes: The names of the classes, by label; empty where there are none.
     """
 
@@ -29,15 +29,15 @@ class Images(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many pictures there are, whether or not they can be read."""
+        """How many images there are, whether or not they can be read."""
 
     @abstractmethod
     def name_of(self, index: int) -> str:
-        """Where a person finds a picture."""
+        """Where a person finds an image."""
 
     @abstractmethod
-    def read(self, index: int) -> Picture:
-        """A picture; the array is the caller's own.
+    def read(self, index: int) -> ImageArray:
+        """An image; the array is the caller's own.
 
         Raises:
             InputError: It cannot be read or decoded.
@@ -49,14 +49,14 @@ class Images(ABC):
 
     @cached_property
     def hashes(self) -> list[str]:
-        """For each picture the SHA-256 of what it is read from; computed once."""
+        """For each image the SHA-256 of what it is read from; computed once."""
         return self._hash_all()
 
     def fingerprint(self) -> str:
-        """SHA-256 over the pictures' bytes in order, and their labels.
+        """SHA-256 over the images' bytes in order, and their labels.
 
         Names count only as far as they decide the order, and where the set lies does not count at all. Files are hashed
-        as they are, so that a picture saved anew in another format is another one; pictures that lie in an array are
+        as they are, so that an image saved anew in another format is another one; images that lie in an array are
         hashed as pixels. Another treatment of alpha than dropping it counts too.
 
         Raises:
@@ -72,17 +72,17 @@ class Images(ABC):
         return self._hash_all() != self.hashes
 
     def subset(self, indices: Sequence[int] | slice) -> "Images":
-        """Some of the pictures, in the order given; the classes stay what they are."""
+        """Some of the images, in the order given; the classes stay what they are."""
         chosen = range(len(self))[indices] if isinstance(indices, slice) else indices
         return Subset(self, chosen)
 
 
 class Subset(Images):
-    """Some pictures of a set.
+    """Some images of a set.
 
     Args:
         whole: The set.
-        indices: Which of its pictures.
+        indices: Which of its images.
     """
 
     def __init__(self, whole: Images, indices: Sequence[int]) -> None:
@@ -99,8 +99,8 @@ class Subset(Images):
         """Its name in the whole set."""
         return self.whole.name_of(self.indices[index])
 
-    def read(self, index: int) -> Picture:
-        """A picture of the whole set."""
+    def read(self, index: int) -> ImageArray:
+        """An image of the whole set."""
         return self.whole.read(self.indices[index])
 
     def _hash_all(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Batches of prepared pictures, and what they become on the device."""
+"""Batches of prepared images, and what they become on the device."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,19 +23,19 @@ class Batch(TypedDict):
 
 
 class Placed(TypedDict):
-    """What a loader gives where the pictures lie on the device already."""
+    """What a loader gives where the images lie on the device already."""
 
     places: Tensor
     """int64 of shape (n, 4), see `Views.draw`; `ImageData.transfer_batch_to_device` makes a `Batch` of it."""
 
 
-class Pictures(Dataset[Batch | Placed]):
-    """The prepared pictures, read through a memory map. A sample is asked for by `(epoch, index)`.
+class ImageRows(Dataset[Batch | Placed]):
+    """The prepared images, read through a memory map. A sample is asked for by `(epoch, index)`.
 
     Args:
         folder: Holds `pixels.npy`, uint8 of shape (n, channels, height, width), and perhaps `labels.npy`, int64 (n,).
         labels: Whether batches have labels.
-        views: How pictures vary from epoch to epoch.
+        views: How images vary from epoch to epoch.
         placed: Whether samples are only said, not read.
     """
 
@@ -46,9 +46,9 @@ class Pictures(Dataset[Batch | Placed]):
         self.pixels: NDArray[np.uint8] = np.load(folder / "pixels.npy", mmap_mode="r")
         self.labels = np.load(folder / "labels.npy") if labels else None
 
-    def __reduce__(self) -> tuple[type["Pictures"], tuple[Path, bool, Views, bool]]:
+    def __reduce__(self) -> tuple[type["ImageRows"], tuple[Path, bool, Views, bool]]:
         # A pickled memory map is a copy of the whole array: a worker opens the files itself.
-        return Pictures, (self.folder, self.labels is not None, self.views, self.placed)
+        return ImageRows, (self.folder, self.labels is not None, self.views, self.placed)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -57,12 +57,12 @@ class Pictures(Dataset[Batch | Placed]):
         return self.__getitems__([sample])
 
     def __getitems__(self, samples: Sequence[tuple[int, int]]) -> Batch | Placed:
-        """The batch of some pictures of one epoch; the loader calls this once for each batch."""
+        """The batch of some images of one epoch; the loader calls this once for each batch."""
         places = torch.from_numpy(self.views.draw(samples[0][0], np.array([index for _, index in samples])))
         return Placed(places=places) if self.placed else self.batch(places)
 
     def batch(self, places: Tensor) -> Batch:
-        """The pictures at some places, see `Views.draw`."""
+        """The images at some places, see `Views.draw`."""
         chosen: Any = places[:, INDEX].numpy()
         batch = Batch(images=self.views.show(torch.from_numpy(np.asarray(self.pixels[chosen])), places))
         if self.labels is not None:
@@ -71,20 +71,20 @@ class Pictures(Dataset[Batch | Placed]):
 
 
 class Resident:
-    """The same pictures on a device, where batches of them are made without asking the processor.
+    """The same images on a device, where batches of them are made without asking the processor.
 
     Args:
-        pictures: What is copied there.
+        images: What is copied there.
         device: Where.
     """
 
-    def __init__(self, pictures: Pictures, device: torch.device) -> None:
-        self.views = pictures.views
-        self.pixels = torch.from_numpy(np.array(pictures.pixels)).to(device)
-        self.labels = None if pictures.labels is None else torch.from_numpy(pictures.labels).to(device)
+    def __init__(self, images: ImageRows, device: torch.device) -> None:
+        self.views = images.views
+        self.pixels = torch.from_numpy(np.array(images.pixels)).to(device)
+        self.labels = None if images.labels is None else torch.from_numpy(images.labels).to(device)
 
     def batch(self, places: Tensor) -> Batch:
-        """The pictures at some places on the device, see `Views.draw`."""
+        """The images at some places on the device, see `Views.draw`."""
         chosen = places[:, INDEX]
         batch = Batch(images=self.views.show(self.pixels[chosen], places))
         if self.labels is not None:

@@ -1,4 +1,4 @@
-"""From the bytes of a picture file to pixels, through Pillow: one form for all modes, and one error for all damage."""
+"""From the bytes of an image file to pixels, through Pillow: one form for all modes, and one error for all damage."""
 
 import io
 import logging
@@ -11,12 +11,12 @@ from typing import BinaryIO, Literal, get_args
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from aigc.data.hints import see_choice
-from aigc.data.images.base import Picture
+from aigc.data.hints import check_choice
+from aigc.data.images.base import ImageArray
 from aigc.errors import InputError
 
 Alpha = Literal["drop", "white", "black"]
-"""What becomes of transparency: it is ignored, or the picture is laid on a ground."""
+"""What becomes of transparency: it is ignored, or the image is laid on a ground."""
 
 SUFFIXES = {
     ".png": "PNG",
@@ -30,7 +30,7 @@ SUFFIXES = {
     ".ppm": "PPM",
     ".pgm": "PPM",
 }
-"""How the names of picture files end, and their formats; Pillow knows others, of which some start programs."""
+"""How the names of image files end, and their formats; Pillow knows others, of which some start programs."""
 
 MOST_PIXELS = 100_000_000
 MOST_BYTES = 8 * MOST_PIXELS
@@ -53,49 +53,47 @@ _metadata = threading.Lock()
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # or what it logs of a damaged TIFF is printed
 
 
-def decode(data: bytes | BinaryIO, name: str, alpha: Alpha = "drop") -> Picture:
-    """Decode a picture file.
+def decode(data: bytes | BinaryIO, name: str, alpha: Alpha = "drop") -> ImageArray:
+    """Decode an image file.
 
     Palettes, grey, black and white, CMYK become RGB as by Pillow's `convert("RGB")`, which is what reference
     implementations of FID read; so does alpha when it is dropped. Unlike there, 16-bit grey is scaled and not clipped,
-    and a picture whose EXIF data say that it lies on its side is put upright. Of an animation the first frame is taken.
+    and an image whose EXIF data say that it lies on its side is put upright. Of an animation the first frame is taken.
 
     Args:
         data: The content of the file, or the file, opened for reading bytes.
-        name: What the picture is called in messages.
+        name: What the image is called in messages.
         alpha: What becomes of transparency.
 
     Returns:
         uint8 of shape (height, width, 3), an array of the caller's own.
 
     Raises:
-        InputError: It is empty, no picture, damaged, cut short, too large, or of a kind that has no fixed range.
+        InputError: It is empty, no image, damaged, cut short, too large, or of a kind that has no fixed range.
     """
-    see_choice("alpha", alpha, get_args(Alpha))
+    check_choice("alpha", alpha, get_args(Alpha))
     content = data if isinstance(data, bytes) else data.read(MOST_BYTES + 1)
     if not content:
         raise InputError(f"{name}: the file is empty.")
     if len(content) > MOST_BYTES:
-        raise InputError(f"{name}: more than {MOST_BYTES:,} bytes, which is too large for a picture.")
+        raise InputError(f"{name}: more than {MOST_BYTES:,} bytes, which is too large for an image.")
     try:
         with _pillow_at_peace():
             image: Image.Image = Image.open(io.BytesIO(content), formats=_FORMATS)
-        _refuse_huge(image, name)
+        _check_pixels(image, name)
         with _pillow_at_peace() if image.format == "TIFF" else nullcontext():  # it reads metadata once more
             image.load()
         return np.array(flattened(_in_bytes(_upright(image), name), alpha))
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        raise InputError(
-            f"{name}: no picture, or damaged in its first bytes; read are {', '.join(_FORMATS)}."
-        ) from error
+        raise InputError(f"{name}: no image, or damaged in its first bytes; read are {', '.join(_FORMATS)}.") from error
     except Exception as error:  # a damaged file makes Pillow's decoders raise whatever they stumble over
         raise InputError(f"{name}: damaged or cut short: {reason(error)}.") from error
 
 
 def flattened(image: Image.Image, alpha: Alpha) -> Image.Image:
-    """A picture of 8 bits as RGB, its transparency dropped or laid on a ground."""
+    """An image of 8 bits as RGB, its transparency dropped or laid on a ground."""
     if image.mode in ("La", "RGBa"):
         image = image.convert(image.mode.upper())
     if alpha != "drop" and image.has_transparency_data:
@@ -111,7 +109,7 @@ def reason(error: Exception) -> str:
 
 @contextmanager
 def _pillow_at_peace() -> Iterator[None]:
-    """No warnings, and no limit of Pillow's, which does not say how large a picture is.
+    """No warnings, and no limit of Pillow's, which does not say how large an image is.
 
     Both are switches of the whole process, so that one thread at a time goes through here, with a header only.
     """
@@ -124,7 +122,7 @@ def _pillow_at_peace() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _refuse_huge(image: Image.Image, name: str) -> None:
+def _check_pixels(image: Image.Image, name: str) -> None:
     """A file of a hundred bytes can say that it holds more pixels than there is memory."""
     width, height = image.size
     if width * height > MOST_PIXELS:
@@ -134,7 +132,7 @@ def _refuse_huge(image: Image.Image, name: str) -> None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turn a picture as its metadata say; unreadable metadata say nothing."""
+    """Turn an image as its metadata say; unreadable metadata say nothing."""
     orientation = 1
     with _pillow_at_peace(), suppress(Exception):
         orientation = image.getexif().get(_ORIENTATION, 1)

@@ -1,4 +1,4 @@
-"""Picture files in a folder or an archive: which of the names count, their order, and the classes that folders make."""
+"""Image files in a folder or an archive: which of the names count, their order, and the classes that folders make."""
 
 import re
 from abc import abstractmethod
@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from aigc.data.images.base import Images, Labels, Picture
+from aigc.data.images.base import ImageArray, Images, Labels
 from aigc.data.images.decode import SUFFIXES, Alpha, decode
 from aigc.errors import InputError
 
@@ -16,19 +16,19 @@ _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Files(Images):
-    """Picture files, in the order of their paths, compared folder by folder and character by character.
+    """Image files, in the order of their paths, compared folder by folder and character by character.
 
-    Where every picture lies in a folder of the set, one level down, and there are two such folders or more, these are
+    Where every image lies in a folder of the set, one level down, and there are two such folders or more, these are
     the classes, sorted by name. A folder that holds all of them, as archives often have, does not count.
 
     Args:
         name: What a person calls the set.
-        paths: The paths of the pictures inside the set, with `/` between folders.
+        paths: The paths of the images inside the set, with `/` between folders.
         others: How many other files there are.
         alpha: What becomes of transparency.
 
     Raises:
-        InputError: There is no picture, or one with a name that cannot be shown.
+        InputError: There is no image, or one with a name that cannot be shown.
     """
 
     def __init__(self, name: str, paths: Iterable[str], others: int, alpha: Alpha) -> None:
@@ -38,7 +38,7 @@ class Files(Images):
         self.labels, self.classes = _classes(self.paths)
         if not self.paths:
             raise InputError(
-                f"{name}: no picture is in it, and {others:,} other files are. Names of pictures end in "
+                f"{name}: no image is in it, and {others:,} other files are. Names of images end in "
                 f"{', '.join(SUFFIXES)}; folders are searched at any depth."
             )
         for path in self.paths:
@@ -52,7 +52,7 @@ class Files(Images):
         """The set's name with the path inside it."""
         return f"{self.name.rstrip('/')}/{self.paths[index]}"
 
-    def read(self, index: int) -> Picture:
+    def read(self, index: int) -> ImageArray:
         """Decode a file."""
         return decode(self.content(index), self.name_of(index), self.alpha)
 
@@ -69,8 +69,8 @@ class Files(Images):
         return hashes if self.alpha == "drop" else [f"{one} on {self.alpha}" for one in hashes]
 
 
-def is_picture(path: str) -> bool:
-    """Whether a file's name ends like a picture's."""
+def is_image_file(path: str) -> bool:
+    """Whether a file's name ends like an image's."""
     return PurePosixPath(path).suffix.lower() in SUFFIXES
 
 

@@ -1,4 +1,4 @@
-"""Pictures made alike: cut to a square, scaled, in colour or grey."""
+"""Images made alike: cut to a square, scaled, in colour or grey."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from aigc.data.hints import see_choice
-from aigc.data.images.base import Picture
+from aigc.data.hints import check_choice
+from aigc.data.images.base import ImageArray
 from aigc.data.images.reading import OnBad
 from aigc.errors import InputError
 
@@ -19,8 +19,8 @@ MOST_RESOLUTION = 4096
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All that decides what is prepared, but the pictures.
+class ImageRecipe:
+    """All that decides what is prepared, but the images.
 
     Raises:
         InputError: A value is out of its range.
@@ -40,30 +40,30 @@ class Recipe:
             raise InputError(f"data.resolution is {self.resolution}; allowed: {allowed}.")
         if self.channels not in get_args(Channels):
             raise InputError(f"data.channels is {self.channels}; allowed: 1 (grey) or 3 (colour).")
-        see_choice("data.crop", self.crop, get_args(Crop))
-        see_choice("data.on_bad", self.on_bad, get_args(OnBad))
+        check_choice("data.crop", self.crop, get_args(Crop))
+        check_choice("data.on_bad", self.on_bad, get_args(OnBad))
 
 
-def fit(picture: Picture, recipe: Recipe) -> NDArray[np.uint8]:
-    """Cut, scale and colour a picture as the recipe says.
+def fit(array: ImageArray, recipe: ImageRecipe) -> NDArray[np.uint8]:
+    """Cut, scale and colour an image as the recipe says.
 
     Scaling is Pillow's Lanczos filter, which widens when it makes smaller and so does not alias. Grey is ITU-R 601-2
     luma.
 
     Args:
-        picture: uint8 of shape (height, width, 3).
-        recipe: With `crop="center"` the largest square in the middle is taken, with `none` the whole picture, which
+        array: uint8 of shape (height, width, 3).
+        recipe: With `crop="center"` the largest square in the middle is taken, with `none` the whole image, which
             scaling squeezes where it is no square.
 
     Returns:
         uint8 of shape (channels, height, width), contiguous.
     """
     if recipe.crop == "center":
-        height, width, _ = picture.shape
+        height, width, _ = array.shape
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
-        picture = picture[top : top + side, left : left + side]
-    image = Image.fromarray(picture)
+        array = array[top : top + side, left : left + side]
+    image = Image.fromarray(array)
     if recipe.resolution:
         image = image.resize((recipe.resolution, recipe.resolution), Image.Resampling.LANCZOS)
     if recipe.channels == 1:

@@ -1,4 +1,4 @@
-"""A folder of picture files, at any depth."""
+"""A folder of image files, at any depth."""
 
 import logging
 import os
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from aigc.data.fingerprints import sha256_of
 from aigc.data.images.decode import MOST_BYTES, Alpha
-from aigc.data.images.files import Files, is_hidden, is_picture
-from aigc.data.progress import step, tell_once
+from aigc.data.images.files import Files, is_hidden, is_image_file
+from aigc.data.progress import log_once, step
 from aigc.errors import InputError
 
 _SHOWN = 3
@@ -20,9 +20,9 @@ _TICK = 1000
 
 
 class Folder(Files):
-    """The picture files below a folder.
+    """The image files below a folder.
 
-    Hidden files are not looked at. A link to a picture inside the folder counts as a picture; a link to a folder inside
+    Hidden files are not looked at. A link to an image inside the folder counts as an image; a link to a folder inside
     is not followed, as what lies there is found anyway.
 
     Args:
@@ -31,17 +31,17 @@ class Folder(Files):
         alpha: What becomes of transparency.
 
     Raises:
-        InputError: There is no picture, a folder cannot be listed, or a link leads out of the folder.
+        InputError: There is no image, a folder cannot be listed, or a link leads out of the folder.
     """
 
     def __init__(self, name: str, folder: Path, alpha: Alpha = "drop") -> None:
         found = _search(name, folder)
-        super().__init__(name, found.pictures, found.others, alpha)
+        super().__init__(name, found.images, found.others, alpha)
         self.folder = folder
         if found.special:
             shown = ", ".join(sorted(found.special)[:_SHOWN]) + (", ..." if len(found.special) > _SHOWN else "")
             what = f"pipes, sockets or devices and no files: {shown} ({len(found.special):,})"
-            tell_once(f"{name}: left out, as they are {what}", logging.WARNING)
+            log_once(f"{name}: left out, as they are {what}", logging.WARNING)
 
     def content(self, index: int) -> bytes:
         """The bytes of a file."""
@@ -54,7 +54,7 @@ class Folder(Files):
     def _hash_files(self) -> list[str]:
         places = [self.folder / path for path in self.paths]
         many = len(places) >= _MANY
-        with step(f"hashing {len(places):,} pictures", len(places)) if many else nullcontext() as advance:
+        with step(f"hashing {len(places):,} images", len(places)) if many else nullcontext() as advance:
             hashes = sha256_of(place for place in _told(places, advance) if os.access(place, os.R_OK))
         return [hashes.get(place, "unreadable") for place in places]
 
@@ -71,7 +71,7 @@ def _told(places: list[Path], advance: Callable[[int], None] | None) -> Iterator
 class _Found:
     """What lies below a folder."""
 
-    pictures: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
     special: list[str] = field(default_factory=list)
     others: int = 0
 
@@ -90,20 +90,20 @@ def _search(name: str, folder: Path) -> _Found:
         for entry in listed:
             path = inside + entry.name
             is_folder = Path(entry).is_dir() if entry.is_symlink() else entry.is_dir()
-            if entry.is_symlink() and (is_folder or is_picture(path)):
-                _refuse_leaving(f"{name.rstrip('/')}/{path}", Path(entry), root)
+            if entry.is_symlink() and (is_folder or is_image_file(path)):
+                _check_inside(f"{name.rstrip('/')}/{path}", Path(entry), root)
             if is_folder:
                 pending += [] if entry.is_symlink() else [f"{path}/"]
-            elif not is_picture(path):
+            elif not is_image_file(path):
                 found.others += 1
             elif entry.is_file(follow_symlinks=False) or (entry.is_symlink() and not _is_special(Path(entry))):
-                found.pictures.append(path)
+                found.images.append(path)
             else:
                 found.special.append(path)
     return found
 
 
-def _refuse_leaving(name: str, link: Path, root: str) -> None:
+def _check_inside(name: str, link: Path, root: str) -> None:
     """A folder that someone else has packed could show any file of this machine through a link."""
     goal = os.path.realpath(link)
     if not Path(goal).is_relative_to(root):
@@ -111,5 +111,5 @@ def _refuse_leaving(name: str, link: Path, root: str) -> None:
 
 
 def _is_special(path: Path) -> bool:
-    """Whether a link leads to no file, though to something; one to nothing is a picture that cannot be read."""
+    """Whether a link leads to no file, though to something; one to nothing is an image that cannot be read."""
     return path.exists() and not path.is_file()

@@ -1,4 +1,4 @@
-"""Pictures in an HDF5 file, read block by block, so that the file may be larger than memory."""
+"""Images in an HDF5 file, read block by block, so that the file may be larger than memory."""
 
 import threading
 from contextlib import nullcontext
@@ -10,7 +10,7 @@ import numpy as np
 
 from aigc.data.fingerprints import sha256_of
 from aigc.data.images.arrays import ArrayImages, Headers, channels_last, images_key, labels_key, numbered, tell
-from aigc.data.images.base import Images, Picture
+from aigc.data.images.base import ImageArray, Images
 from aigc.data.images.decode import Alpha, reason
 from aigc.data.progress import step
 from aigc.errors import InputError
@@ -25,10 +25,10 @@ _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 
 class HDF5(Images):
-    """The pictures of a data set `images`, and their classes where there is one of `labels`.
+    """The images of a data set `images`, and their classes where there is one of `labels`.
 
     Both stand at the top of the file, under the names and in the shapes that an .npz file may have. The file stays on
-    disk and is open only while it is read; each picture is known by the hash of the whole file and its number.
+    disk and is open only while it is read; each image is known by the hash of the whole file and its number.
 
     Args:
         name: What a person calls it.
@@ -36,7 +36,7 @@ class HDF5(Images):
         alpha: What becomes of transparency.
 
     Raises:
-        InputError: The package h5py is missing, the file is damaged or leads to others, or it holds no pictures.
+        InputError: The package h5py is missing, the file is damaged or leads to others, or it holds no images.
     """
 
     def __init__(self, name: str, path: Path, alpha: Alpha = "drop") -> None:
@@ -68,11 +68,11 @@ class HDF5(Images):
         return self._length
 
     def name_of(self, index: int) -> str:
-        """The file's name and the picture's number, from 0."""
+        """The file's name and the image's number, from 0."""
         return f"{self.name}[{index}]"
 
-    def read(self, index: int) -> Picture:
-        """Copy a picture out of the block that holds it, which is read first if it is another than the last one."""
+    def read(self, index: int) -> ImageArray:
+        """Copy an image out of the block that holds it, which is read first if it is another than the last one."""
         begin = index - index % self._rows
         with self._lock:
             if begin != self._begin or self._block is None:

@@ -1,4 +1,4 @@
-"""Pictures in data sets of the `datasets` library: saved in a folder, or by name from the Hugging Face Hub."""
+"""Images in data sets of the `datasets` library: saved in a folder, or by name from the Hugging Face Hub."""
 
 import logging
 import re
@@ -11,29 +11,29 @@ import datasets
 import numpy as np
 from huggingface_hub.constants import HF_HUB_CACHE
 
-from aigc.data.hub import DatasetSource, open_hub, open_saved
 from aigc.data.images.arrays import numbered
-from aigc.data.images.base import Images, Picture
+from aigc.data.images.base import ImageArray, Images
 from aigc.data.images.decode import Alpha, decode
+from aigc.data.text.hub import DatasetSource, open_hub, open_saved
 from aigc.errors import InputError
 
 _log = logging.getLogger("aigc")
 
 
 class DatasetImages(Images):
-    """The pictures of a `datasets.Dataset`: the column `image`, or the only one of pictures.
+    """The images of a `datasets.Dataset`: the column `image`, or the only one of images.
 
-    Classes are those of the column `label`, or of the only one of class labels; each picture is known by the
+    Classes are those of the column `label`, or of the only one of class labels; each image is known by the
     fingerprint of the data set and its number.
 
     Args:
         name: What a person calls it.
         reopen: Opens the data set as it is now.
-        roots: Folders that pictures may lie in which are files beside the data set and not part of it.
+        roots: Folders that images may lie in which are files beside the data set and not part of it.
         alpha: What becomes of transparency.
 
     Raises:
-        InputError: There is no column of pictures, or there are several.
+        InputError: There is no column of images, or there are several.
     """
 
     def __init__(self, name: str, reopen: Callable[[], DatasetSource], roots: Sequence[Path], alpha: Alpha) -> None:
@@ -60,11 +60,11 @@ class DatasetImages(Images):
         """The set's name and the number of the row, from 1."""
         return f"{self.name}, row {index + 1}"
 
-    def read(self, index: int) -> Picture:
-        """Decode the picture of a row."""
+    def read(self, index: int) -> ImageArray:
+        """Decode the image of a row."""
         found = self._rows[index][self._column]
         if not found or (found["bytes"] is None and not found["path"]):
-            raise InputError(f"{self.name_of(index)}: there is no picture.")
+            raise InputError(f"{self.name_of(index)}: there is no image.")
         content = found["bytes"]
         return decode(self._file(index, found["path"]) if content is None else content, self.name_of(index), self.alpha)
 
@@ -76,13 +76,13 @@ class DatasetImages(Images):
         elif not named and any(all(isinstance(value, one) for value in values) for one in (int, str)):
             self.labels, self.classes = numbered(np.array(values))
         else:
-            _log.warning("%s: '%s' is no label for each picture but %s, and left out", self.name, column, kind)
+            _log.warning("%s: '%s' is no label for each image but %s, and left out", self.name, column, kind)
 
     def _file(self, index: int, path: str) -> bytes:
         """The bytes of a file that a row names; a row could name any file of this machine."""
         place = Path(path).resolve()
         if not any(place.is_relative_to(root) for root in self._roots):
-            what = f"its picture is a file elsewhere, {path}. Save the data set with the pictures in it."
+            what = f"its image is a file elsewhere, {path}. Save the data set with the images in it."
             raise InputError(f"{self.name_of(index)}: {what}")
         if not place.is_file():  # reading a pipe would wait for ever
             raise InputError(f"{self.name_of(index)}: there is no file {path}.")
@@ -118,7 +118,7 @@ def open_hub_images(where: str, name: str, alpha: Alpha = "drop") -> DatasetImag
         alpha: What becomes of transparency.
 
     Raises:
-        InputError: There is no such data set, it cannot be reached, or it holds no pictures.
+        InputError: There is no such data set, it cannot be reached, or it holds no images.
     """
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
         raise InputError(f"{where}: after hub: stands the name of a data set, as in hub:ylecun/mnist.")

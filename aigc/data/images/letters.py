@@ -1,4 +1,4 @@
-"""The letters A to Z of many typefaces, drawn when they are asked for: pictures with classes that no file holds."""
+"""The letters A to Z of many typefaces, drawn when they are asked for: images with classes that no file holds."""
 
 import hashlib
 import random
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
 
 from aigc.data.fingerprints import sha256_of
-from aigc.data.images.base import Images, Picture
+from aigc.data.images.base import ImageArray, Images
 from aigc.errors import InputError
 
 NAME = "fonts:letters"
@@ -26,14 +26,14 @@ FONTS = (
 )
 """The typefaces for Latin text among the files of matplotlib, without their endings."""
 VARIANTS = 9
-"""Pictures of each letter in each typeface; all but the first are moved and scaled a little."""
+"""Images of each letter in each typeface; all but the first are moved and scaled a little."""
 FORMAT = 1
-"""Raised whenever other pictures would be drawn."""
+"""Raised whenever other images would be drawn."""
 
 _CAPITAL = 0.56
-"""Height of an H as a share of the picture's: then the widest letter fits, moved and scaled."""
+"""Height of an H as a share of the image's: then the widest letter fits, moved and scaled."""
 _SCALE, _SHIFT = 0.1, 0.04
-"""The largest change of the size, as a share of it, and of the place, as a share of the picture's side."""
+"""The largest change of the size, as a share of it, and of the place, as a share of the image's side."""
 _FINE = 4
 """Letters are drawn so many times as large, and then made smaller."""
 
@@ -62,11 +62,11 @@ class Letters(Images):
         return VARIANTS * len(FONTS) * len(self.classes)
 
     def name_of(self, index: int) -> str:
-        """The set's name, the picture's number, and what it shows."""
+        """The set's name, the image's number, and what it shows."""
         letter, font, variant = self._parts(index)
         return f"{NAME}[{index}] ({self.classes[letter]}, {FONTS[font]}, {variant})"
 
-    def read(self, index: int) -> Picture:
+    def read(self, index: int) -> ImageArray:
         """Draw a letter."""
         letter, font, variant = self._parts(index)
         chance = random.Random(index)  # Python keeps what `random` gives for a seed the same
@@ -107,7 +107,7 @@ def _drawn(letter: str, font: ImageFont.FreeTypeFont, side: int) -> Image.Image:
 
 @lru_cache(maxsize=2 * len(FONTS))
 def _sized(file: Path, side: int) -> ImageFont.FreeTypeFont:
-    """A typeface whose H is `_CAPITAL` as high as the picture."""
+    """A typeface whose H is `_CAPITAL` as high as the image."""
     plain = ImageFont.Layout.BASIC  # the same with and without a library for complex scripts
     _, top, _, bottom = ImageFont.truetype(file, 1000, layout_engine=plain).getbbox("H", anchor="ls")
     return ImageFont.truetype(file, 1000 * _CAPITAL * side / (bottom - top), layout_engine=plain)

@@ -1,4 +1,4 @@
-"""Prepared pictures: decoded and made alike once, then kept in the cache under a key of all that decides it."""
+"""Prepared images: decoded and made alike once, then kept in the cache under a key of all that decides it."""
 
 import hashlib
 import json
@@ -11,10 +11,10 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from aigc.data import entry
+from aigc.data import cache as entry
 from aigc.data.images.base import Images, Labels
-from aigc.data.images.fit import Recipe, fit
-from aigc.data.images.reading import decoded, tell_skipped
+from aigc.data.images.fit import ImageRecipe, fit
+from aigc.data.images.reading import decoded, log_skipped
 from aigc.data.progress import step
 from aigc.errors import InputError
 
@@ -25,11 +25,11 @@ _TICK = 64
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedImages:
     """An entry of the cache.
 
     Attributes:
-        folder: Holds `pixels.npy`, `kept.npy`, `info.json`, and `labels.npy` where the pictures have labels.
+        folder: Holds `pixels.npy`, `kept.npy`, `info.json`, and `labels.npy` where the images have labels.
         info: The content of `info.json`.
     """
 
@@ -38,31 +38,31 @@ class Prepared:
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
-        """The pictures, of shape (n, channels, height, width), through a memory map."""
+        """The images, of shape (n, channels, height, width), through a memory map."""
         return np.asanyarray(np.load(self.folder / "pixels.npy", mmap_mode="r"))
 
     @cached_property
     def labels(self) -> Labels | None:
-        """The class of each picture, if the set has classes."""
+        """The class of each image, if the set has classes."""
         path = self.folder / "labels.npy"
         return np.load(path) if path.exists() else None
 
     @cached_property
     def kept(self) -> NDArray[np.int64]:
-        """The number of each picture in the set that it comes from."""
+        """The number of each image in the set that it comes from."""
         return np.asarray(np.load(self.folder / "kept.npy"))
 
 
-def prepare(recipe: Recipe, source: Images, cache: Path) -> Prepared:
-    """Find the prepared pictures in the cache, or make them.
+def prepare(recipe: ImageRecipe, source: Images, cache: Path) -> PreparedImages:
+    """Find the prepared images in the cache, or make them.
 
     Args:
-        recipe: How the pictures are made alike.
-        source: The pictures.
+        recipe: How the images are made alike.
+        source: The images.
         cache: The folder that holds the entries, under `images/`.
 
     Raises:
-        InputError: A picture cannot be read, or sizes differ where they may not.
+        InputError: An image cannot be read, or sizes differ where they may not.
     """
     content = {"format": FORMAT, "images": source.fingerprint(), "recipe": asdict(recipe)}
     ingredients = content | {"classes": source.classes, "versions": {"pillow": PIL.__version__}}
@@ -75,27 +75,27 @@ def prepare(recipe: Recipe, source: Images, cache: Path) -> Prepared:
             (aside / "info.json").write_text(json.dumps(info, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             if source.has_changed():  # it would be kept under the key of other content
                 raise InputError(f"{source.name} changed while it was read. Start again when nothing writes to it.")
-    found = Prepared(folder, json.loads((folder / "info.json").read_text(encoding="utf-8")))
+    found = PreparedImages(folder, json.loads((folder / "info.json").read_text(encoding="utf-8")))
     if found.info["skipped"]:
-        tell_skipped(source, sorted(set(range(len(source))) - set(found.kept.tolist())))
+        log_skipped(source, sorted(set(range(len(source))) - set(found.kept.tolist())))
     return found
 
 
-def _build(recipe: Recipe, source: Images, folder: Path) -> dict[str, Any]:
+def _build(recipe: ImageRecipe, source: Images, folder: Path) -> dict[str, Any]:
     """Decode everything into `folder`, and say what it is."""
     kept: list[int] = []
     shape: tuple[int, ...] = ()
-    what = f"decoding {len(source):,} pictures"
+    what = f"decoding {len(source):,} images"
     with step(what, len(source)) as advance, (folder / "pixels.npy").open("wb") as file:
         for index, pixels in decoded(source, recipe.on_bad, partial(fit, recipe=recipe)):
             if not kept:
                 shape = pixels.shape
-                _see_square(source.name_of(index), shape)
+                _check_square(source.name_of(index), shape)
                 _write_header(file, len(source), shape)
             if pixels.shape != shape:
                 raise InputError(
                     f"{source.name_of(index)} is {_size(pixels.shape)} and {source.name_of(kept[0])} {_size(shape)}. "
-                    "For pictures of several sizes set data.resolution."
+                    "For images of several sizes set data.resolution."
                 )
             file.write(pixels.data)
             kept.append(index)
@@ -115,13 +115,13 @@ def _build(recipe: Recipe, source: Images, folder: Path) -> dict[str, Any]:
 
 
 def _write_header(file: BinaryIO, number: int, shape: tuple[int, ...]) -> None:
-    """Write what a .npy file begins with; numpy makes it equally long for any number of pictures."""
+    """Write what a .npy file begins with; numpy makes it equally long for any number of images."""
     file.seek(0)
     header = {"descr": "|u1", "fortran_order": False, "shape": (number, *shape)}
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _see_square(name: str, shape: tuple[int, ...]) -> None:
+def _check_square(name: str, shape: tuple[int, ...]) -> None:
     if shape[1] != shape[2]:
         raise InputError(f"{name} is {_size(shape)}, no square. Set data.crop=center, or data.resolution.")
 

@@ -7,54 +7,54 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal, get_args
 
-from aigc.data.hints import see_choice
-from aigc.data.images.base import Images, Picture
-from aigc.data.progress import step, tell_once
+from aigc.data.hints import check_choice
+from aigc.data.images.base import ImageArray, Images
+from aigc.data.progress import log_once, step
 from aigc.errors import InputError
 
 OnBad = Literal["fail", "skip"]
-"""What becomes of a picture that cannot be read: it ends the reading, or it is left out and told of."""
+"""What becomes of an image that cannot be read: it ends the reading, or it is left out and told of."""
 
 _MOST_THREADS = 4
 _AHEAD = 4
-"""Pictures in hand for each thread."""
+"""Images in hand for each thread."""
 _WORTH_A_THREAD = 128 * 128 * 3
-"""Bytes of pixels below which threads take longer to hand pictures over than to decode them."""
+"""Bytes of pixels below which threads take longer to hand images over than to decode them."""
 _SHOWN = 3
-_LEFT_OUT = "Such pictures are left out with data.on_bad=skip; in aigc score-images with --skip-bad."
+_LEFT_OUT = "Such images are left out with data.on_bad=skip; in aigc score-images with --skip-bad."
 _TICK = 64
 
 
 def decoded(
     images: Images,
     on_bad: OnBad = "fail",
-    apply: Callable[[Picture], Any] | None = None,
+    apply: Callable[[ImageArray], Any] | None = None,
     threads: int | None = None,
 ) -> Iterator[tuple[int, Any]]:
-    """Read all pictures in order, some of them ahead.
+    """Read all images in order, some of them ahead.
 
     Args:
         images: The set.
         on_bad: `skip` leaves out what cannot be read, and warns once, at the end.
-        apply: What is done with each picture in the thread that has decoded it.
-        threads: How many decode; None means one for each processor, four at most, or one if the first picture is small.
+        apply: What is done with each image in the thread that has decoded it.
+        threads: How many decode; None means one for each processor, four at most, or one if the first image is small.
 
     Yields:
-        Number and picture, uint8 of shape (height, width, 3), or what `apply` made of it.
+        Number and image, uint8 of shape (height, width, 3), or what `apply` made of it.
 
     Raises:
-        InputError: A picture cannot be read; with `skip`, if none can.
+        InputError: An image cannot be read; with `skip`, if none can.
     """
-    see_choice("on_bad", on_bad, get_args(OnBad))
+    check_choice("on_bad", on_bad, get_args(OnBad))
 
     def work(index: int) -> Any:
         try:
-            picture = images.read(index)
+            image = images.read(index)
         except InputError as error:
             if on_bad == "fail":
                 raise InputError(f"{error} {_LEFT_OUT}") from error
             return error
-        return picture if apply is None else apply(picture)
+        return image if apply is None else apply(image)
 
     skipped, reason = [], ""
     for index, result in enumerate(_in_order(work, len(images), threads or _threads_for(images))):
@@ -64,18 +64,18 @@ def decoded(
         else:
             yield index, result
     if skipped and len(skipped) == len(images):
-        raise InputError(f"{images.name}: none of {len(images):,} pictures can be read. {reason}")
+        raise InputError(f"{images.name}: none of {len(images):,} images can be read. {reason}")
     if skipped:
-        tell_skipped(images, skipped)
+        log_skipped(images, skipped)
 
 
 def readable(images: Images) -> Images:
-    """The pictures of a set that can be decoded, which all are, once, to find out; the others are told of.
+    """The images of a set that can be decoded, which all are, once, to find out; the others are told of.
 
     Raises:
         InputError: None can.
     """
-    with step(f"looking for damaged pictures in {images.name}", len(images)) as advance:
+    with step(f"looking for damaged images in {images.name}", len(images)) as advance:
         good = []
         for done, (index, _) in enumerate(decoded(images, "skip"), 1):
             good.append(index)
@@ -85,7 +85,7 @@ def readable(images: Images) -> Images:
 
 
 def _threads_for(images: Images) -> int:
-    """One thread for small pictures, to judge by the first."""
+    """One thread for small images, to judge by the first."""
     try:
         small = images.read(0).nbytes < _WORTH_A_THREAD
     except InputError:
@@ -112,9 +112,9 @@ def _in_order(work: Callable[[int], Any], count: int, threads: int) -> Iterator[
                 future.cancel()
 
 
-def tell_skipped(images: Images, skipped: Sequence[int]) -> None:
-    """Say which pictures of a set are left out as they cannot be read, once in a process."""
+def log_skipped(images: Images, skipped: Sequence[int]) -> None:
+    """Say which images of a set are left out as they cannot be read, once in a process."""
     names = ", ".join(images.name_of(index) for index in skipped[:_SHOWN])
     more = ", ..." if len(skipped) > _SHOWN else ""
-    what = f"{len(skipped):,} of {len(images):,} pictures cannot be read and are left out"
-    tell_once(f"{images.name}: {what}: {names}{more}", logging.WARNING)
+    what = f"{len(skipped):,} of {len(images):,} images cannot be read and are left out"
+    log_once(f"{images.name}: {what}: {names}{more}", logging.WARNING)

@@ -1,4 +1,4 @@
-"""Bundled pictures: many of one size, side by side in one file."""
+"""Bundled images: many of one size, side by side in one file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +9,13 @@ from aigc.data.images.decode import decode
 
 @dataclass(frozen=True)
 class Sheet:
-    """How pictures stand on a sheet: in reading order, the last row perhaps part empty."""
+    """How images stand on a sheet: in reading order, the last row perhaps part empty."""
 
     size: int
-    """Height and width of a picture, in pixels."""
+    """Height and width of an image, in pixels."""
 
     number: int
-    """How many pictures there are."""
+    """How many images there are."""
 
 
 SHEETS = {"emoji32.png": Sheet(size=32, number=1649)}
@@ -23,7 +23,7 @@ SHEETS = {"emoji32.png": Sheet(size=32, number=1649)}
 
 
 def open_sheet(name: str, path: Path, sheet: Sheet) -> ArrayImages:
-    """Cut a sheet into its pictures, row by row from the left."""
+    """Cut a sheet into its images, row by row from the left."""
     pixels = decode(path.read_bytes(), name)
     rows, columns = (side // sheet.size for side in pixels.shape[:2])
     cells = pixels.reshape(rows, sheet.size, columns, sheet.size, 3).swapaxes(1, 2)

@@ -1,4 +1,4 @@
-"""Well-known sets in the folders that torchvision keeps them in: their training pictures."""
+"""Well-known sets in the folders that torchvision keeps them in: their training images."""
 
 import fcntl
 import logging
@@ -49,7 +49,7 @@ class Known(NamedTuple):
 
 
 def open_torchvision(where: str, root: str | None = None, download: bool = False, alpha: Alpha = "drop") -> Images:
-    """Open the training pictures of a set of torchvision; of LFW, which is made of pairs, all.
+    """Open the training images of a set of torchvision; of LFW, which is made of pairs, all.
 
     Args:
         where: `torchvision:NAME`.
@@ -124,11 +124,11 @@ def _mnist(classes: tuple[str, ...], *elsewhere: Path) -> Callable[[str, Path, A
         files = next((found for found in there if all(found)), there[0])
         if not all(files):
             raise _NotThereError(*(name for name, file in zip(names, files, strict=True) if not file))
-        pictures, labels = (read_idx(file) for file in files if file)
-        if pictures.ndim != 3 or labels.shape != pictures.shape[:1] or labels.max(initial=0) >= len(classes):
-            what = f"{files[1]} has no label for each picture of {files[0]}. Copy or download both again."
+        images, labels = (read_idx(file) for file in files if file)
+        if images.ndim != 3 or labels.shape != images.shape[:1] or labels.max(initial=0) >= len(classes):
+            what = f"{files[1]} has no label for each image of {files[0]}. Copy or download both again."
             raise InputError(f"{where}: {what}")
-        return ArrayImages(where, pictures[..., None], labels, classes, alpha)
+        return ArrayImages(where, images[..., None], labels, classes, alpha)
 
     return open_idx
 
@@ -139,20 +139,20 @@ def _packed_or_not(path: Path) -> Path | None:
 
 def _celeba(where: str, folder: Path, alpha: Alpha) -> Images:
     """Aligned faces in a folder or an archive, and a table that says which of them are for training."""
-    pictures, archive = _inner(folder / "img_align_celeba"), folder / "img_align_celeba.zip"
+    images, archive = _inner(folder / "img_align_celeba"), folder / "img_align_celeba.zip"
     table = folder / "list_eval_partition.txt"
-    missing = [] if pictures.is_dir() or archive.is_file() else ["img_align_celeba/"]
+    missing = [] if images.is_dir() or archive.is_file() else ["img_align_celeba/"]
     missing += [] if table.is_file() else [table.name]
     if missing:
         raise _NotThereError(*missing)
-    whole: Files = Folder(str(pictures), pictures, alpha) if pictures.is_dir() else Zip(str(archive), archive, alpha)
+    whole: Files = Folder(str(images), images, alpha) if images.is_dir() else Zip(str(archive), archive, alpha)
     rows = [line.split() for line in table.read_text(encoding="utf-8", errors="replace").splitlines()]
     training = {row[0] for row in rows if row[1:] == ["0"]}
     chosen = [index for index, path in enumerate(whole.paths) if path.rpartition("/")[2] in training]
     if not chosen:
-        raise InputError(f"{where}: {table} names no picture of {whole.name} for training (a name and 0 in a line).")
+        raise InputError(f"{where}: {table} names no image of {whole.name} for training (a name and 0 in a line).")
     if len(chosen) < len(training):
-        what = "%s: %s of %s training pictures are missing in %s"
+        what = "%s: %s of %s training images are missing in %s"
         _log.warning(what, where, f"{len(training) - len(chosen):,}", f"{len(training):,}", whole.name)
     return whole.subset(chosen)
 

@@ -1,4 +1,4 @@
-"""What a training batch shows of a picture: itself, mirrored, or moved a little; a function of whole numbers alone."""
+"""What a training batch shows of an image: itself, mirrored, or moved a little; a function of whole numbers alone."""
 
 from dataclasses import dataclass
 
@@ -8,23 +8,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 INDEX, MIRRORED, TOP, LEFT = range(4)
-"""Columns of the places that `Views.draw` gives: the picture's number, 0 or 1, and where its window begins."""
+"""Columns of the places that `Views.draw` gives: the image's number, 0 or 1, and where its window begins."""
 
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True)
 class Views:
-    """How pictures of a training batch vary, and the seed of it."""
+    """How images of a training batch vary, and the seed of it."""
 
     seed: int = 0
     flip: bool = False
-    """Whether every second picture, by chance, is mirrored left to right."""
+    """Whether every second image, by chance, is mirrored left to right."""
     shift: int = 0
-    """By how many pixels pictures are padded, by reflection, before a window of their size is cut out at random."""
+    """By how many pixels images are padded, by reflection, before a window of their size is cut out at random."""
 
     def draw(self, epoch: int, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Draw what an epoch shows of some pictures: a function of seed, epoch and each picture's number alone.
+        """Draw what an epoch shows of some images: a function of seed, epoch and each image's number alone.
 
         Returns:
             Places, of shape (n, 4).
@@ -42,7 +42,7 @@ class Views:
         return places
 
     def show(self, images: Tensor, places: Tensor) -> Tensor:
-        """Show pictures as they were drawn; whole numbers are moved only, so that every device gives the same.
+        """Show images as they were drawn; whole numbers are moved only, so that every device gives the same.
 
         Args:
             images: Of shape (n, channels, height, width), of any type.
@@ -59,7 +59,7 @@ class Views:
 
 
 def _moved(images: Tensor, places: Tensor, shift: int) -> Tensor:
-    """The windows of padded and perhaps mirrored pictures, without padding anything: each pixel is looked up once."""
+    """The windows of padded and perhaps mirrored images, without padding anything: each pixel is looked up once."""
     number, channels, height, width = images.shape
     rows = _reflected(torch.arange(height, device=images.device) + places[:, TOP, None] - shift, height)
     columns = _reflected(torch.arange(width, device=images.device) + places[:, LEFT, None] - shift, width)

@@ -23,7 +23,7 @@ class JobState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Job:
+class ClusterJob:
     """A job as the queue shows it.
 
     Args:
@@ -80,7 +80,7 @@ class Cluster(ABC):
         return None
 
     @abstractmethod
-    def see_ready(self) -> None:
+    def check_ready(self) -> None:
         """See that jobs can be submitted from this machine; InputError where not."""
 
     @abstractmethod
@@ -98,7 +98,7 @@ class Cluster(ABC):
 
     @classmethod
     @abstractmethod
-    def queue(cls, jobs: Sequence[str]) -> dict[str, Job]:
+    def queue(cls, jobs: Sequence[str]) -> dict[str, ClusterJob]:
         """The jobs of these ids, in one call to the cluster; AigcError when it does not answer."""
 
     @classmethod

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aigc.config.problems import Problem
 from aigc.errors import InputError
-from aigc.launch.clusters.base import Cluster, Job, JobPlan
+from aigc.launch.clusters.base import Cluster, ClusterJob, JobPlan
 
 
 class Local(Cluster):
@@ -20,7 +20,7 @@ class Local(Cluster):
             what = f"{nodes}, but this is one machine: several are a cluster's, `aigc submit cluster.nodes={nodes}`"
             yield Problem("trainer.nodes", what)
 
-    def see_ready(self) -> None:
+    def check_ready(self) -> None:
         """Refuse: there is nothing to submit to."""
         raise self._no_queue()
 
@@ -33,7 +33,7 @@ class Local(Cluster):
         raise self._no_queue()
 
     @classmethod
-    def queue(cls, jobs: Sequence[str]) -> dict[str, Job]:
+    def queue(cls, jobs: Sequence[str]) -> dict[str, ClusterJob]:
         """Refuse."""
         raise cls._no_queue()
 

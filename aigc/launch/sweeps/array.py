@@ -24,11 +24,11 @@ from aigc.config.freeze import frozen_yaml
 from aigc.config.trust import named_packages, trust
 from aigc.errors import AigcError, InputError, exit_code
 from aigc.launch.clusters import Cluster, JobPlan, NoAnswer
-from aigc.launch.frozen_code import freeze_code, planned_folders
-from aigc.launch.queue import class_name
-from aigc.launch.submit import for_owner_alone
+from aigc.launch.clusters.frozen_code import freeze_code, planned_folders
+from aigc.launch.clusters.run_state import class_name
+from aigc.launch.clusters.submit import for_owner_alone
 from aigc.launch.sweeps.folder import SweepFolder
-from aigc.launch.sweeps.trials import Plan, Trial
+from aigc.launch.sweeps.trials import SweepPlan, Trial
 from aigc.runs import stop
 from aigc.runs.console import log, show_messages
 from aigc.runs.files import write_atomic, write_json
@@ -41,7 +41,7 @@ _TASK = "SLURM_ARRAY_TASK_ID"
 _ARRAY = "SLURM_ARRAY_JOB_ID"
 
 
-def array_script(plan: Plan, cluster: Cluster, path: Path | None = None, folders: list[Path] | None = None) -> str:
+def array_script(plan: SweepPlan, cluster: Cluster, path: Path | None = None, folders: list[Path] | None = None) -> str:
     """The batch script of a sweep.
 
     Args:
@@ -68,12 +68,12 @@ def array_script(plan: Plan, cluster: Cluster, path: Path | None = None, folders
     )
 
 
-def _submissions(plan: Plan) -> Iterator[Path]:
+def _submissions(plan: SweepPlan) -> Iterator[Path]:
     """The folders that submissions of a sweep have, the first one first."""
     return (plan.folder.absolute() / "submitted" / str(number) for number in itertools.count(1))
 
 
-def submit_sweep(plan: Plan, cluster: Cluster) -> str:
+def submit_sweep(plan: SweepPlan, cluster: Cluster) -> str:
     """Freeze configs and code into the sweep folder and queue the array; nothing is left behind when that is refused.
 
     It may be submitted again at any time, also while an earlier job waits or works: no trial is run twice.
@@ -87,7 +87,7 @@ def submit_sweep(plan: Plan, cluster: Cluster) -> str:
     """
     if plan.axes:
         raise InputError("sweep=optuna chooses trials one after another: it cannot be a job array of frozen ones")
-    cluster.see_ready()
+    cluster.check_ready()
     array_script(plan, cluster)  # what is wrong in it is said before anything is written
     path = _make_folder(plan)
     try:
@@ -111,7 +111,7 @@ def submit_sweep(plan: Plan, cluster: Cluster) -> str:
     return job
 
 
-def _make_folder(plan: Plan) -> Path:
+def _make_folder(plan: SweepPlan) -> Path:
     for path in _submissions(plan):
         with contextlib.suppress(FileExistsError):
             path.mkdir(parents=True)
@@ -119,7 +119,7 @@ def _make_folder(plan: Plan) -> Path:
     return path
 
 
-def _write_plan(path: Path, plan: Plan, cluster: str) -> None:
+def _write_plan(path: Path, plan: SweepPlan, cluster: str) -> None:
     trials = [
         {"identity": one.identity, "overrides": one.overrides, "config": frozen_yaml(one.cfg)} for one in plan.trials
     ]
@@ -152,7 +152,7 @@ def one_driver(cluster: Cluster) -> Cluster:
     return dataclasses.replace(cluster, **changed) if tasks != 1 and dataclasses.is_dataclass(cluster) else cluster
 
 
-def frozen_plan(path: Path, task: int) -> Plan:
+def frozen_plan(path: Path, task: int) -> SweepPlan:
     """The share of one task, as it was submitted; its trials are listed in the sweep folder.
 
     Args:
@@ -168,7 +168,7 @@ def frozen_plan(path: Path, task: int) -> Plan:
         for number, one in enumerate(about["trials"])
     ]
     cfg = trials[0].cfg
-    plan = Plan(about["experiment"], about["typed"], about["fixed"], about["keys"], trials, cfg)
+    plan = SweepPlan(about["experiment"], about["typed"], about["fixed"], about["keys"], trials, cfg)
     folder = SweepFolder(path.absolute().parents[1])
     cfg.sweep.name = folder.id
     if cfg.sweep.workers is None and (cfg.get("cluster") or {}).get("gpus") == 0:
@@ -181,7 +181,7 @@ def frozen_plan(path: Path, task: int) -> Plan:
     return dataclasses.replace(plan, trials=mine)
 
 
-def queued_job(path: Path, plan: Plan) -> dict[str, Any]:
+def queued_job(path: Path, plan: SweepPlan) -> dict[str, Any]:
     """The job that this task is, as the manifests of its trials list it; shared where it works on several."""
     about = _read_plan(path)
     job = f"{os.environ.get(_ARRAY)}_{os.environ.get(_TASK)}"

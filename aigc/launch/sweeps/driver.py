@@ -17,8 +17,8 @@ from typing import Any
 from aigc.config.trust import named_packages
 from aigc.launch.sweeps.devices import Devices, Lease
 from aigc.launch.sweeps.folder import SweepFolder
-from aigc.launch.sweeps.process import IN_WORK, REFUSED, Job, work_on
-from aigc.launch.sweeps.trials import Plan, Trial
+from aigc.launch.sweeps.process import IN_WORK, REFUSED, TrialProcess, work_on
+from aigc.launch.sweeps.trials import SweepPlan, Trial
 from aigc.runs import stop
 from aigc.runs.console import log
 from aigc.runs.status import FAILURES, Status
@@ -77,7 +77,7 @@ class Driver:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: SweepPlan,
         retry_failed: bool = False,
         max_failures: int | None = None,
         fail_fast: bool = False,
@@ -196,7 +196,7 @@ class Driver:
     def _start(self, trial: Trial, lease: Lease) -> BaseProcess:
         cfg = trial.cfg
         cfg.run.id = self.plan.run_id(trial)
-        job = Job(
+        job = TrialProcess(
             cfg=cfg,
             overrides=[*self.plan.fixed, *trial.overrides],
             command=["aigc", *sys.argv[1:]],

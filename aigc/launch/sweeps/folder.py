@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aigc.errors import InputError
-from aigc.launch.sweeps.trials import Plan, Trial
+from aigc.launch.sweeps.trials import SweepPlan, Trial
 from aigc.runs import Run
 from aigc.runs.files import write_atomic, write_json
 from aigc.runs.locate import default_root
@@ -74,7 +74,7 @@ class SweepFolder:
         """The folder of the runs."""
         return self.path.absolute().parent.parent / "runs"
 
-    def write(self, plan: Plan, only_new: bool = False) -> None:
+    def write(self, plan: SweepPlan, only_new: bool = False) -> None:
         """Write what is planned, and number its trials; those of an earlier plan of the same name are kept.
 
         Args:
@@ -85,7 +85,7 @@ class SweepFolder:
         with self._alone():
             self._write(plan, only_new)
 
-    def _write(self, plan: Plan, only_new: bool) -> None:
+    def _write(self, plan: SweepPlan, only_new: bool) -> None:
         known = {trial.identity: trial for trial in self.trials()} if (self.path / "trials.jsonl").exists() else {}
         before = len(known)
         for trial in plan.trials:

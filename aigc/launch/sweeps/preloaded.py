@@ -12,7 +12,7 @@ from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
 import aigc.callbacks as _callbacks
 import aigc.evaluation as _evaluation
-import aigc.launch.here as _here
+import aigc.launch.run_local as _here
 import aigc.launch.start as _start
 import aigc.launch.sweeps.process as _process
 from aigc.config import check, compose

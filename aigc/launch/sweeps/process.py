@@ -26,7 +26,7 @@ REFUSED = 77
 
 
 @dataclass(frozen=True)
-class Job:
+class TrialProcess:
     """What a trial's process is told.
 
     Args:
@@ -58,7 +58,7 @@ def warm_up() -> None:
     multiprocessing.forkserver.ensure_running()
 
 
-def work_on(job: Job) -> None:
+def work_on(job: TrialProcess) -> None:
     """Start the trial's run, or go on with it, and end the process with its exit code."""
     os.setsid()  # a terminal's Ctrl-C goes to the driver, which tells the trials
     _write_to(job.log)
@@ -88,8 +88,8 @@ class _Ended(AigcError):
         self.code = code
 
 
-def _train(job: Job) -> None:
-    from aigc.launch.here import run_here
+def _train(job: TrialProcess) -> None:
+    from aigc.launch.run_local import run_local
     from aigc.launch.start import runs_root, start
 
     folder = runs_root(job.cfg) / str(job.cfg.run.id)
@@ -104,7 +104,7 @@ def _train(job: Job) -> None:
             raise _Ended(str(error), REFUSED) from error
     try:
         _note_queued(run, job.queued)
-        run_here(run)
+        run_local(run)
     except RunInWork as error:
         raise _Ended(str(error), IN_WORK) from error
     except InputError as error:

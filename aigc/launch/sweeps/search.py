@@ -19,7 +19,7 @@ from aigc.launch.sweeps.driver import LOOK_AGAIN, Driver, send
 from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.process import IN_WORK
 from aigc.launch.sweeps.study import Study
-from aigc.launch.sweeps.trials import Plan, Trial
+from aigc.launch.sweeps.trials import SweepPlan, Trial
 from aigc.runs import metrics_file
 from aigc.runs.status import Status
 
@@ -39,7 +39,7 @@ class SearchDriver(Driver):
 
     def __init__(
         self,
-        plan: Plan,
+        plan: SweepPlan,
         max_failures: int | None = None,
         fail_fast: bool = False,
         tell: Callable[[Driver], None] = lambda driver: None,
@@ -143,7 +143,7 @@ class SearchDriver(Driver):
             return
         if trial.number in self.tally.failed:
             self.study.tell(trial.number, None)
-        elif self.folder.status(run_id).status is Status.FINISHED and not self._tell_value(trial):
+        elif self.folder.status(run_id).status is Status.FINISHED and not self._report_value(trial):
             self.tally.finished.remove(trial)
             self.tally.failed[trial.number] = f"{self.monitor} was not measured, or is no number"
 
@@ -160,12 +160,12 @@ class SearchDriver(Driver):
         return ended
 
     def _skip(self, trial: Trial) -> None:
-        if self._tell_value(trial):
+        if self._report_value(trial):
             super()._skip(trial)
         else:
             self.tally.listed[trial.number] = f"{self.monitor} was not measured under another command, or is no number"
 
-    def _tell_value(self, trial: Trial) -> bool:
+    def _report_value(self, trial: Trial) -> bool:
         """Tell the study what a finished trial gave; whether it gave anything."""
         run = self.folder.run(self.plan.run_id(trial))
         measured: dict[str, Any] = run.manifest["metrics"] if run is not None else {}

@@ -17,7 +17,7 @@ from aigc.config.overrides import parse_overrides
 from aigc.config.problems import suggest
 from aigc.errors import InputError
 from aigc.launch.sweeps.folder import SweepFolder
-from aigc.launch.sweeps.labels import labels, read_config
+from aigc.launch.sweeps.row_labels import labels, read_config
 from aigc.launch.sweeps.student import two_sided
 from aigc.runs.status import FAILURES, Status
 

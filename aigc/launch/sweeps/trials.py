@@ -43,7 +43,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepPlan:
     """What a sweep is going to run.
 
     Args:
@@ -90,7 +90,7 @@ class Plan:
         return f"{self.id}-{trial.identity[:12]}"
 
 
-def plan(overrides: Sequence[str]) -> Plan:
+def plan(overrides: Sequence[str]) -> SweepPlan:
     """Compose and check every trial.
 
     Args:
@@ -136,7 +136,7 @@ def plan(overrides: Sequence[str]) -> Plan:
     if same and cfg.sweep.kind == "random":
         log.warning("sweep.trials=%d: only %d of %d trials differ", cfg.sweep.trials, len(trials), len(trials) + same)
     keys = [axis.key for axis in axes] or sorted({text.partition("=")[0] for one in trials for text in one.overrides})
-    return Plan(trials[0].cfg.experiment, list(overrides), fixed, keys, trials, cfg)
+    return SweepPlan(trials[0].cfg.experiment, list(overrides), fixed, keys, trials, cfg)
 
 
 class _Checker:
@@ -175,7 +175,7 @@ def _value(cfg: DictConfig, key: str) -> Any:
 
 def _search(
     typed: list[str], fixed: list[str], axes: Sequence[space.Axis], cfg: DictConfig, composer: Composer
-) -> Plan:
+) -> SweepPlan:
     """What Optuna chooses from; each value is checked once, beside the first ones of the other keys."""
     if not axes:
         raise InputError("there is nothing to search: give a key several values, or interval(LOW,HIGH)")
@@ -192,7 +192,7 @@ def _search(
                 found = error.problems
             problems |= {(problem.key, problem.what): problem for problem in found}
     _refuse(list(problems.values()))
-    return Plan(cfg.experiment, typed, fixed, [axis.key for axis in axes], [], cfg, axes)
+    return SweepPlan(cfg.experiment, typed, fixed, [axis.key for axis in axes], [], cfg, axes)
 
 
 def sweeps_root(cfg: DictConfig) -> Path:

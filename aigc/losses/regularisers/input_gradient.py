@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from aigc.losses.precision import at_least_float32
-from aigc.models.gan.base import Judgement
+from aigc.models.images.gan.base import DiscriminatorOutput
 
-Judge = Callable[[Tensor], Tensor | Judgement]
+Judge = Callable[[Tensor], Tensor | DiscriminatorOutput]
 """A discriminator: images to one number for each, (n,), or to a judgement, of which `per_image` is differentiated."""
 
 

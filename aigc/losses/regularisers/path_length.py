@@ -10,7 +10,7 @@ from aigc.losses.base import GeneratorRegulariser
 from aigc.losses.precision import at_least_float32
 from aigc.losses.ranks import mean_over_ranks
 from aigc.losses.regularisers.input_gradient import root
-from aigc.models.gan.base import StyleGenerator
+from aigc.models.images.gan.base import StyleGenerator
 
 
 def path_length_penalty(

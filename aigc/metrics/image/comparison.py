@@ -35,7 +35,7 @@ def compare(
         InputError: The two sets were seen by different extractors, or do not suffice for a measure.
     """
     if real is not None:
-        generated.refuse_other(real)
+        generated.check_same_extractor(real)
         if bool(generated.identity) != bool(real.identity):
             log.warning(
                 "one set does not say which network made it; it is taken to be %s", _known(generated, real).description

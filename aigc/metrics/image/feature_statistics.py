@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aigc.distributed.collectives import gather_bytes, sum_over_ranks
 from aigc.errors import InputError
-from aigc.metrics.collectives import gather_bytes, sum_over_ranks
 from aigc.metrics.image.extractors.base import Extracted, Extractor
 from aigc.metrics.image.inputs import in_float64
 from aigc.metrics.image.moments import add_outer, mean_and_covariance, mirror
@@ -78,7 +78,7 @@ class FeatureStatistics(RankedMetric):
         logits = None if extracted.logits is None else extracted.logits.detach()
         numbers = self._numbers(len(features)) if indices is None else indices
         numbers = numbers.to(features.device)
-        _refuse_non_finite(features, numbers)
+        _check_finite(features, numbers)
         count, size = features.shape
         if self.moments.is_inference() and not torch.is_inference_mode_enabled():
             self.moments = self.moments.clone()  # it was reset in inference mode, and cannot be changed outside of it
@@ -145,7 +145,7 @@ def _gather(state: Tensor, group: Any = None) -> list[Tensor]:
     return sum_over_ranks(state, group) if state.dtype == torch.float64 else gather_bytes(state, group)
 
 
-def _refuse_non_finite(features: Tensor, numbers: Tensor) -> None:
+def _check_finite(features: Tensor, numbers: Tensor) -> None:
     finite = torch.isfinite(features).all(dim=1)
     if not bool(finite.all()):
         raise InputError(f"the features of image {int(numbers[~finite][0])} are not finite numbers")

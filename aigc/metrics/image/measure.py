@@ -86,6 +86,6 @@ def features_of(one: Statistics) -> Tensor:
     if one.features is None:
         raise InputError(
             "the statistics hold no features, only their mean and covariance: they serve the Fréchet distance alone; "
-            "measure the pictures themselves"
+            "measure the images themselves"
         )
     return one.features

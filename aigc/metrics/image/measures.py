@@ -133,7 +133,7 @@ class InceptionScore(ImageMeasure):
         if logits is None:
             made_by = comparison.generated.description or "unknown"
             raise InputError(
-                f"the inception score needs logits, and these statistics ({made_by}) hold none: measure pictures, with "
+                f"the inception score needs logits, and these statistics ({made_by}) hold none: measure images, with "
                 "an extractor that has classes"
             )
         mean, deviation = inception_score(logits, self.splits, self.seed)

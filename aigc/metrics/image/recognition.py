@@ -24,7 +24,7 @@ class Recognition(ImageMeasure):
         """Both; `recognised` only of images that were asked to show a class."""
         one = comparison.generated
         if one.logits is None:
-            raise InputError("recognising classes needs logits, and these statistics hold none: measure pictures")
+            raise InputError("recognising classes needs logits, and these statistics hold none: measure images")
         found = one.logits.argmax(1)
         scores = {"classes_found": float(len(set(found.tolist())))}
         if one.labels is not None and bool((one.labels >= 0).all()):

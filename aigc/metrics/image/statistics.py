@@ -62,7 +62,7 @@ class Statistics:
         outer = _outer(self) - _outer(part) - count * torch.outer(mean, mean)
         return Statistics(self.suffix, self.description, self.identity, count, mean, outer / (count - 1))
 
-    def refuse_other(self, other: "Statistics") -> None:
+    def check_same_extractor(self, other: "Statistics") -> None:
         """See that two sets were seen by the same extractor.
 
         Raises:

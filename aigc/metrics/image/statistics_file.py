@@ -50,7 +50,7 @@ def write_statistics(path: Path, statistics: Statistics) -> None:
 
 
 def is_statistics(path: Path) -> bool:
-    """Whether a file holds statistics, or features alone as clean-fid writes them, and no pictures."""
+    """Whether a file holds statistics, or features alone as clean-fid writes them, and no images."""
     try:
         with zipfile.ZipFile(path) as file:
             names = set(file.namelist())

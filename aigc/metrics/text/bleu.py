@@ -6,7 +6,7 @@ import numpy as np
 from sacrebleu.metrics import bleu as sacrebleu
 
 from aigc.config.types import Bound
-from aigc.metrics.text.bleu_recipe import AUTO, Recipe, Smoothing
+from aigc.metrics.text.bleu_recipe import AUTO, BleuRecipe, Smoothing
 from aigc.metrics.text.inputs import Pair
 from aigc.metrics.text.sacrebleu_scorer import SacrebleuScorer, sacrebleu_signature
 from aigc.metrics.text.sacrebleu_tokenizers import Tokenizer
@@ -50,7 +50,7 @@ class BLEUScorer(SacrebleuScorer):
         effective_order: bool = False,
         lowercase: bool = False,
     ) -> None:
-        self._recipe = Recipe(
+        self._recipe = BleuRecipe(
             self.name, tokenize, smooth_method, smooth_value, max_ngram_order, effective_order, lowercase
         )
         super().__init__()

@@ -15,7 +15,7 @@ Smoothing = Literal["exp", "floor", "add-k", "none"]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BleuRecipe:
     """Options of BLEU, checked; an InputError in the name of the metric `who` says what is wrong."""
 
     who: str

@@ -14,7 +14,7 @@ import aigc
 from aigc.metrics.metric import SumMetric
 from aigc.metrics.text.class_ids import Classes, check_labels, prediction_ids, reference_ids
 from aigc.metrics.text.metric import as_tensors
-from aigc.metrics.text.scorer import Details, refuse_nothing
+from aigc.metrics.text.scorer import Details, check_not_empty
 
 Counts = NDArray[np.int64]
 
@@ -123,7 +123,7 @@ class ClassificationReport(SumMetric):
 
     def _scores(self, counts: Counts) -> dict[str, float]:
         total = int(counts.sum())
-        refuse_nothing(type(self).__name__, total)
+        check_not_empty(type(self).__name__, total)
         classes = _by_class(counts)
         occurring = [each["f1"] for each in classes if each["support"] or each["predictions"]]
         return {

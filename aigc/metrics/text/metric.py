@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aigc.metrics.collectives import gather_bytes
+from aigc.distributed.collectives import gather_bytes
 from aigc.metrics.metric import RankedMetric, SumMetric
 from aigc.metrics.text.inputs import References, check_texts, pair_up
 from aigc.metrics.text.scorer import AdditiveScorer, CollectionScorer, Details, Integers

@@ -144,7 +144,7 @@ class AdditiveScorer(Scorer):
         return Measured(scores, {**scores, **self._details(*self._split(sums))}, self.signature_of(sums))
 
     def _split(self, sums: Integers) -> tuple[Integers, int]:
-        refuse_nothing(self.name, int(sums[0]))
+        check_not_empty(self.name, int(sums[0]))
         return sums[self._SHARED :], int(sums[0])
 
 
@@ -168,12 +168,12 @@ class CollectionScorer(Scorer):
 
     def scores_of(self, texts: Sequence[str]) -> dict[str, float]:
         """Name to score of the texts, in any order; ValueError where there are none."""
-        refuse_nothing(self.name, len(texts))
+        check_not_empty(self.name, len(texts))
         return self._analyse(texts)[0]
 
     def details_of(self, texts: Sequence[str]) -> Details:
         """What the scores were made of; the scores are part of it. Errors: `scores_of`."""
-        refuse_nothing(self.name, len(texts))
+        check_not_empty(self.name, len(texts))
         scores, more = self._analyse(texts)
         return {**scores, **more}
 
@@ -182,13 +182,13 @@ class CollectionScorer(Scorer):
         texts = check_texts(predictions, "predictions")
         if references is not None:
             pair_up(texts, references)
-        refuse_nothing(self.name, len(texts))
+        check_not_empty(self.name, len(texts))
         scores, more = self._analyse(texts)
         self.warn(self._warnings(texts))
         return Measured(scores, {**scores, **more}, self.signature)
 
 
-def refuse_nothing(name: str, texts: int) -> None:
+def check_not_empty(name: str, texts: int) -> None:
     """ValueError where there is no text: 0 would look like a score."""
     if not texts:
         raise ValueError(f"{name} has no text to measure: add some first")

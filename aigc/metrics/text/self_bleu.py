@@ -9,7 +9,7 @@ from typing import Annotated
 from sacrebleu.metrics.helpers import extract_all_word_ngrams
 
 from aigc.config.types import Bound
-from aigc.metrics.text.bleu_recipe import AUTO, Recipe, Smoothing
+from aigc.metrics.text.bleu_recipe import AUTO, BleuRecipe, Smoothing
 from aigc.metrics.text.sacrebleu_scorer import sacrebleu_signature
 from aigc.metrics.text.sacrebleu_tokenizers import Tokenizer
 from aigc.metrics.text.scorer import CollectionScorer, Details
@@ -56,7 +56,7 @@ class SelfBLEUScorer(CollectionScorer):
         effective_order: bool = True,
         lowercase: bool = False,
     ) -> None:
-        self._recipe = Recipe(
+        self._recipe = BleuRecipe(
             self.name, tokenize, smooth_method, smooth_value, max_ngram_order, effective_order, lowercase
         )
         self._chosen = ""

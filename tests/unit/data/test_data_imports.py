@@ -14,7 +14,7 @@ print(sorted({{"torch", "transformers", "datasets", "pyarrow", "pytorch_lightnin
 
 @pytest.mark.parametrize("module", ["sources", "split", "packing", "tokenizer_settings"])
 def test_reading_splitting_and_packing_import_nothing_heavy(module: str) -> None:
-    program = PROGRAM.format(module=f"aigc.data.{module}")
+    program = PROGRAM.format(module=f"aigc.data.text.{module}")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

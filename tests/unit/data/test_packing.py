@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigc.data.packing import LENGTH, START, TARGET, cut, document, pack
+from aigc.data.text.packing import LENGTH, START, TARGET, cut, document, pack
 
 BOS, EOS = 1, 2
 lengths_strategy = st.integers(2, 40).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.integers(1, n), max_size=60)))

@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aigc.data import entry, prepared
-from aigc.data.examples import Example, Layout
-from aigc.data.prepared import Prepared, Recipe, prepare
-from aigc.data.sources import open_source
-from aigc.data.tokenizer import TokenizerSettings
+from aigc.data import cache as entry
+from aigc.data.text import prepared
+from aigc.data.text.examples import Example, Layout
+from aigc.data.text.prepared import PreparedText, TextRecipe, prepare
+from aigc.data.text.sources import open_source
+from aigc.data.text.tokenizer import TokenizerSettings
 from aigc.errors import InputError
 
-RECIPE = Recipe(tokenizer=TokenizerSettings(kind="character", min_frequency=1), sequence_length=16)
+RECIPE = TextRecipe(tokenizer=TokenizerSettings(kind="character", min_frequency=1), sequence_length=16)
 ARRAYS = [f"{split}/{name}.npy" for split in ("train", "validation") for name in ("tokens", "documents", "rows")]
 
 
@@ -26,7 +27,7 @@ def corpus(write) -> Path:
     return write("corpus.txt", "".join(f"第{i}行 line {i}\n" for i in range(40)))
 
 
-def make(path: Path, tmp_path: Path, recipe: Recipe = RECIPE, validation: Path | None = None) -> Prepared:
+def make(path: Path, tmp_path: Path, recipe: TextRecipe = RECIPE, validation: Path | None = None) -> PreparedText:
     heldout = open_source(str(validation)) if validation else None
     return prepare(recipe, open_source(str(path)), heldout, tmp_path / "cache")
 

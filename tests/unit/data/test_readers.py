@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aigc.data.examples import Example, Layout
-from aigc.data.readers import READERS
+from aigc.data.text.examples import Example, Layout
+from aigc.data.text.readers import READERS
 from aigc.errors import InputError
 
 characters = st.characters(exclude_categories=["Cs"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from aigc import assets
-from aigc.data.sources import Example, Layout, open_source, read_corpus
+from aigc.data.text.sources import Example, Layout, open_source, read_corpus
 from aigc.errors import InputError
 
 

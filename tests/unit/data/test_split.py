@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from aigc.data.examples import Example
-from aigc.data.split import normalise, overlap, split
+from aigc.data.text.examples import Example
+from aigc.data.text.split import normalise, overlap, split
 from aigc.errors import InputError
 
 # Few letters, so that duplicates up to width, spaces and composition are common.

@@ -14,14 +14,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aigc.data import stream_rows
-from aigc.data.examples import Layout
-from aigc.data.rows import Batch, DealtRows
-from aigc.data.stream_prepared import StreamTokenizer
-from aigc.data.streamed import StreamedText
-from aigc.data.streams import open_stream
-from aigc.data.text import TextData
-from aigc.data.tokenizer import TokenizerSettings
+from aigc.data.text import TextData, stream_rows
+from aigc.data.text.examples import Layout
+from aigc.data.text.rows import Batch, DealtRows
+from aigc.data.text.stream_prepared import StreamTokenizer
+from aigc.data.text.streamed import StreamedText
+from aigc.data.text.streams import open_stream
+from aigc.data.text.tokenizer import TokenizerSettings
 from aigc.errors import InputError
 
 TENSORS = ("input_ids", "labels", "segment_ids", "position_ids")

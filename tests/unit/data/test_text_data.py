@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from aigc.data.packing import IGNORE
-from aigc.data.rows import Batch, Rows
-from aigc.data.text import TextData
-from aigc.data.tokenizer import TokenizerSettings
+from aigc.data.text.data import TextData
+from aigc.data.text.packing import IGNORE
+from aigc.data.text.rows import Batch, Rows
+from aigc.data.text.tokenizer import TokenizerSettings
 from aigc.errors import InputError
 
 TENSORS = ("input_ids", "labels", "segment_ids", "position_ids")

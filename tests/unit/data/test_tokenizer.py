@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from aigc.data.tokenizer import (
+from aigc.data.text.tokenizer import (
     END,
     PAD,
     UNKNOWN,

@@ -1,4 +1,4 @@
-"""What the tests of pictures share."""
+"""What the tests of images share."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ settings.load_profile("images")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Callable[..., Path]:
-    """Write a folder of files: pictures from arrays, others from bytes."""
+    """Write a folder of files: images from arrays, others from bytes."""
 
     def make(files: dict[str, np.ndarray | bytes], name: str = "faces") -> Path:
         for path, content in files.items():

@@ -1,4 +1,4 @@
-"""Pictures that the tests make."""
+"""Images that the tests make."""
 
 import io
 
@@ -12,7 +12,7 @@ def pixels(seed: int, height: int = 5, width: int = 7, channels: int = 3) -> np.
 
 
 def packed(image: Image.Image | np.ndarray, kind: str = "PNG", **settings: object) -> bytes:
-    """A picture as the bytes of a file."""
+    """An image as the bytes of a file."""
     buffer = io.BytesIO()
     (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(buffer, format=kind, **settings)
     return buffer.getvalue()

@@ -25,17 +25,17 @@ def refused(where: Path | str) -> str:
     return str(raised.value)
 
 
-def test_nothing_where_pictures_should_be(folder: Callable[..., Path], tmp_path: Path) -> None:
+def test_nothing_where_images_should_be(folder: Callable[..., Path], tmp_path: Path) -> None:
     place = folder({"notes.txt": b"1", "deep/table.csv": b"2", ".hidden.png": ONE})
-    says = f"{place}: no picture is in it, and 2 other files are. Names of pictures end in .png, .jpg, .jpeg, .webp, "
+    says = f"{place}: no image is in it, and 2 other files are. Names of images end in .png, .jpg, .jpeg, .webp, "
     assert refused(place).startswith(says)
     assert refused(tmp_path / "facse") == f"{tmp_path}/facse: no such file or folder. Did you mean 'faces'?"
     assert "The folder" in refused(tmp_path / "no/where")
-    assert refused(" ").startswith("the path of the pictures is empty; give a folder of pictures, a .zip, ")
+    assert refused(" ").startswith("the path of the images is empty; give a folder of images, a .zip, ")
     assert refused("asset:emoji.png").startswith("There is no asset 'emoji.png'. Assets: couplets.tsv, digits8.npz, ")
     for other in ("asset:couplets.tsv", place / "notes.txt"):
         assert refused(other).endswith(
-            "allowed: a folder of pictures, a .zip, .npz, .npy, .h5 or .hdf5 file, a folder saved by datasets, "
+            "allowed: a folder of images, a .zip, .npz, .npy, .h5 or .hdf5 file, a folder saved by datasets, "
             "asset:digits8.npz, asset:emoji32.png, fonts:letters, torchvision:NAME, or hub:NAME."
         )
     assert refused("font:letters").endswith("no such file or folder. Did you mean 'fonts:letters'?")
@@ -60,7 +60,7 @@ def test_pipes_sockets_and_devices_are_told_and_not_opened(
     assert ".: left out, as they are pipes, sockets or devices and no files: pipe.png, socket.png, to pipe.png (3)" in (
         caplog.text
     )
-    assert refused("pipe.png").startswith("pipe.png: pictures cannot be read from it")
+    assert refused("pipe.png").startswith("pipe.png: images cannot be read from it")
 
 
 @pytest.mark.parametrize("goal", ["secret.png", "secrets", "nothing.png"])
@@ -76,7 +76,7 @@ def test_a_link_that_leaves_the_folder_is_refused(folder: Callable[..., Path], g
     assert len(open_images(str(place))) == 1
 
 
-def test_a_link_to_nothing_is_a_picture_that_cannot_be_read(folder: Callable[..., Path]) -> None:
+def test_a_link_to_nothing_is_a_image_that_cannot_be_read(folder: Callable[..., Path]) -> None:
     place = folder({"a.png": ONE})
     (place / "b.png").symlink_to("gone.png")
     (place / "c.png").symlink_to("c.png")
@@ -107,7 +107,7 @@ def test_archives_that_cannot_be_read(folder: Callable[..., Path], tmp_path: Pat
     assert refused(place) == f"{place}: no whole .zip archive: File is not a zip file. Copy or download it again."
     with zipfile.ZipFile(place, "w") as archive:
         archive.writestr("a.txt", "text")
-    assert refused(place).startswith(f"{place}: no picture is in it, and 1 other files are.")
+    assert refused(place).startswith(f"{place}: no image is in it, and 1 other files are.")
     with zipfile.ZipFile(place, "w") as archive:
         archive.writestr("../../etc/a.png", packed(ONE))  # nothing is ever written
     assert refused(place) == f"{place}: the name '../../etc/a.png' leads out of the archive. Pack it anew."
@@ -123,7 +123,7 @@ def test_archives_that_cannot_be_read(folder: Callable[..., Path], tmp_path: Pat
         images.read(0)
 
 
-def test_a_file_that_would_unpack_to_more_than_a_picture_is_refused(
+def test_a_file_that_would_unpack_to_more_than_a_image_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / "bomb.zip"
@@ -165,7 +165,7 @@ FORM = "needed is uint8 of shape (n, height, width, channels), (n, channels, hei
         (np.zeros((2, 0, 6, 3), np.uint8), "an array of shape (2, 0, 6, 3); "),
     ],
 )
-def test_arrays_that_are_no_pictures(tmp_path: Path, array: np.ndarray, says: str) -> None:
+def test_arrays_that_are_no_images(tmp_path: Path, array: np.ndarray, says: str) -> None:
     np.savez(tmp_path / "a.npz", images=array)
     assert says in refused(tmp_path / "a.npz")
     with pytest.raises(InputError, match=r"^mine: "):
@@ -188,9 +188,9 @@ def test_array_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert refused(tmp_path / "d.npy").endswith("a .npz archive by its content; name it so.")
 
 
-def test_an_archive_of_arrays_without_pictures_says_what_it_holds(tmp_path: Path) -> None:
+def test_an_archive_of_arrays_without_images_says_what_it_holds(tmp_path: Path) -> None:
     np.savez(tmp_path / "stats.npz", mu=np.zeros(4), sigma=np.eye(4))
-    assert "a file of statistics (mu and sigma), not of pictures" in refused(tmp_path / "stats.npz")
+    assert "a file of statistics (mu and sigma), not of images" in refused(tmp_path / "stats.npz")
     four = np.zeros((2, 6, 6, 3), np.uint8)
     np.savez(tmp_path / "two.npz", a=four, b=four)
     assert "holds a uint8 (2, 6, 6, 3), b uint8 (2, 6, 6, 3); needed is" in refused(tmp_path / "two.npz")
@@ -211,7 +211,7 @@ def test_how_an_array_is_read_is_told(tmp_path: Path, caplog: pytest.LogCaptureF
     np.save(tmp_path / "a.npy", np.zeros((2, 3, 8, 9), np.uint8))
     with caplog.at_level(logging.INFO, "aigc"):
         open_images(str(tmp_path / "a.npy"))
-    assert "uint8 of shape (2, 3, 8, 9): 2 pictures, height 8, width 9, channels 3" in caplog.text
+    assert "uint8 of shape (2, 3, 8, 9): 2 images, height 8, width 9, channels 3" in caplog.text
 
 
 @pytest.mark.parametrize("name", [b"\xc4\xe3.png", b"one\ntwo.png"])

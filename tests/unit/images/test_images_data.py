@@ -1,4 +1,4 @@
-"""The datamodule gives the pictures of the set in an order that can be entered anywhere."""
+"""The datamodule gives the images of the set in an order that can be entered anywhere."""
 
 import logging
 import pickle
@@ -13,7 +13,7 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor, nn
 
 from aigc.data.images import ImageData, open_images, to_float
-from aigc.data.progress import tell_once
+from aigc.data.progress import log_once
 from aigc.errors import InputError
 from aigc.launch.components import has_validation
 from tests.unit.images.images_samples import pixels
@@ -21,7 +21,7 @@ from tests.unit.images.images_samples import pixels
 
 @pytest.fixture
 def make(folder: Callable[..., Path], tmp_path: Path) -> Callable[..., ImageData]:
-    """Data of 21 pictures of 6 x 6 pixels in three classes."""
+    """Data of 21 images of 6 x 6 pixels in three classes."""
     place = folder({f"{'abc'[index % 3]}/{index:02}.png": pixels(index, 6, 6) for index in range(21)})
 
     def make(**settings: object) -> ImageData:
@@ -42,7 +42,7 @@ def epochs(data: ImageData, number: int = 2) -> list[list[list]]:
     return taken
 
 
-def test_batches_hold_the_pictures_as_bytes(make: Callable[..., ImageData]) -> None:
+def test_batches_hold_the_images_as_bytes(make: Callable[..., ImageData]) -> None:
     data = make(labels=True)
     source = open_images(data.path)
     known = {source.read(index).tobytes(): int(source.labels[index]) for index in range(21)}
@@ -124,13 +124,13 @@ def test_workers_get_a_path_and_no_copy(make: Callable[..., ImageData]) -> None:
     assert again["labels"].equal(dataset[5, 3]["labels"])
 
 
-def test_too_few_pictures_say_both_numbers(make: Callable[..., ImageData]) -> None:
-    with pytest.raises(InputError, match=r"gives 21 pictures, fewer than data\.batch_size 22\. Lower data\.batch_size"):
+def test_too_few_images_say_both_numbers(make: Callable[..., ImageData]) -> None:
+    with pytest.raises(InputError, match=r"gives 21 images, fewer than data\.batch_size 22\. Lower data\.batch_size"):
         make(batch_size=22)
     assert len(make(batch_size=21).train_dataloader()) == 1
     says = (
-        r"gives 21 pictures, fewer than data\.batch_size 4 x data\.batches_per_step 6 = 24\. "
-        r"Lower data\.batch_size or data\.batches_per_step, or give more pictures\."
+        r"gives 21 images, fewer than data\.batch_size 4 x data\.batches_per_step 6 = 24\. "
+        r"Lower data\.batch_size or data\.batches_per_step, or give more images\."
     )
     with pytest.raises(InputError, match=says):
         make(batches_per_step=6)
@@ -150,12 +150,12 @@ def test_labels_that_are_not_there_are_refused(tmp_path: Path) -> None:
         ImageData("asset:emoji32.png", labels=True, cache=str(tmp_path)).prepare_data()
     np.savez(tmp_path / "a.npz", images=np.zeros((4, 6, 6, 3), np.uint8), labels=np.full(4, 7))
     with pytest.raises(
-        InputError, match=r"a\.npz has pictures of one class only, '7'; a task with classes needs two at least\."
+        InputError, match=r"a\.npz has images of one class only, '7'; a task with classes needs two at least\."
     ):
         ImageData(str(tmp_path / "a.npz"), labels=True, cache=str(tmp_path)).prepare_data()
 
 
-def test_classes_whose_pictures_are_all_damaged_are_no_classes(
+def test_classes_whose_images_are_all_damaged_are_no_classes(
     folder: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def prepared(**files: np.ndarray | bytes) -> ImageData:
@@ -164,16 +164,16 @@ def test_classes_whose_pictures_are_all_damaged_are_no_classes(
         data.prepare_data()
         return data
 
-    with pytest.raises(InputError, match="has pictures of one class only, 'a'; a task with classes needs two"):
+    with pytest.raises(InputError, match="has images of one class only, 'a'; a task with classes needs two"):
         prepared(a_1=pixels(0, 6, 6), a_2=pixels(1, 6, 6), b_1=b"damaged", c_1=b"damaged")
     caplog.set_level(logging.INFO, logger="aigc")
     data = prepared(b_1=pixels(1, 6, 6))
-    assert "has no picture of 1 classes: c" in caplog.text
+    assert "has no image of 1 classes: c" in caplog.text
     assert data.classes == ("a", "b", "c")
     caplog.clear()
-    tell_once.cache_clear()  # as in another process
+    log_once.cache_clear()  # as in another process
     prepared(b_1=pixels(1, 6, 6))
-    assert "1 of 4 pictures cannot be read and are left out" in caplog.text
+    assert "1 of 4 images cannot be read and are left out" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["batch_size", "num_workers", "seed", "resolution", "shift", "batches_per_step"])
@@ -198,7 +198,7 @@ class Mean(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def test_lightning_trains_on_it_without_validation_and_without_a_warning_of_pictures(
+def test_lightning_trains_on_it_without_validation_and_without_a_warning_of_images(
     make: Callable[..., ImageData], tmp_path: Path
 ) -> None:
     data = make()

@@ -86,7 +86,7 @@ def test_a_transparent_colour_of_a_palette_shows_the_ground() -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_that_lies_on_its_side_is_put_upright(kind: str, orientation: int) -> None:
+def test_a_image_that_lies_on_its_side_is_put_upright(kind: str, orientation: int) -> None:
     from PIL import ImageOps
 
     image = Image.fromarray(pixels(3, 16, 24))
@@ -120,9 +120,7 @@ def claiming(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(("width", "height"), [(60_000, 60_000), (10_001, 10_000)])
-def test_a_huge_picture_is_refused_before_it_is_decoded(
-    width: int, height: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_huge_image_is_refused_before_it_is_decoded(width: int, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(_: object) -> None:
         raise AssertionError("decoded")
 
@@ -153,7 +151,7 @@ def test_a_file_cut_short_anywhere_is_refused_or_whole(kind: str) -> None:
 
 
 @given(st.sampled_from(KINDS), st.integers(0, 2000), st.binary(min_size=1, max_size=4))
-def test_damage_gives_a_picture_or_an_input_error_and_no_warning(kind: str, place: int, noise: bytes) -> None:
+def test_damage_gives_a_image_or_an_input_error_and_no_warning(kind: str, place: int, noise: bytes) -> None:
     file = bytearray(packed(pixels(5, 16, 16), kind))
     place %= len(file)
     file[place : place + len(noise)] = noise
@@ -171,13 +169,13 @@ def test_damage_gives_a_picture_or_an_input_error_and_no_warning(kind: str, plac
     ("content", "message"),
     [
         (b"", "a.png: the file is empty."),
-        (b"not a picture at all", "a.png: no picture, or damaged in its first bytes; read are PNG, JPEG, "),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "a.png: no picture"),  # Pillow would start Ghostscript
+        (b"not an image at all", "a.png: no image, or damaged in its first bytes; read are PNG, JPEG, "),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "a.png: no image"),  # Pillow would start Ghostscript
         (packed(pixels(0).astype(np.float32)[..., 0], "TIFF"), "a.png: floating-point numbers, which have no fixed"),
         (packed(pixels(0).astype(np.int32)[..., 0], "TIFF"), "a.png: 32-bit whole numbers, which have no fixed range"),
     ],
 )
-def test_what_is_no_picture_is_named(content: bytes, message: str) -> None:
+def test_what_is_no_image_is_named(content: bytes, message: str) -> None:
     with pytest.raises(InputError) as raised:
         decode(content, "a.png")
     assert str(raised.value).startswith(message)

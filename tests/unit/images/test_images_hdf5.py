@@ -1,4 +1,4 @@
-"""Pictures of an HDF5 file are those of any other array; files that lead elsewhere are refused."""
+"""Images of an HDF5 file are those of any other array; files that lead elsewhere are refused."""
 
 import sys
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def refused(where: Path) -> str:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("block", [1, 1 << 20])
-def test_pictures_are_those_of_the_same_array(
+def test_images_are_those_of_the_same_array(
     write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, block: int
 ) -> None:
     monkeypatch.setattr("aigc.data.images.hdf5._BLOCK", block)
@@ -86,7 +86,7 @@ def test_the_fingerprint_is_that_of_the_content(write: Callable[..., Path]) -> N
     assert open_images(images.name).fingerprint() != begin
 
 
-def test_files_without_pictures_say_what_is_there(write: Callable[..., Path], tmp_path: Path) -> None:
+def test_files_without_images_say_what_is_there(write: Callable[..., Path], tmp_path: Path) -> None:
     assert "holds faces uint8 (3,); needed is uint8 of shape" in refused(write(faces=np.zeros(3, np.uint8)))
     assert "a.h5: holds float64; needed is uint8" in refused(write(images=np.zeros((2, 6, 6, 3))))
     assert "an array of shape (); needed is" in refused(write(images=np.uint8(3)))
@@ -99,7 +99,7 @@ def test_files_without_pictures_say_what_is_there(write: Callable[..., Path], tm
     assert "no whole HDF5 file: " in refused(tmp_path / "short.h5")
 
 
-def test_a_damaged_block_names_the_picture(tmp_path: Path) -> None:
+def test_a_damaged_block_names_the_image(tmp_path: Path) -> None:
     place = tmp_path / "a.h5"
     with h5py.File(place, "w") as file:
         file.create_dataset("images", data=NOISE, chunks=(11, 6, 5, 3), compression="gzip", fletcher32=True)

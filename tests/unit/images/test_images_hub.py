@@ -1,4 +1,4 @@
-"""Data sets of the `datasets` library give their pictures and classes, and no file of this machine."""
+"""Data sets of the `datasets` library give their images and classes, and no file of this machine."""
 
 import logging
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def _silent() -> None:
     datasets.disable_progress_bars()
 
 
-def test_a_saved_set_gives_its_pictures_and_classes(save: Callable[..., str], tmp_path: Path) -> None:
+def test_a_saved_set_gives_its_images_and_classes(save: Callable[..., str], tmp_path: Path) -> None:
     place = save(made([0, 1, 1, 0, 2]))
     images = open_images(place)
     assert [images.read(index).tolist() for index in range(5)] == [pixels(index).tolist() for index in range(5)]
@@ -88,10 +88,10 @@ def test_labels_of_any_kind_that_names_classes_are_taken(
         assert (images.labels.tolist(), images.classes) == expected
     else:
         assert images.labels is None
-        assert "'label' is no label for each picture but " in caplog.text
+        assert "'label' is no label for each image but " in caplog.text
 
 
-def test_a_picture_that_cannot_be_read_is_named_by_its_row(save: Callable[..., str], tmp_path: Path) -> None:
+def test_a_image_that_cannot_be_read_is_named_by_its_row(save: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "secret.png").write_bytes(packed(pixels(0)))
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved/own.png").write_bytes(packed(pixels(9)))
@@ -102,17 +102,17 @@ def test_a_picture_that_cannot_be_read_is_named_by_its_row(save: Callable[..., s
     plain.save_to_disk(tmp_path / "embedded")  # which puts files into the set
     assert open_images(str(tmp_path / "embedded")).read(1).tolist() == pixels(0).tolist()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aigc.data.hub.datasets.load_from_disk", lambda _: plain)
+        patch.setattr("aigc.data.text.hub.datasets.load_from_disk", lambda _: plain)
         images = open_images(save(made()))
-    with pytest.raises(InputError, match=r"saved, row 1: no picture, or damaged in its first bytes"):
+    with pytest.raises(InputError, match=r"saved, row 1: no image, or damaged in its first bytes"):
         images.read(0)
-    with pytest.raises(InputError, match=r"saved, row 2: its picture is a file elsewhere, .*/secret\.png\. Save the"):
+    with pytest.raises(InputError, match=r"saved, row 2: its image is a file elsewhere, .*/secret\.png\. Save the"):
         images.read(1)
     assert images.read(2).tolist() == pixels(9).tolist()
     (tmp_path / "saved/own.png").unlink()
     with pytest.raises(InputError, match=r"saved, row 3: there is no file .*/saved/own\.png\."):
         images.read(2)
-    with pytest.raises(InputError, match=r"saved, row 4: there is no picture\."):
+    with pytest.raises(InputError, match=r"saved, row 4: there is no image\."):
         images.read(3)
 
 
@@ -136,7 +136,7 @@ def test_a_set_of_the_hub_is_asked_for_by_its_name(monkeypatch: pytest.MonkeyPat
         return datasets.DatasetDict({"train": made([0, 1, 1, 0, 2])})
 
     with monkeypatch.context() as patch:
-        patch.setattr("aigc.data.hub.datasets.load_dataset", load)
+        patch.setattr("aigc.data.text.hub.datasets.load_dataset", load)
         images = open_images("hub:someone/animals")
     assert asked == ["someone/animals"]
     assert np.array_equal(images.read(4), pixels(4))

@@ -1,4 +1,4 @@
-"""Whoever only reads pictures does not wait for torch."""
+"""Whoever only reads images does not wait for torch."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ def heavy(more: str = "") -> str:
     return done.stdout.strip()
 
 
-def test_sets_of_pictures_import_nothing_heavy() -> None:
+def test_sets_of_images_import_nothing_heavy() -> None:
     assert heavy() == "[]"
 
 

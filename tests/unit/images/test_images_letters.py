@@ -37,7 +37,7 @@ def test_letters_are_dark_on_white_and_differ() -> None:
     assert heights.max() <= 20
 
 
-def test_variants_move_and_scale_within_the_picture() -> None:
+def test_variants_move_and_scale_within_the_image() -> None:
     images = letters.Letters(32)
     of_one = [255 - images.read(4 + 26 * 19 * variant)[..., 0].astype(np.float64) for variant in range(9)]
     places = np.arange(32.0)

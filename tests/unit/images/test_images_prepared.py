@@ -1,4 +1,4 @@
-"""Pictures are made alike once; the cache gives them again, and never half of them."""
+"""Images are made alike once; the cache gives them again, and never half of them."""
 
 import logging
 import warnings
@@ -13,27 +13,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from aigc.data import entry
+from aigc.data import cache as entry
 from aigc.data.images import open_images, prepared
-from aigc.data.images.fit import Recipe, fit
-from aigc.data.images.prepared import Prepared, prepare
+from aigc.data.images.fit import ImageRecipe, fit
+from aigc.data.images.prepared import PreparedImages, prepare
 from aigc.errors import InputError
 from tests.unit.images.images_samples import packed, pixels
 
-RECIPE = Recipe(resolution=8)
+RECIPE = ImageRecipe(resolution=8)
 
 
 @given(st.integers(3, 40), st.integers(3, 40), st.sampled_from([None, 1, 8, 24]), st.sampled_from(["center", "none"]))
 def test_the_middle_square_is_cut_and_scaled(height: int, width: int, resolution: int | None, crop: str) -> None:
-    picture = pixels(height * 100 + width, height, width)
+    image = pixels(height * 100 + width, height, width)
     side, top, left = min(height, width), (height - min(height, width)) // 2, (width - min(height, width)) // 2
-    expected = Image.fromarray(picture if crop == "none" else picture[top : top + side, left : left + side])
+    expected = Image.fromarray(image if crop == "none" else image[top : top + side, left : left + side])
     if resolution:
         expected = expected.resize((resolution, resolution), Image.Resampling.LANCZOS)
-    found = fit(picture, Recipe(resolution, 3, crop))  # type: ignore[arg-type]
+    found = fit(image, ImageRecipe(resolution, 3, crop))  # type: ignore[arg-type]
     assert (found.dtype, found.flags.c_contiguous) == (np.uint8, True)
     assert np.array_equal(found, np.asarray(expected).transpose(2, 0, 1))
-    grey = fit(picture, Recipe(resolution, 1, crop))  # type: ignore[arg-type]
+    grey = fit(image, ImageRecipe(resolution, 1, crop))  # type: ignore[arg-type]
     assert np.array_equal(grey, np.asarray(expected.convert("L"))[None])
 
 
@@ -44,7 +44,7 @@ def test_scaling_down_does_not_alias() -> None:
     assert fit(stripes[::2, ::2], RECIPE).min() == 255  # what picking every second pixel would give
 
 
-def make(place: Path | str, cache: Path, recipe: Recipe = RECIPE) -> Prepared:
+def make(place: Path | str, cache: Path, recipe: ImageRecipe = RECIPE) -> PreparedImages:
     return prepare(recipe, open_images(str(place)), cache)
 
 
@@ -53,7 +53,7 @@ def faces(folder: Callable[..., Path]) -> Path:
     return folder({f"{'ab'[index % 2]}/{index}.png": pixels(index, 9 + index, 12) for index in range(70)})
 
 
-def test_an_entry_holds_every_picture_in_order(faces: Path, tmp_path: Path) -> None:
+def test_an_entry_holds_every_image_in_order(faces: Path, tmp_path: Path) -> None:
     made, source = make(faces, tmp_path), open_images(str(faces))
     expected = np.stack([fit(source.read(index), RECIPE) for index in range(70)])
     assert np.array_equal(made.pixels, expected)
@@ -63,7 +63,7 @@ def test_an_entry_holds_every_picture_in_order(faces: Path, tmp_path: Path) -> N
     assert made.kept.tolist() == list(range(70))
     assert made.info["train"] == {"images": 70}
     assert (made.info["skipped"], made.info["resolution"], made.info["channels"]) == (0, 8, 3)
-    assert make("asset:emoji32.png", tmp_path, Recipe()).labels is None
+    assert make("asset:emoji32.png", tmp_path, ImageRecipe()).labels is None
 
 
 def test_a_second_run_decodes_nothing(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_content_and_every_setting_change_entry_and_fingerprint(faces: Path, tmp
     assert renamed.info["fingerprint"] == made[-1].info["fingerprint"]
 
 
-def test_damaged_pictures_are_left_out_when_told_to(
+def test_damaged_images_are_left_out_when_told_to(
     faces: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("a/0.png", "b/33.png"):
@@ -100,7 +100,7 @@ def test_damaged_pictures_are_left_out_when_told_to(
     assert list((tmp_path / "images").iterdir()) == []
     made = make(faces, tmp_path, replace(RECIPE, on_bad="skip"))
     assert made.info["skipped"] == 2
-    assert "2 of 70 pictures cannot be read and are left out" in caplog.text
+    assert "2 of 70 images cannot be read and are left out" in caplog.text
     source = open_images(str(faces))
     assert [source.name_of(index) for index in made.kept[:2]] == [f"{faces}/a/10.png", f"{faces}/a/12.png"]
     assert np.array_equal(made.pixels, np.stack([fit(source.read(index), RECIPE) for index in made.kept]))
@@ -163,18 +163,18 @@ def test_a_folder_that_changes_while_it_is_read_is_refused(
 def test_sizes_that_differ_need_a_resolution(faces: Path, tmp_path: Path, folder: Callable[..., Path]) -> None:
     says = r"faces/a/10\.png is 12 x 12 pixels and .*faces/a/0\.png 9 x 9 pixels\. .* set data\.resolution\."
     with pytest.raises(InputError, match=says):
-        make(faces, tmp_path, Recipe())
+        make(faces, tmp_path, ImageRecipe())
     wide = folder({"a.png": pixels(0, 4, 6), "b.png": pixels(1, 4, 6)}, "wide")
     with pytest.raises(InputError, match=r"a\.png is 6 x 4 pixels, no square\. Set data\.crop=center"):
-        make(wide, tmp_path, Recipe(crop="none"))
-    assert make(wide, tmp_path, Recipe()).pixels.shape == (2, 3, 4, 4)
+        make(wide, tmp_path, ImageRecipe(crop="none"))
+    assert make(wide, tmp_path, ImageRecipe()).pixels.shape == (2, 3, 4, 4)
 
 
 def test_preparing_is_told_and_warns_of_nothing(faces: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "aigc"), warnings.catch_warnings():
         warnings.simplefilter("error")
         make(faces, tmp_path)
-    assert caplog.messages == ["decoding 70 pictures"]
+    assert caplog.messages == ["decoding 70 images"]
 
 
 @pytest.mark.parametrize(
@@ -188,5 +188,5 @@ def test_preparing_is_told_and_warns_of_nothing(faces: Path, tmp_path: Path, cap
 )
 def test_recipes_out_of_range_are_refused(wrong: dict, says: str) -> None:
     with pytest.raises(InputError) as raised:
-        Recipe(**wrong)
+        ImageRecipe(**wrong)
     assert str(raised.value) == says

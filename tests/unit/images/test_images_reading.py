@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aigc.data.images import Images, Picture, decoded, open_images, readable
+from aigc.data.images import ImageArray, Images, decoded, open_images, readable
 from aigc.errors import InputError
 from tests.unit.images.images_samples import packed, pixels
 
 
 class Slow(Images):
-    """Pictures that take the longer the earlier they come in every four; numbers in `bad` cannot be read."""
+    """Images that take the longer the earlier they come in every four; numbers in `bad` cannot be read."""
 
     def __init__(self, number: int, bad: tuple[int, ...] = (), side: int = 1) -> None:
         self.name = "slow"
@@ -33,7 +33,7 @@ class Slow(Images):
     def name_of(self, index: int) -> str:
         return f"slow/{index}"
 
-    def read(self, index: int) -> Picture:
+    def read(self, index: int) -> ImageArray:
         self.begun.append(index)
         self.threads.add(threading.current_thread().name)
         time.sleep(0.001 * (3 - index % 4))
@@ -48,9 +48,9 @@ class Slow(Images):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
-def test_pictures_come_in_order_whichever_is_ready_first(threads: int) -> None:
+def test_images_come_in_order_whichever_is_ready_first(threads: int) -> None:
     images = Slow(40)
-    found = [(index, int(picture[0, 0, 0])) for index, picture in decoded(images, threads=threads)]
+    found = [(index, int(image[0, 0, 0])) for index, image in decoded(images, threads=threads)]
     assert found == [(index, index) for index in range(40)]
     assert sorted(images.begun) == list(range(40))
     assert any(name.startswith("decode") for name in images.threads) == (threads > 1)
@@ -65,9 +65,7 @@ def test_a_bounded_number_is_in_hand() -> None:
 
 
 @pytest.mark.parametrize(("side", "threaded"), [(8, False), (200, True)])
-def test_threads_are_used_where_pictures_are_worth_it(
-    side: int, threaded: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_threads_are_used_where_images_are_worth_it(side: int, threaded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     images = Slow(8, side=side)
     list(decoded(images))
@@ -90,9 +88,9 @@ def test_whoever_stops_early_begins_nothing_more_and_leaves_no_thread_behind() -
     assert sorted(images.begun) in ([0, 1], [0, 1, 2])  # what was waiting for a thread was not begun
 
 
-def test_a_bad_picture_ends_the_reading_at_its_place() -> None:
+def test_a_bad_image_ends_the_reading_at_its_place() -> None:
     images, found = Slow(1000, bad=(5, 6)), []
-    with pytest.raises(InputError, match=r"^slow/5: bad\. Such pictures are left out with data"):
+    with pytest.raises(InputError, match=r"^slow/5: bad\. Such images are left out with data"):
         found.extend(index for index, _ in decoded(images, threads=2))
     assert found == [0, 1, 2, 3, 4]
     assert len(images.begun) < 20
@@ -100,20 +98,20 @@ def test_a_bad_picture_ends_the_reading_at_its_place() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_bad_pictures_are_left_out_and_told_once(threads: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_bad_images_are_left_out_and_told_once(threads: int, caplog: pytest.LogCaptureFixture) -> None:
     found = [index for index, _ in decoded(Slow(2000, bad=(0, 3, 4, 5, 7)).subset(range(9)), "skip", threads=threads)]
     assert found == [1, 2, 6, 8]
-    says = "slow: 5 of 9 pictures cannot be read and are left out: slow/0, slow/3, slow/4, ..."
+    says = "slow: 5 of 9 images cannot be read and are left out: slow/0, slow/3, slow/4, ..."
     assert [record.getMessage() for record in caplog.records] == [says]
 
 
-def test_a_set_of_bad_pictures_is_refused_with_a_reason() -> None:
-    with pytest.raises(InputError, match=r"slow: none of 3 pictures can be read\. slow/0: bad\."):
+def test_a_set_of_bad_images_is_refused_with_a_reason() -> None:
+    with pytest.raises(InputError, match=r"slow: none of 3 images can be read\. slow/0: bad\."):
         list(decoded(Slow(3, bad=(0, 1, 2)), "skip"))
 
 
-def test_an_error_in_what_is_done_with_pictures_is_never_skipped() -> None:
-    def refuse(picture: Picture) -> None:
+def test_an_error_in_what_is_done_with_images_is_never_skipped() -> None:
+    def refuse(image: ImageArray) -> None:
         raise InputError("not like this.")
 
     for threads in (1, 2):
@@ -136,15 +134,15 @@ def test_the_readable_ones_are_the_set_without_the_others(
     whole = folder(good | {"a/2a.png": packed(pixels(0))[:50], "b/0.jpg": b"", "b/x.png": b"text"}, "whole")
     with caplog.at_level(logging.INFO, "aigc"):
         images = open_images(str(whole), on_bad="skip")
-    assert f"looking for damaged pictures in {whole}" in caplog.messages
-    assert f"{whole}: 3 of 11 pictures cannot be read and are left out: " in caplog.text
+    assert f"looking for damaged images in {whole}" in caplog.messages
+    assert f"{whole}: 3 of 11 images cannot be read and are left out: " in caplog.text
     assert f"{whole}/a/2a.png, {whole}/b/0.jpg, {whole}/b/x.png" in caplog.text
     assert len(images) == len(without) == 8
     assert images.labels is not None
     assert images.labels.tolist() == [0] * 4 + [1] * 4
     assert images.fingerprint() == without.fingerprint() != open_images(str(whole)).fingerprint()
-    for (index, picture), (other, expected) in zip(decoded(images), decoded(without), strict=True):
-        assert (index, picture.tolist()) == (other, expected.tolist())  # of mixed sizes
+    for (index, image), (other, expected) in zip(decoded(images), decoded(without), strict=True):
+        assert (index, image.tolist()) == (other, expected.tolist())  # of mixed sizes
         assert images.name_of(index).removeprefix(str(whole)) == without.name_of(index).removeprefix(without.name)
     with pytest.raises(InputError, match=r"whole/a/2a\.png: damaged or cut short"):
         list(decoded(open_images(str(whole))))
@@ -165,4 +163,4 @@ def test_hashing_many_files_is_shown(
         monkeypatch.setattr("aigc.data.images.folder._MANY", 5)
         monkeypatch.setattr("aigc.data.images.folder._TICK", 2)
         assert open_images(place).fingerprint() == expected
-    assert caplog.messages == ["hashing 5 pictures"]
+    assert caplog.messages == ["hashing 5 images"]

@@ -1,4 +1,4 @@
-"""The same pictures are the same set, whether they lie in a folder, an archive or an array."""
+"""The same images are the same set, whether they lie in a folder, an archive or an array."""
 
 import logging
 import shutil
@@ -84,7 +84,7 @@ def test_hidden_files_other_files_and_other_suffixes(folder: Callable[..., Path]
         assert found == ["a.PNG", "d.jpeg", "e.png/f.webp"]
 
 
-def test_links_inside_the_folder_are_pictures_and_links_to_folders_are_not_followed(
+def test_links_inside_the_folder_are_images_and_links_to_folders_are_not_followed(
     folder: Callable[..., Path],
 ) -> None:
     place = folder({"a/1.png": pixels(0)})
@@ -106,13 +106,13 @@ def test_the_fingerprint_is_that_of_bytes_order_and_labels(folder: Callable[...,
     moved = shutil.copytree(place, place.parent / "moved")
     (moved / "a/0.png").rename(moved / "a/00.png")
     (moved / "c").rename(moved / "d")
-    (moved / "notes.txt").write_text("no picture")
+    (moved / "notes.txt").write_text("no image")
     assert open_images(str(moved)).fingerprint() == begin
 
     others = {begin, open_images(str(place), alpha="white").fingerprint()}
     (moved / "a/00.png").rename(moved / "a/9.png")  # another order
     others.add(open_images(str(moved)).fingerprint())
-    (moved / "a/9.png").rename(moved / "b/.png.png")  # hidden: one picture less
+    (moved / "a/9.png").rename(moved / "b/.png.png")  # hidden: one image less
     others.add(open_images(str(moved)).fingerprint())
     flat = folder({path.replace("/", " "): FILES[path] for path in FILES}, "flat")  # no labels
     others.add(open_images(str(flat)).fingerprint())
@@ -137,7 +137,7 @@ ARRAYS = st.tuples(st.integers(1, 4), st.integers(5, 9), st.integers(5, 9), st.s
 
 
 @given(ARRAYS, st.integers(0, 100), st.sampled_from(["npy", "npz"]), st.sampled_from(["last", "first", "none"]))
-def test_arrays_of_any_layout_give_the_same_pictures(
+def test_arrays_of_any_layout_give_the_same_images(
     tmp_path: Path, shape: tuple[int, ...], seed: int, kind: str, channels: str
 ) -> None:
     last = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
@@ -182,11 +182,11 @@ def test_what_cannot_be_labels_is_told_and_left_out(tmp_path: Path, caplog: pyte
     np.savez(tmp_path / "a.npz", images=np.zeros((4, 6, 6, 3), np.uint8), y=np.zeros((4, 10)))
     with caplog.at_level(logging.INFO, "aigc"):
         assert open_images(str(tmp_path / "a.npz")).labels is None
-    assert "'y' is no label for each picture but float64 of shape (4, 10), and left out" in caplog.text
-    assert "uint8 of shape (4, 6, 6, 3): 4 pictures, height 6, width 6, channels 3" in caplog.text
+    assert "'y' is no label for each image but float64 of shape (4, 10), and left out" in caplog.text
+    assert "uint8 of shape (4, 6, 6, 3): 4 images, height 6, width 6, channels 3" in caplog.text
 
 
-def test_a_reference_batch_with_statistics_beside_it_is_pictures(tmp_path: Path) -> None:
+def test_a_reference_batch_with_statistics_beside_it_is_images(tmp_path: Path) -> None:
     array = np.zeros((2, 6, 6, 3), np.uint8)
     np.savez(tmp_path / "a.npz", arr_0=array, mu=np.zeros(4), sigma=np.eye(4))
     assert len(open_images(str(tmp_path / "a.npz"))) == 2

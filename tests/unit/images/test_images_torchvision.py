@@ -72,8 +72,8 @@ def test_a_package_s_folder_is_found_where_the_own_has_no_files(tmp_path: Path) 
         (idx(GREY) + b"1", idx(CLASSES), "images-idx3-ubyte: no whole idx file: cannot reshape"),
         (b"\0\0\x0d\3" + bytes(12), idx(CLASSES), "no whole idx file: it does not begin like one of uint8"),
         (b"", idx(CLASSES), "no whole idx file: unpack requires"),
-        (idx(GREY), idx(CLASSES[:-1]), "labels-idx1-ubyte has no label for each picture of ROOT/MNIST/raw/train-im"),
-        (idx(GREY), idx(CLASSES + 1), "has no label for each picture"),
+        (idx(GREY), idx(CLASSES[:-1]), "labels-idx1-ubyte has no label for each image of ROOT/MNIST/raw/train-im"),
+        (idx(GREY), idx(CLASSES + 1), "has no label for each image"),
     ],
 )
 def test_damaged_idx_files_are_named(tmp_path: Path, images: bytes, labels: bytes, says: str) -> None:
@@ -83,7 +83,7 @@ def test_damaged_idx_files_are_named(tmp_path: Path, images: bytes, labels: byte
 
 @pytest.fixture
 def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A CIFAR-10 of two pictures a batch, whose checksums torchvision takes for right."""
+    """A CIFAR-10 of two images a batch, whose checksums torchvision takes for right."""
     from torchvision.datasets import CIFAR10
 
     folder = tmp_path / "cifar-10-batches-py"
@@ -104,7 +104,7 @@ def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_cifar_10_gives_its_training_pictures(cifar: Path) -> None:
+def test_cifar_10_gives_its_training_images(cifar: Path) -> None:
     images = opened("CIFAR10", cifar)
     assert len(images) == 10
     assert all(np.array_equal(images.read(index), pixels(index, 32, 32)) for index in range(10))
@@ -118,7 +118,7 @@ def test_cifar_10_gives_its_training_pictures(cifar: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "nested", "archive"])
-def test_celeba_gives_the_pictures_that_are_for_training(tmp_path: Path, kind: str, caplog: object) -> None:
+def test_celeba_gives_the_images_that_are_for_training(tmp_path: Path, kind: str, caplog: object) -> None:
     import zipfile
 
     files = {f"{number:06}.jpg": packed(pixels(number, 8, 6), "JPEG") for number in range(1, 7)}
@@ -140,9 +140,9 @@ def test_celeba_gives_the_pictures_that_are_for_training(tmp_path: Path, kind: s
     assert (len(images), images.labels) == (2, None)
     assert [images.name_of(index)[-10:] for index in range(2)] == ["000003.jpg", "000006.jpg"]
     assert images.read(1).shape == (8, 6, 3)
-    assert "1 of 3 training pictures are missing in " in caplog.text  # type: ignore[attr-defined]
+    assert "1 of 3 training images are missing in " in caplog.text  # type: ignore[attr-defined]
     table.write_text("000001.jpg,0\n")
-    assert "list_eval_partition.txt names no picture of" in refused("CelebA", tmp_path)
+    assert "list_eval_partition.txt names no image of" in refused("CelebA", tmp_path)
 
 
 def test_lfw_has_a_class_for_each_person(folder: Callable[..., Path]) -> None:

@@ -1,4 +1,4 @@
-"""Flips and shifts of training pictures: what padding and cutting would give, drawn from whole numbers alone."""
+"""Flips and shifts of training images: what padding and cutting would give, drawn from whole numbers alone."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytorch_lightning import LightningModule, Trainer
 
 from aigc.data.images import ImageData
-from aigc.data.images.batches import Pictures, Resident
+from aigc.data.images.batches import ImageRows, Resident
 from aigc.data.images.views import INDEX, LEFT, MIRRORED, TOP, Views
 from aigc.errors import InputError
 
@@ -29,7 +29,7 @@ def test_pixels_are_those_of_a_padded_window(seed: int, flip: bool, shift: int, 
         assert np.array_equal(image, expected[..., ::-1] if place[MIRRORED] else expected)
 
 
-def test_a_picture_is_drawn_by_seed_epoch_and_number_alone() -> None:
+def test_a_image_is_drawn_by_seed_epoch_and_number_alone() -> None:
     views = Views(5, True, 4)
     whole = views.draw(2, np.arange(1000))
     some = np.random.default_rng(0).permutation(1000)[:50]
@@ -51,7 +51,7 @@ def test_all_views_are_equally_frequent() -> None:
 def test_a_shift_must_leave_something_to_reflect(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((4, 6, 6, 3), np.uint8))
     settings = {"batch_size": 2, "cache": str(tmp_path / "cache")}
-    with pytest.raises(InputError, match=r"data\.shift is 6; allowed: less than the pictures' height, 6\."):
+    with pytest.raises(InputError, match=r"data\.shift is 6; allowed: less than the images' height, 6\."):
         ImageData(str(tmp_path / "a.npy"), shift=6, **settings).prepare_data()
     data = ImageData(str(tmp_path / "a.npy"), shift=5, **settings)
     data.prepare_data()
@@ -60,7 +60,7 @@ def test_a_shift_must_leave_something_to_reflect(tmp_path: Path) -> None:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., ImageData]:
-    """Data of 20 pictures of noise with labels."""
+    """Data of 20 images of noise with labels."""
     noise = np.random.default_rng(0).integers(0, 256, (20, 6, 6, 3), dtype=np.uint8)
     np.savez(tmp_path / "a.npz", images=noise, labels=np.arange(20) % 2)
 
@@ -111,9 +111,9 @@ def test_batches_made_on_the_device_have_the_same_bits(make: Callable[..., Image
 def test_a_copy_on_the_device_gives_what_the_file_gives(
     make: Callable[..., ImageData], flip: bool, shift: int, labels: bool
 ) -> None:
-    pictures = Pictures(make().prepared.folder, labels, Views(1, flip, shift))
-    places = torch.from_numpy(pictures.views.draw(4, np.arange(19, -1, -1)))
-    expected, found = pictures.batch(places), Resident(pictures, torch.device("cpu")).batch(places)
+    images = ImageRows(make().prepared.folder, labels, Views(1, flip, shift))
+    places = torch.from_numpy(images.views.draw(4, np.arange(19, -1, -1)))
+    expected, found = images.batch(places), Resident(images, torch.device("cpu")).batch(places)
     assert set(found) == set(expected) == {"images", "labels"} - ({"labels"} if not labels else set())
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 

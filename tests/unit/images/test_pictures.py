@@ -1,4 +1,4 @@
-"""Grids, animations, and pictures on their way to loggers."""
+"""Grids, animations, and images on their way to loggers."""
 
 import io
 
@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from aigc.evaluation.animation import webp
-from aigc.evaluation.pictures import columns_of, grid, png
-from aigc.logger import TensorBoard, WandB, log_picture, picture_file, rewind
+from aigc.generation.animation import webp
+from aigc.generation.grids import columns_of, grid, png
+from aigc.logger import TensorBoard, WandB, image_file, log_image, rewind
 from aigc.logger.jsonl import MetricsFileLogger
 from aigc.runs import Run
 from tests.training.tiny_gan import Networks, TinyGan, image_evaluation
@@ -50,7 +50,7 @@ def test_a_grid_holds_each_image_at_its_place():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_pictures_are_kept_without_loss(channels):
+def test_images_are_kept_without_loss(channels):
     image = images(1, channels)[0]
     with Image.open(io.BytesIO(png(image))) as opened:
         found = torch.from_numpy(np.array(opened)).reshape(4, 4, channels).permute(2, 0, 1)
@@ -89,10 +89,10 @@ def test_the_grid_of_a_training_has_a_column_for_each_class(in_turn, tmp_path, m
     assert torch.equal(columns, torch.tensor([0, 128, 255]).byte().repeat(3, 1)) == in_turn
 
 
-def test_tensorboard_shows_a_picture_under_its_step(tmp_path):
+def test_tensorboard_shows_a_image_under_its_step(tmp_path):
     logger = TensorBoard(Run(tmp_path))
     image = images(1)[0]
-    log_picture([logger, MetricsFileLogger(Run(tmp_path))], "samples/grid", image, 300)
+    log_image([logger, MetricsFileLogger(Run(tmp_path))], "samples/grid", image, 300)
     logger.finalize("success")
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     (event,) = events.Images("samples/grid")
@@ -120,7 +120,7 @@ def run(tmp_path):
 
 
 def attempt(run, steps, before=None, experiment=None):
-    """Three rows a step, and a picture after the second one of every other step; `before` is where it goes on."""
+    """Three rows a step, and an image after the second one of every other step; `before` is where it goes on."""
     files, wandb = MetricsFileLogger(run), WandB(run)
     wandb._experiment = experiment or Recorded()
     if before is not None:
@@ -132,16 +132,16 @@ def attempt(run, steps, before=None, experiment=None):
                 logger.log_metrics({name: float(step)}, step)
             if name == "val/fid" and step % 2 == 0:
                 image = torch.full((3, 4, 4), step, dtype=torch.uint8)
-                path = picture_file(run.samples, "samples/grid", step)
+                path = image_file(run.samples, "samples/grid", step)
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(png(image))
-                log_picture([files, wandb], "samples/grid", image, step)
+                log_image([files, wandb], "samples/grid", image, step)
         places[step] = files.flush()
     return wandb._experiment.rows, places
 
 
 def shown(rows):
-    """Number of row, its step, its names, and the grey of its picture."""
+    """Number of row, its step, its names, and the grey of its image."""
     return [
         (number, row["trainer/global_step"], *sorted(row), np.array(row["samples/grid"].image).max())
         if "samples/grid" in row
@@ -150,14 +150,14 @@ def shown(rows):
     ]
 
 
-def test_a_picture_goes_with_the_row_before_it_and_shifts_no_number(run):
+def test_a_image_goes_with_the_row_before_it_and_shifts_no_number(run):
     rows, _ = attempt(run, range(1, 5))
     assert sorted(rows) == list(range(12))
     assert [number for number, row in rows.items() if "samples/grid" in row] == [4, 10]
     assert all("val/fid" in row for row in rows.values() if "samples/grid" in row)
 
 
-def test_a_killed_run_that_goes_on_shows_the_same_rows_and_pictures(run, tmp_path_factory):
+def test_a_killed_run_that_goes_on_shows_the_same_rows_and_images(run, tmp_path_factory):
     whole, _ = attempt(Run(tmp_path_factory.mktemp("whole")), range(1, 7))
     _, places = attempt(run, range(1, 5))
     again, _ = attempt(run, range(4, 7), before=places[3])  # killed after step 4, saved at step 3
@@ -172,7 +172,7 @@ def test_what_the_server_has_already_is_not_sent_again(run):
 
 
 @pytest.mark.slow
-def test_wandb_keeps_rows_and_pictures_of_an_offline_run(run, monkeypatch):
+def test_wandb_keeps_rows_and_images_of_an_offline_run(run, monkeypatch):
     monkeypatch.chdir(run.path)
     files, logger = MetricsFileLogger(run), WandB(run)
     before = 0
@@ -185,8 +185,8 @@ def test_wandb_keeps_rows_and_pictures_of_an_offline_run(run, monkeypatch):
                 one.log_metrics({"val/fid": step / 2}, step)
             image = torch.full((3, 4, 4), step, dtype=torch.uint8)
             run.samples.mkdir(exist_ok=True)
-            picture_file(run.samples, "samples/grid", step).write_bytes(png(image))
-            log_picture([files, logger], "samples/grid", image, step)
+            image_file(run.samples, "samples/grid", step).write_bytes(png(image))
+            log_image([files, logger], "samples/grid", image, step)
         assert logger.experiment.step == 2 * attempted - 1
         before = files.flush()
         logger.experiment.finish()

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigc.errors import InputError
-from aigc.evaluation.image_choice import ImageChoice
-from aigc.evaluation.seeded_images import SeededImages
+from aigc.generation.image_choice import ImageChoice
+from aigc.generation.seeded_images import SeededImages
 from aigc.metrics.image.path_length import interpolate
 from aigc.metrics.image.quantisation import quantise
 from tests.unit.models.tiny_generators import generator

@@ -14,7 +14,7 @@ from aigc.losses import (
     squared_norm,
 )
 from aigc.losses.regularisers.input_gradient import root
-from aigc.models.gan.base import Judgement
+from aigc.models.images.gan.base import DiscriminatorOutput
 from tests.unit.losses.judges import Convolutional, Quadratic, images
 
 REAL, FAKE = images(5, 1, 2, 3, seed=1), images(5, 1, 2, 3, seed=2)
@@ -162,7 +162,7 @@ def test_one_pass_gives_the_values_and_the_gradient_of_their_sum():
 
 def test_of_a_judgement_the_logits_and_the_mean_of_the_pixels_are_derived():
     def judge(pixels):
-        return Judgement(3 * pixels.sum((1, 2, 3)), pixels=pixels[:, 0].square())
+        return DiscriminatorOutput(3 * pixels.sum((1, 2, 3)), pixels=pixels[:, 0].square())
 
     values, gradient = input_gradient(judge, REAL)
     close(values, 3 * REAL.sum((1, 2, 3)) + REAL.square().mean((1, 2, 3)))

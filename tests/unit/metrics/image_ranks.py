@@ -49,7 +49,7 @@ class Linear(Extractor):
         return Extracted(found[:, :5], found[:, 5:])
 
 
-def pictures(seed: int) -> torch.Tensor:
+def random_images(seed: int) -> torch.Tensor:
     """Images, uint8 of shape (NUMBER, 3, 4, 4)."""
     chance = torch.Generator().manual_seed(seed)
     return torch.randint(0, 200 + 20 * seed, (NUMBER, 3, 4, 4), generator=chance, dtype=torch.uint8)
@@ -70,7 +70,7 @@ def say(statistics: FeatureStatistics) -> dict[str, Any]:
     with counted() as calls:
         generated = statistics.compute()
     real = FeatureStatistics(statistics.extractor, keep=True, over_ranks=False)
-    real.update(pictures(1))
+    real.update(random_images(1))
     values, signatures = compare(
         MEASURES if generated.features is not None else MEASURES[:1], generated, real.compute()
     )
@@ -81,7 +81,7 @@ def say(statistics: FeatureStatistics) -> dict[str, Any]:
 def measure(rank: int, world: int) -> dict[str, Any]:
     """Everything, with features of all, of some, and of none."""
     found = {}
-    features, logits = Linear()(pictures(2))  # at once, as what a network rounds depends on the batch
+    features, logits = Linear()(random_images(2))  # at once, as what a network rounds depends on the batch
     for name, settings in {"all": {"keep": True}, "some": {"keep": True, "reservoir": 25}, "none": {}}.items():
         statistics = FeatureStatistics(Linear(), **settings)
         for numbers in shares(world)[rank]:

@@ -9,7 +9,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 
 def write_weights(path: Path) -> Path:
-    """Random weights that keep the size of a signal, so that features tell pictures apart."""
+    """Random weights that keep the size of a signal, so that features tell images apart."""
     empty = path.with_name("empty.pth")
     with torch.random.fork_rng(devices=[]), pytest.MonkeyPatch.context() as patch:
         torch.manual_seed(0)

@@ -36,20 +36,20 @@ class Means(Extractor):
         return Extracted(means, self.layer(means))
 
 
-def pictures(*shape: int) -> Tensor:
+def random_images(*shape: int) -> Tensor:
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(sum(shape)))
 
 
 @pytest.mark.parametrize(("shape", "kept"), [((2, 1, 3, 4), [0, 0, 0]), ((2, 4, 1, 1), [0, 1, 2])])
 def test_images_meet_the_network_as_rgb(shape: tuple[int, ...], kept: list[int]) -> None:
-    images = pictures(*shape)
+    images = random_images(*shape)
     assert torch.equal(Means()(images).features, images.double().mean((2, 3)).float()[:, kept])
     with pytest.raises(InputError, match="images have 5 channels"):
-        Means()(pictures(2, 5, 4, 4))
+        Means()(random_images(2, 5, 4, 4))
 
 
 def test_an_empty_batch_has_no_features() -> None:
-    features, logits = Means()(pictures(0, 3, 8, 8))
+    features, logits = Means()(random_images(0, 3, 8, 8))
     assert features.shape == (0, 3)
     assert logits.shape == (0, 7)
 
@@ -57,7 +57,7 @@ def test_an_empty_batch_has_no_features() -> None:
 def test_the_network_stays_in_evaluation_mode() -> None:
     extractor = Means()
     assert extractor.layer.training  # its parts are made in training mode
-    images = pictures(6, 3, 4, 4)
+    images = random_images(6, 3, 4, 4)
     first = extractor(images).logits
     nn.ModuleList([extractor]).train()
     assert not any(part.training for part in extractor.modules())
@@ -67,13 +67,13 @@ def test_the_network_stays_in_evaluation_mode() -> None:
 
 
 def test_features_have_no_gradient() -> None:
-    features, logits = Means()(pictures(2, 3, 4, 4))
+    features, logits = Means()(random_images(2, 3, 4, 4))
     assert not features.requires_grad
     assert not logits.requires_grad
 
 
 def test_a_training_with_less_precision_around_changes_no_bit() -> None:
-    extractor, images = Means(), pictures(6, 3, 4, 4)
+    extractor, images = Means(), random_images(6, 3, 4, 4)
     expected = extractor(images).logits
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
@@ -153,7 +153,7 @@ def test_a_module_sees_images_of_the_size_it_asks_for() -> None:
     extractor = ModuleExtractor(Pooled(False), "pooled", 3, size=12)
     extractor.module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     for shape in ((2, 3, 5, 7), (2, 1, 40, 12), (2, 3, 12, 12)):
-        extractor(pictures(*shape))
+        extractor(random_images(*shape))
     assert [pixels.shape for pixels in seen] == [(2, 3, 12, 12)] * 3
     assert all(pixels.min() >= -1 and pixels.max() <= 1 for pixels in seen)  # bicubic would overshoot
     assert extractor.identity != ModuleExtractor(Pooled(False), "pooled", 3, size=16).identity
@@ -171,7 +171,7 @@ def test_a_module_sees_images_of_the_size_it_asks_for() -> None:
 )
 def test_a_module_that_does_not_keep_its_word_is_refused(arguments: tuple, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        ModuleExtractor(*arguments)(pictures(3, 3, 4, 4))
+        ModuleExtractor(*arguments)(random_images(3, 3, 4, 4))
 
 
 @pytest.mark.parametrize(

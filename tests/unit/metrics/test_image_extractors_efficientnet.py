@@ -16,7 +16,7 @@ from aigc.assets import resolve
 from aigc.errors import InputError
 from aigc.metrics.image.extractors import EfficientNetLite0, efficientnet_lite0, get_extractor
 
-# What efficientnet-lite-pytorch 0.1.0 gives in float64 for `picture`: sums of features, of their squares, of logits;
+# What efficientnet-lite-pytorch 0.1.0 gives in float64 for `image`: sums of features, of their squares, of logits;
 # feature 100; logits 0, 500 and 999; the greatest logit's place.
 REFERENCE = {
     64: (1190.518536, 4577.152506, -444.201610, 5.254027, (-1.355788, -3.774256, -6.038223), 616),
@@ -29,7 +29,7 @@ def extractor() -> EfficientNetLite0:
     return EfficientNetLite0()
 
 
-def picture(side: int) -> Tensor:
+def image(side: int) -> Tensor:
     """Slopes and squares, the same everywhere."""
     down, right, band = torch.meshgrid(torch.arange(side), torch.arange(side), torch.arange(3), indexing="ij")
     squares = (down // 8 + right // 8) % 2 * 90
@@ -38,7 +38,7 @@ def picture(side: int) -> Tensor:
 
 @pytest.mark.parametrize("side", REFERENCE)
 def test_the_numbers_are_those_of_the_reference_implementation(side: int) -> None:
-    features, logits = (part[0].double() for part in EfficientNetLite0(size=side)(picture(side)))
+    features, logits = (part[0].double() for part in EfficientNetLite0(size=side)(image(side)))
     total, squares, logit_total, one, some, best = REFERENCE[side]
     assert float(features.sum()) == pytest.approx(total, rel=1e-5)
     assert float(features.square().sum()) == pytest.approx(squares, rel=1e-5)
@@ -52,7 +52,7 @@ def test_padding_on_both_sides_would_be_seen(monkeypatch: pytest.MonkeyPatch) ->
     """Negative control: the padding that torch users are used to, one pixel further up."""
     plain = F.pad
     monkeypatch.setattr(F, "pad", lambda x, _: plain(x, (1, 0, 1, 0)))
-    features = EfficientNetLite0()(picture(64)).features
+    features = EfficientNetLite0()(image(64)).features
     assert float(features.sum()) != pytest.approx(REFERENCE[64][0], rel=1e-2)
 
 
@@ -69,7 +69,7 @@ def test_what_it_says_of_itself(extractor: EfficientNetLite0) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 4, 8, 8), (1, 2, 31, 64), (2, 3, 400, 240)])
-def test_pictures_of_any_size_and_kind(shape: tuple[int, ...], extractor: EfficientNetLite0) -> None:
+def test_images_of_any_size_and_kind(shape: tuple[int, ...], extractor: EfficientNetLite0) -> None:
     features, logits = extractor(torch.randint(0, 256, shape, dtype=torch.uint8))
     assert features.shape == (shape[0], 1280)
     assert logits.shape == (shape[0], 1000)
@@ -78,15 +78,15 @@ def test_pictures_of_any_size_and_kind(shape: tuple[int, ...], extractor: Effici
 
 
 def test_shrinking_is_antialiased(extractor: EfficientNetLite0) -> None:
-    """A picture of single black and white pixels is grey from afar; taking every fourth pixel makes it black."""
+    """An image of single black and white pixels is grey from afar; taking every fourth pixel makes it black."""
     squares = (torch.arange(256)[:, None] + torch.arange(256)).remainder(2).mul(255).byte().expand(1, 3, 256, 256)
     seen, black = extractor(squares).features, extractor(squares[..., ::4, ::4]).features
     grey = extractor(torch.full((1, 3, 64, 64), 128, dtype=torch.uint8)).features
     assert float((seen - grey).norm() / grey.norm()) < 0.05 < 0.5 < float((black - grey).norm() / grey.norm())
 
 
-def test_a_picture_has_the_same_features_in_any_batch(extractor: EfficientNetLite0) -> None:
-    images = torch.cat([picture(32).roll(place, 3) for place in range(32)])
+def test_a_image_has_the_same_features_in_any_batch(extractor: EfficientNetLite0) -> None:
+    images = torch.cat([image(32).roll(place, 3) for place in range(32)])
     together = extractor(images).features
     for size in (1, 7):
         parts = torch.cat([extractor(part).features for part in images.split(size)])
@@ -149,9 +149,9 @@ def distance(real: Tensor, fake: Tensor) -> float:
 
 
 @pytest.mark.slow
-def test_faults_of_pictures_are_told_apart_by_their_size(extractor: EfficientNetLite0) -> None:
-    pictures = emoji()
-    real, others = extractor(pictures[:200]).features, pictures[200:400]
+def test_faults_of_images_are_told_apart_by_their_size(extractor: EfficientNetLite0) -> None:
+    images = emoji()
+    real, others = extractor(images[:200]).features, images[200:400]
 
     def away(fake: Tensor) -> float:
         return distance(real, extractor(fake).features)
@@ -163,5 +163,5 @@ def test_faults_of_pictures_are_told_apart_by_their_size(extractor: EfficientNet
     assert [floor, *blur] == sorted([floor, *blur])
     assert noise[0] > 1.2 * floor
     assert blur[1] > 1.2 * floor
-    assert away(others[:10].repeat(20, 1, 1, 1)) > 2 * floor  # few pictures, again and again
-    assert away(pictures[400:600]) == pytest.approx(floor, rel=0.1)  # real ones stay at the floor
+    assert away(others[:10].repeat(20, 1, 1, 1)) > 2 * floor  # few images, again and again
+    assert away(images[400:600]) == pytest.approx(floor, rel=0.1)  # real ones stay at the floor

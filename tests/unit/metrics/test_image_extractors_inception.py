@@ -48,8 +48,8 @@ def extractor(inception: ModuleType, weights: Path) -> Extractor:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Pictures of some modes and sizes: colours that change smoothly, and noise."""
-    folder, chance = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    """Images of some modes and sizes: colours that change smoothly, and noise."""
+    folder, chance = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     for number, (mode, width, height) in enumerate(PICTURES):
         down, right = np.mgrid[:height, :width]
         smooth = [(1 + np.sin(down / (3 + number) + band) * np.cos(right / (2 + band))) * 100 for band in range(4)]
@@ -75,21 +75,21 @@ def test_features_and_logits_are_torch_fidelitys(
 ) -> None:
     layers = ["2048", "logits_unbiased"]
     reference = inception.FeatureExtractorInceptionV3("inception-v3-compat", layers, str(weights))
-    pictures = import_module("torch_fidelity.datasets").ImagesPathDataset([str(path) for path in files])
-    theirs = [reference(pictures[number][None]) for number in range(len(files))]
+    images = import_module("torch_fidelity.datasets").ImagesPathDataset([str(path) for path in files])
+    theirs = [reference(images[number][None]) for number in range(len(files))]
     ours = [extractor(read(path)) for path in files]
     assert [Image.open(path).mode for path in files] == [mode for mode, *_ in PICTURES]
     features, logits = (torch.cat(parts) for parts in zip(*ours, strict=True))
     expected, expected_logits = (torch.cat(parts) for parts in zip(*theirs, strict=True))
     assert relative(features, expected) < 1e-5
     assert relative(logits, expected_logits) < 1e-5
-    # The pictures differ by much more than that, and another resize would be seen.
+    # The images differ by much more than that, and another resize would be seen.
     assert float(expected.std(0).norm() / expected.mean(0).norm()) > 0.05
     half_pixel = nn.functional.interpolate(read(files[3]).float(), size=(299, 299), mode="bilinear")
     assert relative(extractor(half_pixel.round().byte()).features, expected[3:4]) > 1e-3
 
 
-def test_a_picture_has_the_same_features_in_any_batch(extractor: Extractor, files: list[Path]) -> None:
+def test_a_image_has_the_same_features_in_any_batch(extractor: Extractor, files: list[Path]) -> None:
     images = read(files[3]).roll(1, 1).repeat(17, 1, 1, 1)
     for place in range(17):
         images[place, place % 3, place] = 255

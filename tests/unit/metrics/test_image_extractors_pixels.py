@@ -13,7 +13,7 @@ SIZES = [(32, 32), (8, 8), (33, 100), (57, 301), (224, 225), (400, 400)]
 """Height, width."""
 
 
-def picture(height: int, width: int) -> Tensor:
+def image(height: int, width: int) -> Tensor:
     """Slopes, edges and noise, uint8 (1, 3, height, width)."""
     chance = np.random.default_rng(height * width)
     down, right = np.mgrid[:height, :width]
@@ -23,13 +23,13 @@ def picture(height: int, width: int) -> Tensor:
     return torch.from_numpy(pixels.clip(0, 255).astype(np.uint8))[None]
 
 
-def pictures(*shape: int) -> Tensor:
+def random_images(*shape: int) -> Tensor:
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(sum(shape)))
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
 def test_channels_are_those_of_pillows_convert(mode: str) -> None:
-    pixels = pictures(5, 7, len(mode)).numpy()
+    pixels = random_images(5, 7, len(mode)).numpy()
     image = Image.fromarray(pixels.squeeze(2) if mode == "L" else pixels)
     assert image.mode == mode
     expected = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
@@ -40,10 +40,10 @@ def test_channels_are_those_of_pillows_convert(mode: str) -> None:
     ("images", "message"),
     [
         (torch.zeros(2, 3, 8, 8), r"uint8 from 0 to 255, not torch\.float32\. Pass .*quantise first"),
-        (pictures(3, 8, 8), r"shape is \(3, 8, 8\)\. It must be \(images, channels, height, width\)"),
-        (pictures(2, 8, 8, 3), r"8 channels\. Allowed: 1 \(grey\), .*permute\(0, 3, 1, 2\)"),
-        (pictures(2, 5, 8, 8), r"5 channels\. Allowed: .*4 \(RGBA\)\.$"),
-        (pictures(2, 3, 0, 8), "images of 0x8 have no pixel"),
+        (random_images(3, 8, 8), r"shape is \(3, 8, 8\)\. It must be \(images, channels, height, width\)"),
+        (random_images(2, 8, 8, 3), r"8 channels\. Allowed: 1 \(grey\), .*permute\(0, 3, 1, 2\)"),
+        (random_images(2, 5, 8, 8), r"5 channels\. Allowed: .*4 \(RGBA\)\.$"),
+        (random_images(2, 3, 0, 8), "images of 0x8 have no pixel"),
     ],
 )
 def test_other_images_are_refused(images: Tensor, message: str) -> None:
@@ -54,7 +54,7 @@ def test_other_images_are_refused(images: Tensor, message: str) -> None:
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("wanted", [(64, 64), (50, 64), (224, 224)], ids=str)
 def test_resizing_is_pillows(size: tuple[int, int], wanted: tuple[int, int]) -> None:
-    images = picture(*size)
+    images = image(*size)
     pillow = Image.fromarray(images[0].permute(1, 2, 0).numpy()).resize(wanted[::-1], Image.Resampling.BICUBIC)
     off = (resize(images, *wanted)[0].permute(1, 2, 0) - torch.from_numpy(np.array(pillow)).float()).abs()
     assert float(off.max()) <= 1

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from aigc.errors import InputError
 from aigc.metrics.image.extractors.transformers_vision import CLIP, DINOv2
-from tests.unit.metrics.test_image_extractors_pixels import SIZES, picture
+from tests.unit.metrics.test_image_extractors_pixels import SIZES, image
 
 pytestmark = pytest.mark.slow
 TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -55,7 +55,7 @@ def assert_near(found: Tensor, processors: list[Callable], images: Tensor) -> No
 def test_clip_sees_what_transformers_processors_make(size: tuple[int, int], folder: Path) -> None:
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil  # takes seconds
 
-    images = picture(*size)
+    images = image(*size)
     found = CLIP(str(folder / "clip")).preprocess(images)
     assert found.shape == (1, 3, 224, 224)
     assert_near(found, [CLIPImageProcessorPil(), transformers.CLIPImageProcessor()], images)
@@ -65,7 +65,7 @@ def test_clip_sees_what_transformers_processors_make(size: tuple[int, int], fold
 def test_dinov2_sees_what_the_references_make(size: tuple[int, int], folder: Path) -> None:
     from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 
-    images = picture(*size)
+    images = image(*size)
     extractor = DINOv2(str(folder / "dinov2"))
     whole = {"size": {"height": 224, "width": 224}, "do_center_crop": False}
     colours = {"image_mean": extractor.mean, "image_std": extractor.deviation}
@@ -75,7 +75,7 @@ def test_dinov2_sees_what_the_references_make(size: tuple[int, int], folder: Pat
 
 def test_without_antialiasing_the_processors_would_differ(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control."""
-    images = picture(301, 257)
+    images = image(301, 257)
     plain = torch.nn.functional.interpolate
     theirs = processed(transformers.CLIPImageProcessor(), images)
     monkeypatch.setattr(torch.nn.functional, "interpolate", lambda *a, **k: plain(*a, **{**k, "antialias": False}))
@@ -88,7 +88,7 @@ def test_clip_gives_the_projected_embedding(name: str, folder: Path, capfd: pyte
     extractor = CLIP(str(folder / name))
     assert torch.equal(torch.get_rng_state(), before)
     assert capfd.readouterr() == ("", "")
-    images = torch.cat([picture(30, 40), picture(30, 40).flip(3)])
+    images = torch.cat([image(30, 40), image(30, 40).flip(3)])
     features, logits = extractor(images)
     network = transformers.CLIPVisionModelWithProjection.from_pretrained(folder / name).eval()
     with torch.no_grad():
@@ -103,7 +103,7 @@ def test_clip_gives_the_projected_embedding(name: str, folder: Path, capfd: pyte
 
 def test_dinov2_gives_the_class_token(folder: Path) -> None:
     extractor = DINOv2(str(folder / "dinov2"))
-    images = picture(30, 40)
+    images = image(30, 40)
     network = transformers.Dinov2Model.from_pretrained(folder / "dinov2").eval()
     with torch.no_grad():
         expected = network(extractor.preprocess(images)).last_hidden_state[:, 0]

@@ -23,8 +23,8 @@ def weights(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Two folders of pictures of all sizes and modes."""
-    place = tmp_path_factory.mktemp("pictures")
+    """Two folders of images of all sizes and modes."""
+    place = tmp_path_factory.mktemp("images")
     chance = np.random.default_rng(0)
     for name, brightness in (("generated", 255), ("real", 180)):
         (place / name).mkdir()
@@ -32,8 +32,8 @@ def folders(tmp_path_factory):
             mode, size = MODES[number % 3], SIZES[number % 5]
             channels = {"L": 1, "RGB": 3, "RGBA": 4}[mode]
             coarse = chance.integers(0, brightness, (5, 5, channels), dtype=np.uint8).squeeze()
-            picture = Image.fromarray(coarse, mode).resize((size, size + number % 2), Image.Resampling.BICUBIC)
-            picture.save(place / name / f"{number:02d}.png")
+            image = Image.fromarray(coarse, mode).resize((size, size + number % 2), Image.Resampling.BICUBIC)
+            image.save(place / name / f"{number:02d}.png")
     return place
 
 

@@ -19,14 +19,14 @@ from aigc.metrics.image import (
     write_statistics,
 )
 from aigc.metrics.image.extractors import Extracted
-from tests.unit.metrics.image_ranks import NUMBER, WORLDS, Linear, pictures
+from tests.unit.metrics.image_ranks import NUMBER, WORLDS, Linear, random_images
 from tests.unit.metrics.worlds import run_module
 
 
 def collected(splits, keep=False, reservoir=50_000, seed=2):
-    """Statistics of the pictures, which come in these batches of numbers; what a network rounds is not looked at."""
+    """Statistics of the images, which come in these batches of numbers; what a network rounds is not looked at."""
     statistics = FeatureStatistics(Linear(), keep, reservoir)
-    features, logits = Linear()(pictures(seed))
+    features, logits = Linear()(random_images(seed))
     for numbers in splits:
         statistics.add(Extracted(features[numbers], logits[numbers]), numbers)
     return statistics.compute()
@@ -48,7 +48,7 @@ def test_order_and_batches_do_not_matter(order, cuts, reservoir):
 
 
 def test_mean_and_covariance_are_those_of_the_features():
-    features = Linear()(pictures(2)).features.double()
+    features = Linear()(random_images(2)).features.double()
     found = collected([torch.arange(NUMBER)])
     torch.testing.assert_close(found.mean, features.mean(0))
     torch.testing.assert_close(found.covariance, torch.cov(features.T))
@@ -74,7 +74,7 @@ def test_a_draw_is_even_and_depends_on_the_seed():
 def test_indices_beyond_float32_are_kept():
     statistics = FeatureStatistics(Linear(), keep=True)
     far = torch.tensor([2**24 + 1, 2**30 + 3])
-    statistics.update(pictures(2)[:2], far)
+    statistics.update(random_images(2)[:2], far)
     assert statistics.compute().indices.tolist() == far.tolist()
 
 
@@ -85,7 +85,7 @@ def test_the_extractor_is_in_no_checkpoint():
             self.statistics = FeatureStatistics(Linear(), keep=True)
 
     module = Module()
-    module.statistics.update(pictures(2))
+    module.statistics.update(random_images(2))
     assert not module.state_dict()
     assert [name for name, _ in module.named_modules()] == ["", "statistics"]
 
@@ -93,7 +93,7 @@ def test_the_extractor_is_in_no_checkpoint():
 @pytest.mark.parametrize("number", [0, 1])
 def test_fewer_than_two_images_are_an_error(number):
     statistics = FeatureStatistics(Linear())
-    statistics.update(pictures(2)[:number])
+    statistics.update(random_images(2)[:number])
     with pytest.raises(InputError, match="at least two images"):
         statistics.compute()
 
@@ -110,7 +110,7 @@ def test_a_state_reset_in_inference_mode_can_go_on_outside():
     statistics = FeatureStatistics(Linear())
     with torch.inference_mode():
         statistics.reset()
-    statistics.update(pictures(2))
+    statistics.update(random_images(2))
     assert statistics.compute().count == NUMBER
 
 
@@ -137,7 +137,7 @@ def test_files_of_others_are_read(tmp_path):
     features = np.random.default_rng(0).normal(size=(50, 5))
     np.savez(tmp_path / "pytorch_fid.npz", mu=features.mean(0), sigma=np.cov(features, rowvar=False))
     np.savez(tmp_path / "clean_fid_kid.npz", feats=features)
-    np.savez(tmp_path / "pictures.npz", images=np.zeros((2, 4, 4, 3), np.uint8))
+    np.savez(tmp_path / "images.npz", images=np.zeros((2, 4, 4, 3), np.uint8))
     assert [is_statistics(path) for path in sorted(tmp_path.iterdir())] == [True, False, True]
     one, other = read_statistics(tmp_path / "pytorch_fid.npz"), read_statistics(tmp_path / "clean_fid_kid.npz")
     assert (one.count, one.features, other.count) == (None, None, 50)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from aigc.metrics.collectives import sum_over_ranks
+from aigc.distributed.collectives import sum_over_ranks
 from aigc.metrics.text import (
     BLEU,
     CHRF,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from aigc.models.gan import (
+from aigc.models.images.gan import (
     BigGANDiscriminator,
     BigGANGenerator,
     Discriminator,

@@ -9,9 +9,9 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from aigc.errors import InputError
-from aigc.models.gan.dcgan import DCGANDiscriminator, DCGANGenerator
-from aigc.models.gan.mlp import MLPDiscriminator, MLPGenerator
-from aigc.models.gan.resnet import ResNetDiscriminator, ResNetGenerator
+from aigc.models.images.gan.dcgan import DCGANDiscriminator, DCGANGenerator
+from aigc.models.images.gan.mlp import MLPDiscriminator, MLPGenerator
+from aigc.models.images.gan.resnet import ResNetDiscriminator, ResNetGenerator
 
 LABELS = torch.tensor([0, 2, 1, 2])
 GENERATORS = {
@@ -36,7 +36,7 @@ def _same_numbers():
     torch.manual_seed(0)
 
 
-def pictures(network, count=4, **kind):
+def random_images(network, count=4, **kind):
     return torch.randn(count, network.channels, network.resolution, network.resolution, **kind)
 
 
@@ -105,7 +105,7 @@ def test_images_depend_on_latents_and_class(kind):
 @pytest.mark.parametrize("kind", DISCRIMINATORS)
 def test_a_projection_judges_by_class_and_an_auxiliary_classifier_finds_it(kind):
     told, finds = (DISCRIMINATORS[kind](conditioning=one).eval() for one in ("projection", "auxiliary"))
-    images = pictures(told, 1).expand(4, -1, -1, -1)
+    images = random_images(told, 1).expand(4, -1, -1, -1)
     logits = told(images, LABELS).logits.tolist()
     assert logits[1] == pytest.approx(logits[3], rel=1e-4)
     assert logits[0] != pytest.approx(logits[1], rel=1e-3)
@@ -127,7 +127,7 @@ def test_spectral_norm_is_on_each_linear_and_convolution(network):
 @pytest.mark.parametrize("kind", DISCRIMINATORS)
 def test_a_penalty_on_the_input_gradient_has_the_right_derivative(kind):
     network = attentive(DISCRIMINATORS[kind]()).double().eval()
-    images = pictures(network, dtype=torch.float64)
+    images = random_images(network, dtype=torch.float64)
 
     def penalty():
         gradient = torch.func.grad(lambda seen: network(seen, LABELS).per_image().sum())(images)
@@ -151,7 +151,7 @@ def test_a_penalty_on_the_input_gradient_has_the_right_derivative(kind):
 def test_an_image_is_judged_by_itself(kind):
     network = attentive(DISCRIMINATORS[kind]()).eval()
     assert not network.mixes_samples
-    images = pictures(network)
+    images = random_images(network)
     alone = torch.cat([network(images[n : n + 1], LABELS[n : n + 1]).logits for n in range(4)])
     torch.testing.assert_close(network(images, LABELS).logits, alone, atol=1e-6, rtol=1e-4)
 
@@ -160,7 +160,7 @@ def test_batch_normalisation_judges_images_by_one_another_and_says_so():
     network = DCGANDiscriminator(16, 1, width=4, normalisation="batch")
     assert network.mixes_samples
     assert network.normalises_batches
-    images = pictures(network)
+    images = random_images(network)
     assert not torch.allclose(network(images).logits[:2], network(images[:2]).logits, rtol=1e-3)
 
 
@@ -168,7 +168,7 @@ def test_batch_normalisation_judges_images_by_one_another_and_says_so():
 def test_bf16_and_channels_last_change_nothing_but_rounding(kind):
     makes = kind[0] == "G"
     network = attentive((GENERATORS if makes else DISCRIMINATORS)[kind[2:]]()).eval()
-    given = network.latents(4) if makes else pictures(network)
+    given = network.latents(4) if makes else random_images(network)
 
     def out(of, seen):
         with torch.no_grad():
@@ -189,7 +189,7 @@ def test_bf16_and_channels_last_change_nothing_but_rounding(kind):
 def test_weights_that_are_saved_make_the_same_network_again(kind):
     make = (GENERATORS if kind[0] == "G" else DISCRIMINATORS)[kind[2:]]
     network, other = make(), make()
-    given = network.latents(4) if kind[0] == "G" else pictures(network)
+    given = network.latents(4) if kind[0] == "G" else random_images(network)
     for _ in range(3):
         network(given, LABELS)
     other.load_state_dict(network.state_dict())
@@ -211,7 +211,7 @@ def test_dcgan_is_as_large_as_the_widely_copied_one():
 @pytest.mark.slow
 def test_a_penalty_compiles_as_one_graph_with_the_same_numbers():
     network = DCGANDiscriminator(8, 1, 3, width=4)
-    other, images = copy.deepcopy(network), pictures(network)
+    other, images = copy.deepcopy(network), random_images(network)
 
     def penalty(of):
         return torch.func.grad(lambda seen: of(seen, LABELS).per_image().sum())(images).square().sum()

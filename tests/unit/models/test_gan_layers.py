@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from aigc.models.gan.attention import SelfAttention
-from aigc.models.gan.conditioning import ConditionalBatchNorm, Head, JoinedEmbedding
-from aigc.models.gan.parts import (
+from aigc.models.images.gan.attention import SelfAttention
+from aigc.models.images.gan.conditioning import ConditionalBatchNorm, Head, JoinedEmbedding
+from aigc.models.images.gan.parts import (
     DownConvolution,
     LinearMaps,
     UpConvolution,

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from aigc.errors import InputError
-from aigc.models.gan import BigGANDiscriminator, BigGANGenerator, UNetDiscriminator, UNetGenerator
-from aigc.models.gan.attention import SelfAttention
-from aigc.models.gan.biggan import DownBlock, UpBlock
+from aigc.models.images.gan import BigGANDiscriminator, BigGANGenerator, UNetDiscriminator, UNetGenerator
+from aigc.models.images.gan.attention import SelfAttention
+from aigc.models.images.gan.biggan import DownBlock, UpBlock
 from tests.unit.models.gan_modern_networks import parameters, without_initialisation
 
 

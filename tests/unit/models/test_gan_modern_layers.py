@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from aigc.models.gan.equalised import EqualisedConv, EqualisedLinear, ModulatedConv, activated
-from aigc.models.gan.resampling import Resample, downsampler
-from aigc.models.gan.stylegan2_parts import DownBlock, Mapping, MinibatchDeviation, StyledConv
+from aigc.models.images.gan.equalised import EqualisedConv, EqualisedLinear, ModulatedConv, activated
+from aigc.models.images.gan.resampling import Resample, downsampler
+from aigc.models.images.gan.stylegan2_parts import DownBlock, Mapping, MinibatchDeviation, StyledConv
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from aigc.errors import InputError
-from aigc.models.gan import BigGANDiscriminator, Discriminator, UNetDiscriminator
-from aigc.models.gan.r3gan import ResidualBlock
+from aigc.models.images.gan import BigGANDiscriminator, Discriminator, UNetDiscriminator
+from aigc.models.images.gan.r3gan import ResidualBlock
 from tests.unit.models.gan_modern_networks import KINDS
 
 ALL = pytest.mark.parametrize("kind", KINDS)

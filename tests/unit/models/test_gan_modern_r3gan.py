@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from aigc.errors import InputError
-from aigc.models.gan import R3GANDiscriminator, R3GANGenerator
-from aigc.models.gan.r3gan import ResidualBlock
+from aigc.models.images.gan import R3GANDiscriminator, R3GANGenerator
+from aigc.models.images.gan.r3gan import ResidualBlock
 from tests.unit.models.gan_modern_networks import without_initialisation
 
 

@@ -6,8 +6,8 @@ import torch.nn.functional as F  # noqa: N812
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from aigc.models.gan import resampling
-from aigc.models.gan.resampling import Resample, downsampler, upsampler
+from aigc.models.images.gan import resampling
+from aigc.models.images.gan.resampling import Resample, downsampler, upsampler
 
 BOTH_WAYS = pytest.mark.parametrize("dense", [0, 128], ids=["convolution", "matrix"])
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from aigc.losses.regularisers.path_length import path_length_penalty
-from aigc.models.gan import StyleGAN2Discriminator, StyleGAN2Generator
+from aigc.models.images.gan import StyleGAN2Discriminator, StyleGAN2Generator
 from tests.unit.models.gan_modern_networks import parameters, without_initialisation
 
 

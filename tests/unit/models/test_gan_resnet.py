@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from aigc.errors import InputError
-from aigc.models.gan.attention import SelfAttention
-from aigc.models.gan.parts import upsampled
-from aigc.models.gan.resnet import DownBlock, ResNetDiscriminator, ResNetGenerator, UpBlock
+from aigc.models.images.gan.attention import SelfAttention
+from aigc.models.images.gan.parts import upsampled
+from aigc.models.images.gan.resnet import DownBlock, ResNetDiscriminator, ResNetGenerator, UpBlock
 
 
 @pytest.fixture(autouse=True)

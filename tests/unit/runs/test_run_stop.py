@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aigc.errors import InterruptedRun, PreemptedRun, exit_code
-from aigc.launch.lifeline import LIFELINE, hold_lifeline
+from aigc.launch.ranks.lifeline import LIFELINE, hold_lifeline
 from aigc.runs import stop
 
 pytestmark = pytest.mark.slow

@@ -123,7 +123,7 @@ def test_a_damaged_manifest_is_an_input_error(run: Run) -> None:
 
 def test_verifying_stays_light(run: Run) -> None:
     code = (
-        "import sys; from aigc.cli import verify; from aigc.cli.options import VerbParser\n"
+        "import sys; from aigc.cli import verify; from aigc.cli.parts.options import VerbParser\n"
         "code = verify.run(verify.parser().parse_args(sys.argv[1:]))\n"
         "print([m for m in ('torch', 'omegaconf', 'pandas') if m in sys.modules]); sys.exit(code)"
     )

@@ -36,8 +36,8 @@ class EfficientNetLite0(Extractor):
 
     Features are the 1280 means of the last feature map, logits those of the 1000 classes of ImageNet. An image is
     resized to `size` pixels a side first, so that scores of sets of different sizes are about the same thing. 64 is
-    right for small pictures: twice as wide costs four times as much, and finds the same faults in them. Sets of
-    large pictures, whose details are lost at 64, deserve 224.
+    right for small images: twice as wide costs four times as much, and finds the same faults in them. Sets of
+    large images, whose details are lost at 64, deserve 224.
 
     Scores have the suffix `_efficientnet_lite0`: they are no FID and cannot be compared with one.
 

@@ -42,7 +42,7 @@ def as_rgb(images: Tensor) -> Tensor:
 def resize(images: Tensor, height: int, width: int | None = None) -> Tensor:
     """Pillow's BICUBIC: antialiased when it shrinks, rows first and then columns, each time cut off and rounded.
 
-    Pillow itself takes the columns first since version 13 where a picture is tall and shrinks.
+    Pillow itself takes the columns first since version 13 where an image is tall and shrinks.
 
     Args:
         images: uint8 (n, channels, any height, any width) from 0 to 255.

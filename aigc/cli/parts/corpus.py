@@ -1,0 +1,109 @@
+"""What `aigc score` measures: files of lines, or the samples of a run."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from aigc.cli.parts.lines import STDIN, read_lines
+from aigc.errors import InputError
+
+
+class Corpus(NamedTuple):
+    """Predictions of one or more systems, the first of them the baseline, and what they should be."""
+
+    systems: list[tuple[str, list[str]]]
+    """File and texts."""
+    reference_files: list[str]
+    references: list[list[str]] | None
+    """For each text its references."""
+    whole: list[list[str]]
+    """The texts of each system with what was given of them, where samples say so."""
+
+
+def read_corpus(predictions: str, references: Sequence[str], others: Sequence[str]) -> Corpus:
+    """Read all files.
+
+    Args:
+        predictions: A file with a text a line, `-` for stdin, or samples of a run: a .jsonl file with `output` and
+            `reference`.
+        references: Files with a reference a line, several of them for several references; an empty line is an empty
+            reference. Samples have their own.
+        others: The predictions of other systems, of the same kind, to be compared with the first.
+
+    Raises:
+        InputError: A file cannot be read or is empty, two differ in their number of lines, samples lack a key or
+            differ in their references, or stdin is named twice.
+    """
+    names = [predictions, *references, *others]
+    if Counter(names)[STDIN] > 1:
+        raise InputError("stdin can be read once: - stands there twice")
+    samples = [name for name in names if is_samples(name)]
+    if is_samples(predictions):
+        return _of_samples(predictions, references, others)
+    if samples:
+        raise InputError(
+            f"{samples[0]}: samples hold predictions and their references, {predictions} holds lines; "
+            "give files of one kind"
+        )
+    files = {name: _texts(name) for name in names}
+    for name in names[1:]:
+        _check_equal(predictions, files[predictions], name, files[name], "lines")
+    several = [list(row) for row in zip(*(files[name] for name in references), strict=True)] if references else None
+    systems = [(name, files[name]) for name in (predictions, *others)]
+    return Corpus(systems, list(references), several, [texts for _, texts in systems])
+
+
+def is_samples(file: str) -> bool:
+    """Whether a file is read as samples of a run."""
+    return file.endswith((".jsonl", ".jsonl.gz"))
+
+
+def _of_samples(predictions: str, references: Sequence[str], others: Sequence[str]) -> Corpus:
+    if references:
+        raise InputError(f"{predictions} holds its references itself: leave out {' '.join(references)}")
+    outputs, expected, whole = _samples(predictions)
+    systems, wholes = [(predictions, outputs)], [whole]
+    for other in others:
+        if not is_samples(other):
+            raise InputError(f"{other}: {predictions} holds samples; compare it with another .jsonl file")
+        texts, its_own, whole = _samples(other)
+        _check_equal(predictions, outputs, other, texts, "samples")
+        for number, (ours, theirs) in enumerate(zip(expected, its_own, strict=True), 1):
+            if ours != theirs:
+                raise InputError(f"{other}, line {number}: another reference than in {predictions}: other data")
+        systems.append((other, texts))
+        wholes.append(whole)
+    return Corpus(systems, [predictions], [[reference] for reference in expected], wholes)
+
+
+def _samples(file: str) -> tuple[list[str], list[str], list[str]]:
+    """The outputs, references and whole texts of a run's samples; a text of which nothing was given is its output."""
+    found: dict[str, list[str]] = {"output": [], "reference": [], "text": []}
+    for number, line in enumerate(_texts(file), 1):
+        place = f"{file}, line {number}"
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{place}: not JSON: {error}") from error
+        if isinstance(row, dict) and "output" in row:
+            row.setdefault("text", row["output"])
+        for key, texts in found.items():
+            value = row.get(key) if isinstance(row, dict) else None
+            if not isinstance(value, str):
+                what = f"{key!r} is no text" if isinstance(row, dict) and key in row else f"there is no {key!r}"
+                raise InputError(f"{place}: {what}; samples of a run hold prompt, output and reference")
+            texts.append(value)
+    return found["output"], found["reference"], found["text"]
+
+
+def _texts(file: str) -> list[str]:
+    texts = read_lines(file)
+    if not texts:
+        raise InputError(f"{'stdin' if file == STDIN else file}: there is no text in it")
+    return texts
+
+
+def _check_equal(first: str, texts: Sequence[str], second: str, others: Sequence[str], what: str) -> None:
+    if len(texts) != len(others):
+        raise InputError(f"{first} has {len(texts)} {what}, {second} has {len(others)}: they must be as many")

@@ -1,0 +1,111 @@
+"""The metrics that `aigc score-images` knows by name, and the extractors that stand in their names."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from aigc.cli.parts.typed_metrics import TypedMetrics
+from aigc.errors import InputError
+
+METRICS = TypedMetrics(
+    {
+        "fid": "aigc.metrics.image.measures.FrechetDistance",
+        "kid": "aigc.metrics.image.measures.KernelDistance",
+        "is": "aigc.metrics.image.measures.InceptionScore",
+        "precision_recall": "aigc.metrics.image.measures.PrecisionRecall",
+        "mifid": "aigc.metrics.image.measures.Memorisation",
+        "vendi": "aigc.metrics.image.measures.Vendi",
+    },
+    default=("fid", "kid"),
+    base="aigc.metrics.image.measure.ImageMeasure",
+)
+EXTRACTORS = TypedMetrics(
+    {
+        "inception": "aigc.metrics.image.extractors.Inception",
+        "efficientnet_lite0": "aigc.metrics.image.extractors.EfficientNetLite0",
+        "clip": "aigc.metrics.image.extractors.CLIP",
+        "dinov2": "aigc.metrics.image.extractors.DINOv2",
+    },
+    default=(),
+    base="aigc.metrics.image.extractors.Extractor",
+)
+TRAINED = "classifier"
+"""The extractor that is made from the real images."""
+OFFLINE = "efficientnet_lite0"
+"""The extractor that needs no download."""
+
+
+class Named(NamedTuple):
+    """A metric as people write it, taken apart: `kid_clip` is `kid` with `clip`."""
+
+    metric: str
+    extractor: str | None
+    """None leaves the choice."""
+
+
+def take_apart(name: str) -> Named:
+    """The metric and the extractor in a name; a dotted path of a person's own class stays whole.
+
+    A name without one means the reference: `fid` is that of the Inception network.
+
+    Raises:
+        InputError: What follows the name of a metric is no extractor.
+    """
+    from aigc.config.problems import choices
+
+    if "." in name:
+        return Named(name, None)
+    extractors = [*EXTRACTORS.targets, TRAINED]
+    for extractor in extractors:
+        if name.endswith(f"_{extractor}"):
+            return Named(name.removesuffix(f"_{extractor}"), extractor)
+    metric = next((known for known in METRICS.targets if name.startswith(f"{known}_")), None)
+    if metric:
+        ending = name.removeprefix(f"{metric}_")
+        told = choices(ending, extractors)
+        raise InputError(f"--metric {name}: there is a metric {metric}, but no extractor {ending}. {told}")
+    return Named(name, "inception")
+
+
+def by_extractor(named: Sequence[Named], default: Callable[[], str]) -> dict[str, list[str]]:
+    """Extractor to the metrics that it serves, each once, in the order in which they were named."""
+    otherwise = default() if any(one.extractor is None for one in named) else ""
+    chosen: dict[str, list[str]] = {}
+    for metric, extractor in named:
+        metrics = chosen.setdefault(extractor or otherwise, [])
+        if metric not in metrics:
+            metrics.append(metric)
+    return chosen
+
+
+def help_text() -> str:
+    """Metrics and extractors with their options."""
+    extractors = EXTRACTORS.help().splitlines()[1:]
+    return "\n".join(
+        [
+            METRICS.help(),
+            "",
+            "extractors: the end of a metric's name (kid_efficientnet_lite0) chooses one; fid, kid and is alone are",
+            "those of the Inception network; classifier is trained on the labels of the real images.",
+            "Options (extractor.option=value; default in brackets):",
+            *extractors,
+        ]
+    )
+
+
+def split_options(typed: list[str]) -> tuple[list[str], list[str]]:
+    """Options of metrics, and those of extractors."""
+    of_extractors = [text for text in typed if text.partition(".")[0] in EXTRACTORS.targets]
+    return [text for text in typed if text not in of_extractors], of_extractors
+
+
+def check_options_used(of_extractors: list[str], used: Sequence[str]) -> None:
+    """An option of an extractor that no metric names would do nothing.
+
+    Raises:
+        InputError: There is one.
+    """
+    for text in of_extractors:
+        if not used:
+            raise InputError(f"{text}: only statistics files are compared, which need no extractor")
+        if (name := text.partition(".")[0]) not in used:
+            raise InputError(f"{text}: no metric here uses {name}; name one as --metric fid_{name}")

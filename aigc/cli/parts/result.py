@@ -1,0 +1,108 @@
+"""How a run's scores are shown."""
+
+import json
+import math
+from collections.abc import Sequence
+
+from aigc.launch.clusters.run_state import look
+from aigc.runs import Run
+from aigc.runs.table import MEASURES, describe, main_metrics
+
+
+def print_result(run: Run, as_json: bool = False) -> None:
+    """The scores, the time, the throughput, and where things lie."""
+    manifest = run.manifest
+    if as_json:
+        keys = ("run_id", "metrics", "signatures", "result")
+        print(json.dumps({"path": str(run.path), **{key: manifest.get(key) for key in keys}}, ensure_ascii=False))
+        return
+    result = manifest.get("result") or {}
+    scores = score_rows(manifest["metrics"], manifest.get("signatures"))
+    rows = [("time", duration(result.get("seconds")))]
+    if result.get("per_second"):
+        rows.append((f"{result['unit']} per second", f"{result['per_second']:,.0f}"))
+    if result.get("best_step") is not None:
+        rows.append(("best step", str(result["best_step"])))
+    rows += [("run", str(run.path)), ("model", str(run.model))]
+    if run.samples.exists():
+        rows.append(("samples", str(run.samples)))
+    width = max(len(name) for name, *_ in [*scores, *rows])
+    print_columns(scores, width)
+    print_columns(rows, width)
+
+
+def score_rows(metrics: dict[str, float], signatures: dict[str, str] | None = None) -> list[tuple[str, str, str]]:
+    """Measured values: the name a person knows, the value, how it was made; in a fixed order.
+
+    What training itself logs is left out.
+    """
+    measured = {name: value for name, value in metrics.items() if not name.startswith("train/")}
+    made = signatures or {}
+    return [(MEASURES.get(n, n), number(v), made.get(n, "")) for n, v in main_metrics(measured, len(measured)).items()]
+
+
+def print_description(run: Run) -> None:
+    """What `aigc show` prints."""
+    told, seen = describe(run), look([run])[0]
+    manifest = told["manifest"]
+    git = manifest["git"].get("working_directory") or {}
+    code = f"{(git.get('sha') or '')[:12]}{' with changes (code.patch)' if git.get('dirty') else ''}" or "no git"
+    rows = [
+        ("run", told["id"]),
+        ("status", seen.status + (f": {seen.message}" if seen.message else "")),
+        ("step", str(told["step"])),
+        ("started", str(told["started"])),
+        ("time", duration(told["duration"])),
+        ("command", " ".join(manifest["command"])),
+        ("overrides", " ".join(told["overrides"]) or "none"),
+        ("seed", str(manifest["seed"])),
+        ("code", code),
+        ("data", str(manifest["data_fingerprint"])[:16]),
+        ("hardware", f"{manifest['hardware'].get('cpu')}, {len(manifest['hardware'].get('gpus') or [])} GPUs"),
+        ("threads", str((manifest.get("threads") or {}).get("torch"))),
+        ("packages", ", ".join(f"{n} {v}" for n, v in list(manifest["packages"].items())[:4])),
+        ("checkpoints", ", ".join(told["checkpoints"]) or "none"),
+        ("model", str(run.model) if told["has_model"] else "none"),
+        ("samples", f"{len(told['samples'])} files"),
+        ("folder", str(run.path)),
+    ]
+    if seen.job_id:
+        rows.insert(2, ("job", seen.job_id + (f", {seen.job}" if seen.job else "")))
+    scores = score_rows(manifest["metrics"], manifest["signatures"])
+    width = max(len(name) for name, *_ in [*scores, *rows])
+    print_columns(rows, width)
+    print_columns(scores, width)
+
+
+def number(value: float) -> str:
+    """A score with as many digits as one reads."""
+    if math.isnan(value) or math.isinf(value):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 10000 else f"{value:.4g}" if abs(value) < 10 else f"{value:.2f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as `1 h 02 min`, `2 min 05 s` or `9.1 s`."""
+    if seconds is None:
+        return ""
+    if seconds >= 3600:
+        return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
+    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s" if seconds >= 60 else f"{seconds:.1f} s"
+
+
+def print_columns(rows: Sequence[Sequence[str]], first: int = 0) -> None:
+    """Rows in aligned columns, the first of at least some width; nothing is wrapped, so that a path can be copied."""
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)][:-1]
+    widths[:1] = [max(first, *widths[:1])] if widths else []
+    for *cells, last in rows:
+        padded = [cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True)]
+        print("  ".join([*padded, last]).rstrip())
+
+
+def _width(text: str) -> int:
+    """How many columns a text takes on a screen: a Chinese character takes two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)

@@ -1,0 +1,129 @@
+"""Metrics that a verb knows by name, made from what was typed: names, and options as `metric.option=value`."""
+
+import importlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aigc.cli.parts.options import fields_help, read_value
+from aigc.errors import InputError
+
+if TYPE_CHECKING:
+    from aigc.config.problems import Problem
+    from aigc.config.types import Parameter
+
+_OPTION = re.compile(r"(?P<metric>[^\W\d]\w*(?:\.\w+)*)\.(?P<option>[^\W\d_]\w*)=(?P<value>.*)", re.DOTALL)
+
+
+def is_option(text: str) -> bool:
+    """Whether something typed is `metric.option=value` and no file."""
+    return _OPTION.fullmatch(text) is not None
+
+
+class TypedMetrics(NamedTuple):
+    """The metrics of a verb.
+
+    Args:
+        targets: Name to the dotted path of its class.
+        default: Those that are measured when none is named.
+        base: Dotted path of the class that all are.
+    """
+
+    targets: Mapping[str, str]
+    default: Sequence[str]
+    base: str
+
+    def help(self) -> str:
+        """Every metric with its options, read from their sources."""
+        from aigc.config.targets import signature
+
+        told = ["metrics and their options (metric.option=value; default in brackets):"]
+        for name, target in self.targets.items():
+            title = f"{name}: {signature(target).doc.splitlines()[0]}"
+            told.append(fields_help(target, title, f"{name}."))
+        return "\n".join(told)
+
+    def make(self, names: Sequence[str], typed: Sequence[str]) -> dict[str, Any]:
+        """The metrics of some names.
+
+        Args:
+            names: Names, or dotted paths of a person's own classes; none means the default.
+            typed: Options as `metric.option=value`.
+
+        Returns:
+            Name to metric, of the class that all are.
+
+        Raises:
+            ConfigError: Every unknown metric, unknown option, wrong and missing value.
+            InputError: Every value that a metric refuses.
+        """
+        from aigc.config.build import build
+        from aigc.config.problems import ConfigError
+
+        nodes, problems = self._nodes(list(dict.fromkeys(names or self.default)), typed)
+        if problems:
+            raise ConfigError(problems)
+        module, _, base = self.base.rpartition(".")
+        made, refused = {}, []
+        for name, node in nodes.items():
+            try:
+                made[name] = build(node, getattr(importlib.import_module(module), base), name)
+            except InputError as error:
+                refused.append(error)
+        if len(refused) > 1:
+            raise InputError("\n".join(map(str, refused))) from refused[0]
+        if refused:
+            raise refused[0]
+        return made
+
+    def _nodes(self, names: Sequence[str], typed: Sequence[str]) -> tuple[dict[str, dict[str, Any]], list["Problem"]]:
+        """For each metric what `build` takes, and all that is wrong with it."""
+        from aigc.config.check import node_problems
+        from aigc.config.problems import Problem, suggest
+        from aigc.config.types import MISSING
+
+        known = [name for name in names if name in self.targets or ("." in name and not is_option(name))]
+        nodes: dict[str, dict[str, Any]] = {name: {"_target_": self.targets.get(name, name)} for name in known}
+        problems = [
+            Problem(
+                name,
+                "is an option, which stands without --metric"
+                if is_option(name)
+                else f"no such metric; {suggest(name, self.targets)}",
+                f"command line: --metric {name}",
+            )
+            for name in names
+            if name not in nodes
+        ]
+        origins = {}
+        for text in typed:
+            metric, option, value = _OPTION.fullmatch(text).groups()  # type: ignore[union-attr]
+            origin = f"command line: {text}"
+            origins[f"{metric}.{option}"] = origin
+            if metric in nodes:
+                parameter = _parameters(nodes[metric]).get(option)
+                nodes[metric][option] = read_value(value, parameter.type if parameter else Any)
+            elif metric in self.targets:
+                problems.append(Problem(metric, f"is not measured here; add --metric {metric}", origin))
+            elif metric not in names:
+                near = suggest(metric, {*self.targets, *nodes})
+                problems.append(
+                    Problem(metric, f"no such metric; {near} (a file of this name is given as ./{text})", origin)
+                )
+        for name, node in nodes.items():
+            missing = [p for p in _parameters(node).values() if p.required and p.name not in node]
+            problems += [Problem(f"{name}.{p.name}", f"missing; give {name}.{p.name}=VALUE: {p.doc}") for p in missing]
+            found = node_problems(name, {**node, **{p.name: MISSING for p in missing}}, self.base)
+            problems += [Problem(p.key.removesuffix("._target_"), p.what, origins.get(p.key, "")) for p in found]
+        return nodes, problems
+
+
+def _parameters(node: dict[str, Any]) -> dict[str, "Parameter"]:
+    """What the class of a node takes; nothing where there is no such class, which is reported elsewhere."""
+    from aigc.config.sources import TargetError
+    from aigc.config.targets import signature
+
+    try:
+        return signature(node["_target_"]).parameters
+    except TargetError:
+        return {}

@@ -1,0 +1,166 @@
+"""Prepared text: read, split, tokenised and packed once, then kept in the cache under a key of all that decides it."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from aigc.data import cache as entry
+from aigc.data.text.examples import Example, Layout
+from aigc.data.text.rows import Rows
+from aigc.data.text.sources import Corpus, Source, read_corpus
+from aigc.data.text.split import overlap, split
+from aigc.data.text.tokenised import tokenise
+from aigc.data.text.tokenizer import TokenizerSettings, fingerprint, load_pretrained, make_tokenizer, resolve
+from aigc.errors import InputError
+
+FORMAT = 1
+"""Raised whenever the same recipe would give other files."""
+
+_log = logging.getLogger("aigc")
+
+
+@dataclass(frozen=True)
+class TextRecipe:
+    """All that decides what is prepared, but the corpus."""
+
+    layout: Layout = field(default_factory=Layout)
+    tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
+    sequence_length: int = 256
+    packing: bool = True
+    validation_fraction: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class PreparedText:
+    """An entry of the cache.
+
+    Attributes:
+        folder: Holds `tokenizer/`, `train/`, `validation/`, `validation.jsonl` and `info.json`.
+        info: The content of `info.json`; each split has a section of numbers.
+    """
+
+    folder: Path
+    info: dict[str, Any]
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerFast:
+        """The tokenizer that the rows were made with."""
+        return AutoTokenizer.from_pretrained(self.folder / "tokenizer")
+
+    @cached_property
+    def heldout(self) -> list[Example]:
+        """The validation examples in order."""
+        with (self.folder / "validation.jsonl").open(encoding="utf-8") as lines:
+            return [Example(**json.loads(line)) for line in lines]
+
+    def rows(self, name: str) -> Rows:
+        """The rows of `train` or `validation`."""
+        return Rows(self.folder / name, self.info["sequence_length"])
+
+
+def prepare(recipe: TextRecipe, source: Source, validation: Source | None, cache: Path) -> PreparedText:
+    """Find the prepared data in the cache, or make them.
+
+    Args:
+        recipe: How the corpus is prepared.
+        source: The corpus.
+        validation: A corpus of its own for validation; without one, a share of `source` is split off.
+        cache: The folder that holds the entries, under `text/`.
+
+    Raises:
+        InputError: The corpus or the recipe is wrong.
+    """
+    pretrained = load_pretrained(recipe.tokenizer.path or "") if recipe.tokenizer.kind == "pretrained" else None
+    settings = asdict(recipe)
+    settings["tokenizer"]["path"] = None  # where a tokenizer lies does not matter, what it is does
+    ingredients: dict[str, Any] = {
+        "format": FORMAT,
+        "corpus": source.fingerprint(),
+        "validation": validation.fingerprint() if validation else None,
+        "recipe": settings,
+        "pretrained": fingerprint(pretrained) if pretrained else None,
+        "versions": {name: version(name) for name in ("tokenizers", "transformers")},
+    }
+    folder = cache / "text" / entry.key(ingredients)
+    if not entry.is_whole(folder):
+        with entry.writing(folder) as aside:
+            _build(recipe, source, validation, ingredients, aside)
+            _check_unchanged(source, ingredients["corpus"])
+    return PreparedText(folder, json.loads((folder / "info.json").read_text(encoding="utf-8")))
+
+
+def _check_unchanged(source: Source, fingerprint: str) -> None:
+    """A file that was written to while it was read would be kept under the key of other content."""
+    if source.fingerprint() != fingerprint:
+        raise InputError(f"{source.name} changed while it was read. Start again when nothing writes to it.")
+
+
+def _fingerprint(corpus: str, validation: str | None) -> str:
+    """One hash for the content of all corpora."""
+    return hashlib.sha256(f"{corpus}\n{validation}".encode()).hexdigest() if validation else corpus
+
+
+def _build(
+    recipe: TextRecipe, source: Source, validation: Source | None, ingredients: Mapping[str, Any], folder: Path
+) -> None:
+    """Make everything from the corpus and write it into `folder`."""
+    corpus = read_corpus(source, recipe.layout)
+    splits, skipped = _split(recipe, corpus, read_corpus(validation, recipe.layout) if validation else None)
+    texts = [text for example in splits["train"] for text in (example.prompt, example.text) if text]
+    settings = resolve(recipe.tokenizer, texts)
+    tokenizer = make_tokenizer(settings, texts)
+    tokenizer.save_pretrained(folder / "tokenizer")
+
+    info: dict[str, Any] = {
+        "fingerprint": _fingerprint(ingredients["corpus"], ingredients["validation"]),
+        "ingredients": ingredients,
+        "sequence_length": recipe.sequence_length,
+        "skipped": skipped,
+        "tokenizer": {"kind": settings.kind, "vocabulary_size": len(tokenizer)},
+    }
+    for name, examples in splits.items():
+        packed = tokenise(name, examples, tokenizer, recipe.sequence_length, recipe.packing)
+        packed.save(folder / name)
+        info[name] = packed.numbers
+        _report(name, packed.numbers, recipe.sequence_length)
+    write_examples(folder / "validation.jsonl", splits["validation"])
+    (folder / "info.json").write_text(json.dumps(info, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _split(recipe: TextRecipe, corpus: Corpus, validation: Corpus | None) -> tuple[dict[str, list[Example]], int]:
+    """The examples of each split, and how many empty ones were skipped."""
+    if validation is None:
+        train, heldout = split(corpus.examples, recipe.validation_fraction, recipe.seed)
+        return {"train": train, "validation": heldout}, corpus.skipped
+    if shared := overlap(corpus.examples, validation.examples):
+        _log.warning("%s texts of the validation corpus also stand in the training corpus", f"{shared:,}")
+    return {"train": corpus.examples, "validation": validation.examples}, corpus.skipped + validation.skipped
+
+
+def _report(name: str, numbers: Mapping[str, int | float], sequence_length: int) -> None:
+    """Tell what did not fit, and refuse a split of which nothing is left."""
+    if numbers["examples"] and not numbers["documents"]:
+        raise InputError(
+            f"None of the {numbers['examples']:,} {name} examples gives a token to learn. Check the tokenizer."
+        )
+    if numbers["cut"]:
+        what = "%s %s documents are longer than data.sequence_length %s and were cut"
+        _log.warning(what, f"{numbers['cut']:,}", name, sequence_length)
+    if numbers["dropped"]:
+        _log.warning("%s %s documents have no token to learn and were dropped", f"{numbers['dropped']:,}", name)
+
+
+def write_examples(path: Path, examples: list[Example]) -> None:
+    """One JSON object a line."""
+    with path.open("w", encoding="utf-8") as file:
+        for example in examples:
+            file.write(json.dumps({"prompt": example.prompt, "text": example.text}, ensure_ascii=False) + "\n")

@@ -1,0 +1,214 @@
+"""Corpora that are read document by document, from files or the Hugging Face Hub, and never held whole."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+from datasets.distributed import split_dataset_by_node
+
+from aigc import assets
+from aigc.data.fingerprints import SMALL, sha256_of
+from aigc.data.hints import near
+from aigc.data.sampler import generator
+from aigc.data.text.examples import Example, Layout
+from aigc.data.text.hub import refused
+from aigc.data.text.readers import READERS, pick
+from aigc.errors import InputError
+
+HUB = "hub:"
+_ALIKE = 1.1
+"""Files are dealt out whole where the largest is at most so many times as large as the smallest."""
+
+
+class Stream(ABC):
+    """A corpus that is read document by document; it consists of shards, each of which is read from its beginning.
+
+    Args:
+        name: What a person calls it.
+        layout: Where the examples stand in it.
+    """
+
+    def __init__(self, name: str, layout: Layout) -> None:
+        self.name = name
+        self.layout = layout
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A hash of what the shards are; not of all that is in them, which would have to be read."""
+
+    @abstractmethod
+    def example(self, row: dict[str, Any]) -> Example:
+        """The example that a row of the data set holds."""
+
+    @abstractmethod
+    def _dataset(self, order: tuple[int, int] | None) -> tuple[Any, str]:
+        """The rows with the shards in an order of seed and epoch (None: as they are), and how they are dealt out."""
+
+    def dataset(
+        self, order: tuple[int, int] | None = None, rank: int = 0, world_size: int = 1
+    ) -> datasets.IterableDataset:
+        """The rows of one rank: whole shards where they are as many on each rank, else each so-manieth row.
+
+        Args:
+            order: Seed and epoch, which decide the order of the shards; None is their own.
+            rank: Which of the ranks this is.
+            world_size: How many ranks there are; each row is on one of them.
+        """
+        rows, strategy = self._dataset(order)
+        if world_size > 1:
+            rows = split_dataset_by_node(rows, rank=rank, world_size=world_size, strategy=strategy)
+        return rows
+
+    def dealing(self, world_size: int) -> str:
+        """How the documents come to the ranks, in words."""
+        rows, strategy = self._dataset(None)
+        if world_size == 1:
+            return "one rank reads all"
+        if strategy == "auto" and rows.num_shards % world_size == 0:
+            return f"each of {world_size} ranks reads files of its own"
+        return f"each of {world_size} ranks reads all files and keeps one document of {world_size}"
+
+    def examples(self) -> Iterator[Example]:
+        """All examples with a text, in the order of the shards.
+
+        Raises:
+            InputError: The corpus is malformed.
+        """
+        return (example for row in self.dataset() if (example := self.example(row)).text.strip())
+
+
+class FileStream(Stream):
+    """Files of text, each of them a shard, read by the readers of whole corpora.
+
+    Args:
+        name: What a person calls it.
+        files: The files in order.
+        layout: Where the examples stand in them.
+
+    Raises:
+        InputError: Columns are named for plain text.
+    """
+
+    def __init__(self, name: str, files: list[Path], layout: Layout) -> None:
+        super().__init__(name, layout)
+        self.files = files
+        if layout.named and all(path.suffix.lower() == ".txt" for path in files):
+            raise InputError(
+                f"{name}: a .txt file has no columns; set data.text_column=null. data.document says what an example is."
+            )
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the files' names and what they are: the content of those below 1 MiB, else size and time.
+
+        The time is that of the last change, so that a large file that is copied without it (`cp` without -p) counts as
+        another one.
+        """
+        total = hashlib.sha256()
+        try:
+            for path in self.files:
+                found = path.stat()
+                small = found.st_size < SMALL
+                what = sha256_of([path])[path] if small else f"{found.st_size} {found.st_mtime_ns}"
+                total.update(f"{path.name}\0{what}\n".encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}.") from error
+        return total.hexdigest()
+
+    def example(self, row: dict[str, Any]) -> Example:
+        """The example itself."""
+        return Example(**row)
+
+    def _dataset(self, order: tuple[int, int] | None) -> tuple[Any, str]:
+        files = [str(path) for path in self.files]
+        if order is not None:
+            files = [files[i] for i in generator(*order).permutation(len(files))]
+        shards = {"files": files, "layout": self.layout}
+        return datasets.IterableDataset.from_generator(read_files, gen_kwargs=shards), self._strategy()
+
+    def _strategy(self) -> str:
+        """Files of unlike sizes would leave most of the largest unread, as an epoch ends with the first rank's."""
+        sizes = [path.stat().st_size for path in self.files]
+        return "auto" if max(sizes) <= _ALIKE * min(sizes) else "examples"
+
+
+def read_files(files: list[str], layout: Layout) -> Iterator[dict[str, str]]:
+    """The examples of some files as rows."""
+    for name in files:
+        path = Path(name)
+        for example in READERS[path.suffix.lower()](path, layout):
+            yield {"text": example.text, "prompt": example.prompt}
+
+
+class HubStream(Stream):
+    """The split `train` of a data set of the Hugging Face Hub, or of a folder that is laid out like one.
+
+    Args:
+        name: `hub:NAME` or `hub:NAME@REVISION`.
+        layout: Which columns hold the examples.
+
+    Raises:
+        InputError: There is no such data set, it cannot be reached, or it has no split `train`.
+    """
+
+    def __init__(self, name: str, layout: Layout) -> None:
+        super().__init__(name, layout)
+        place, _, revision = name.removeprefix(HUB).partition("@")
+        config = datasets.DownloadConfig(max_retries=1)
+        try:
+            self._builder = datasets.load_dataset_builder(place, revision=revision or None, download_config=config)
+            rows = self._builder.as_streaming_dataset()
+        except Exception as error:  # the Hub's client raises its transport's own errors too
+            raise InputError(f"{name}: no such data set could be opened on the Hub.{refused(error)}") from error
+        if "train" not in rows:
+            raise InputError(f"{name}: no split is called 'train'; splits: {', '.join(map(str, rows))}.")
+        self._rows: Any = rows["train"]
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the files' addresses, which have the revision in them, and over what the Hub says of them."""
+        files = self._builder.config.data_files or {}
+        train = files.get("train", [])
+        told = [list(map(str, train)), [list(map(str, one)) for one in getattr(train, "origin_metadata", [])]]
+        return hashlib.sha256(json.dumps([self._builder.hash, told]).encode()).hexdigest()
+
+    def example(self, row: dict[str, Any]) -> Example:
+        """The example in the row's columns.
+
+        Raises:
+            InputError: A column is missing, or its value is not a string.
+        """
+        return self.layout.example(pick(row, self.layout.columns, self.name))
+
+    def _dataset(self, order: tuple[int, int] | None) -> tuple[Any, str]:
+        if order is None:
+            return self._rows, "auto"
+        # IterableDataset.shuffle would put a buffer behind this, whose content is in no state.
+        shuffled = self._rows._ex_iterable.shuffle_data_sources(generator(*order))
+        return datasets.IterableDataset(shuffled, info=self._rows.info.copy(), split=self._rows.split), "auto"
+
+
+def open_stream(path: str, layout: Layout) -> Stream:
+    """The stream that a config's `path` means.
+
+    Args:
+        path: A file, a folder, a glob pattern, `asset:NAME`, or `hub:NAME`.
+        layout: Where the examples stand in it.
+
+    Raises:
+        InputError: Nothing is there, or it is of a kind that cannot be read.
+    """
+    if path.startswith(HUB):
+        return HubStream(path, layout)
+    place = assets.resolve(path)
+    if place.is_dir():
+        found = sorted(place.rglob("*"))
+    else:
+        found = [place] if place.is_file() else sorted(Path(place.anchor).glob(str(place.relative_to(place.anchor))))
+    files = [one for one in found if one.suffix.lower() in READERS and one.is_file() and not one.name.startswith(".")]
+    if not files:
+        what = "no data file there" if found or place.is_dir() else "no such file or folder, and no file fits a pattern"
+        raise InputError(f"{path}: {what}; allowed: {', '.join(READERS)}, a folder, or hub:NAME.{near(place)}")
+    return FileStream(path, files, layout)

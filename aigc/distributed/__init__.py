@@ -1,0 +1,1 @@
+"""Ranks: collectives, averaged gradients, sharded weights, tensor parallelism."""

@@ -1,0 +1,48 @@
+"""How several ranks share the work of one run."""
+
+from pytorch_lightning.strategies import DDPStrategy, Strategy
+
+from aigc.config.problems import ConfigError, Problem
+from aigc.distributed.data_rank import compute_together
+from aigc.distributed.gradients import BareDDP
+from aigc.distributed.sharding import ShardedData
+
+
+def choose_strategy(name: str, world_size: int, together: int = 1, reduces: bool = True) -> Strategy | str:
+    """Lightning's strategy for a name in `trainer.strategy`.
+
+    Args:
+        name: auto, ddp, fsdp or model_parallel.
+        world_size: How many ranks there are.
+        together: How many of them compute each batch together.
+        reduces: Whether gradients are averaged by the strategy, and not by the task.
+
+    Raises:
+        ConfigError: The strategy does not go with the task.
+    """
+    if world_size == 1:
+        return "auto"
+    if not reduces:
+        if name not in ("auto", "ddp"):
+            what = f"{name} splits the weights of one network with one optimiser; a task with several takes ddp"
+            raise ConfigError([Problem("trainer.strategy", what)])
+        return BareDDP()
+    if name in ("auto", "ddp"):
+        return DDPStrategy(gradient_as_bucket_view=True)
+    return ShardedData(world_size, together)
+
+
+def share_batches(name: str, world_size: int, together: int) -> None:
+    """Let data know how many ranks in a row compute each batch together; arguments as for `choose_strategy`.
+
+    Raises:
+        ConfigError: The strategy does not do that, or the ranks cannot be divided so.
+    """
+    if together > 1 and name != "model_parallel":
+        what = f"only trainer.strategy=model_parallel splits layers, and it is {name}; take trainer=model_parallel"
+    elif world_size % together:
+        what = f"{world_size} ranks (trainer.devices times trainer.nodes) are no multiple of {together}"
+    else:
+        compute_together(together)
+        return
+    raise ConfigError([Problem("trainer.tensor_parallel_size", what)])

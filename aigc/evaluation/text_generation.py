@@ -1,0 +1,152 @@
+"""At each validation, texts written for held-out prompts, measured against what really followed."""
+
+import json
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import regex
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from aigc.config import build
+from aigc.config.types import Bound
+from aigc.data.text.examples import Example
+from aigc.data.text.tokenizer import encode
+from aigc.errors import InputError
+from aigc.evaluation.score_names import check_unique_scores
+from aigc.generation.sampling import Sampling
+from aigc.generation.texts import generate_texts
+from aigc.metrics.text import TextMetric
+from aigc.metrics.text.scorer import AdditiveScorer, CollectionScorer
+from aigc.runs.console import log
+from aigc.runs.files import retrying, write_atomic
+from aigc.tasks import Task
+
+
+class Pair(NamedTuple):
+    """A prompt, what really followed, and the part of the prompt that belongs to the text itself."""
+
+    given: str
+    reference: str
+    kept: str
+
+
+class TextGeneration(Callback):
+    """Generates for held-out prompts, records metrics as `val/<name>`, saves samples/step-NNNNNN.jsonl.
+
+    A held-out example with a prompt of its own uses that; of any other text a part is given and the rest is written.
+
+    Args:
+        metrics: Named `_target_` nodes of aigc.metrics.text; null switches one off.
+        samples: How many held-out examples are used; the same ones at every validation.
+        prompt_pattern: Regular expression for the beginning of a text that is given; null gives the first half.
+        sampling: How to draw, as for `aigc generate`.
+        shown: How many of the written texts are printed.
+    """
+
+    def __init__(
+        self,
+        metrics: dict[str, Any],
+        samples: Annotated[int, Bound(1)] = 128,
+        prompt_pattern: str | None = None,
+        sampling: Sampling | None = None,
+        shown: Annotated[int, Bound(0)] = 4,
+    ):
+        self.metrics = {
+            name: build(node, TextMetric, f"evaluation.generation.metrics.{name}")
+            for name, node in metrics.items()
+            if node is not None
+        }
+        self._check_unique_scores()
+        self.samples = samples
+        self.sampling = sampling or Sampling()
+        self.shown = shown
+        try:
+            self._pattern = regex.compile(prompt_pattern) if prompt_pattern else None
+        except regex.error as error:
+            raise InputError(f"prompt_pattern {prompt_pattern!r} is no regular expression: {error}") from error
+
+    def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Generate, measure, save, show."""
+        assert isinstance(module, Task)
+        data: Any = trainer.datamodule
+        pairs = self.pairs(data.heldout)
+        if not pairs:
+            return
+        prompts, references = [p.given for p in pairs], [p.reference for p in pairs]
+        # A text twice as long as the longest reference is enough to see that a model does not stop.
+        longest = max(len(ids) for ids in encode(data.tokenizer, references)) + 1
+        sampling = replace(self.sampling, max_new_tokens=self.sampling.max_new_tokens or 2 * longest, num_samples=1)
+        with trainer.strategy.precision_plugin.forward_context():
+            written = [texts[0] for texts in generate_texts(module.model, data.tokenizer, prompts, sampling, True)]
+        # All ranks write all texts, as they would alone; each measures its share, and the metrics add the shares up.
+        # The ranks' devices are of one kind, so that their texts are the same: those of the first one are kept.
+        mine = slice(trainer.global_rank, None, trainer.world_size)
+        values, signatures = self.measure(pairs[mine], written[mine])
+        module.record(
+            {f"val/{name}": value for name, value in values.items()},
+            {f"val/{name}": signature for name, signature in signatures.items()},
+        )
+        self._save(Path(trainer.default_root_dir), module.steps_done, pairs, written)
+        self._show(prompts, written)
+
+    def pairs(self, heldout: list[Example]) -> list[Pair]:
+        """The chosen examples; a text too short to give a part of is left out."""
+        chosen = heldout
+        if len(heldout) > self.samples:
+            picked = random.Random(0).sample(range(len(heldout)), self.samples)
+            chosen = [heldout[index] for index in sorted(picked)]
+        pairs = [Pair(e.prompt, e.text, "") if e.prompt else self._cut(e.text) for e in chosen]
+        return [pair for pair in pairs if pair.given and pair.reference]
+
+    def measure(self, pairs: list[Pair], written: list[str]) -> tuple[dict[str, float], dict[str, str]]:
+        """Scores of every metric over all ranks, and how each was made.
+
+        A form is that of the whole text where a part of it was given.
+        """
+        references = [pair.reference for pair in pairs]
+        whole = [pair.kept + text for pair, text in zip(pairs, written, strict=True)]
+        values: dict[str, float] = {}
+        signatures: dict[str, str] = {}
+        for metric in self.metrics.values():
+            metric.reset()
+            metric.update(whole if getattr(metric, "of_whole_texts", False) else written, references)
+            scores = {name: float(score) for name, score in metric.compute().items()}
+            if shared := values.keys() & scores.keys():
+                raise InputError(f"two metrics of the evaluation give {', '.join(sorted(shared))}; keep one of them")
+            values |= scores
+            signatures |= dict.fromkeys(scores, metric.signature)
+        return values, signatures
+
+    def _check_unique_scores(self) -> None:
+        """Found by measuring two texts, long before a validation."""
+        texts = ["a", "b"]
+        found: dict[str, Iterable[str]] = {}
+        for node, metric in self.metrics.items():
+            if isinstance(metric, AdditiveScorer):
+                found[node] = metric.scores_of(metric.statistics(texts, texts).sum(axis=0))
+            else:
+                found[node] = metric.scores_of(texts) if isinstance(metric, CollectionScorer) else ()
+        check_unique_scores("evaluation.generation.metrics", found)
+
+    def _cut(self, text: str) -> Pair:
+        found = self._pattern.match(text) if self._pattern else None
+        at = found.end() if found else len(text) // 2
+        return Pair(text[:at], text[at:], text[:at])
+
+    def _save(self, folder: Path, step: int, pairs: list[Pair], written: list[str]) -> None:
+        """One line a prompt; `text` is the whole one where a part of it was given."""
+        lines = []
+        for pair, output in zip(pairs, written, strict=True):
+            row = {"prompt": pair.given, "output": output, "reference": pair.reference}
+            lines.append(json.dumps({**row, "text": pair.kept + output} if pair.kept else row, ensure_ascii=False))
+        samples = folder / "samples"
+        samples.mkdir(exist_ok=True)
+        path = samples / f"step-{step:06d}.jsonl"
+        retrying(lambda: write_atomic(path, "\n".join(lines) + "\n"), f"write {path}")
+
+    def _show(self, prompts: list[str], written: list[str]) -> None:
+        for prompt, text in list(zip(prompts, written, strict=True))[: self.shown]:
+            log.info("  %s│%s", prompt, text)

@@ -1,0 +1,1 @@
+"""Writing texts and drawing images: what evaluation, inference and training share."""

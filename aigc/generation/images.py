@@ -1,0 +1,133 @@
+"""Images from a task: the same ones for the same seed, whatever training has drawn and how many ranks there are."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from aigc.data.sampler import generator as numbers
+from aigc.distributed.data_rank import data_rank
+from aigc.errors import DivergedRun, InputError
+from aigc.metrics.image import FeatureStatistics, Statistics
+from aigc.metrics.image.extractors import Extractor
+from aigc.metrics.image.quantisation import quantise
+from aigc.runs import stop
+from aigc.tasks import ImageTask
+
+_BLOCK = 16
+"""Images whose latents are drawn together."""
+
+
+class Drawn(NamedTuple):
+    """What images are made from."""
+
+    latents: Tensor
+    labels: Tensor | None
+    noise: int
+    """Seed of what the networks draw themselves."""
+
+
+def draw(task: ImageTask, count: int, seed: int, *numbers_of_draw: int) -> Drawn:
+    """Latents and labels for some images, on the task's device; a function of the seed and the numbers alone."""
+    source = torch.Generator().manual_seed(int(numbers(seed, *numbers_of_draw).integers(2**62)))
+    latents, labels = task.latents(count, source), task.labels(count, source)
+    noise = int(torch.randint(2**62, (), generator=source))
+    return Drawn(latents.to(task.device), None if labels is None else labels.to(task.device), noise)
+
+
+def sample(
+    task: ImageTask, count: int, seed: int = 0, batch_size: int = 64
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """Images as people save them, of which every rank makes its share.
+
+    What an image is made from depends on the seed and its number alone, whatever the ranks and the batch size. What the
+    networks draw themselves while they make it (noise of StyleGAN) depends on its batch as well.
+
+    Args:
+        task: Gives the images.
+        count: How many, over all ranks.
+        seed: Another one gives others.
+        batch_size: Images made at the same time.
+
+    Yields:
+        Numbers of images, int64 of shape (n,), the images, uint8 of shape (n, channels, height, width), and what they
+        are conditioned on, if anything, int64 of shape (n,).
+
+    Raises:
+        InputError: The task makes something else than images from -1 to 1.
+        DivergedRun: An image holds NaN.
+        InterruptedRun, PreemptedRun: This single process was asked to stop.
+    """
+    rank, ranks = data_rank()
+    for chunk in range(rank, -(-count // batch_size), ranks):
+        if ranks == 1:
+            stop.check(" while measuring images")
+        first, last = chunk * batch_size, min((chunk + 1) * batch_size, count)
+        drawn = _numbered(task, first, last, seed)
+        yield torch.arange(first, last), make(task, drawn), drawn.labels
+
+
+def measure_samples(
+    task: ImageTask,
+    extractor: Extractor,
+    keep: bool,
+    count: int,
+    seed: int,
+    batch_size: int,
+    reservoir: int = 50_000,
+) -> Statistics:
+    """Statistics of a task's images over all ranks; arguments as of `FeatureStatistics` and `sample`, errors too."""
+    collected = FeatureStatistics(extractor, keep, reservoir)
+    for indices, images, labels in sample(task, count, seed, batch_size):
+        collected.update(images, indices, labels)
+    return collected.compute()
+
+
+def _numbered(task: ImageTask, first: int, last: int, seed: int) -> Drawn:
+    """What the images from one number up to another are made from, drawn in blocks that do not depend on batches."""
+    blocks = [draw(task, _BLOCK, seed, 0, block) for block in range(first // _BLOCK, -(-last // _BLOCK))]
+    these = slice(first % _BLOCK, first % _BLOCK + last - first)
+    labels = [block.labels for block in blocks if block.labels is not None]
+    latents = torch.cat([block.latents for block in blocks])
+    return Drawn(latents[these], torch.cat(labels)[these] if labels else None, blocks[0].noise)
+
+
+def make(task: ImageTask, drawn: Drawn) -> Tensor:
+    """Images of shape (n, channels, height, width) as uint8, from latents and labels; errors as of `sample`."""
+    with undisturbed(task, drawn.noise):
+        images = task.generate(drawn.latents, drawn.labels)
+    if images.ndim != 4 or images.shape[0] != len(drawn.latents) or not images.is_floating_point():
+        raise InputError(
+            f"task: {type(task).__name__}.generate must give a float tensor of shape (count, channels, height, width), "
+            f"and gives {images.dtype} of shape {tuple(images.shape)} for {len(drawn.latents)} latents"
+        )
+    if bool(images.isnan().any()):
+        raise DivergedRun(f"images hold NaN after step {task.steps_done}; lower optimizer.lr and start anew")
+    return quantise(images)
+
+
+@contextmanager
+def undisturbed(task: ImageTask, seed: int = 0) -> Iterator[None]:
+    """Evaluation mode, no gradients, training's precision; modes and random generators are put back afterwards."""
+    modes = {module: module.training for module in task.modules()}
+    devices = [task.device] if task.device.type == "cuda" else []
+    precision = task.trainer.strategy.precision_plugin if task._trainer is not None else None
+    try:
+        task.eval()
+        with torch.random.fork_rng(devices=devices), torch.no_grad():
+            torch.manual_seed(seed)
+            if precision is None:
+                yield
+            else:
+                with precision.forward_context():
+                    yield
+    finally:
+        _restore(modes)
+
+
+def _restore(modes: dict[nn.Module, bool]) -> None:
+    """A part that a task keeps in evaluation mode while the others train stays there."""
+    for module, training in modes.items():
+        module.training = training

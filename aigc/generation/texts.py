@@ -1,0 +1,166 @@
+"""From prompts to texts: batched, padded on the left, without special or unknown tokens in the output."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import (
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from aigc.data.text.tokenizer import encode, suppressed_tokens
+from aigc.distributed.data_rank import count_ranks
+from aigc.errors import InputError
+from aigc.generation.sampling import Sampling
+from aigc.models.language import context_length
+from aigc.runs import stop
+
+
+def generate_texts(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    prompts: Sequence[str],
+    sampling: Sampling,
+    shorten: bool = False,
+) -> list[list[str]]:
+    """Texts that continue each prompt, `sampling.num_samples` of each, the prompt itself not included.
+
+    The random state of training is left as it was. The tokenizer's own padding settings do not matter.
+
+    Args:
+        model: A causal language model; its mode is put back.
+        tokenizer: Its tokenizer.
+        prompts: Any texts; an empty one starts a document.
+        sampling: How to draw.
+        shorten: Leave out the beginning of a prompt that is too long for the model's context, instead of refusing it.
+
+    Raises:
+        InputError: A prompt that leaves no room in the model's context, or several texts from one certain choice.
+        InterruptedRun: A person asked to stop.
+        PreemptedRun: The machine asked to stop.
+    """
+    if sampling.temperature == 0 and sampling.num_samples > sampling.num_beams:
+        raise InputError("temperature=0 always writes the same text; for several, raise temperature or num_beams")
+    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    encoded = [start + ids or [tokenizer.eos_token_id] for ids in encode(tokenizer, list(prompts))]
+    context = context_length(model)
+    if context is not None:
+        wanted = min(sampling.max_new_tokens or 1, context - 1)
+        if shorten:
+            encoded = [_shortened(ids, len(start), context - wanted) for ids in encoded]
+        _check_length(encoded, prompts, context)
+    texts: list[list[str]] = [[] for _ in prompts]
+    training = model.training
+    model.eval()
+    devices = [model.device] if model.device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=devices), torch.inference_mode():
+            torch.manual_seed(sampling.seed)
+            for chosen in _batches([len(ids) for ids in encoded], sampling, context):
+                outputs = _generate_batch(model, tokenizer, [encoded[i] for i in chosen], sampling, context)
+                if _may_stop():
+                    stop.check()
+                for place, index in enumerate(chosen):
+                    texts[index] = outputs[place * sampling.num_samples : (place + 1) * sampling.num_samples]
+    finally:
+        model.train(training)
+    return texts
+
+
+def _batches(lengths: list[int], sampling: Sampling, context: int | None) -> Iterator[list[int]]:
+    """Indices by falling length; a prompt never shares a batch with one so long that it would get less room by it."""
+    most = max(1, sampling.batch_size // sampling.num_samples)
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        longest = lengths[batch[0]] if batch else lengths[index]
+        room = None if context is None else context - longest
+        binding = room is not None and (sampling.max_new_tokens is None or sampling.max_new_tokens > room)
+        if batch and (len(batch) == most or (binding and lengths[index] < longest)):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _generate_batch(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    prompts: list[list[int]],
+    sampling: Sampling,
+    context: int | None,
+) -> list[str]:
+    width = max(map(len, prompts))
+    padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    ids = torch.tensor([[padding] * (width - len(p)) + p for p in prompts], device=model.device)
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=model.device)
+    limits = [n for n in (sampling.max_new_tokens, context - width if context is not None else None) if n is not None]
+    output = model.generate(
+        input_ids=ids,
+        attention_mask=mask,
+        generation_config=_configuration(model, tokenizer, sampling, min(limits, default=256)),
+        stopping_criteria=StoppingCriteriaList([_WhenAsked()]),
+    )
+    return [_text(tokenizer, row[width:].tolist()) for row in output]
+
+
+class _WhenAsked(StoppingCriteria):
+    """Ends every text when the process is asked to stop: a long one can take minutes."""
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+        return torch.full(
+            (len(input_ids),), _may_stop() and stop.asked() is not None, dtype=torch.bool, device=input_ids.device
+        )
+
+
+def _configuration(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, sampling: Sampling, max_new_tokens: int
+) -> GenerationConfig:
+    rows = model.get_output_embeddings().weight.shape[0]
+    never = sorted({*suppressed_tokens(tokenizer), *range(len(tokenizer), rows)})
+    drawn = sampling.num_beams == 1 and sampling.temperature > 0
+    return GenerationConfig(
+        do_sample=drawn,
+        temperature=sampling.temperature if drawn else None,
+        top_k=(sampling.top_k or 0) if drawn else None,
+        top_p=sampling.top_p if drawn else None,
+        repetition_penalty=sampling.repetition_penalty,
+        num_beams=max(sampling.num_beams, 1 if drawn else sampling.num_samples),
+        num_return_sequences=sampling.num_samples,
+        max_new_tokens=max_new_tokens,
+        suppress_tokens=never or None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.eos_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+    )
+
+
+def _text(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> str:
+    if tokenizer.eos_token_id in ids:
+        ids = ids[: ids.index(tokenizer.eos_token_id)]
+    return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+
+def _shortened(ids: list[int], kept: int, most: int) -> list[int]:
+    """At most so many tokens: the first few stay, then comes the end of the prompt."""
+    return ids if len(ids) <= most else ids[:kept] + ids[len(ids) - max(most - kept, 1) :]
+
+
+def _check_length(encoded: list[list[int]], prompts: Sequence[str], context: int) -> None:
+    for ids, prompt in zip(encoded, prompts, strict=True):
+        if len(ids) >= context:
+            shown = prompt if len(prompt) <= 20 else prompt[:20] + "..."
+            raise InputError(
+                f"prompt {shown!r} has {len(ids)} tokens with its start mark; the model's context is {context},"
+                " of which one is needed to write: shorten the prompt"
+            )
+
+
+def _may_stop() -> bool:
+    """One of several ranks must not stop alone: they agree between two steps."""
+    return count_ranks() == 1

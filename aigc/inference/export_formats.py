@@ -1,0 +1,174 @@
+"""Generators as programs for other tools: TorchScript, torch.export, ONNX; each written and loaded again."""
+
+import importlib
+import importlib.util
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from aigc.errors import AigcError, InputError
+from aigc.models.images.gan.base import Generator
+
+_log = logging.getLogger("aigc")
+_JIT, _EXPORT, _ONNX = "TorchScript", "torch.export", "ONNX"
+_TOLERANCE = 1e-5
+"""Largest difference that is allowed, for images from -1 to 1: what adds up in another order rounds otherwise."""
+Inputs = tuple[Tensor, ...]
+"""Latents, and labels where there are classes."""
+
+
+class Written(NamedTuple):
+    """A file, and what it is compared by: two functions from latents and labels to images."""
+
+    form: str
+    file: str
+    reference: Callable[..., Tensor]
+    reloaded: Callable[..., Tensor]
+    note: str = ""
+
+    def compare(self, inputs: Inputs) -> tuple[float, float]:
+        """Largest difference of images, also of another number than it was made from, and the one that is allowed.
+
+        Raises:
+            AigcError: It takes no other number.
+        """
+        expected = outputs(self.reference, inputs)
+        found = _told(self.form, lambda: outputs(self.reloaded, inputs))
+        return largest(expected, found), _TOLERANCE * max(1.0, float(expected.abs().max()))
+
+
+def outputs(make: Callable[..., Tensor], inputs: Inputs) -> Tensor:
+    """Images of fixed inputs; what is drawn meanwhile is the same each time, and random states are put back."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        return make(*inputs)
+
+
+def largest(one: Tensor, other: Tensor) -> float:
+    """The largest difference; infinite where shapes differ."""
+    if one.shape != other.shape:
+        return float("inf")
+    return float((one.double() - other.double()).abs().max())
+
+
+def torchscript(generator: Generator, inputs: Inputs, folder: Path) -> Written:
+    """`torch.jit.load` reads it, also from C++; PyTorch 2.14 calls TorchScript deprecated and still writes it."""
+    name = "generator.pt"
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        jit: Any = torch.jit  # its functions have no types
+        jit.save(_told(_JIT, lambda: jit.trace(generator, inputs, check_trace=False)), str(folder / name))
+        reloaded = jit.load(str(folder / name))
+    return Written(_JIT, name, generator, reloaded)
+
+
+def pt2(generator: Generator, inputs: Inputs, folder: Path) -> Written:
+    """`torch.export.load` reads it: the successor of TorchScript."""
+    name = "generator.pt2"
+    shapes = tuple({0: torch.export.Dim("images")} for _ in inputs)
+    with torch.no_grad():
+        program = _told(_EXPORT, lambda: torch.export.export(generator, inputs, dynamic_shapes=shapes))
+        torch.export.save(program, folder / name)
+    return Written(_EXPORT, name, generator, torch.export.load(folder / name).module())
+
+
+def onnx(generator: Generator, inputs: Inputs, folder: Path) -> Written:
+    """ONNX, of inputs `latents` and `labels` and output `images`, any number at a time, all in one file.
+
+    Noise that a generator draws itself (StyleGAN's) is left out: other runtimes would draw other numbers.
+    """
+    missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(f"--format onnx needs {' and '.join(missing)}: pip install {' '.join(missing)}")
+    name, draws = "generator.onnx", _draws(generator, inputs)
+    with warnings.catch_warnings(), torch.no_grad(), _Still() if draws else nullcontext():
+        warnings.simplefilter("ignore")
+        program = _told(_ONNX, lambda: _onnx_program(generator, inputs))
+        program.save(str(folder / name), external_data=False)
+    note = ", without the generator's own noise," if draws else ""
+    return Written(_ONNX, name, _still(generator) if draws else generator, _onnx_runtime(folder / name), note)
+
+
+FORMATS: Mapping[str, Callable[[Generator, Inputs, Path], Written]] = {
+    "torchscript": torchscript,
+    "pt2": pt2,
+    "onnx": onnx,
+}
+
+
+def _onnx_program(generator: Generator, inputs: Inputs) -> Any:
+    names = ["latents", "labels"][: len(inputs)]
+    return torch.onnx.export(
+        generator,
+        inputs,
+        input_names=names,
+        output_names=["images"],
+        dynamic_shapes=tuple({0: torch.export.Dim("images")} for _ in inputs),
+        dynamo=True,
+        verbose=False,
+    )
+
+
+def _onnx_runtime(path: Path) -> Callable[..., Tensor]:
+    """ONNX Runtime where it is installed, else the slow reference that comes with onnx."""
+    if importlib.util.find_spec("onnxruntime") is not None:
+        runtime = importlib.import_module("onnxruntime")
+        session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    else:
+        _log.info("comparing with onnx's own reference, which is slow: pip install onnxruntime")
+        session = importlib.import_module("onnx.reference").ReferenceEvaluator(str(path))
+
+    def run(*inputs: Tensor) -> Tensor:
+        named = dict(zip(("latents", "labels"), (value.numpy() for value in inputs), strict=False))
+        return torch.from_numpy(session.run(None, named)[0])
+
+    return run
+
+
+class _Still(TorchFunctionMode):
+    """Whatever is drawn from a normal distribution is zero."""
+
+    def __torch_function__(
+        self, function: Any, types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = {name: value for name, value in (kwargs or {}).items() if name != "generator"}
+        if function in (torch.randn, torch.randn_like):
+            return (torch.zeros if function is torch.randn else torch.zeros_like)(*args, **given)
+        return function(*args, **(kwargs or {}))
+
+
+def _still(generator: Generator) -> Callable[..., Tensor]:
+    def make(*inputs: Tensor) -> Tensor:
+        with _Still():
+            images: Tensor = generator(*inputs)
+            return images
+
+    return make
+
+
+def _draws(generator: Generator, inputs: Inputs) -> bool:
+    """Whether a generator draws random numbers itself."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        before = torch.get_rng_state()
+        generator(*inputs)
+        return not torch.equal(torch.get_rng_state(), before)
+
+
+def _told(form: str, make: Callable[[], Any]) -> Any:
+    """What a format cannot express is an error of one line."""
+    try:
+        return make()
+    except Exception as error:  # each exporter has a family of its own
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise AigcError(
+            f"{form} cannot express this generator: {reason[:200]}; take --format safetensors. If it is your own: its "
+            "forward must work for any number of images, so x.shape[0] and not len(x), which is a constant to a tracer"
+        ) from error

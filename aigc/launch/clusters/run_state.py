@@ -1,0 +1,137 @@
+"""What a run does in truth: its own status, and what the queue says of its job; no torch at import."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aigc.config import ConfigError
+from aigc.config.build import target_class
+from aigc.errors import AigcError, InputError
+from aigc.launch.clusters import Cluster, ClusterJob, JobState
+from aigc.runs import Run
+from aigc.runs.console import log
+from aigc.runs.status import FAILURES, Status, StatusRecord, read_status
+from aigc.runs.table import DAMAGED, describe, summary
+
+_SILENT_AFTER = 30.0
+"""Seconds without a heartbeat after which a run whose job is gone counts as killed; it beats every ten."""
+_ENDED = (Status.FINISHED, *FAILURES)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A run and its job.
+
+    Args:
+        run: The run.
+        status: What it does, or how it ended; `damaged` where that is not known.
+        message: One line for a person.
+        job_id: Of its last job; None where it was never submitted.
+        job: What the queue says; None where it was not asked or gave no answer.
+    """
+
+    run: Run
+    status: str
+    message: str | None = None
+    job_id: str | None = None
+    job: ClusterJob | None = None
+
+
+def job_of(run: Run) -> tuple[str, str] | None:
+    """The cluster's class and the id of a run's last job; None where it was never submitted."""
+    try:
+        jobs = run.manifest.get("jobs") or []
+    except InputError:
+        return None
+    return (jobs[-1]["cluster"], jobs[-1]["id"]) if jobs else None
+
+
+def cluster_class(target: str) -> type[Cluster]:
+    """The class of a cluster by the name that a manifest has; ConfigError where it may not be imported."""
+    return target_class(target, Cluster, "cluster")
+
+
+def class_name(cluster: Cluster) -> str:
+    """The name by which `cluster_class` finds the class of a cluster."""
+    return f"{type(cluster).__module__}.{type(cluster).__qualname__}"
+
+
+def look(runs: Sequence[Run]) -> list[Seen]:
+    """See what runs do: one call to each cluster's queue for all of them, and none where none was submitted."""
+    submitted = {run.path: job for run in runs if not _has_ended(run) and (job := job_of(run))}
+    jobs = _ask(submitted.values())  # before the statuses are read: a run that ends now must not look killed
+    return [_see(run, jobs.get(submitted[run.path]) if run.path in submitted else None) for run in runs]
+
+
+def rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """The rows of `aigc ls`: as `aigc.runs.table.summary`, with job (its id) and queue (its state)."""
+    found = []
+    for seen in look(runs):
+        row = summary(seen.run)
+        if row["status"] != DAMAGED:
+            row |= {"status": str(seen.status), "message": seen.message}
+        found.append(row | {"job": seen.job_id, "queue": str(seen.job) if seen.job else None})
+    return found
+
+
+def described(run: Run) -> dict[str, Any]:
+    """What `aigc show --json` prints: as `aigc.runs.table.describe`, with status, job and queue as in `rows`."""
+    told, row = describe(run), rows([run])[0]
+    return told | {name: row[name] for name in ("status", "message", "job", "queue")}
+
+
+def _has_ended(run: Run) -> bool:
+    try:
+        return read_status(run.path).status in _ENDED
+    except InputError:
+        return True
+
+
+def _ask(wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], ClusterJob]:
+    ids: dict[str, list[str]] = {}
+    for target, job in wanted:
+        ids.setdefault(target, []).append(job)
+    found: dict[tuple[str, str], ClusterJob] = {}
+    for target, jobs in ids.items():
+        try:
+            answers = cluster_class(target).queue(jobs)
+        except (AigcError, ConfigError) as error:
+            log.warning("the queue cannot be asked: %s", error)
+            continue
+        found |= {(target, job): answer for job, answer in answers.items()}
+    return found
+
+
+def _see(run: Run, job: ClusterJob | None) -> Seen:
+    try:
+        record = read_status(run.path)
+    except InputError as error:
+        return Seen(run, DAMAGED, str(error))
+    submitted = job_of(run)
+    job_id = submitted[1] if submitted else None
+    status, message = _truth(record, job_id, job) if job and job_id else (record.status, record.message)
+    return Seen(run, status, message, job_id, job)
+
+
+def _truth(record: StatusRecord, job_id: str, job: ClusterJob) -> tuple[Status, str | None]:
+    """What a run does when its own word and the queue's are put together."""
+    if record.status in (*_ENDED, Status.INTERRUPTED):
+        return record.status, record.message
+    alive = record.status is Status.RUNNING and _silence(record) < _SILENT_AFTER
+    if job.state is JobState.QUEUED and not alive:
+        return Status.PENDING, f"job {job_id} is {job}"
+    if job.state is JobState.RUNNING and record.status is Status.PENDING:
+        return Status.PENDING, f"job {job_id} has begun"
+    if job.state is JobState.GONE and record.status is Status.PREEMPTED and job.reason == "CANCELLED":
+        return record.status, f"job {job_id} was cancelled; {record.message}"
+    waits = record.status is Status.PENDING and record.pid is None
+    if job.state is JobState.GONE and (waits or (record.status is Status.RUNNING and not alive)):
+        return Status.KILLED, f"job {job_id} is {job} and the run had no word"
+    return record.status, record.message
+
+
+def _silence(record: StatusRecord) -> float:
+    """Seconds since the last sign of life."""
+    seen = datetime.fromisoformat(record.heartbeat or record.since)
+    return (datetime.now(UTC) - seen).total_seconds()

@@ -1,0 +1,155 @@
+"""SLURM: settings of a job, in the words of sbatch where it has one."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from aigc.config.problems import Problem
+from aigc.config.types import Bound
+from aigc.launch.clusters.base import Cluster, ClusterJob, JobPlan
+from aigc.launch.clusters.slurm import commands
+from aigc.launch.clusters.slurm.script import batch_script
+
+_TIME = re.compile(r"\d+|\d+:\d\d|(\d+-)?\d+:\d\d:\d\d|\d+-\d+(:\d\d)?")
+_MEMORY = re.compile(r"\d+([KMGT]B?)?", re.IGNORECASE)
+
+
+@dataclass
+class Slurm(Cluster):
+    """A job of SLURM; what is null is left to the partition."""
+
+    nodes: Annotated[int, Bound(1)] = 1
+    """Machines."""
+    gpus: Annotated[int, Bound(0)] = 1
+    """GPUs on each node; 0 for a job on CPUs."""
+    tasks: Annotated[int, Bound(0)] = 1
+    """Ranks on each node: one for each GPU unless said otherwise."""
+    cpus: Annotated[int, Bound(1)] | None = None
+    """CPU cores for each rank."""
+    memory: str | int | None = None
+    """Memory of each node: 32G, or a number of megabytes."""
+    time: str | int = "01:00:00"
+    """Longest time: "hours:minutes:seconds" or "days-hours"; in a YAML file in quotes, where 24:00:00 is a number."""
+    partition: str | None = None
+    """The partition, or several with commas."""
+    account: str | None = None
+    """Who is charged."""
+    qos: str | None = None
+    """Quality of service."""
+    constraint: str | None = None
+    """Features that the nodes must have."""
+    exclude: str | None = None
+    """Nodes not to be used."""
+    mail_user: str | None = None
+    """Where mail goes."""
+    mail_type: str | None = None
+    """What mail is sent for, such as END,FAIL."""
+    signal_before: Annotated[int, Bound(0, 65535)] = 120
+    """Seconds before the limit at which the run is told to save and end; SLURM may be a minute early."""
+    requeue: Literal["auto", "never"] = "auto"
+    """Whether a run that was told to end, by the limit or for another job, goes back to the queue by itself."""
+    max_requeues: Annotated[int, Bound(0)] = 10
+    """How often it may."""
+    setup: list[str] = field(default_factory=list)
+    """Lines of the shell that come before the ranks, such as `module load cuda`."""
+    sbatch: dict[str, Any] = field(default_factory=dict)
+    """More options of sbatch by their long names; what stands above wins, and sbatch refuses what it does not know."""
+    freeze_code: bool = True
+    """Copy the code into the run folder, so that later edits do not reach a queued run."""
+    code_megabytes: Annotated[int, Bound(1)] = 200
+    """The most that the copy may take."""
+
+    name = "slurm"
+
+    def problems(self, nodes: int, devices: int) -> Iterator[Problem]:
+        """What sbatch could not tell, or would tell too late."""
+        if self.tasks == 0:
+            what = "0 ranks on each node: without GPUs say how many, such as cluster.tasks=1"
+            yield Problem("cluster.tasks", what)
+            return
+        for key, mine, run in (("nodes", self.nodes, nodes), ("tasks", self.tasks, devices)):
+            theirs = {"nodes": "nodes", "tasks": "devices"}[key]
+            if mine != run:
+                what = (
+                    f"{run}, but cluster.{key} is {mine}: a new run's trainer follows where cluster.{key} alone is "
+                    f"given; a run that goes on needs trainer.{theirs}={mine} resume.allow=[world_size]"
+                )
+                yield Problem(f"trainer.{theirs}", what)
+        if not isinstance(self.time, str) or not _TIME.fullmatch(self.time):
+            what = f'{self.time!r} is no time: write hours:minutes:seconds, in YAML with quotes: "01:30:00"'
+            yield Problem("cluster.time", what)
+        elif 0 < _seconds(self.time) <= self.signal_before:
+            what = f"{self.signal_before} seconds before the limit of {self.time} the run has not begun: give fewer"
+            yield Problem("cluster.signal_before", what)
+        if self.memory is not None and not _MEMORY.fullmatch(str(self.memory)):
+            yield Problem("cluster.memory", f"{self.memory!r} is no size: write 32G, 500M, or a number of megabytes")
+
+    def limit_of_code(self) -> int | None:
+        """Bytes of code that may be frozen with a run; None freezes none."""
+        return self.code_megabytes * 1_000_000 if self.freeze_code else None
+
+    def check_ready(self) -> None:
+        """See that there is an sbatch."""
+        commands.check_installed()
+
+    def script(self, plan: JobPlan) -> str:
+        """The batch script."""
+        return batch_script(self._options(plan), plan, self)
+
+    def _options(self, plan: JobPlan) -> dict[str, Any]:
+        """The options of sbatch, in the order in which they are written; None for those that are not given."""
+        own = {
+            "job-name": plan.name,
+            "chdir": plan.folder,
+            "output": str(plan.log).replace("%", "%%"),
+            "open-mode": "append",
+            "array": plan.array,
+            "nodes": self.nodes,
+            "ntasks-per-node": self.tasks,
+            "gpus-per-node": self.gpus or None,
+            "cpus-per-task": self.cpus,
+            "mem": self.memory,
+            "time": self.time,
+            "partition": self.partition,
+            "account": self.account,
+            "qos": self.qos,
+            "constraint": self.constraint,
+            "exclude": self.exclude,
+            "mail-user": self.mail_user,
+            "mail-type": self.mail_type,
+            "signal": f"USR1@{self.signal_before}" if self.signal_before else None,
+            "requeue" if self.requeue == "auto" else "no-requeue": True,
+        }
+        given = {name: value for name, value in own.items() if value is not None}
+        return given | {name: value for name, value in self.sbatch.items() if name not in given}
+
+    def submit(self, script: Path) -> str:
+        """Give it to sbatch."""
+        return commands.sbatch(script)
+
+    @classmethod
+    def queue(cls, jobs: Sequence[str]) -> dict[str, ClusterJob]:
+        """Ask squeue; no accounting is needed."""
+        return commands.squeue(jobs)
+
+    @classmethod
+    def interrupt(cls, job: str) -> None:
+        """Signal the ranks, not the script."""
+        commands.scancel(job, "--signal=INT")
+
+    @classmethod
+    def cancel(cls, job: str) -> None:
+        """Take it out of the queue, or end it."""
+        commands.scancel(job)
+
+
+def _seconds(time: str) -> int:
+    """A time in the grammar of sbatch; 0 is no limit."""
+    days, dash, rest = time.rpartition("-")
+    numbers = [int(number) for number in rest.split(":")]
+    if not dash and len(numbers) < 3:
+        numbers = [0, *numbers]  # minutes come first, and hours where there are days
+    hours, minutes, seconds = [*numbers, 0, 0][:3]
+    return 86400 * int(days or 0) + 3600 * hours + 60 * minutes + seconds

@@ -1,0 +1,221 @@
+"""From a checked config, or a run that has stopped, to a job in a cluster's queue; no torch at import."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from aigc.config import ConfigError, build, compose
+from aigc.config.check import check, find_problems
+from aigc.config.compose import origins_of, override
+from aigc.config.problems import Problem
+from aigc.config.trust import named_packages
+from aigc.errors import InputError
+from aigc.launch.clusters import Cluster, JobPlan, JobState, NoAnswer
+from aigc.launch.clusters.frozen_code import CODE, freeze_code, planned_folders
+from aigc.launch.clusters.local import Local
+from aigc.launch.clusters.run_state import class_name, look
+from aigc.launch.start import runs_root, start
+from aigc.runs import Run
+from aigc.runs.console import log
+from aigc.runs.files import write_atomic
+from aigc.runs.status import STATUS_FILE, Status, read_status, utc_now, write_status
+
+SCRIPT = "job.sh"
+"""The batch script in the run folder."""
+
+
+def cluster_of(cfg: DictConfig) -> Cluster:
+    """The cluster of a config.
+
+    Raises:
+        ConfigError: Its settings are wrong, or the trainer's devices and nodes are not those of the cluster.
+    """
+    cluster = _named(cfg)
+    found = list(cluster.problems(cfg.trainer.nodes, cfg.trainer.devices))
+    if found:
+        origins = origins_of(cfg)
+        raise ConfigError([Problem(problem.key, problem.what, origins.of(problem.key)) for problem in found])
+    return cluster
+
+
+def _named(cfg: DictConfig) -> Cluster:
+    """The cluster that a config names, this machine where it names none."""
+    return Local() if cfg.get("cluster") is None else build(cfg.cluster, Cluster, "cluster")
+
+
+def check_cluster(cfg: DictConfig) -> None:
+    """See that a composed config and its cluster agree; what else is wrong is left to `check`.
+
+    Raises:
+        ConfigError: As `cluster_of`.
+    """
+    told_better_here = ("trainer.devices", "trainer.nodes")
+    if all(problem.key in told_better_here for problem in find_problems(cfg)):
+        cluster_of(cfg)
+
+
+def check_runs_here(cfg: DictConfig) -> None:
+    """See that a config is meant for this machine; InputError where it names a cluster."""
+    cluster = cluster_of(cfg)
+    if not cluster.here:
+        raise InputError(
+            f"cluster={cluster.name}: `aigc submit` sends a run there; here it is `aigc train cluster=local`"
+        )
+
+
+def preview(cfg: DictConfig, overrides: Sequence[str] = ()) -> str:
+    """The batch script that `submit` would write; nothing is written."""
+    path = runs_root(cfg).absolute() / (cfg.run.id or f"{cfg.experiment.replace('/', '-')}-DATE-TIME-XXXX")
+    cluster = cluster_of(cfg)
+    frozen = planned_folders(path) if cluster.limit_of_code() else []
+    return cluster.script(_plan(path, frozen, overrides))
+
+
+def submit(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Run, str]:
+    """Freeze config and code into a new run folder and queue it; nothing is left behind when that is refused.
+
+    Args:
+        cfg: A checked config.
+        overrides: What was typed.
+
+    Returns:
+        The run and the job's id.
+
+    Raises:
+        InputError: The config, the data, the code or the output folder is wrong, or the cluster refuses the job.
+        NoAnswer: The job may be queued or not; the run folder is kept.
+    """
+    cluster = cluster_of(cfg)
+    if cfg.run.resume == "auto":
+        raise InputError(
+            "run.resume=auto is for job scripts of one's own: `aigc submit --resume RUN` queues a run again"
+        )
+    cluster.check_ready()
+    cluster.script(_plan(Path("run"), [], ()))  # what is wrong in it is said before the data are prepared
+    run = start(cfg, overrides, ["aigc", *sys.argv[1:]])
+    try:
+        job = _queue(run, cluster)
+    except NoAnswer:
+        raise  # a job may need the folder
+    except BaseException:
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
+    _note_job(run, cluster, job)  # from here on there is a job that needs the folder
+    return run, job
+
+
+def resubmit(run: Run, overrides: Sequence[str]) -> str:
+    """Queue a run that has stopped, to go on from its newest checkpoint with the code that it was submitted with.
+
+    Args:
+        run: The run; one that was started here is queued with today's code.
+        overrides: `cluster.*` of the new job, and what `aigc resume` takes.
+
+    Returns:
+        The job's id.
+
+    Raises:
+        InputError: It is finished, runs or waits, an override is wrong, or the cluster refuses the job.
+    """
+    from aigc.launch.attempt import attempt_config
+
+    row = look([run])[0]
+    waits = row.job is not None and row.job.state is not JobState.GONE
+    if row.status in (Status.FINISHED, Status.RUNNING) or waits:
+        where = f", job {row.job_id} is {row.job}" if waits else ""
+        raise InputError(f"run {run.id} is {row.status}{where}: there is nothing to submit")
+    mine = [text for text in overrides if text.lstrip("+~").startswith("cluster.")]
+    others = [text for text in overrides if text not in mine]
+    cfg = attempt_config(run, others)
+    check(cfg)
+    on_cluster = _on_cluster(cfg, mine)
+    cluster = cluster_of(on_cluster)
+    gpus, tasks = on_cluster.cluster.get("gpus"), on_cluster.cluster.get("tasks")
+    if gpus and gpus != tasks and not any("cluster.tasks=" in text for text in mine):
+        log.warning(
+            "cluster.gpus=%s: the run keeps its number of ranks on each node, %s; another number goes on with "
+            "cluster.tasks=N trainer.devices=N resume.allow=[world_size]",
+            *(gpus, tasks),
+        )
+    cluster.check_ready()
+    job = _queue(run, cluster, others)
+    _note_job(run, cluster, job)
+    return job
+
+
+def _on_cluster(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """A config whose cluster is one with a queue, with as many ranks as the run has."""
+    if _named(cfg).here:
+        node = OmegaConf.to_container(compose(["cluster=slurm"]).cluster, resolve=False)
+        ranks = {"nodes": cfg.trainer.nodes, "tasks": cfg.trainer.devices}
+        gpus = 0 if cfg.trainer.accelerator == "cpu" else cfg.trainer.devices
+        cfg.cluster = {**node, **ranks, "gpus": gpus}  # type: ignore[dict-item]
+    changed = override(cfg, overrides, ("cluster",))
+    check(changed)
+    return changed
+
+
+def _queue(run: Run, cluster: Cluster, overrides: Sequence[str] = ()) -> str:
+    """Write the script beside the code, and queue it."""
+    path = run.path.absolute()
+    limit, code = cluster.limit_of_code(), path / CODE
+    if limit is None:
+        folders = []
+    elif code.is_dir():
+        folders = [Path(line) for line in (run.manifest.get("code_folders") or [])]
+    else:
+        folders = freeze_code(path, path.parents[1], limit)
+        run.update_manifest(code_folders=list(map(str, folders)))
+        if not folders:
+            log.warning("neither aigc nor this folder is in git: the code is not frozen, later edits reach the job")
+    script = path / SCRIPT
+    with for_owner_alone():
+        write_atomic(script, cluster.script(_plan(path, folders, overrides)))
+    before = read_status(path)
+    write_status(path, Status.PENDING, step=before.step, message=f"goes to {cluster.name}", pid=0)
+    try:
+        job = cluster.submit(script)
+    except BaseException:
+        write_status(path, before.status, step=before.step, message=before.message, since=before.since, pid=0)
+        raise
+    return job
+
+
+def _note_job(run: Run, cluster: Cluster, job: str) -> None:
+    """Note the job that the run waits for."""
+    path = run.path
+    with run.edit_manifest() as manifest:
+        manifest.setdefault("jobs", []).append({"cluster": class_name(cluster), "id": job, "submitted": utc_now()})
+    if read_status(path).message == f"goes to {cluster.name}":  # else it runs already
+        message = f"job {job} on {cluster.name}"
+        write_status(path, Status.PENDING, step=read_status(path).step, message=message, pid=0)
+
+
+@contextmanager
+def for_owner_alone() -> Iterator[None]:
+    """Files that are made here cannot be read by others."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _plan(path: Path, folders: Sequence[Path], overrides: Sequence[str]) -> JobPlan:
+    """What the job of a run does."""
+    python = [sys.executable]
+    trusted = [f"--trust={package}" for package in named_packages()]
+    return JobPlan(
+        name=path.name,
+        folder=Path.cwd(),
+        log=path / "job.log",
+        command=[*python, "-m", "aigc.launch.worker", *trusted, str(path), *overrides],
+        python_path=folders,
+        status=path / STATUS_FILE,
+        after=[*python, "-m", "aigc.launch.clusters.exit_notes", str(path)],
+    )

@@ -1,0 +1,163 @@
+"""What generators and discriminators have in common, whatever they are made of."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from aigc.errors import InputError
+
+LEAST_TRUNCATION = 0.01
+"""Of latents: below it drawing them anew until they fit takes too long."""
+
+
+class DiscriminatorOutput(NamedTuple):
+    """What a discriminator says of n images; logits are the higher the more real it takes them for."""
+
+    logits: Tensor
+    """Of each image, (n,)."""
+    pixels: Tensor | None = None
+    """Of each of its pixels, (n, height, width): a U-Net's."""
+    classes: Tensor | None = None
+    """Logits of its classes, (n, classes): an auxiliary classifier's."""
+
+    def per_image(self) -> Tensor:
+        """One number for each image, (n,): its logit, and the mean of its pixels'; penalties differentiate it."""
+        return self.logits if self.pixels is None else self.logits + self.pixels.flatten(1).mean(1)
+
+
+class Generator(nn.Module, ABC):
+    """Makes images of latents.
+
+    Args:
+        resolution: Height and width of the images.
+        channels: 1 for grey, 3 for colour.
+        classes: How many classes images are conditioned on; 0 for none.
+
+    Attributes:
+        latent_shape: Shape of the latents of one image.
+    """
+
+    latent_shape: tuple[int, ...]
+
+    def __init__(self, resolution: int, channels: int, classes: int = 0) -> None:
+        super().__init__()
+        self.resolution = resolution
+        self.channels = channels
+        self.classes = classes
+
+    def latents(self, count: int, source: torch.Generator | None = None, truncation: float = 1.0) -> Tensor:
+        """Draw standard normal latents on the CPU, float32 of shape (count, *latent_shape).
+
+        Args:
+            count: How many.
+            source: What draws; None takes the global generator.
+            truncation: Below 1, latents beyond twice this are drawn anew (Brock et al., 2019): truer, less diverse.
+
+        Raises:
+            InputError: The truncation is below LEAST_TRUNCATION, where that would hardly end.
+        """
+        if truncation < LEAST_TRUNCATION:
+            raise InputError(
+                f"truncation is {truncation:g}; latents are drawn anew until they are small enough: give "
+                f"{LEAST_TRUNCATION:g} to 1"
+            )
+        drawn = torch.randn(count, *self.latent_shape, generator=source)
+        if truncation < 1:
+            while (beyond := drawn.abs() > 2 * truncation).any():
+                drawn[beyond] = torch.randn(int(beyond.sum()), generator=source)
+        return drawn
+
+    @abstractmethod
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Make images.
+
+        Args:
+            latents: (n, *latent_shape).
+            labels: int64 (n,), where there are classes.
+
+        Returns:
+            From -1 to 1, of shape (n, channels, resolution, resolution).
+        """
+
+
+class StyleGenerator(Generator):
+    """A generator that first maps latents to styles, one for each of its layers.
+
+    Attributes:
+        average_style: Moving average of all styles, (width,); a registered buffer.
+    """
+
+    average_style: Tensor
+
+    @abstractmethod
+    def mapping(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Styles of latents, (n, layers, width)."""
+
+    @abstractmethod
+    def synthesis(self, styles: Tensor) -> Tensor:
+        """Images of styles, as `forward`."""
+
+    def truncated(self, styles: Tensor, truncation: float) -> Tensor:
+        """Styles drawn towards the average one (Karras et al., 2019): w' = average + truncation * (w - average)."""
+        return self.average_style.lerp(styles, truncation)
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Make images; see `Generator`."""
+        return self.synthesis(self.mapping(latents, labels))
+
+
+class Discriminator(nn.Module, ABC):
+    """Tells real images from made ones.
+
+    Args:
+        resolution: Height and width of the images.
+        channels: 1 for grey, 3 for colour.
+        classes: How many classes it is told or has to find; 0 for none.
+    """
+
+    def __init__(self, resolution: int, channels: int, classes: int = 0) -> None:
+        super().__init__()
+        self.resolution = resolution
+        self.channels = channels
+        self.classes = classes
+
+    @abstractmethod
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
+        """Judge images of shape (n, channels, resolution, resolution) from -1 to 1; labels as of `Generator`."""
+
+    @property
+    def normalises_batches(self) -> bool:
+        """Whether it holds batch normalisation, whose running statistics a gradient penalty cannot go through."""
+        return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.modules())
+
+    @property
+    def mixes_samples(self) -> bool:
+        """Whether the judgement of an image depends on the others of its batch, so that real and made ones go apart."""
+        return self.normalises_batches or any(isinstance(module, MixesSamples) for module in self.modules())
+
+
+class MixesSamples:
+    """Marks a layer whose output for one sample depends on the others of the batch: minibatch standard deviation."""
+
+
+def check_resolution(network: str, resolution: int, allowed: Iterable[int]) -> None:
+    """See that a network can work at a resolution.
+
+    Args:
+        network: What a person calls it.
+        resolution: Height and width.
+        allowed: What it can, in rising order.
+
+    Raises:
+        InputError: It cannot; the message lists what it can.
+    """
+    can = list(allowed)
+    if resolution not in can:
+        nearest = min(can, key=lambda one: (abs(one - resolution), one))
+        raise InputError(
+            f"{network} cannot work with images of {resolution} x {resolution} pixels; it can with "
+            f"{', '.join(map(str, can))}. Set data.resolution={nearest}, to which the images are scaled."
+        )

@@ -1,0 +1,238 @@
+"""What the two networks of a GAN minimise, as plain functions of tensors that can be compiled whole."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from aigc.losses import AdversarialLoss
+from aigc.losses.base import DiscriminatorPhase, DiscriminatorRegulariser
+from aigc.losses.precision import at_least_float32
+from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput
+from aigc.models.images.gan.networks import Gan
+
+
+class ObjectiveResult(NamedTuple):
+    """A loss and what it was made of."""
+
+    loss: Tensor
+    """Scalar, with its graph."""
+    real_logits: Tensor
+    """Of each real image, (n,), without graph."""
+    values: dict[str, Tensor]
+    """What is recorded, by name, scalars without graph: logits, losses, plain penalties."""
+
+
+class Side(NamedTuple):
+    """Images of one kind, and what the discriminator says of them."""
+
+    shown: Tensor
+    """What it was shown, (n, channels, height, width)."""
+    judgement: DiscriminatorOutput
+    gradient: Tensor | None
+    """Derivative of the sum of `Judgement.per_image` with respect to the images before they were augmented."""
+
+
+class DiscriminatorObjective:
+    """What the discriminator minimises: its adversarial loss, or none, and regularisers.
+
+    The derivative with respect to images is taken by `torch.func.grad` inside of it: the whole can be compiled, while a
+    compiled network alone could not be differentiated twice. One pass gives logits and derivatives. Augmentation
+    belongs to what is differentiated, as in the code of Karras et al. (2020) and Huang et al. (2025).
+
+    Args:
+        discriminator: The network.
+        loss: The adversarial loss; None where a regulariser has a step of its own.
+        regularisers: By name.
+        shown: What becomes of images before the discriminator sees them.
+        gain: What penalties are multiplied by besides their weights; a lazy one's interval in steps.
+        auxiliary_weight: Of the auxiliary classifier's cross-entropy, where the network has one.
+        compiled: Compiles a function; None takes it as it is.
+
+    Attributes:
+        needs_fake: Whether it looks at generated images at all.
+    """
+
+    def __init__(
+        self,
+        discriminator: Discriminator,
+        loss: AdversarialLoss | None,
+        regularisers: Mapping[str, DiscriminatorRegulariser],
+        shown: Callable[[Tensor], Tensor] = at_least_float32,
+        gain: int = 1,
+        auxiliary_weight: float = 1.0,
+        compiled: Callable[..., Any] | None = None,
+    ) -> None:
+        self.discriminator = discriminator
+        self.loss = loss
+        self.regularisers = dict(regularisers)
+        self.shown = shown
+        self.gain = gain
+        self.auxiliary_weight = auxiliary_weight
+        self.needs_fake = loss is not None or any(one.needs_fake for one in self.regularisers.values())
+        self._evaluated = compiled(self._evaluate) if compiled else self._evaluate
+        self._differentiates = tuple(
+            any(getattr(one, wanted) for one in self.regularisers.values())
+            for wanted in ("real_gradient", "fake_gradient")
+        )
+
+    def __call__(
+        self, real: Tensor, fake: Tensor | None, real_labels: Tensor | None, fake_labels: Tensor | None
+    ) -> ObjectiveResult:
+        """The loss of one batch.
+
+        Args:
+            real: Real images, (n, channels, height, width), not augmented yet.
+            fake: Generated ones, without a graph; None where `needs_fake` is false.
+            real_labels: Classes of the real images, int64 (n,), or None.
+            fake_labels: Classes that were asked for.
+        """
+        # What is random in penalties is drawn here, as a compiled function would draw other numbers.
+        drawn = {name: regulariser.draw(real) for name, regulariser in self.regularisers.items()}
+        # Numbers that change from step to step would be compiled anew each time; tensors are not.
+        weights = {name: real.new_full((), self.gain * one.weight) for name, one in self.regularisers.items()}
+        outcome: ObjectiveResult = self._evaluated(real, fake, real_labels, fake_labels, drawn, weights)
+        return outcome
+
+    def _evaluate(
+        self,
+        real: Tensor,
+        fake: Tensor | None,
+        real_labels: Tensor | None,
+        fake_labels: Tensor | None,
+        drawn: dict[str, dict[str, Tensor]],
+        weights: dict[str, Tensor],
+    ) -> ObjectiveResult:
+        of_real, of_fake = self._judge(real, fake, real_labels, fake_labels)
+        phase = DiscriminatorPhase(
+            lambda images, labels: judge(self.discriminator, images, labels).per_image(),
+            of_real.shown,
+            of_fake and of_fake.shown,
+            real_labels,
+            fake_labels,
+            of_real.judgement.per_image(),
+            of_fake and of_fake.judgement.per_image(),
+            of_real.gradient,
+            of_fake and of_fake.gradient,
+        )
+        loss, values = real.new_zeros(()), {}
+        for name, regulariser in self.regularisers.items():
+            values[name] = regulariser(phase, drawn[name])
+            loss = loss + weights[name] * values[name]
+        judged = of_real.judgement
+        if self.loss is not None:
+            assert of_fake is not None
+            values |= {"real_logit": judged.logits.mean(), "fake_logit": of_fake.judgement.logits.mean()}
+            values["discriminator_loss"] = discriminator_loss(self.loss, judged, of_fake.judgement)
+            loss = loss + values["discriminator_loss"]
+            if judged.classes is not None and real_labels is not None:
+                values["classifier_loss"] = F.cross_entropy(judged.classes, real_labels)
+                loss = loss + self.auxiliary_weight * values["classifier_loss"]
+        return ObjectiveResult(loss, judged.logits.detach(), {name: value.detach() for name, value in values.items()})
+
+    def _judge(
+        self, real: Tensor, fake: Tensor | None, real_labels: Tensor | None, fake_labels: Tensor | None
+    ) -> tuple[Side, Side | None]:
+        """Both sides in one pass where that costs nothing: images need a derivative on both, or on neither."""
+        of_real, of_fake = self._differentiates
+        if fake is None:
+            return self._look([real], [real_labels], of_real)[0], None
+        if of_real == of_fake:
+            first, second = self._look([real, fake], [real_labels, fake_labels], of_real)
+            return first, second
+        return self._look([real], [real_labels], of_real)[0], self._look([fake], [fake_labels], of_fake)[0]
+
+    def _look(self, images: Sequence[Tensor], labels: Sequence[Tensor | None], differentiate: bool) -> list[Side]:
+        def judged(*images: Tensor) -> tuple[Tensor, list[tuple[Tensor, dict[str, Tensor]]]]:
+            shown = [self.shown(one) for one in images]
+            found = judge_all(self.discriminator, shown, labels)
+            total = torch.cat([one.per_image() for one in found]).sum()
+            # torch.func takes tensors alone.
+            return total, list(zip(shown, map(_parts, found), strict=True))
+
+        gradients: Sequence[Tensor | None] = [None] * len(images)
+        if differentiate:
+            gradients, sides = torch.func.grad(judged, tuple(range(len(images))), has_aux=True)(*images)
+        else:
+            sides = judged(*images)[1]
+        return [
+            Side(shown, DiscriminatorOutput(**parts), gradient)
+            for (shown, parts), gradient in zip(sides, gradients, strict=True)
+        ]
+
+
+def _parts(judgement: DiscriminatorOutput) -> dict[str, Tensor]:
+    return {name: part for name, part in judgement._asdict().items() if part is not None}
+
+
+def judge(discriminator: Discriminator, images: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
+    """What the discriminator says, in float32 at least: losses of bfloat16 logits are too coarse."""
+    found: DiscriminatorOutput = discriminator(images, labels)
+    return DiscriminatorOutput(**{name: at_least_float32(part) for name, part in _parts(found).items()})
+
+
+def judge_all(
+    discriminator: Discriminator, images: Sequence[Tensor], labels: Sequence[Tensor | None]
+) -> list[DiscriminatorOutput]:
+    """Judge several batches, in one pass where that is the same."""
+    if len(images) == 1 or discriminator.mixes_samples or len({len(one) for one in images}) > 1:
+        return [judge(discriminator, *pair) for pair in zip(images, labels, strict=True)]
+    given = [one for one in labels if one is not None]
+    both = judge(discriminator, torch.cat(list(images)), torch.cat(given) if len(given) == len(labels) else None)
+    shares = {name: part.chunk(len(images)) for name, part in _parts(both).items()}
+    return [
+        DiscriminatorOutput(**{name: share[place] for name, share in shares.items()}) for place in range(len(images))
+    ]
+
+
+def discriminator_loss(loss: AdversarialLoss, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor:
+    """The adversarial loss of images, plus that of their pixels (Schönfeld et al., 2020)."""
+    total = loss.discriminator(real.logits, fake.logits)
+    if real.pixels is not None and fake.pixels is not None:
+        total = total + loss.discriminator(real.pixels, fake.pixels)
+    return total
+
+
+class GeneratorObjective:
+    """What the generator minimises: how little its images are taken for real.
+
+    Args:
+        model: Both networks.
+        loss: The adversarial loss.
+        shown: What becomes of images before the discriminator sees them.
+        auxiliary_weight: Of the cross-entropy, where an auxiliary classifier is to find the classes.
+        compiled: Compiles a function; None takes it as it is.
+    """
+
+    def __init__(
+        self,
+        model: Gan,
+        loss: AdversarialLoss,
+        shown: Callable[[Tensor], Tensor],
+        auxiliary_weight: float = 1.0,
+        compiled: Callable[..., Any] | None = None,
+    ) -> None:
+        self.generator = model.generator
+        self.discriminator = model.discriminator
+        self.loss = loss
+        self.shown = shown
+        self.auxiliary_weight = auxiliary_weight
+        self._evaluated = compiled(self._evaluate) if compiled else self._evaluate
+
+    def __call__(self, real: Tensor, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """The loss of one batch, a scalar; only losses that compare look at the real images."""
+        loss: Tensor = self._evaluated(real, latents, labels)
+        return loss
+
+    def _evaluate(self, real: Tensor, latents: Tensor, labels: Tensor | None) -> Tensor:
+        compared = judge(self.discriminator, self.shown(real), labels) if self.loss.compares else None
+        fake = judge(self.discriminator, self.shown(self.generator(latents, labels)), labels)
+        total = self.loss.generator(None if compared is None else compared.logits, fake.logits)
+        if fake.pixels is not None:
+            pixels = None if compared is None or compared.pixels is None else compared.pixels
+            total = total + self.loss.generator(pixels, fake.pixels)
+        if fake.classes is not None and labels is not None:
+            total = total + self.auxiliary_weight * F.cross_entropy(fake.classes, labels)
+        return total

@@ -1,0 +1,109 @@
+"""Parts of a GAN's training: what a config names, made and seen to go together; seeds, and networks held still."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aigc import losses
+from aigc.augmentation.base import Augmentation
+from aigc.config import build
+from aigc.config.problems import ConfigError, Problem
+from aigc.errors import InputError
+from aigc.losses.base import AdversarialLoss, DiscriminatorRegulariser, Regulariser
+from aigc.models.images.gan import Discriminator
+
+RECORDED = (
+    *("discriminator_loss", "generator_loss", "classifier_loss", "real_logit", "fake_logit"),
+    *("discriminator_gradient_norm", "generator_gradient_norm", "augmentation_probability"),
+)
+"""Names of what training records besides penalties."""
+
+
+def adversarial_loss(loss: str | dict[str, Any]) -> AdversarialLoss:
+    """The adversarial loss of a name or a node.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if not isinstance(loss, str):
+        return build(loss, AdversarialLoss, "task.loss")
+    try:
+        return losses.get(loss)
+    except InputError as error:
+        raise ConfigError([Problem("task.loss", str(error))]) from error
+
+
+def build_regularisers(nodes: dict[str, Any] | None) -> dict[str, Regulariser]:
+    """Those that are not switched off, by name.
+
+    Raises:
+        ConfigError: A name cannot be that of a part of a network, or is that of another recorded value.
+    """
+    key = "task.regularisers"
+    wrong = [name for name in nodes or {} if "." in name or name in RECORDED or hasattr(nn.ModuleDict, name)]
+    if wrong:
+        what = "this name stands for something else already; choose another"
+        raise ConfigError([Problem(f"{key}.{name}", what) for name in wrong])
+    return {name: build(node, Regulariser, f"{key}.{name}") for name, node in (nodes or {}).items() if node}
+
+
+def check_no_batch_normalisation(
+    discriminator: Discriminator, regularisers: dict[str, DiscriminatorRegulariser]
+) -> None:
+    """A derivative by one image means nothing where the others of its batch have part in its judgement.
+
+    Raises:
+        ConfigError: A regulariser takes one, and the discriminator normalises batches.
+    """
+    wrong = (
+        [name for name, one in regularisers.items() if one.differentiates] if discriminator.normalises_batches else []
+    )
+    if wrong:
+        what = (
+            "a gradient penalty bounds the derivative of each judgement by its own image, and batch normalisation in "
+            "the discriminator makes each depend on all; take another normalisation there, or switch this off with null"
+        )
+        raise ConfigError([Problem(f"task.regularisers.{name}", what) for name in wrong])
+
+
+def check_logit_signs(loss: AdversarialLoss, augmentation: Augmentation | None) -> None:
+    """An adaptive probability goes by the sign of logits, which not every loss gives a meaning.
+
+    Raises:
+        ConfigError: This loss does not.
+    """
+    if augmentation is not None and augmentation.reads_signs and not loss.centred:
+        what = (
+            f"{type(augmentation).__name__} goes by the sign of the logits of real images, and with the loss "
+            f"{type(loss).__name__} logits above 0 do not mean real; take aigc.augmentation.ScheduledAugment or "
+            "DiffAugment, or task.loss=non_saturating, hinge or minimax"
+        )
+        raise ConfigError([Problem("task.augmentation", what)])
+
+
+def seed_all(seed: int, device: torch.device) -> None:
+    """Seed the CPU's and the device's generator; torch.manual_seed would keep the call stack for each kind unused."""
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on a device, which is not waited for: a GPU fetches what lies in pinned memory by itself."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Gradients go through the network but not to its weights."""
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)

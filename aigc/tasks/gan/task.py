@@ -1,0 +1,269 @@
+"""Adversarial training of a generator and a discriminator, in phases over pure parts."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from aigc.augmentation.base import Augmentation
+from aigc.config import build
+from aigc.config.types import Bound, Slot
+from aigc.data.images import to_float
+from aigc.data.sampler import generator as numbers
+from aigc.errors import InputError
+from aigc.losses.base import AdversarialLoss, DiscriminatorRegulariser, GeneratorRegulariser, Regulariser
+from aigc.losses.precision import at_least_float32
+from aigc.models.averaging import Averaged
+from aigc.models.images.gan import Gan, Generator
+from aigc.models.images.gan.saved import save_generator
+from aigc.optim.lazy import make_optimizer
+from aigc.optim.schedules import half_cosine
+from aigc.tasks.gan.objectives import DiscriminatorObjective, GeneratorObjective
+from aigc.tasks.gan.parts import (
+    adversarial_loss,
+    build_regularisers,
+    check_logit_signs,
+    check_no_batch_normalisation,
+    frozen,
+    seed_all,
+    sent,
+)
+from aigc.tasks.images.alternating import AlternatingTask
+
+
+class GanTask(AlternatingTask):
+    """Trains a GAN. One batch is one step: `n_critic` of the discriminator, each on its part, and one of the generator.
+
+    What is random in a step follows from seed, step and rank alone.
+
+    Args:
+        model: Both networks, from `model:`.
+        optimizer: Makes an optimiser, from `optimizer:`; the discriminator's too, but for what is changed below.
+        scheduler: Makes a schedule for each, from `scheduler:`; both move once a step.
+        loss: Name of an adversarial loss, or a `_target_` node: minimax, non_saturating, least_squares, hinge,
+            wasserstein, relativistic, relativistic_average.
+        regularisers: Named `_target_` nodes of aigc.losses; null switches one off.
+        augmentation: A `_target_` node of aigc.augmentation: what the discriminator is shown is changed by it.
+        n_critic: Steps of the discriminator before one of the generator; each takes its share of the batch.
+        micro_batches: In how many parts each network takes its batch; gradients are summed, so memory is saved.
+        discriminator_optimizer: Arguments of the optimiser that are others for the discriminator.
+        generator_clip: Largest norm of the generator's gradient; null does not clip.
+        discriminator_clip: Largest norm of the discriminator's gradient; null does not clip.
+        half_life: Images after which a weight counts half in the averaged generator; 0 takes the weights as they are.
+        ramp_up: Limits the half-life to this share of the images seen so far; null does not.
+        auxiliary_weight: Of the cross-entropy, where the discriminator has an auxiliary classifier.
+        channels_last: Lay images out with channels last, which convolutions of most devices prefer.
+        compile: Compile what is differentiated: the discriminator's whole loss, penalties included, and the generator.
+        compile_backend: What compiles; inductor needs a C++ compiler on a CPU.
+        seed: Decides latents and whatever else is drawn.
+
+    Raises:
+        ConfigError: Parts that do not go together.
+    """
+
+    def __init__(
+        self,
+        model: Gan,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler] | None = None,
+        loss: Annotated[str | dict[str, Any], Slot("aigc.losses.base.AdversarialLoss")] = "non_saturating",
+        regularisers: Annotated[dict[str, Any] | None, Slot("aigc.losses.base.Regulariser", named=True)] = None,
+        augmentation: Annotated[dict[str, Any] | None, Slot("aigc.augmentation.base.Augmentation")] = None,
+        n_critic: Annotated[int, Bound(1)] = 1,
+        micro_batches: Annotated[int, Bound(1)] = 1,
+        discriminator_optimizer: dict[str, Any] | None = None,
+        generator_clip: Annotated[float, Bound(0)] | None = None,
+        discriminator_clip: Annotated[float, Bound(0)] | None = None,
+        half_life: Annotated[float, Bound(0)] = 10_000,
+        ramp_up: Annotated[float, Bound(0)] | None = 0.05,
+        auxiliary_weight: Annotated[float, Bound(0)] = 1.0,
+        channels_last: bool = True,
+        compile: bool = False,
+        compile_backend: str = "inductor",
+        seed: Annotated[int, Bound(0)] = 0,
+    ):
+        super().__init__(optimizer, scheduler, {"generator": generator_clip, "discriminator": discriminator_clip})
+        self._layout = torch.channels_last if channels_last else torch.contiguous_format
+        self.model = model.to(memory_format=self._layout)
+        self.averaged = Averaged(model.generator, half_life, ramp_up)
+        self.augmentation = build(augmentation, Augmentation, "task.augmentation") if augmentation else None
+        self.regularisers = nn.ModuleDict(build_regularisers(regularisers))
+        self.n_critic = n_critic
+        self.micro_batches = micro_batches
+        self.seed = seed
+        self._changed = {"discriminator": discriminator_optimizer}
+        self._images_seen = 0
+        self._real_logits: list[Tensor] = []
+        compiled = partial(torch.compile, backend=compile_backend) if compile else None
+        adversarial = adversarial_loss(loss)
+        check_logit_signs(adversarial, self.augmentation)
+        self._objectives(adversarial, auxiliary_weight, compiled)
+
+    def _objectives(self, loss: AdversarialLoss, auxiliary_weight: float, compiled: Callable[..., Any] | None) -> None:
+        """What is minimised: main losses with what regularises each step, and what has a step of its own at times."""
+        by_name = list(self.regularisers.items())
+        of_discriminator = {name: one for name, one in by_name if isinstance(one, DiscriminatorRegulariser)}
+        check_no_batch_normalisation(self.model.discriminator, of_discriminator)
+        self._of_generator = {name: one for name, one in by_name if isinstance(one, GeneratorRegulariser)}
+        make = partial(DiscriminatorObjective, self.model.discriminator, shown=self._shown, compiled=compiled)
+        at_once = {name: one for name, one in of_discriminator.items() if one.every_n_steps == 1}
+        self._discriminate = make(loss, at_once, auxiliary_weight=auxiliary_weight)
+        self._lazy = {
+            name: make(None, {name: one}, gain=one.every_n_steps)
+            for name, one in of_discriminator.items()
+            if name not in at_once
+        }
+        self._deceive = GeneratorObjective(self.model, loss, self._shown, auxiliary_weight, compiled)
+        self._intervals = {
+            "generator": [one.every_n_steps for one in self._of_generator.values()],
+            "discriminator": [one.every_n_steps for one in of_discriminator.values()],
+        }
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Generator and discriminator."""
+        return {"generator": self.model.generator, "discriminator": self.model.discriminator}
+
+    def scales_badly(self) -> str | None:
+        """A penalty's derivative is taken where nothing is scaled yet."""
+        differentiate = [name for name, one in self.regularisers.items() if getattr(one, "differentiates", True)]
+        if not differentiate:
+            return super().scales_badly()
+        name = differentiate[0]
+        return f"task.regularisers.{name} takes a derivative inside of the loss, where it vanishes all the same"
+
+    def make_optimizer(self, which: str, network: nn.Module) -> Optimizer:
+        """The optimiser of one network, with its own arguments, and corrected where lazy penalties step it as well."""
+        return make_optimizer(self._make_optimizer, network, self._intervals[which], self._changed.get(which))
+
+    def latents(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Standard normal latents; None draws from the global generator."""
+        return self.model.generator.latents(count, generator)
+
+    def labels(self, count: int, generator: torch.Generator | None = None) -> Tensor | None:
+        """Classes, as frequent as among the real images."""
+        if not self.model.class_names:
+            return None
+        return torch.multinomial(self.model.class_shares.cpu(), count, replacement=True, generator=generator)
+
+    def grid_labels(self, count: int) -> Tensor | None:
+        """All classes in turn."""
+        classes = len(self.model.class_names)
+        return torch.arange(count) % classes if classes else None
+
+    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images of the averaged generator."""
+        images: Tensor = self.averaged.module(latents, labels)
+        return images
+
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
+        """All phases of one step."""
+        seed_all(int(numbers(self.seed, 1, self.steps_done, self.trainer.global_rank).integers(2**62)), self.device)
+        real, labels = to_float(batch["images"]).contiguous(memory_format=self._layout), batch.get("labels")
+        self._check_divisible(len(real))
+        for regulariser in self.regularisers.values():
+            assert isinstance(regulariser, Regulariser)
+            regulariser.advance(half_cosine(self.steps_done / self.trainer.max_steps))
+        parts = _parts(real, labels, self.n_critic)
+        for number, part in enumerate(parts):
+            self._train_discriminator(*part, self.steps_done * self.n_critic + number)
+        self._train_generator(*parts[-1], self.steps_done)
+        images = len(real) * self.trainer.world_size
+        self.averaged.update(self.model.generator, images, self._images_seen)
+        self._images_seen += images
+        self.end_step()
+
+    def _train_discriminator(self, real: Tensor, labels: Tensor | None, step: int) -> None:
+        """Tell real from made, of the same classes; then what is due of the lazy penalties."""
+        losses = self._discriminator_losses(self._discriminate, real, labels)
+        self.minimise("discriminator", losses, self.micro_batches)
+        if self.augmentation is not None:
+            self.augmentation.adapt(torch.cat(self._real_logits))
+            self.means.add("augmentation_probability", self.augmentation.probability)
+        self._real_logits.clear()
+        for objective in self._lazy.values():
+            if step % objective.gain == 0:
+                losses = self._discriminator_losses(objective, real, labels)
+                self.minimise("discriminator", losses, self.micro_batches)
+
+    def _discriminator_losses(
+        self, objective: DiscriminatorObjective, real: Tensor, labels: Tensor | None
+    ) -> Iterator[Tensor]:
+        for part, wanted, latents in self._micro_batches(real, labels):
+            with torch.no_grad():
+                fake = self.model.generator(latents, wanted) if objective.needs_fake else None
+            outcome = objective(part, fake, wanted, wanted)
+            for name, value in outcome.values.items():
+                self.means.add(name, value)
+            if objective.loss is not None:
+                self._real_logits.append(outcome.real_logits)
+            yield outcome.loss / self.micro_batches
+
+    def _train_generator(self, real: Tensor, labels: Tensor | None, step: int) -> None:
+        """Be taken for real; then what is due of the lazy penalties. The discriminator's weights get no gradient."""
+        at_once = [name for name, one in self._of_generator.items() if one.every_n_steps == 1]
+        due = [n for n, one in self._of_generator.items() if n not in at_once and step % one.every_n_steps == 0]
+        with frozen(self.model.discriminator):
+            losses = [self._generator_losses(real, labels), *(self._penalties(n, real, labels) for n in at_once)]
+            self.minimise("generator", chain(*losses), self.micro_batches * len(losses), counts=True)
+        for name in due:
+            self.minimise("generator", self._penalties(name, real, labels), self.micro_batches)
+
+    def _generator_losses(self, real: Tensor, labels: Tensor | None) -> Iterator[Tensor]:
+        for part, wanted, latents in self._micro_batches(real, labels):
+            loss = self._deceive(part, latents, wanted)
+            self.means.add("generator_loss", loss)
+            yield loss / self.micro_batches
+
+    def _penalties(self, name: str, real: Tensor, labels: Tensor | None) -> Iterator[Tensor]:
+        regulariser = self._of_generator[name]
+        for _, wanted, latents in self._micro_batches(real, labels):
+            penalty = regulariser(self.model.generator, latents, wanted)
+            self.means.add(name, penalty)
+            yield penalty * (regulariser.weight * regulariser.every_n_steps / self.micro_batches)
+
+    def _micro_batches(self, real: Tensor, labels: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+        """Parts of a batch, each with latents; these are drawn at once, so that the parts do not change them."""
+        latents = sent(self.latents(len(real)), real.device)
+        parts = _parts(real, labels, self.micro_batches)
+        for (part, wanted), drawn in zip(parts, latents.chunk(self.micro_batches), strict=True):
+            yield part, wanted, drawn
+
+    def _shown(self, images: Tensor) -> Tensor:
+        """What the discriminator gets to see, in float32 at least."""
+        images = at_least_float32(images)
+        return images if self.augmentation is None else self.augmentation(images)
+
+    def _check_divisible(self, images: int) -> None:
+        if images % (self.n_critic * self.micro_batches):
+            raise InputError(
+                f"task: a batch of {images} images cannot be taken in {self.n_critic} (task.n_critic) times "
+                f"{self.micro_batches} (task.micro_batches) equal parts; change data.batch_size, or set "
+                "data.batches_per_step to task.n_critic"
+            )
+
+    def training_state(self) -> dict[str, Any]:
+        """Adds the images seen, which the averaged generator goes by."""
+        return super().training_state() | {"images_seen": self._images_seen}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """Take back what `training_state` gave."""
+        super().load_training_state(state)
+        self._images_seen = state["images_seen"]
+
+    def save_model(self, folder: Path) -> None:
+        """Write the averaged generator alone, as `aigc.models.images.gan.saved.load_generator` reads it."""
+        generator = self.averaged.module
+        assert isinstance(generator, Generator)
+        save_generator(generator, self.model.generator_config, self.model.class_names, folder)
+
+
+def _parts(images: Tensor, labels: Tensor | None, number: int) -> list[tuple[Tensor, Tensor | None]]:
+    """Equal parts of a batch."""
+    of_labels = [None] * number if labels is None else labels.chunk(number)
+    return list(zip(images.chunk(number), of_labels, strict=True))

@@ -1,0 +1,1 @@
+"""What tasks that generate images share."""
