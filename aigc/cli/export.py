@@ -7,7 +7,7 @@ from pathlib import Path
 from aigc.cli.parts.options import VerbParser, add_trust, use_trusted
 
 _FORMATS = {
-    "safetensors": "weights and configuration, for Transformers; for aigc.models.images.gan.saved.load_generator where "
+    "safetensors": "weights and configuration, for Transformers; for aigc.models.images.saved.load_generator where "
     "images are made",
     "torchscript": "for torch.jit.load, also in C++ (generators of images; PyTorch calls it deprecated)",
     "pt2": "for torch.export.load (generators of images)",

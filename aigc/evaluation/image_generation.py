@@ -220,9 +220,9 @@ class ImageGeneration(Callback):
     def _grid(self, module: ImageTask) -> Tensor:
         """Images of fixed latents; where the task has classes, each has a column."""
         drawn = draw(module, self.grid, self.seed, _GRID)
-        in_turn = module.grid_labels(self.grid)
-        labels = drawn.labels if in_turn is None else in_turn.to(module.device)
-        return grid(make(module, drawn._replace(labels=labels)), columns_of(in_turn))
+        in_turn = module.grid_conditions(self.grid)
+        conditions = drawn.conditions | {name: one.to(module.device) for name, one in in_turn.items()}
+        return grid(make(module, drawn._replace(conditions=conditions)), columns_of(in_turn.get("labels")))
 
     def _beside_nearest(self, module: ImageTask, real_images: Images, extractor: Extractor, real: Real) -> Tensor:
         """Samples beside their nearest training images."""
@@ -231,12 +231,12 @@ class ImageGeneration(Callback):
         return beside(images, [[real_images.read(int(index)) for index in row] for row in indices])
 
     def _strip(self, module: ImageTask) -> Tensor:
-        """Four ways of so many images between two latents each, of one label each."""
+        """Four ways of so many images between two latents each, of one condition each."""
         rows = []
         for way in range(4):
             ends = draw(module, 2, self.seed, _STRIP, way)
-            labels = None if ends.labels is None else ends.labels[:1].repeat(self.strip)
-            rows.append(make(module, Drawn(between(ends.latents, self.strip), labels, ends.noise)))
+            conditions = {name: one[:1].repeat_interleave(self.strip, 0) for name, one in ends.conditions.items()}
+            rows.append(make(module, Drawn(between(ends.latents, self.strip), conditions, ends.noise)))
         return grid(torch.cat(rows), self.strip)
 
 

@@ -24,22 +24,23 @@ class Drawn(NamedTuple):
     """What images are made from."""
 
     latents: Tensor
-    labels: Tensor | None
+    conditions: dict[str, Tensor]
+    """What the images are conditioned on, by name; empty where they are not."""
     noise: int
     """Seed of what the networks draw themselves."""
 
 
 def draw(task: ImageTask, count: int, seed: int, *numbers_of_draw: int) -> Drawn:
-    """Latents and labels for some images, on the task's device; a function of the seed and the numbers alone."""
+    """Draw latents and conditions, on the task's device; they depend on the seed and the numbers alone."""
     source = torch.Generator().manual_seed(int(numbers(seed, *numbers_of_draw).integers(2**62)))
-    latents, labels = task.latents(count, source), task.labels(count, source)
+    latents, conditions = task.latents(count, source), task.conditions(count, source)
     noise = int(torch.randint(2**62, (), generator=source))
-    return Drawn(latents.to(task.device), None if labels is None else labels.to(task.device), noise)
+    return Drawn(latents.to(task.device), {name: one.to(task.device) for name, one in conditions.items()}, noise)
 
 
 def sample(
     task: ImageTask, count: int, seed: int = 0, batch_size: int = 64
-) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
     """Images as people save them, of which every rank makes its share.
 
     What an image is made from depends on the seed and its number alone, whatever the ranks and the batch size. What the
@@ -52,8 +53,8 @@ def sample(
         batch_size: Images made at the same time.
 
     Yields:
-        Numbers of images, int64 of shape (n,), the images, uint8 of shape (n, channels, height, width), and what they
-        are conditioned on, if anything, int64 of shape (n,).
+        Numbers of images, int64 of shape (n,), the images, uint8 of shape (n, channels, height, width), and their
+        conditions by name.
 
     Raises:
         InputError: The task makes something else than images from -1 to 1.
@@ -66,7 +67,7 @@ def sample(
             stop.check(" while measuring images")
         first, last = chunk * batch_size, min((chunk + 1) * batch_size, count)
         drawn = _numbered(task, first, last, seed)
-        yield torch.arange(first, last), make(task, drawn), drawn.labels
+        yield torch.arange(first, last), make(task, drawn), drawn.conditions
 
 
 def measure_samples(
@@ -80,8 +81,8 @@ def measure_samples(
 ) -> Statistics:
     """Statistics of a task's images over all ranks; arguments as of `FeatureStatistics` and `sample`, errors too."""
     collected = FeatureStatistics(extractor, keep, reservoir)
-    for indices, images, labels in sample(task, count, seed, batch_size):
-        collected.update(images, indices, labels)
+    for indices, images, conditions in sample(task, count, seed, batch_size):
+        collected.update(images, indices, conditions.get("labels"))
     return collected.compute()
 
 
@@ -89,15 +90,15 @@ def _numbered(task: ImageTask, first: int, last: int, seed: int) -> Drawn:
     """What the images from one number up to another are made from, drawn in blocks that do not depend on batches."""
     blocks = [draw(task, _BLOCK, seed, 0, block) for block in range(first // _BLOCK, -(-last // _BLOCK))]
     these = slice(first % _BLOCK, first % _BLOCK + last - first)
-    labels = [block.labels for block in blocks if block.labels is not None]
     latents = torch.cat([block.latents for block in blocks])
-    return Drawn(latents[these], torch.cat(labels)[these] if labels else None, blocks[0].noise)
+    conditions = {name: torch.cat([block.conditions[name] for block in blocks]) for name in blocks[0].conditions}
+    return Drawn(latents[these], {name: one[these] for name, one in conditions.items()}, blocks[0].noise)
 
 
 def make(task: ImageTask, drawn: Drawn) -> Tensor:
-    """Images of shape (n, channels, height, width) as uint8, from latents and labels; errors as of `sample`."""
+    """Images of shape (n, channels, height, width) as uint8, from latents and conditions; errors as of `sample`."""
     with undisturbed(task, drawn.noise):
-        images = task.generate(drawn.latents, drawn.labels)
+        images = task.generate(drawn.latents, drawn.conditions)
     if images.ndim != 4 or images.shape[0] != len(drawn.latents) or not images.is_floating_point():
         raise InputError(
             f"task: {type(task).__name__}.generate must give a float tensor of shape (count, channels, height, width), "

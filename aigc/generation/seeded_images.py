@@ -10,7 +10,8 @@ from torch import Tensor
 from aigc.errors import InputError
 from aigc.metrics.image.path_length import interpolate
 from aigc.metrics.image.quantisation import quantise
-from aigc.models.images.gan.base import LEAST_TRUNCATION, Generator, StyleGenerator
+from aigc.models.images.base import LEAST_TRUNCATION, ImageGenerator
+from aigc.models.images.gan.base import StyleGenerator
 from aigc.runs import stop
 
 
@@ -31,14 +32,14 @@ class SeededImages:
 
     Args:
         generator: Is put into evaluation mode; images are made on the device of its parameters.
-        truncation: From 0 to 1, where 1 leaves latents or styles as they are; see `Generator.latents` and
+        truncation: From 0 to 1, where 1 leaves latents or styles as they are; see `ImageGenerator.latents` and
             `StyleGenerator.truncated`.
 
     Raises:
         InputError: The truncation is too small for a generator without styles.
     """
 
-    def __init__(self, generator: Generator, truncation: float = 1.0) -> None:
+    def __init__(self, generator: ImageGenerator, truncation: float = 1.0) -> None:
         self.generator = generator.eval()
         self.truncation = truncation
         self._device = next((value.device for value in generator.state_dict().values()), torch.device("cpu"))

@@ -18,8 +18,8 @@ from torch import Tensor
 from aigc.errors import AigcError, InputError
 from aigc.inference.export_formats import FORMATS, Inputs, largest, outputs
 from aigc.inference.from_checkpoint import load_task
-from aigc.models.images.gan.base import Generator
-from aigc.models.images.gan.saved import CONFIG, WEIGHTS, load_generator, read_config, save_generator
+from aigc.models.images.base import ImageGenerator
+from aigc.models.images.saved import CONFIG, WEIGHTS, load_generator, read_config, save_generator
 from aigc.runs import Run
 from aigc.runs.console import log
 from aigc.runs.files import sync_folder
@@ -112,10 +112,14 @@ def _of_checkpoint(run: Run, name: str, folder: Path) -> Callable[..., Tensor]:
     task.save_model(folder)
     if "generator" not in read_config(folder / CONFIG):
         raise InputError(f"{run.id}: {type(task).__name__} saves no generator alone, which is what could be exported")
-    return task.generate
+
+    def make(latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return task.generate(latents, {} if labels is None else {"labels": labels})
+
+    return make
 
 
-def _fixed_inputs(generator: Generator, count: int = _IMAGES) -> Inputs:
+def _fixed_inputs(generator: ImageGenerator, count: int = _IMAGES) -> Inputs:
     latents = generator.latents(count, torch.Generator().manual_seed(0))
     return (latents, torch.arange(count) % generator.classes) if generator.classes else (latents,)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from aigc.errors import AigcError, InputError
-from aigc.models.images.gan.base import Generator
+from aigc.models.images.base import ImageGenerator
 
 _log = logging.getLogger("aigc")
 _JIT, _EXPORT, _ONNX = "TorchScript", "torch.export", "ONNX"
@@ -58,7 +58,7 @@ def largest(one: Tensor, other: Tensor) -> float:
     return float((one.double() - other.double()).abs().max())
 
 
-def torchscript(generator: Generator, inputs: Inputs, folder: Path) -> Written:
+def torchscript(generator: ImageGenerator, inputs: Inputs, folder: Path) -> Written:
     """`torch.jit.load` reads it, also from C++; PyTorch 2.14 calls TorchScript deprecated and still writes it."""
     name = "generator.pt"
     with warnings.catch_warnings(), torch.no_grad():
@@ -69,7 +69,7 @@ def torchscript(generator: Generator, inputs: Inputs, folder: Path) -> Written:
     return Written(_JIT, name, generator, reloaded)
 
 
-def pt2(generator: Generator, inputs: Inputs, folder: Path) -> Written:
+def pt2(generator: ImageGenerator, inputs: Inputs, folder: Path) -> Written:
     """`torch.export.load` reads it: the successor of TorchScript."""
     name = "generator.pt2"
     shapes = tuple({0: torch.export.Dim("images")} for _ in inputs)
@@ -79,7 +79,7 @@ def pt2(generator: Generator, inputs: Inputs, folder: Path) -> Written:
     return Written(_EXPORT, name, generator, torch.export.load(folder / name).module())
 
 
-def onnx(generator: Generator, inputs: Inputs, folder: Path) -> Written:
+def onnx(generator: ImageGenerator, inputs: Inputs, folder: Path) -> Written:
     """ONNX, of inputs `latents` and `labels` and output `images`, any number at a time, all in one file.
 
     Noise that a generator draws itself (StyleGAN's) is left out: other runtimes would draw other numbers.
@@ -96,14 +96,14 @@ def onnx(generator: Generator, inputs: Inputs, folder: Path) -> Written:
     return Written(_ONNX, name, _still(generator) if draws else generator, _onnx_runtime(folder / name), note)
 
 
-FORMATS: Mapping[str, Callable[[Generator, Inputs, Path], Written]] = {
+FORMATS: Mapping[str, Callable[[ImageGenerator, Inputs, Path], Written]] = {
     "torchscript": torchscript,
     "pt2": pt2,
     "onnx": onnx,
 }
 
 
-def _onnx_program(generator: Generator, inputs: Inputs) -> Any:
+def _onnx_program(generator: ImageGenerator, inputs: Inputs) -> Any:
     names = ["latents", "labels"][: len(inputs)]
     return torch.onnx.export(
         generator,
@@ -144,7 +144,7 @@ class _Still(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def _still(generator: Generator) -> Callable[..., Tensor]:
+def _still(generator: ImageGenerator) -> Callable[..., Tensor]:
     def make(*inputs: Tensor) -> Tensor:
         with _Still():
             images: Tensor = generator(*inputs)
@@ -153,7 +153,7 @@ def _still(generator: Generator) -> Callable[..., Tensor]:
     return make
 
 
-def _draws(generator: Generator, inputs: Inputs) -> bool:
+def _draws(generator: ImageGenerator, inputs: Inputs) -> bool:
     """Whether a generator draws random numbers itself."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)

@@ -120,7 +120,7 @@ class GeneratorRegulariser(Regulariser):
         """The plain penalty, a scalar, before the weight.
 
         Args:
-            generator: The `aigc.models.images.gan.Generator` that is trained.
+            generator: The `aigc.models.images.base.ImageGenerator` that is trained.
             latents: Fresh ones, (n, *latent_shape).
             labels: int64 (n,), or None.
         """

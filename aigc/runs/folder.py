@@ -188,7 +188,7 @@ class Run:
         """
         if self.makes_images:
             # By its name, as models lie above runs: only whoever asks for a generator has the networks imported.
-            saved = importlib.import_module("aigc.models.images.gan.saved")
+            saved = importlib.import_module("aigc.models.images.saved")
             generator, class_names = saved.load_generator(self.model)
             return generator, class_names
         from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -9,7 +9,7 @@ import pytest
 
 from aigc.cli.main import main
 from aigc.config import trust
-from aigc.models.images.gan.saved import save_generator
+from aigc.models.images.saved import save_generator
 from aigc.runs import Run
 from aigc.runs.status import Status, write_status
 from tests.unit.models.tiny_generators import generator

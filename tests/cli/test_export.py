@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from aigc.inference import export, from_checkpoint
-from aigc.models.images.gan.saved import load_generator, save_generator
+from aigc.models.images.saved import load_generator, save_generator
 from aigc.runs.status import Status, write_status
 from tests.cli.image_runs import Verb, bare_run, image_run
 from tests.training.tiny_gan import TinyGan, tiny_gan
@@ -121,8 +121,8 @@ class Saving(TinyGan):
         self.other = other
         self.train()
 
-    def generate(self, latents, labels=None):
-        return (self.other or self.made)(latents, labels)
+    def generate(self, latents, conditions):
+        return (self.other or self.made)(latents, conditions.get("labels"))
 
     def save_model(self, folder):
         save_generator(self.made, self.node, NAMES, folder)

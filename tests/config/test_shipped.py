@@ -73,7 +73,7 @@ def test_every_gan_builds_and_judges_its_images(experiment, tmp_path, monkeypatc
     task = components.build_task(cfg, data)
     components.build_callbacks(cfg, "callbacks")
     labels = torch.arange(2) if data.labels else None
-    images = task.generate(task.latents(2), labels)
+    images = task.generate(task.latents(2), {} if labels is None else {"labels": labels})
     assert images.shape == (2, data.channels, data.resolution, data.resolution)
     assert task.model.discriminator(images, labels).logits.shape == (2,)
 

@@ -129,8 +129,8 @@ def test_the_averaged_generator_makes_the_images_and_is_saved_but_never_trained(
     assert not any(parameter.requires_grad for parameter in averaged.parameters())
     task.eval()
     latents = task.latents(4)
-    assert torch.equal(task.generate(latents), averaged(latents))
-    assert not torch.equal(task.generate(latents), trained(latents))
+    assert torch.equal(task.generate(latents, {}), averaged(latents))
+    assert not torch.equal(task.generate(latents, {}), trained(latents))
     saved = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
     for name, value in averaged.state_dict().items():
         assert torch.equal(saved[f"averaged.module.{name}"], value)

@@ -56,8 +56,8 @@ def test_training_is_the_same_without_it_to_the_last_bit(make, tmp_path, monkeyp
 def test_images_that_hold_no_numbers_are_told_as_a_divergence_with_the_step(tmp_path, monkeypatch):
     plain = GanTask.generate
 
-    def generate(self, latents, labels=None):
-        return plain(self, latents, labels) * (float("nan") if self.steps_done == 12 else 1.0)
+    def generate(self, latents, conditions):
+        return plain(self, latents, conditions) * (float("nan") if self.steps_done == 12 else 1.0)
 
     monkeypatch.setattr(GanTask, "generate", generate)
     with pytest.raises(DivergedRun, match="images hold NaN after step 12"):

@@ -1,7 +1,7 @@
 """A GAN of a few thousand parameters with averaged weights, on images of 8 by 8: the smallest that makes images."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -53,7 +53,7 @@ class TinyGan(ImageTask):
     def latents(self, count: int, generator: torch.Generator) -> Tensor:
         return torch.randn(count, LATENTS, generator=generator)
 
-    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+    def generate(self, latents: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
         images: Tensor = self.averaged(latents)
         return images.view(-1, 3, SIZE, SIZE)
 

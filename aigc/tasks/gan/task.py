@@ -1,9 +1,8 @@
 """Adversarial training of a generator and a discriminator, in phases over pure parts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
@@ -20,8 +19,9 @@ from aigc.errors import InputError
 from aigc.losses.base import AdversarialLoss, DiscriminatorRegulariser, GeneratorRegulariser, Regulariser
 from aigc.losses.precision import at_least_float32
 from aigc.models.averaging import Averaged
-from aigc.models.images.gan import Gan, Generator
-from aigc.models.images.gan.saved import save_generator
+from aigc.models.images.base import ImageGenerator
+from aigc.models.images.gan import Gan
+from aigc.models.images.saved import SavedGenerator
 from aigc.optim.lazy import make_optimizer
 from aigc.optim.schedules import half_cosine
 from aigc.tasks.gan.objectives import DiscriminatorObjective, GeneratorObjective
@@ -126,7 +126,7 @@ class GanTask(AlternatingTask):
         }
 
     def networks(self) -> dict[str, nn.Module]:
-        """Generator and discriminator."""
+        """ImageGenerator and discriminator."""
         return {"generator": self.model.generator, "discriminator": self.model.discriminator}
 
     def scales_badly(self) -> str | None:
@@ -145,20 +145,21 @@ class GanTask(AlternatingTask):
         """Standard normal latents; None draws from the global generator."""
         return self.model.generator.latents(count, generator)
 
-    def labels(self, count: int, generator: torch.Generator | None = None) -> Tensor | None:
-        """Classes, as frequent as among the real images."""
+    def conditions(self, count: int, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+        """Draw classes, as frequent as among the real images."""
         if not self.model.class_names:
-            return None
-        return torch.multinomial(self.model.class_shares.cpu(), count, replacement=True, generator=generator)
+            return {}
+        shares = self.model.class_shares.cpu()
+        return {"labels": torch.multinomial(shares, count, replacement=True, generator=generator)}
 
-    def grid_labels(self, count: int) -> Tensor | None:
-        """All classes in turn."""
+    def grid_conditions(self, count: int) -> dict[str, Tensor]:
+        """Return all classes in turn."""
         classes = len(self.model.class_names)
-        return torch.arange(count) % classes if classes else None
+        return {"labels": torch.arange(count) % classes} if classes else {}
 
-    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images of the averaged generator."""
-        images: Tensor = self.averaged.module(latents, labels)
+    def generate(self, latents: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
+        """Make images with the averaged generator."""
+        images: Tensor = self.averaged.module(latents, conditions.get("labels"))
         return images
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
@@ -256,11 +257,11 @@ class GanTask(AlternatingTask):
         super().load_training_state(state)
         self._images_seen = state["images_seen"]
 
-    def save_model(self, folder: Path) -> None:
-        """Write the averaged generator alone, as `aigc.models.images.gan.saved.load_generator` reads it."""
+    def generator_to_save(self) -> SavedGenerator:
+        """Return the averaged generator."""
         generator = self.averaged.module
-        assert isinstance(generator, Generator)
-        save_generator(generator, self.model.generator_config, self.model.class_names, folder)
+        assert isinstance(generator, ImageGenerator)
+        return SavedGenerator(generator, self.model.generator_config, self.model.class_names)
 
 
 def _parts(images: Tensor, labels: Tensor | None, number: int) -> list[tuple[Tensor, Tensor | None]]:

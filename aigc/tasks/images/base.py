@@ -1,7 +1,8 @@
-"""What every task has that makes images."""
+"""The base class of tasks that make images."""
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from aigc.models.images.saved import SavedGenerator, save_generator
 from aigc.tasks.base import Task
 
 
 class ImageTask(Task, ABC):
-    """A task from whose latents images are made; samples and metrics come from the weights that it would give away.
+    """A task that makes images of latents; samples and scores come from the weights that the run leaves.
 
     Its batches are mappings with `images`, uint8 of shape (n, channels, height, width), and perhaps `labels`.
     """
@@ -24,34 +26,41 @@ class ImageTask(Task, ABC):
     def latents(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw latents of shape (count, ...) from a generator on the CPU."""
 
-    def labels(self, count: int, generator: torch.Generator) -> Tensor | None:
-        """Draw what images are conditioned on, int64 of shape (count,); None where nothing is."""
-        return None
+    def conditions(self, count: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw what images are conditioned on, by name, each of shape (count, ...); classes are `labels`, int64."""
+        return {}
 
-    def grid_labels(self, count: int) -> Tensor | None:
-        """What the images of a grid are conditioned on, int64 of shape (count,): all classes in turn."""
-        return None
+    def grid_conditions(self, count: int) -> dict[str, Tensor]:
+        """Return the conditions of the images of a grid, such as all classes in turn; empty to draw them."""
+        return {}
 
     @abstractmethod
-    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Make images from the averaged weights where there are such.
+    def generate(self, latents: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
+        """Make images, from the averaged weights where there are any.
 
-        It is called in evaluation mode and without gradients, and draws nothing from training's random generators.
+        It is called in evaluation mode and without gradients, and must not draw from training's random generators.
 
         Args:
             latents: As `latents` draws them, on the device of the weights.
-            labels: As `labels` draws them.
+            conditions: As `conditions` draws them, on the same device; empty where nothing is conditioned.
 
         Returns:
             Images from -1 to 1 of shape (count, channels, height, width), of any float type.
         """
 
+    def generator_to_save(self) -> SavedGenerator | None:
+        """Return the generator that the run leaves in model/; None leaves all weights of the task."""
+        return None
+
     def amount(self, batch: Any) -> int:
-        """How many images a batch holds."""
+        """Return the number of images in a batch."""
         return len(batch["images"])
 
     def save_model(self, folder: Path) -> None:
-        """Write all weights as safetensors, and what they are of; a task may leave out what it does not give away."""
+        """Write the generator as `aigc generate` and `export` read it, or all weights where there is none."""
+        if (saved := self.generator_to_save()) is not None:
+            save_generator(*saved, folder)
+            return
         safetensors.torch.save_model(self, str(folder / "model.safetensors"))
         described = {"task": f"{type(self).__module__}.{type(self).__qualname__}"}
         (folder / "config.json").write_text(json.dumps(described) + "\n", encoding="utf-8")

@@ -68,21 +68,21 @@ def test_images_are_kept_without_loss(channels):
 class Coloured(TinyGan):
     """Its images are as bright as the number of their class."""
 
-    def labels(self, count, generator):
-        return torch.randint(3, (count,), generator=generator)
+    def conditions(self, count, generator):
+        return {"labels": torch.randint(3, (count,), generator=generator)}
 
-    def grid_labels(self, count):
-        return torch.arange(count) % 3
+    def grid_conditions(self, count):
+        return {"labels": torch.arange(count) % 3}
 
-    def generate(self, latents, labels=None):
-        return (labels.float() / 2 * 2 - 1).view(-1, 1, 1, 1).expand(-1, 3, 8, 8)
+    def generate(self, latents, conditions):
+        return (conditions["labels"].float() / 2 * 2 - 1).view(-1, 1, 1, 1).expand(-1, 3, 8, 8)
 
 
 @pytest.mark.parametrize("in_turn", [True, False])
 def test_the_grid_of_a_training_has_a_column_for_each_class(in_turn, tmp_path, monkeypatch):
     task = Coloured(Networks().create(), torch.optim.Adam)
     if not in_turn:
-        monkeypatch.setattr(Coloured, "grid_labels", lambda self, count: None)
+        monkeypatch.setattr(Coloured, "grid_conditions", lambda self, count: {})
     sheet = image_evaluation(tmp_path, grid=9)._grid(task)[0]
     columns = sheet[2::10, 2::10]
     assert columns.shape == (3, 3)

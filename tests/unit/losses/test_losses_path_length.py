@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from aigc.losses import PathLength, path_length_penalty
-from aigc.models.images.gan.base import Generator, StyleGenerator
+from aigc.models.images.gan import Generator, StyleGenerator
 from tests.unit.losses.judges import images
 
 PIXELS = 2 * 3

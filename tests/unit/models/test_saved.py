@@ -7,7 +7,7 @@ import torch
 
 from aigc.config import trust
 from aigc.errors import InputError
-from aigc.models.images.gan.saved import load_generator, save_generator
+from aigc.models.images.saved import load_generator, save_generator
 from aigc.runs import Run
 from tests.unit.models.tiny_generators import generator
 
@@ -83,8 +83,8 @@ def test_what_a_folder_names_is_built_only_when_the_person_trusts_it(saved, monk
     [
         ("os.system", "not trusted"),
         ("torch.hub.load", "no class"),
-        ("torch.nn.Linear", "is no aigc.models.images.gan.base.Generator"),
-        ("aigc.models.images.gan.base.Generator", "abstract"),
+        ("torch.nn.Linear", "is no aigc.models.images.base.ImageGenerator"),
+        ("aigc.models.images.base.ImageGenerator", "abstract"),
         ("tests.unit.models.tiny_generators.Nothing", "cannot import"),
     ],
 )

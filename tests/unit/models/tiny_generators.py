@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from aigc.config.types import Bound
-from aigc.models.images.gan.base import Generator, StyleGenerator
+from aigc.models.images.gan import Generator, StyleGenerator
 
 
 class TinyGenerator(Generator):

@@ -3,7 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput, Generator, StyleGenerator
+from aigc.models.images.base import ImageGenerator as Generator
+from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput, StyleGenerator
 from aigc.models.images.gan.networks import Gan, GanNetworks
 
 if TYPE_CHECKING:

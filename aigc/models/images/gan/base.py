@@ -4,13 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from aigc.errors import InputError
-
-LEAST_TRUNCATION = 0.01
-"""Of latents: below it drawing them anew until they fit takes too long."""
+from aigc.models.images.base import ImageGenerator
 
 
 class DiscriminatorOutput(NamedTuple):
@@ -28,62 +25,7 @@ class DiscriminatorOutput(NamedTuple):
         return self.logits if self.pixels is None else self.logits + self.pixels.flatten(1).mean(1)
 
 
-class Generator(nn.Module, ABC):
-    """Makes images of latents.
-
-    Args:
-        resolution: Height and width of the images.
-        channels: 1 for grey, 3 for colour.
-        classes: How many classes images are conditioned on; 0 for none.
-
-    Attributes:
-        latent_shape: Shape of the latents of one image.
-    """
-
-    latent_shape: tuple[int, ...]
-
-    def __init__(self, resolution: int, channels: int, classes: int = 0) -> None:
-        super().__init__()
-        self.resolution = resolution
-        self.channels = channels
-        self.classes = classes
-
-    def latents(self, count: int, source: torch.Generator | None = None, truncation: float = 1.0) -> Tensor:
-        """Draw standard normal latents on the CPU, float32 of shape (count, *latent_shape).
-
-        Args:
-            count: How many.
-            source: What draws; None takes the global generator.
-            truncation: Below 1, latents beyond twice this are drawn anew (Brock et al., 2019): truer, less diverse.
-
-        Raises:
-            InputError: The truncation is below LEAST_TRUNCATION, where that would hardly end.
-        """
-        if truncation < LEAST_TRUNCATION:
-            raise InputError(
-                f"truncation is {truncation:g}; latents are drawn anew until they are small enough: give "
-                f"{LEAST_TRUNCATION:g} to 1"
-            )
-        drawn = torch.randn(count, *self.latent_shape, generator=source)
-        if truncation < 1:
-            while (beyond := drawn.abs() > 2 * truncation).any():
-                drawn[beyond] = torch.randn(int(beyond.sum()), generator=source)
-        return drawn
-
-    @abstractmethod
-    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Make images.
-
-        Args:
-            latents: (n, *latent_shape).
-            labels: int64 (n,), where there are classes.
-
-        Returns:
-            From -1 to 1, of shape (n, channels, resolution, resolution).
-        """
-
-
-class StyleGenerator(Generator):
+class StyleGenerator(ImageGenerator):
     """A generator that first maps latents to styles, one for each of its layers.
 
     Attributes:
@@ -105,7 +47,7 @@ class StyleGenerator(Generator):
         return self.average_style.lerp(styles, truncation)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Make images; see `Generator`."""
+        """Make images; see `ImageGenerator`."""
         return self.synthesis(self.mapping(latents, labels))
 
 
@@ -126,7 +68,7 @@ class Discriminator(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """Judge images of shape (n, channels, resolution, resolution) from -1 to 1; labels as of `Generator`."""
+        """Judge images of shape (n, channels, resolution, resolution) from -1 to 1; labels as of `ImageGenerator`."""
 
     @property
     def normalises_batches(self) -> bool:

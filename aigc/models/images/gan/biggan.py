@@ -9,8 +9,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from aigc.config.types import Bound
+from aigc.models.images.base import ImageGenerator
 from aigc.models.images.gan.attention import SelfAttention, check_attention
-from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput, Generator, check_resolution
+from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput, check_resolution
 from aigc.models.images.gan.conditioning import ConditionalBatchNorm, Conditioning, Head, needed
 from aigc.models.images.gan.parts import DownConvolution, LinearMaps, UpConvolution, initialised, spectral, upsampled
 
@@ -98,7 +99,7 @@ class DownBlock(nn.Module):
         return inner + shortcut
 
 
-class BigGANGenerator(Generator):
+class BigGANGenerator(ImageGenerator):
     """Residual blocks whose batch normalisation depends on an embedding of the class and on a part of the latents each.
 
     Without classes it depends on that part of the latents alone.
@@ -152,7 +153,7 @@ class BigGANGenerator(Generator):
         self.last = _layer(nn.Conv2d(widths[-1], channels, 3, padding=1), spectral_norm)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Make images; see `Generator`."""
+        """Make images; see `ImageGenerator`."""
         chunks = latents.view(-1, len(self.blocks) + 1, self.chunk).unbind(1)
         shared = [] if self.embedding is None else [self.embedding(needed(labels, self.classes))]
         maps = self.first(chunks[0])

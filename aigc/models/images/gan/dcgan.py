@@ -8,14 +8,15 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from aigc.config.types import Bound
-from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput, Generator, check_resolution
+from aigc.models.images.base import ImageGenerator
+from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput, check_resolution
 from aigc.models.images.gan.conditioning import ConditionalBatchNorm, Conditioning, Head, JoinedEmbedding
 from aigc.models.images.gan.parts import LinearMaps, UpConvolution, initialised, powers_of_two, spectral
 
 _SMALLEST = 4  # feature maps that latents become, and that are judged
 
 
-class DCGANGenerator(Generator):
+class DCGANGenerator(ImageGenerator):
     """Batch normalisation, ReLU and a convolution that doubles the size, until the image is there.
 
     The paper's at 64 x 64 has width=128 and max_width=1024.
@@ -61,7 +62,7 @@ class DCGANGenerator(Generator):
         self.layers.append(enlarge(widths[-1], channels, bias=True))
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Make images; see `Generator`."""
+        """Make images; see `ImageGenerator`."""
         maps = self.first(self.joined(latents, labels))
         for norm, layer in zip(self.norms, self.layers, strict=True):
             maps = layer(F.relu(norm(maps, labels), inplace=True))

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from aigc.config.types import Bound
-from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput, Generator
+from aigc.models.images.base import ImageGenerator
+from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput
 from aigc.models.images.gan.conditioning import Conditioning, Head, JoinedEmbedding
 from aigc.models.images.gan.parts import initialised, spectral
 
 
-class MLPGenerator(Generator):
+class MLPGenerator(ImageGenerator):
     """Layers that are each connected with all of the one before, from latents and class to the image.
 
     Args:
@@ -50,7 +51,7 @@ class MLPGenerator(Generator):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Make images; see `Generator`."""
+        """Make images; see `ImageGenerator`."""
         made: Tensor = self.layers(self.joined(latents, labels)).to(latents.dtype)
         return torch.tanh(made).view(-1, self.channels, self.resolution, self.resolution)
 

@@ -9,7 +9,8 @@ from aigc.config import build
 from aigc.config.types import Slot
 from aigc.errors import InputError
 from aigc.models.base import ModelFactory
-from aigc.models.images.gan.base import Discriminator, Generator
+from aigc.models.images.base import ImageGenerator
+from aigc.models.images.gan.base import Discriminator
 
 
 class Gan(nn.Module):
@@ -27,7 +28,7 @@ class Gan(nn.Module):
 
     def __init__(
         self,
-        generator: Generator,
+        generator: ImageGenerator,
         discriminator: Discriminator,
         generator_config: dict[str, Any],
         class_names: tuple[str, ...] = (),
@@ -53,7 +54,7 @@ class GanNetworks(ModelFactory):
     def __init__(
         self,
         generator: Annotated[
-            dict[str, Any], Slot("aigc.models.images.gan.base.Generator", ("resolution", "channels", "classes"))
+            dict[str, Any], Slot("aigc.models.images.base.ImageGenerator", ("resolution", "channels", "classes"))
         ],
         discriminator: Annotated[
             dict[str, Any], Slot("aigc.models.images.gan.base.Discriminator", ("resolution", "channels", "classes"))
@@ -74,7 +75,7 @@ class GanNetworks(ModelFactory):
         shape = {"resolution": data.resolution, "channels": data.channels, "classes": len(names)}
         shares = torch.bincount(torch.as_tensor(data.images.labels), minlength=len(names)).float() if names else None
         return Gan(
-            build(self.generator, Generator, "model.generator", **shape),
+            build(self.generator, ImageGenerator, "model.generator", **shape),
             build(self.discriminator, Discriminator, "model.discriminator", **shape),
             self.generator | shape,
             names,

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from aigc.config.types import Bound
 from aigc.errors import InputError
-from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput, Generator, check_resolution
+from aigc.models.images.base import ImageGenerator
+from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput, check_resolution
 from aigc.models.images.gan.conditioning import needed
 from aigc.models.images.gan.parts import powers_of_two
 from aigc.models.images.gan.resampling import downsampler, upsampler
@@ -22,7 +23,7 @@ _GAIN = math.sqrt(2 / (1 + _SLOPE**2))
 """Of leaky ReLU (He et al., 2015)."""
 
 
-class R3GANGenerator(Generator):
+class R3GANGenerator(ImageGenerator):
     """Makes images by stages of residual blocks, from 4 x 4 pixels that are learned on; they are not bounded.
 
     The defaults are the paper's for CIFAR-10; beyond 32 x 32 pixels they are those for FFHQ.
@@ -71,7 +72,7 @@ class R3GANGenerator(Generator):
         self.output = scaled(nn.Conv2d(widths[-1], channels, 1, bias=False))
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Make images; see `Generator`. The last convolution is without autocast."""
+        """Make images; see `ImageGenerator`. The last convolution is without autocast."""
         if self.embedding is not None:
             latents = torch.cat([latents, self.embedding(needed(labels, self.classes))], dim=1)
         made = self.linear(latents)[:, :, None, None]

@@ -9,8 +9,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from aigc.config.types import Bound
+from aigc.models.images.base import ImageGenerator
 from aigc.models.images.gan.attention import SelfAttention, check_attention
-from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput, Generator, check_resolution
+from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput, check_resolution
 from aigc.models.images.gan.conditioning import ConditionalBatchNorm, Conditioning, Head, JoinedEmbedding
 from aigc.models.images.gan.parts import DownConvolution, LinearMaps, UpConvolution, initialised, spectral, upsampled
 
@@ -98,7 +99,7 @@ class DownBlock(nn.Module):
         return out
 
 
-class ResNetGenerator(Generator):
+class ResNetGenerator(ImageGenerator):
     """Residual blocks that double the size, as in WGAN-GP (Gulrajani et al., 2017) and SNGAN (Miyato et al., 2018).
 
     With spectral normalisation and attention it is SAGAN's (Zhang et al., 2019).
@@ -144,7 +145,7 @@ class ResNetGenerator(Generator):
         self.last = spectral(initialised(nn.Conv2d(widths[-1], channels, 3, padding=1)), spectral_norm)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Make images; see `Generator`."""
+        """Make images; see `ImageGenerator`."""
         maps = self.first(self.joined(latents, labels))
         for block in self.blocks:
             maps = block(maps, labels)

@@ -9,7 +9,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from aigc.config.types import Bound
-from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput, Generator, check_resolution
+from aigc.models.images.base import ImageGenerator
+from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput, check_resolution
 from aigc.models.images.gan.biggan import DownBlock, Norm, UpBlock
 from aigc.models.images.gan.conditioning import ConditionalBatchNorm, Conditioning, Head, needed
 from aigc.models.images.gan.parts import initialised, powers_of_two, spectral
@@ -17,7 +18,7 @@ from aigc.models.images.gan.parts import initialised, powers_of_two, spectral
 RESOLUTIONS = powers_of_two(8, 512)
 
 
-class UNetGenerator(Generator):
+class UNetGenerator(ImageGenerator):
     """Turns an image of noise into an image: down to 4 x 4 pixels, and up again beside what was on the way down.
 
     The way is that of Ronneberger et al. (2015), with residual blocks and batch normalisation. A class comes in as
@@ -58,7 +59,7 @@ class UNetGenerator(Generator):
         self.last = initialised(nn.Conv2d(2 * width, channels, 3, padding=1), "orthogonal")
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Make images; see `Generator`."""
+        """Make images; see `ImageGenerator`."""
         noise = latents
         if self.embedding is not None:
             planes = self.embedding(needed(labels, self.classes))[:, :, None, None]

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import safetensors.torch
 import torch
@@ -12,13 +12,25 @@ from safetensors import SafetensorError
 from aigc.config import build
 from aigc.config.problems import ConfigError
 from aigc.errors import InputError
-from aigc.models.images.gan.base import Generator
+from aigc.models.images.base import ImageGenerator
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 _FORMAT = 1
 
 
-def save_generator(generator: Generator, config: Mapping[str, Any], class_names: Sequence[str], folder: Path) -> None:
+class SavedGenerator(NamedTuple):
+    """A generator with what is needed to build it again; the arguments of `save_generator`."""
+
+    generator: ImageGenerator
+    config: Mapping[str, Any]
+    """The `_target_` node it was built from, with all arguments."""
+    class_names: Sequence[str]
+    """Names of its classes by label; empty where there are none."""
+
+
+def save_generator(
+    generator: ImageGenerator, config: Mapping[str, Any], class_names: Sequence[str], folder: Path
+) -> None:
     """Write model.safetensors and config.json into a folder that exists.
 
     Args:
@@ -43,10 +55,10 @@ def save_generator(generator: Generator, config: Mapping[str, Any], class_names:
     (folder / CONFIG).write_text(json.dumps(described, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
-def load_generator(folder: Path | str) -> tuple[Generator, list[str]]:
+def load_generator(folder: Path | str) -> tuple[ImageGenerator, list[str]]:
     """Make a generator again, on the CPU and in evaluation mode, and name its classes.
 
-    The class in config.json must be a `Generator` of a package that the person trusts; nothing in the folder can
+    The class in config.json must be a `ImageGenerator` of a package that the person trusts; nothing in the folder can
     change what is trusted. Random states are left as they are.
 
     Raises:
@@ -57,7 +69,7 @@ def load_generator(folder: Path | str) -> tuple[Generator, list[str]]:
     node, names = _read(path)
     try:
         with torch.random.fork_rng(devices=[]):
-            generator = build(node, Generator, "generator")
+            generator = build(node, ImageGenerator, "generator")
     except ConfigError as error:
         reason = "; ".join(str(problem) for problem in error.problems)
         raise InputError(f"{path}: this generator cannot be built: {reason}") from error
@@ -106,7 +118,7 @@ def _names(given: Sequence[str], classes: int) -> list[str]:
     return list(given) if given and classes else [str(number) for number in range(classes)]
 
 
-def _load_weights(generator: Generator, path: Path) -> None:
+def _load_weights(generator: ImageGenerator, path: Path) -> None:
     try:
         weights = safetensors.torch.load_file(path)
     except (OSError, SafetensorError, ValueError) as error:
