@@ -1,6 +1,5 @@
 """manifest.json: what a run was made from, on what it ran, and what came out."""
 
-import fcntl
 import json
 import os
 import platform
@@ -15,6 +14,7 @@ from aigc.errors import InputError
 from aigc.runs.environment import available_cores, environment, package_versions, source_digest
 from aigc.runs.files import write_json
 from aigc.runs.git import git_state
+from aigc.runs.locks import locked
 from aigc.runs.metrics_file import decode_values, encode_values
 from aigc.runs.secrets import redact_arguments
 from aigc.runs.status import Status, read_status, utc_now
@@ -141,8 +141,7 @@ def edit_manifest(folder: Path | str) -> Iterator[dict[str, Any]]:
 
     A lock keeps other processes from editing meanwhile, so that no change is lost. An exception writes nothing.
     """
-    with (Path(folder) / _LOCK_FILE).open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(Path(folder) / _LOCK_FILE):
         manifest = read_manifest(folder)
         yield manifest
         write_manifest(folder, manifest)

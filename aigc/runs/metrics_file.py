@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from aigc.errors import InputError
 from aigc.runs.console import log
@@ -93,6 +93,43 @@ def read(path: Path | str) -> list[dict[str, Any]]:
     return [_parse(path, number, line) for number, line in enumerate(lines[:-1], start=1) if line]
 
 
+class MetricsTail:
+    """The rows of a metrics file that grows, each given once.
+
+    Args:
+        path: The file; it may not exist yet.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._position = 0
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return the whole rows that were appended since the last call; all of them where the file was cut meanwhile.
+
+        Raises:
+            InputError: A row is damaged.
+        """
+        try:
+            with self.path.open("rb") as file:
+                if not self._continues(file):
+                    self._position = 0
+                file.seek(self._position)
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        whole = content[: content.rfind(b"\n") + 1]
+        self._position += len(whole)
+        return [_parse(self.path, 0, line) for line in whole.split(b"\n") if line]
+
+    def _continues(self, file: BinaryIO) -> bool:
+        """Whether what was read still ends with a row, as it does not after a resumed run has cut the file."""
+        if self._position == 0:
+            return True
+        file.seek(self._position - 1)
+        return file.read(1) == b"\n"
+
+
 def cut(path: Path | str, size: int) -> None:
     """Keep the first `size` bytes of a metrics file.
 
@@ -144,7 +181,7 @@ def _parse(path: Path | str, number: int, line: bytes) -> dict[str, Any]:
         fixed = {name: row.pop(name) for name in FIXED_COLUMNS}
         return {**fixed, **decode_values(row)}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        place = f"line {number}" if number > 0 else "the last line"
+        place = f"line {number}" if number > 0 else "a line at its end"
         raise InputError(f"{path}: {place} is damaged: {error}") from error
 
 

@@ -105,9 +105,7 @@ def submit_sweep(plan: SweepPlan, cluster: Cluster) -> str:
             path.parent.rmdir()
             path.parent.parent.rmdir()
         raise
-    folder = SweepFolder(plan.folder)
-    folder.write(plan)
-    folder.add_job(class_name(cluster), job)
+    SweepFolder(plan.folder).write(plan)
     return job
 
 

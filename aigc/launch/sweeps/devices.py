@@ -1,6 +1,5 @@
 """Where trials run: a GPU each, leased for the time of the trial, or a share of the processor."""
 
-import fcntl
 import os
 import tempfile
 from pathlib import Path
@@ -10,6 +9,7 @@ from omegaconf import DictConfig
 
 from aigc.errors import InputError
 from aigc.runs.environment import available_cores
+from aigc.runs.locks import try_lock
 
 
 class Devices:
@@ -93,10 +93,4 @@ def visible_gpus() -> list[str]:
 def _lock(gpu: str) -> IO[str] | None:
     folder = Path(tempfile.gettempdir()) / f"aigc-gpus-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    file = (folder / f"{os.environ.get('SLURM_JOB_ID', 'machine')}-{gpu}.lock").open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file
+    return try_lock(folder / f"{os.environ.get('SLURM_JOB_ID', 'machine')}-{gpu}.lock")

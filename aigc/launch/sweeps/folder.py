@@ -1,9 +1,7 @@
 """The sweep folder: what was typed, and which run each trial is. What came of them is in the runs themselves."""
 
-import fcntl
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ from aigc.launch.sweeps.trials import SweepPlan, Trial
 from aigc.runs import Run
 from aigc.runs.files import write_atomic, write_json
 from aigc.runs.locate import default_root
-from aigc.runs.status import Status, StatusRecord, read_status, utc_now
+from aigc.runs.locks import locked
+from aigc.runs.status import Status, StatusRecord, read_status
 
 _FORMAT = 1
 
@@ -82,7 +81,7 @@ class SweepFolder:
             only_new: Write nothing where all are listed: a later command may have written sweep.json.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
-        with self._alone():
+        with locked(self.path / "trials.lock"):
             self._write(plan, only_new)
 
     def _write(self, plan: SweepPlan, only_new: bool) -> None:
@@ -99,7 +98,7 @@ class SweepFolder:
             return
         if plan.trials or not known:
             self._list(known.values())
-        sweep = {
+        about = {
             "format": _FORMAT,
             "experiment": plan.experiment,
             "typed": plan.typed,
@@ -108,30 +107,15 @@ class SweepFolder:
             "monitor": plan.cfg.sweep.monitor,
             "direction": plan.cfg.sweep.direction,
         }
-        jobs = self.about().get("jobs") if written else None
-        write_json(self.path / "sweep.json", sweep | ({"jobs": jobs} if jobs else {}))
-
-    def add_job(self, cluster: str, job: str) -> None:
-        """Note a job that works on the sweep, in sweep.json."""
-        with self._alone():
-            about = self.about()
-            about["jobs"] = [*about.get("jobs", []), {"cluster": cluster, "id": job, "submitted": utc_now()}]
-            write_json(self.path / "sweep.json", about)
+        write_json(self.path / "sweep.json", about)
 
     def add(self, trial: Trial, run: str, fixed: list[str]) -> None:
         """List a trial that was asked for only now; once, whoever asks."""
-        with self._alone():
+        with locked(self.path / "trials.lock"):
             known = list(self.trials())
             if all(one.run != run for one in known):
                 known.append(Listed(trial.number, trial.overrides, trial.identity, run, fixed))
                 self._list(known)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """While the list of trials is changed."""
-        with (self.path / "trials.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     def prune(self, run_id: str) -> None:
         """Note that a run is not gone on with."""

@@ -20,7 +20,7 @@ from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.process import IN_WORK
 from aigc.launch.sweeps.study import Study
 from aigc.launch.sweeps.trials import SweepPlan, Trial
-from aigc.runs import metrics_file
+from aigc.runs.metrics_file import MetricsTail
 from aigc.runs.status import Status
 
 
@@ -54,7 +54,7 @@ class SearchDriver(Driver):
         settings = Sweep(**{name: cfg.sweep[name] for name in asdict(Sweep()) if name in cfg.sweep})
         self.study = Study(plan.folder, plan.axes, settings, direction)
         self._composer = Composer()
-        self._read: dict[int, int] = {}
+        self._tails: dict[int, MetricsTail] = {}
         self._known: set[int] = set()
         SweepFolder(plan.folder).write(plan)
         super().__init__(plan, False, max_failures, fail_fast, tell)
@@ -125,11 +125,8 @@ class SearchDriver(Driver):
 
     def _is_hopeless(self, trial: Trial, run_id: str) -> bool:
         path = self.folder.runs() / run_id / "metrics.jsonl"
-        size = path.stat().st_size if path.exists() else 0
-        if size == self._read.get(trial.number, 0):
-            return False
-        self._read[trial.number] = size
-        values = [(row["step"], row[self.monitor]) for row in metrics_file.read(path) if self.monitor in row]
+        rows = self._tails.setdefault(trial.number, MetricsTail(path)).read()
+        values = [(row["step"], row[self.monitor]) for row in rows if self.monitor in row]
         last = trial.cfg.trainer.max_steps
         return any(self.study.report(trial.number, step, value) and step < last for step, value in values)
 

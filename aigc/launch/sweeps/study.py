@@ -1,16 +1,16 @@
 """The Optuna study of a sweep, in its folder: which values were asked for, and what they gave."""
 
 import contextlib
-import fcntl
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from aigc.config.schema import Sweep
 from aigc.errors import InputError
 from aigc.launch.sweeps.space import Axis
+from aigc.runs.locks import locked
 from aigc.runs.metrics_file import cut_torn_line
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Study:
         path.mkdir(parents=True, exist_ok=True)
         journal = self._optuna.storages.journal
         backend = journal.JournalFileBackend(str(path / "study.jsonl"), _lock_of(path / "study.lock"))
-        with self._alone():
+        with locked(self._lock):
             self._study = self._optuna.create_study(
                 storage=journal.JournalStorage(backend),
                 study_name=path.name,
@@ -53,7 +53,7 @@ class Study:
 
     def ask(self) -> tuple[int, list[str]] | None:
         """Number and overrides of a new trial; None once there are as many as were asked for."""
-        with self._alone():
+        with locked(self._lock):
             number = len(self._study.get_trials(deepcopy=False))
             if number >= (self._settings.trials or 0):
                 return None
@@ -72,7 +72,7 @@ class Study:
 
     def overrides(self, number: int) -> list[str]:
         """What a trial was asked for with; a driver that was killed while it asked has left it without some values."""
-        with self._alone():
+        with locked(self._lock):
             frozen = self._study.get_trials(deepcopy=False)[number]
             if frozen.params.keys() == self._axes.keys():
                 return self._overrides(frozen.params)
@@ -103,12 +103,6 @@ class Study:
     def _overrides(self, params: dict[str, Any]) -> list[str]:
         # In the order they were typed; the numbers as Python writes them, which Hydra reads back to the bit.
         return [f"{key}={params[key]}" for key in self._axes]
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        with self._lock.open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
 
 def _import() -> Any:
@@ -155,16 +149,14 @@ def _lock_of(path: Path) -> "BaseJournalFileLock":
 
     class FileLock(BaseJournalFileLock):
         def __init__(self) -> None:
-            self._held: IO[str] | None = None
+            self._held = contextlib.ExitStack()
 
         def acquire(self) -> bool:
-            self._held = path.open("a")
-            fcntl.flock(self._held, fcntl.LOCK_EX)
+            self._held.enter_context(locked(path))
             cut_torn_line(path.with_suffix(".jsonl"))
             return True
 
         def release(self) -> None:
-            if self._held is not None:
-                self._held.close()
+            self._held.close()
 
     return FileLock()

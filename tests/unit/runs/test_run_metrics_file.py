@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aigc.errors import InputError
+from aigc.runs import metrics_file
 from aigc.runs.metrics_file import FIXED_COLUMNS, SIGNATURES, MetricsFile, decode_values, encode_values, read, read_last
 
 
@@ -105,3 +106,22 @@ def test_a_line_can_say_how_its_values_were_made_and_still_reads_as_numbers(tmp_
 def test_no_file_has_no_lines(tmp_path: Path) -> None:
     assert read(tmp_path / "none") == []
     assert read_last(tmp_path / "none") == {}
+
+
+def test_a_tail_gives_each_row_once_and_reads_no_more_than_the_new_ones(tmp_path, monkeypatch):
+    path = tmp_path / "metrics.jsonl"
+    tail = metrics_file.MetricsTail(path)
+    assert tail.read() == []
+    parsed = []
+    parse = metrics_file._parse
+    monkeypatch.setattr(metrics_file, "_parse", lambda *given: parsed.append(given[2]) or parse(*given))
+    with MetricsFile(path) as file:
+        for step in range(1, 6):
+            file.append(step, 0, {"loss": float(step)})
+            assert [row["step"] for row in tail.read()] == [step]
+    with path.open("ab") as torn:
+        torn.write(b'{"step": 6')
+    assert tail.read() == []
+    assert len(parsed) == 5
+    metrics_file.cut(path, path.read_bytes().index(b"\n") + 1)  # a resumed run goes back to its checkpoint
+    assert [row["step"] for row in tail.read()] == [1]
