@@ -67,7 +67,11 @@ def _run(verb: str, arguments: list[str]) -> int:
     if str(Path.cwd()) not in sys.path:  # a person's own package lies where they work; last, so that it shadows nothing
         sys.path.append(str(Path.cwd()))
     module = importlib.import_module(f"aigc.cli.{verb.replace('-', '_')}")
-    options = module.parser().parse_intermixed_args(arguments)
+    try:
+        options = module.parser().parse_intermixed_args(arguments)
+    except AigcError as error:  # --help of a config that is wrong
+        print(f"aigc {verb}: {error}", file=sys.stderr)
+        return exit_code(error)
     from aigc.runs import stop  # not for --help, which has ended by now
 
     try:

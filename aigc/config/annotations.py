@@ -58,7 +58,7 @@ def annotation_slot(node: ast.expr | None) -> Slot | None:
     if not isinstance(node, ast.Subscript) or ast.unparse(node.value).rpartition(".")[2] != "Annotated":
         return None
     items = node.slice.elts if isinstance(node.slice, ast.Tuple) else []
-    return next((place for place in (_call(item, Slot) for item in items[1:]) if place is not None), None)
+    return next((slot for slot in (_call(item, Slot) for item in items[1:]) if slot is not None), None)
 
 
 def _subscript(node: ast.Subscript, resolve: Resolve) -> Any:

@@ -9,8 +9,8 @@ from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aigc.config import schema
-from aigc.config.compose import origins_of
 from aigc.config.faults import group_choices
+from aigc.config.origins import origins_of
 from aigc.config.problems import ConfigError, Problem, suggest
 from aigc.config.sources import TargetError
 from aigc.config.targets import Signature, is_subclass, signature
@@ -25,7 +25,7 @@ def check(cfg: DictConfig, deep: bool = False) -> None:
 
     Args:
         cfg: A config from `compose`, or one read from a run folder.
-        deep: Also import every target and compare its class with what its place expects.
+        deep: Also import every target and compare its class with what its slot expects.
 
     Raises:
         ConfigError: Every unknown key, wrong type, missing value, failing interpolation and wrong target.
@@ -43,7 +43,11 @@ def find_problems(cfg: DictConfig, deep: bool = False) -> list[Problem]:
     if deep and not found:
         found += _deep_problems(cfg)
     origins, told = origins_of(cfg), dict(found)
-    return [Problem(key, what, origins.of(key)) for key, what in told.items() if _source(cfg, key) not in told]
+    return [
+        Problem(key, what + origins.hint(key), origins.of(key))
+        for key, what in told.items()
+        if _source(cfg, key) not in told
+    ]
 
 
 def node_problems(key: str, node: Mapping[str, Any], expect: str) -> list[Problem]:
@@ -82,7 +86,7 @@ def _plain(node: Any, key: str, found: list[_Found]) -> Any:
 
 def _root_problems(plain: Mapping[str, Any]) -> Iterator[_Found]:
     root = schema.fields_of(schema.Config)
-    sections, places = schema.sections(), schema.places()
+    sections, slots = schema.sections(), schema.slots()
     groups = group_choices()
     for key in plain:
         if key not in root.parameters:
@@ -95,26 +99,26 @@ def _root_problems(plain: Mapping[str, Any]) -> Iterator[_Found]:
                 yield key, "missing; " + (f"choose one of {', '.join(groups[key])}" if key in groups else "give it")
         elif key in sections:
             yield from mismatches(key, plain[key], sections[key])
-        elif key in places:
-            yield from _slot_problems(key, plain[key], places[key])
+        elif key in slots:
+            yield from _slot_problems(key, plain[key], slots[key])
         else:
             yield from mismatches(key, plain[key], parameter.type)
 
 
-def _slot_problems(key: str, value: Any, place: Slot) -> Iterator[_Found]:
-    if value is MISSING or (value is None and (place.optional or place.named)):
+def _slot_problems(key: str, value: Any, slot: Slot) -> Iterator[_Found]:
+    if value is MISSING or (value is None and (slot.optional or slot.named)):
         return
-    if not place.named:
-        yield from _node_problems(key, value, place)
+    if not slot.named:
+        yield from _node_problems(key, value, slot)
     elif not isinstance(value, Mapping):
         yield key, f"{value!r} is not a mapping of names to `_target_` nodes"
     else:
         for name, node in value.items():
             if node is not None and node is not MISSING:
-                yield from _node_problems(f"{key}.{name}", node, place)
+                yield from _node_problems(f"{key}.{name}", node, slot)
 
 
-def _node_problems(key: str, node: Any, place: Slot | None) -> Iterator[_Found]:
+def _node_problems(key: str, node: Any, slot: Slot | None) -> Iterator[_Found]:
     if not isinstance(node, Mapping) or "_target_" not in node:
         yield (
             key,
@@ -135,10 +139,10 @@ def _node_problems(key: str, node: Any, place: Slot | None) -> Iterator[_Found]:
     except TargetError as error:
         yield f"{key}._target_", str(error)
         return
-    if place and is_subclass(target, place.expect) is False:
-        yield f"{key}._target_", f"{target} is no {place.expect}, which is expected here"
+    if slot and is_subclass(target, slot.expect) is False:
+        yield f"{key}._target_", f"{target} is no {slot.expect}, which is expected here"
         return
-    yield from _parameter_problems(key, node, takes, place.supplied if place else ())
+    yield from _parameter_problems(key, node, takes, slot.supplied if slot else ())
 
 
 def _parameter_problems(
@@ -152,8 +156,8 @@ def _parameter_problems(
             if not takes.open or str(name).startswith("_"):
                 yield f"{key}.{name}", f"{node['_target_']} takes no {name!r}; {suggest(str(name), known, f'{key}.')}"
             continue
-        if (place := known[name].place) and isinstance(value, Mapping):
-            yield from _slot_problems(f"{key}.{name}", value, place)
+        if (slot := known[name].slot) and isinstance(value, Mapping):
+            yield from _slot_problems(f"{key}.{name}", value, slot)
             continue
         built = isinstance(value, Mapping) and "_target_" in value and union_options(known[name].type)
         if not built:  # a union may have had a class or a function, which no plain value is but a node can make
@@ -176,9 +180,9 @@ def _nested_nodes(key: str, value: Any) -> Iterator[_Found]:
 def _deep_problems(cfg: DictConfig) -> Iterator[_Found]:
     from aigc.config.build import target_class
 
-    for path, node, place in _all_nodes(cfg):
+    for path, node, slot in _all_nodes(cfg):
         try:
-            target_class(node["_target_"], _import(place.expect), path)
+            target_class(node["_target_"], _import(slot.expect), path)
         except ConfigError as error:
             yield from ((problem.key, problem.what) for problem in error.problems)
 
@@ -192,34 +196,46 @@ def _import(dotted: str) -> type:
 
 def known_keys(cfg: DictConfig) -> dict[str, Parameter]:
     """Every key that a config may set; nodes contribute what their targets take."""
-    sections, places = schema.sections(), schema.places()
+    sections, slots = schema.sections(), schema.slots()
     keys: dict[str, Parameter] = {}
     for key, parameter in schema.fields_of(schema.Config).parameters.items():
         if key in sections:
             keys |= _below(key, sections[key].parameters)
-        elif key not in places:
+        elif key not in slots:
             keys[key] = parameter
-    for path, node, place in _all_nodes(cfg):
+    for path, node, slot in _all_nodes(cfg):
         takes = signature(node["_target_"]).parameters
-        keys |= _below(path, {n: p for n, p in takes.items() if n not in place.supplied})
+        keys |= _below(path, {n: p for n, p in takes.items() if n not in slot.supplied})
     return keys
 
 
 def _all_nodes(cfg: DictConfig) -> Iterator[tuple[str, Any, Slot]]:
-    """Every node that stands where one is expected, by full key, with that place; nodes inside others too."""
-    for key, place in schema.places().items():
-        yield from _nodes(key, cfg.get(key), place)
+    """Yield every node in a slot with its full key and that slot; nodes inside others too.
+
+    Raises:
+        ConfigError: A slot holds something else, or names a class that does not exist.
+    """
+    for key, slot in schema.slots().items():
+        try:
+            yield from _nodes(key, cfg.get(key), slot)
+        except (TargetError, OmegaConfBaseException) as error:
+            raise ConfigError(find_problems(cfg)) from error
 
 
-def _nodes(key: str, value: Any, place: Slot) -> Iterator[tuple[str, Any, Slot]]:
-    nodes = {f"{key}.{name}": node for name, node in (value or {}).items()} if place.named else {key: value}
+def _nodes(key: str, value: Any, slot: Slot) -> Iterator[tuple[str, Any, Slot]]:
+    named = slot.named and isinstance(value, Mapping)
+    nodes = {f"{key}.{name}": node for name, node in value.items()} if named else {key: value}
     for path, node in nodes.items():
         if node is None:
             continue
-        yield path, node, place
-        for name, parameter in signature(node["_target_"]).parameters.items():
-            if parameter.place and isinstance(inner := node.get(name), Mapping):
-                yield from _nodes(f"{path}.{name}", inner, parameter.place)
+        target = node.get("_target_") if isinstance(node, Mapping) else None
+        if not isinstance(target, str):
+            raise TargetError(f"{path} is not a node with a _target_")
+        parameters = signature(target).parameters
+        yield path, node, slot
+        for name, parameter in parameters.items():
+            if parameter.slot and isinstance(inner := node.get(name), Mapping):
+                yield from _nodes(f"{path}.{name}", inner, parameter.slot)
 
 
 def _below(key: str, parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:

@@ -10,11 +10,13 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from aigc.config.check import find_problems
 from aigc.config.faults import defaults_origin, group_choices, no_such_group, unreadable
 from aigc.config.locate import conf_folder, search_folders, shown_path
-from aigc.config.origins import COMMAND_LINE, Origins
+from aigc.config.origins import COMMAND_LINE, Origins, set_origins
 from aigc.config.overrides import apply_override, parse_overrides
 from aigc.config.problems import ConfigError, Problem, nearest, suggest
+from aigc.config.schema import Config, fields_of, sections, slots
 
 ROOT = "train"
 
@@ -46,13 +48,15 @@ class Composer:
         groups = [o for o in parsed if _is_group(o)]
         problems = _wrong_choices(groups)
         wrong = {problem.key for problem in problems}
-        right = tuple(o.input_line for o in groups if o.key_or_group not in wrong)
+        right = tuple(_choice(o) for o in groups if o.key_or_group not in wrong)
         cfg, origins, choices = copy.deepcopy(self._files(right))
+        if "experiment" in choices and not any(o.key_or_group == "experiment" for o in groups):
+            origins.implied = _experiment_file(choices)
         return _finished(cfg, origins, choices, [o for o in parsed if o not in groups], problems)
 
     def choices(self, overrides: Sequence[str]) -> dict[str, str]:
         """The choice of each config group, whether it was typed or a defaults list names it."""
-        return self._files(tuple(o.input_line for o in parse_overrides(overrides) if _is_group(o)))[2]
+        return self._files(tuple(_choice(o) for o in parse_overrides(overrides) if _is_group(o)))[2]
 
     def _files(self, groups: tuple[str, ...]) -> tuple[DictConfig, Origins, dict[str, str]]:
         if groups not in self._merged:
@@ -75,28 +79,18 @@ def _finished(
         cfg.experiment = choices.get("experiment") or ROOT
     elif isinstance(cfg.get("experiment"), DictConfig):
         what = "an experiment's first line must be `# @package _global_`, or its keys do not reach their sections"
-        paths = [folder / f"experiment/{choices.get('experiment')}.yaml" for folder in search_folders()]
-        path = next((path for path in paths if path.is_file()), paths[0])
-        problems.append(Problem("experiment", what, f"{shown_path(path)}:1"))
+        problems.append(Problem("experiment", what, f"{_experiment_file(choices)}:1"))
         cfg.experiment = ROOT
     fill_defaults(cfg)
     set_origins(cfg, origins)
     if problems:
-        from aigc.config.check import find_problems
-
         raise ConfigError([*problems, *find_problems(cfg)])
     return cfg
 
 
-def origins_of(cfg: DictConfig) -> Origins:
-    """Where the keys of a composed config were set; empty for a config that was not composed here."""
-    found = cfg.__dict__.get("_aigc_origins")
-    return found if isinstance(found, Origins) else Origins()
-
-
-def set_origins(cfg: DictConfig, origins: Origins) -> None:
-    """Keep the places beside the config; OmegaConf itself has no room for them."""
-    cfg.__dict__["_aigc_origins"] = origins
+def _experiment_file(choices: Mapping[str, str]) -> str:
+    paths = [folder / f"experiment/{choices.get('experiment')}.yaml" for folder in search_folders()]
+    return shown_path(next((path for path in paths if path.is_file()), paths[0]))
 
 
 def override(cfg: DictConfig, overrides: Sequence[str], allowed: Sequence[str]) -> DictConfig:
@@ -120,7 +114,7 @@ def override(cfg: DictConfig, overrides: Sequence[str], allowed: Sequence[str]) 
         what = f"cannot be changed for a trained model; allowed: {', '.join(allowed)}"
         raise ConfigError([Problem(o.key_or_group, what, f"{COMMAND_LINE}: {o.input_line}") for o in refused])
     if groups:
-        fresh = compose([o.input_line for o in groups])
+        fresh = compose([_choice(o) for o in groups])
         for o in groups:
             changed[o.key_or_group] = fresh[o.key_or_group]
     for o in parsed:
@@ -146,16 +140,24 @@ def _hydra_loader() -> Iterator[Any]:
 
 
 def _is_group(override: Any) -> bool:
-    """Whether an override chooses from a group; `group=null` empties the section instead."""
-    chooses = override.is_delete() or override.value() is not None
-    return chooses and override.key_or_group in group_choices()
+    """Whether an override chooses from a group; `group=null` empties the section that a group fills instead."""
+    group = override.key_or_group
+    fills_section = group in slots() or group in sections()
+    chooses = override.is_delete() or override.value() is not None or not fills_section
+    return chooses and group in group_choices()
+
+
+def _choice(override: Any) -> str:
+    """The choice in Hydra's grammar, whose defaults lists take no `group=null`."""
+    none = not override.is_delete() and override.value() is None
+    return f"~{override.key_or_group}" if none else str(override.input_line)
 
 
 def _wrong_choices(groups: list[Any]) -> list[Problem]:
     known = group_choices()
     problems = []
     for override in groups:
-        if override.is_delete():
+        if override.is_delete() or override.value() is None:
             continue
         group, value = override.key_or_group, override.value()
         for choice in value if isinstance(value, list) else [value]:
@@ -199,8 +201,6 @@ def _merge_files(loader: Any, groups: list[str]) -> tuple[DictConfig, Origins, d
 
 def fill_defaults(cfg: DictConfig) -> None:
     """Keys that no file names take the default of their dataclass."""
-    from aigc.config.schema import Config, fields_of, sections
-
     for key, parameter in fields_of(Config).parameters.items():
         if not parameter.required and key not in cfg:
             cfg[key] = parameter.default

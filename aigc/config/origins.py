@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
+from omegaconf import DictConfig
 
 from aigc.config.locate import shown_path
 from aigc.config.problems import ConfigError, Problem
@@ -16,6 +17,8 @@ class Origins:
 
     def __init__(self) -> None:
         self._places: dict[str, str] = {}
+        self.implied = ""
+        """The file of the experiment that a defaults list names and nobody typed."""
 
     def read(self, path: Path, package: str) -> None:
         """Note every key of one file; `package` is the dotted place it is merged into, empty for the root."""
@@ -32,6 +35,11 @@ class Origins:
             key = key.rpartition(".")[0]
             self._places.setdefault(key, place)
 
+    def hint(self, key: str) -> str:
+        """What to do about a key that only the implied experiment sets."""
+        set_by_it = self.implied and self.of(key).startswith(f"{self.implied}:")
+        return "; experiment=null leaves out what the default experiment sets" if set_by_it else ""
+
     def of(self, key: str) -> str:
         """Where the key, or the nearest key above it, was set; empty when nobody did."""
         key = key.partition("[")[0]
@@ -40,6 +48,17 @@ class Origins:
                 return self._places[key]
             key = key.rpartition(".")[0]
         return ""
+
+
+def origins_of(cfg: DictConfig) -> Origins:
+    """Return where the keys of a composed config were set; empty for a config that was not composed here."""
+    found = cfg.__dict__.get("_aigc_origins")
+    return found if isinstance(found, Origins) else Origins()
+
+
+def set_origins(cfg: DictConfig, origins: Origins) -> None:
+    """Keep the origins beside the config, as OmegaConf itself has no field for them."""
+    cfg.__dict__["_aigc_origins"] = origins
 
 
 def key_lines(path: Path) -> Iterator[tuple[str, int]]:

@@ -163,11 +163,11 @@ def sections() -> dict[str, Fields]:
     return {name: fields_of(hint) for name, hint in hints if isinstance(hint, type) and dataclasses.is_dataclass(hint)}
 
 
-def places() -> dict[str, Slot]:
-    """The places of `_target_` nodes, by key."""
+def slots() -> dict[str, Slot]:
+    """Return the slots of `_target_` nodes by key."""
     hints = typing.get_type_hints(Config, include_extras=True)
-    found = {name: _place(hint) for name, hint in hints.items()}
-    return {name: place for name, place in found.items() if place is not None}
+    found = {name: _slot(hint) for name, hint in hints.items()}
+    return {name: slot for name, slot in found.items() if slot is not None}
 
 
 @cache
@@ -197,6 +197,6 @@ def field_docs(section: type) -> dict[str, str]:
     return docs
 
 
-def _place(hint: Any) -> Slot | None:
+def _slot(hint: Any) -> Slot | None:
     extras = typing.get_args(hint)[1:] if typing.get_origin(hint) is Annotated else ()
     return next((extra for extra in extras if isinstance(extra, Slot)), None)

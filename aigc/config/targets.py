@@ -113,8 +113,8 @@ def _dataclass_fields(module: Module, node: ast.ClassDef) -> dict[str, Parameter
             name, doc = statement.target.id, ""
             if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
                 doc = " ".join(str(following.value.value).split())
-            kind, place = parameter_type(module, statement.annotation), annotation_slot(statement.annotation)
-            fields[name] = Parameter(name, kind, statement.value is None, _literal(statement.value), doc, place)
+            kind, slot = parameter_type(module, statement.annotation), annotation_slot(statement.annotation)
+            fields[name] = Parameter(name, kind, statement.value is None, _literal(statement.value), doc, slot)
     return fields
 
 

@@ -43,7 +43,7 @@ class Parameter:
     required: bool = False
     default: Any = None
     doc: str = ""
-    place: Slot | None = None
+    slot: Slot | None = None
     """Where a mapping that is given for it is a node, or named nodes."""
 
 

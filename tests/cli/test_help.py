@@ -45,7 +45,7 @@ def test_help_shows_the_keys_of_the_experiment_on_its_line(aigc):
     assert "task.loss [" not in of_texts
     assert "task.loss [hinge]" in of_images
     assert "trainer.max_steps [7]" in of_images
-    assert aigc("train", "experiment=nothing", "--help").stdout == of_texts
+    assert "experiment=nothing" in aigc("train", "experiment=nothing", "--help").stderr
 
 
 def test_generate_lists_its_sampling_controls(aigc):

@@ -2,8 +2,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from aigc.config import ConfigError, check, compose
-from aigc.config.compose import origins_of, override
+from aigc.config.compose import override
 from aigc.config.faults import group_choices
+from aigc.config.origins import origins_of
 from tests.conftest import write
 
 
@@ -27,6 +28,24 @@ def test_an_experiment_overrides_groups_and_keys():
 
 def test_what_is_typed_wins_over_the_experiment():
     assert compose(["trainer.max_steps=7", "experiment=lm/couplets"]).trainer.max_steps == 7
+
+
+@pytest.mark.parametrize("typed", [["debug=null"], ["experiment=lm/tang_quatrains", "debug=null"]])
+def test_null_chooses_no_preset(typed):
+    assert OmegaConf.to_yaml(compose(typed)) == OmegaConf.to_yaml(compose())
+
+
+def test_without_an_experiment_the_groups_alone_make_a_config():
+    cfg = compose(["experiment=null", "task=gan", "model=dcgan", "data=letters", "evaluation=images"])
+    check(cfg, deep=True)
+    assert cfg.experiment == "train"
+
+
+def test_keys_of_the_default_experiment_that_do_not_fit_say_how_to_leave_them_out():
+    found = problems(["task=gan"])["task.embedding_lr_ratio"]
+    assert "experiment=null" in found.what
+    assert "lm/tang_quatrains.yaml:" in found.origin
+    assert "experiment=null" not in problems(["task=gan", "experiment=lm/couplets"])["task.embedding_lr_ratio"].what
 
 
 def test_an_unknown_choice_lists_the_choices():

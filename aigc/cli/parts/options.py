@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from aigc.errors import InputError
-
 OFTEN_CHANGED = (
     "experiment",
     "seed",
@@ -97,17 +95,17 @@ def often_changed(overrides: Sequence[str] = ()) -> str:
     """The keys that people change most, with value and docstring, and all config groups with their choices.
 
     Args:
-        overrides: What the config is composed of; the default experiment where these are wrong.
+        overrides: What the config is composed of.
+
+    Raises:
+        ConfigError: A choice does not exist, or a slot of the config holds no class that can be read.
     """
     from aigc.config import compose
     from aigc.config.check import known_keys
     from aigc.config.faults import group_choices
     from aigc.config.types import shown
 
-    try:
-        cfg = compose(overrides)
-    except InputError:
-        cfg = compose()
+    cfg = compose(overrides)
     keys = known_keys(cfg)
     lines = ["groups (group=choice):"]
     lines += [f"  {group:<12} {', '.join(choices)}" for group, choices in group_choices().items()]

@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from aigc.config import ConfigError, build, compose
 from aigc.config.check import check, find_problems
-from aigc.config.compose import origins_of, override
+from aigc.config.compose import override
+from aigc.config.origins import origins_of
 from aigc.config.problems import Problem
 from aigc.config.trust import named_packages
 from aigc.errors import InputError

@@ -121,10 +121,11 @@ def plan(overrides: Sequence[str]) -> SweepPlan:
     for number, own in enumerate(_combinations(cfg, axes)):
         try:
             made = composer.compose([*fixed, *own])
+            found = checker.problems(made, own)
         except ConfigError as error:
             problems |= {(problem.key, problem.what): problem for problem in error.problems}
             continue
-        problems |= {(problem.key, problem.what): problem for problem in checker.problems(made, own)}
+        problems |= {(problem.key, problem.what): problem for problem in found}
         trial = Trial(number, own, made, identity(made))
         if trial.identity in known:
             known[trial.identity].same.append(number)
