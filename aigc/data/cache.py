@@ -1,33 +1,67 @@
-"""Folders that appear whole or not at all: written aside, flushed to disk, renamed, and checked when opened."""
+"""The cache of prepared data: folders that appear whole or not at all, each made by one process while others wait."""
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from aigc.data.fingerprints import sha256_of
 from aigc.errors import InputError
+from aigc.runs import stop
+from aigc.runs.console import log
 
 _CHECKSUMS = "checksums.json"
 _STALE_AFTER_S = 24 * 3600
+_POLL_S = 0.1
 
 
-def key(ingredients: Mapping[str, Any]) -> str:
-    """The name of an entry: a hash of all that decides what is in it, which JSON can hold."""
+def entry_key(ingredients: Mapping[str, Any]) -> str:
+    """The name of an entry: a hash of everything that decides its content, in JSON's types."""
     return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def find_or_make(folder: Path, make: Callable[[Path], None]) -> bool:
+    """Make an entry unless it is there already.
+
+    Of several processes that need the same entry, one makes it; the others wait and then find it.
+
+    Args:
+        folder: The entry.
+        make: Fills a temporary folder, which then becomes the entry.
+
+    Returns:
+        Whether it was made here.
+
+    Raises:
+        InputError: The cache cannot be written to.
+        InterruptedRun, PreemptedRun: The process was asked to stop while it waited.
+    """
+    if is_whole(folder):
+        return False
+    with locked(folder):
+        if is_whole(folder):
+            return False
+        with writing(folder) as aside:
+            make(aside)
+    return True
+
+
 def is_whole(folder: Path) -> bool:
-    """Whether every file of an entry is there with the bytes that were written."""
+    """Whether every file of an entry has the content that was written.
+
+    A large file is hashed once, and again when its size or times have changed (see `aigc.data.fingerprints`).
+    """
     try:
         expected = json.loads((folder / _CHECKSUMS).read_text(encoding="utf-8"))
         return bool(expected == _checksums(folder))
-    except (OSError, ValueError):
+    except (OSError, ValueError, InputError):
         return False
 
 
@@ -35,18 +69,13 @@ def is_whole(folder: Path) -> bool:
 def writing(folder: Path) -> Iterator[Path]:
     """A temporary folder to fill; at the end of the block it becomes `folder`, or is removed if the block failed.
 
-    When another process has finished the same entry meanwhile, that one stays.
+    If another process has finished the same entry meanwhile, that one stays.
 
     Raises:
-        InputError: The place cannot be written to.
+        InputError: The cache cannot be written to.
     """
     aside = folder.parent / f".{folder.name}-{uuid.uuid4().hex}"
-    try:
-        aside.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(
-            f"data.cache: {folder.parent} cannot be written to: {error.strerror}. Name another."
-        ) from error
+    _make_folder(aside)
     _remove_stale(folder)
     try:
         yield aside
@@ -59,8 +88,70 @@ def writing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time work on an entry; the lock of a process that dies is released by the system.
+
+    Raises:
+        InputError: The cache cannot be written to.
+        InterruptedRun, PreemptedRun: The process was asked to stop while it waited.
+    """
+    _make_folder(folder.parent)
+    path = folder.with_name(f".{folder.name}.lock")
+    descriptor = _acquire(path)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()  # while the lock is held, so that no other process removes one that is in use
+        os.close(descriptor)
+
+
+def _acquire(path: Path) -> int:
+    """Wait for the lock on a file, which a process that held it before may have removed."""
+    waiting = False
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise _unwritable(path.parent, error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            if not waiting:
+                log.info("waiting for another process that prepares the same data")
+            waiting = True
+            stop.check()
+            time.sleep(_POLL_S)
+            continue
+        except OSError:  # a file system without locks: entries are still written whole, perhaps twice
+            return descriptor
+        if _is_same_file(descriptor, path):
+            return descriptor
+        os.close(descriptor)
+
+
+def _is_same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder.parent, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(f"data.cache: {folder} cannot be written to: {error.strerror}. Name another folder.")
+
+
 def _put_in_place(aside: Path, folder: Path) -> None:
-    """Rename, over a damaged entry but not over a whole one."""
+    """Rename the temporary folder, over a damaged entry but not over a whole one."""
     if folder.exists() and not is_whole(folder):
         damaged = aside.with_name(f"{aside.name}-damaged")
         with suppress(FileNotFoundError):  # another process was faster
@@ -75,12 +166,9 @@ def _put_in_place(aside: Path, folder: Path) -> None:
 
 def _checksums(folder: Path) -> dict[str, str]:
     """SHA-256 of each file by its name inside the folder."""
-    sums = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != _CHECKSUMS:
-            with path.open("rb") as file:
-                sums[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
-    return sums
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != _CHECKSUMS]
+    hashes = sha256_of(paths)
+    return {path.relative_to(folder).as_posix(): hashes[path] for path in paths}
 
 
 def _flush(path: Path) -> None:
@@ -93,7 +181,7 @@ def _flush(path: Path) -> None:
 
 
 def _remove_stale(folder: Path) -> None:
-    """Remove what killed processes left of this entry; a living one would have touched its folder within a day."""
+    """Remove what killed processes left of this entry; a running one would have touched its folder within a day."""
     for path in folder.parent.glob(f".{folder.name}-*"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > _STALE_AFTER_S:

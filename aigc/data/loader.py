@@ -43,7 +43,7 @@ class EpochLoader(DataLoader[Any]):
         sampler, size = self.sampler, self.batch_size or 1
         began = self._began if self._began["epoch"] == sampler.epoch else _FRESH
         begun = began["sample"] + size * sampler.world_size * (batch - began["batch"])
-        return sampler.order()[begun : begun + size * sampler.world_size]
+        return [int(index) for index in sampler.order()[begun : begun + size * sampler.world_size]]
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Begin in `state["epoch"]`, after `state["sample"]` samples of all ranks in `state["batch"]` batches."""

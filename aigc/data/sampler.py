@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 
@@ -47,21 +48,30 @@ class EpochSampler(Sampler[Any]):
             self.start = 0
         self.epoch = epoch
 
-    def order(self) -> list[int]:
+    def order(self) -> NDArray[np.int64]:
         """The indices of the chosen epoch, of all ranks."""
         if not self.shuffle:
-            return list(range(self.length))
-        return list(generator(self.seed, self.epoch).permutation(self.length).tolist())
+            return np.arange(self.length)
+        return generator(self.seed, self.epoch).permutation(self.length)
 
     def __iter__(self) -> Iterator[Any]:
         start, self.start = self.start, 0
         left = self.order()[start:]
         mine = left[self.rank : len(left) - len(left) % self.world_size : self.world_size]
-        return iter([(self.epoch, index) for index in mine] if self.tell_epoch else mine)
+        epoch = self.epoch
+        return ((epoch, int(index)) for index in mine) if self.tell_epoch else map(int, mine)
 
     def __len__(self) -> int:
         """Indices of this rank in a whole epoch."""
         return self.length // self.world_size
+
+
+SHOWN = 0xFFFFFF00
+"""First number of the streams that images are drawn from which are only shown.
+
+It is above every epoch and every stream that training uses: numpy pads (seed, 1) with zeros, so that it would be the
+stream of (seed, 1, 0, 0) as well.
+"""
 
 
 def generator(seed: int, *numbers: int) -> np.random.Generator:

@@ -11,6 +11,7 @@ from torch import Tensor
 from aigc.config import build
 from aigc.config.types import Bound, Slot
 from aigc.data.images import Images
+from aigc.data.sampler import SHOWN
 from aigc.errors import InputError
 from aigc.evaluation.feature_pass import classifier_of
 from aigc.evaluation.real_statistics import Real, real_statistics
@@ -23,8 +24,8 @@ from aigc.metrics.image.extractors import Extractor, get_extractor
 from aigc.runs.console import log
 from aigc.tasks import ImageTask, Task
 
-_GRID, _STRIP, _NEIGHBOURS = 1, 2, 3
-"""Numbers of draws; those of the measured images begin with 0."""
+_GRID, _STRIP, _NEIGHBOURS = SHOWN + 1, SHOWN + 2, SHOWN + 3
+"""Streams of random numbers of their own."""
 
 
 class ImageGeneration(Callback):

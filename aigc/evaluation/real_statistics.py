@@ -1,8 +1,5 @@
 """Statistics of real images, kept under a key of their content: measured once, and never stale."""
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +7,7 @@ import numpy as np
 import PIL
 import torch
 
-from aigc.data import cache as entry
+from aigc.data.cache import entry_key, find_or_make
 from aigc.data.images import Images
 from aigc.errors import InputError
 from aigc.evaluation.feature_pass import measure_images
@@ -72,18 +69,18 @@ def real_statistics(
         "heldout": 0 if whole_kept else heldout,
         "pillow": PIL.__version__,
     }
-    folder = cache / "image_statistics" / entry.key(ingredients)
-    if not entry.is_whole(folder):
-        with _alone(folder):
-            if not entry.is_whole(folder):
-                apart = [] if whole_kept or heldout < 2 else smallest(np.arange(len(images)), heldout).tolist()
-                whole, part = measure_images(images, extractor, keep, reservoir, apart, batch_size)
-                if images.has_changed():  # they would be kept under the key of other content
-                    raise InputError(f"{images.name} changed while it was measured. Start again when it is at rest.")
-                with entry.writing(folder) as aside:
-                    write_statistics(aside / "whole.npz", whole)
-                    if part is not None:
-                        write_statistics(aside / "heldout.npz", part)
+    folder = cache / "image_statistics" / entry_key(ingredients)
+
+    def measure(aside: Path) -> None:
+        apart = [] if whole_kept or heldout < 2 else smallest(np.arange(len(images)), heldout).tolist()
+        whole, part = measure_images(images, extractor, keep, reservoir, apart, batch_size)
+        if images.has_changed():  # they would be kept under the key of other content
+            raise InputError(f"{images.name} changed while it was measured. Start again when it is at rest.")
+        write_statistics(aside / "whole.npz", whole)
+        if part is not None:
+            write_statistics(aside / "heldout.npz", part)
+
+    find_or_make(folder, measure)
     whole = read_statistics(folder / "whole.npz")
     if whole_kept:
         return Real(whole, _part(whole, heldout))
@@ -99,15 +96,3 @@ def _part(whole: Statistics, number: int) -> Statistics | None:
     features = whole.features[torch.from_numpy(smallest(np.arange(len(whole.features)), number))]
     mean, covariance = mean_and_covariance(*sums(features))
     return Statistics(whole.suffix, whole.description, whole.identity, number, mean, covariance)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one process in at a time; a process that dies lets the next one in."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder.parent} cannot be written to: {error.strerror}. Name another cache.") from error
-    with folder.with_name(f".{folder.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

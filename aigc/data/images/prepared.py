@@ -11,7 +11,7 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from aigc.data import cache as entry
+from aigc.data.cache import entry_key, find_or_make
 from aigc.data.images.base import Images, Labels
 from aigc.data.images.fit import ImageRecipe, fit
 from aigc.data.images.reading import decoded, log_skipped
@@ -66,15 +66,17 @@ def prepare(recipe: ImageRecipe, source: Images, cache: Path) -> PreparedImages:
     """
     content = {"format": FORMAT, "images": source.fingerprint(), "recipe": asdict(recipe)}
     ingredients = content | {"classes": source.classes, "versions": {"pillow": PIL.__version__}}
-    folder = cache / "images" / entry.key(ingredients)
-    if not entry.is_whole(folder):
-        with entry.writing(folder) as aside:
-            info = _build(recipe, source, aside)
-            info["fingerprint"] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-            info["ingredients"] = ingredients
-            (aside / "info.json").write_text(json.dumps(info, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            if source.has_changed():  # it would be kept under the key of other content
-                raise InputError(f"{source.name} changed while it was read. Start again when nothing writes to it.")
+    folder = cache / "images" / entry_key(ingredients)
+
+    def make(aside: Path) -> None:
+        info = _build(recipe, source, aside)
+        info["fingerprint"] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        info["ingredients"] = ingredients
+        (aside / "info.json").write_text(json.dumps(info, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if source.has_changed():  # it would be kept under the key of other content
+            raise InputError(f"{source.name} changed while it was read. Start again when nothing writes to it.")
+
+    find_or_make(folder, make)
     found = PreparedImages(folder, json.loads((folder / "info.json").read_text(encoding="utf-8")))
     if found.info["skipped"]:
         log_skipped(source, sorted(set(range(len(source))) - set(found.kept.tolist())))

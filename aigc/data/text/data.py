@@ -1,6 +1,5 @@
 """Text for language models: a datamodule that goes from a corpus to batches of packed rows."""
 
-import os
 from typing import Annotated, Any, Literal
 
 from torch.utils.data import DataLoader
@@ -106,19 +105,13 @@ class TextData(PreparedData[PreparedText]):
 
     def train_dataloader(self) -> EpochLoader:
         """Batches of `batch_size` rows; the rows that fill no batch are left out, others in each epoch."""
-        self._set_tokenizers_parallelism()
         return self._training_loader(self.prepared.rows("train"))
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
         """All validation rows in order, dealt out among the ranks; an empty list without validation."""
         if not self.info["validation"]["rows"]:
             return []
-        self._set_tokenizers_parallelism()
         return validation_loader(self.prepared.rows("validation"), self.batch_size, self.num_workers, self.seed)
-
-    def _set_tokenizers_parallelism(self) -> None:
-        if self.num_workers:  # tokenizers warns in every forked worker otherwise
-            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def validation_loader(rows: Rows, batch_size: int, num_workers: int, seed: int) -> DataLoader[Batch]:

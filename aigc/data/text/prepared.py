@@ -12,7 +12,7 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from aigc.data import cache as entry
+from aigc.data.cache import entry_key, find_or_make
 from aigc.data.text.examples import Example, Layout
 from aigc.data.text.rows import Rows
 from aigc.data.text.sources import Corpus, Source, read_corpus
@@ -90,11 +90,13 @@ def prepare(recipe: TextRecipe, source: Source, validation: Source | None, cache
         "pretrained": fingerprint(pretrained) if pretrained else None,
         "versions": {name: version(name) for name in ("tokenizers", "transformers")},
     }
-    folder = cache / "text" / entry.key(ingredients)
-    if not entry.is_whole(folder):
-        with entry.writing(folder) as aside:
-            _build(recipe, source, validation, ingredients, aside)
-            _check_unchanged(source, ingredients["corpus"])
+    folder = cache / "text" / entry_key(ingredients)
+
+    def make(aside: Path) -> None:
+        _build(recipe, source, validation, ingredients, aside)
+        _check_unchanged(source, ingredients["corpus"])
+
+    find_or_make(folder, make)
     return PreparedText(folder, json.loads((folder / "info.json").read_text(encoding="utf-8")))
 
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from aigc.data import cache as entry
+from aigc.data.cache import entry_key, find_or_make
 from aigc.data.progress import step
 from aigc.data.text.examples import Example, Layout
 from aigc.data.text.prepared import PreparedText, write_examples
@@ -72,10 +72,8 @@ def prepare_stream(head: Head, stream: Stream, cache: Path) -> PreparedText:
         "pretrained": fingerprint(pretrained) if pretrained else None,
         "versions": {name: version(name) for name in ("tokenizers", "transformers")},
     }
-    folder = cache / "stream" / entry.key(ingredients)
-    if not entry.is_whole(folder):
-        with entry.writing(folder) as aside:
-            _build(head, stream, ingredients, aside)
+    folder = cache / "stream" / entry_key(ingredients)
+    find_or_make(folder, lambda aside: _build(head, stream, ingredients, aside))
     return PreparedText(folder, json.loads((folder / "info.json").read_text(encoding="utf-8")))
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from typing import Annotated, Any, Literal
 
 from torch.utils.data import DataLoader
@@ -128,7 +127,6 @@ class StreamedText(PreparedData[PreparedText]):
 
     def train_dataloader(self) -> StreamLoader:
         """Batches of `batch_size` rows, read as they are asked for."""
-        self._set_tokenizers_parallelism()
         rank, world_size = data_rank()
         batches = self.rows(rank, world_size)
         trainer = self.trainer
@@ -147,14 +145,9 @@ class StreamedText(PreparedData[PreparedText]):
         """All validation rows in order, dealt out among the ranks; an empty list without validation."""
         if not self.info["validation"]["rows"]:
             return []
-        self._set_tokenizers_parallelism()
         return validation_loader(self.prepared.rows("validation"), self.batch_size, self.num_workers, self.seed)
 
     def _content(self) -> str:
         """A hash of all that decides which rows there are: a place in them is none in others."""
         parts = [self.prepared.folder.name, self.recipe.shuffle_buffer]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-    def _set_tokenizers_parallelism(self) -> None:
-        if self.num_workers:  # tokenizers warns in every forked worker otherwise
-            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -1,13 +1,14 @@
 """The order of rows depends on seed and epoch and on nothing else."""
 
 import random
+import tracemalloc
 
 import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigc.data.sampler import EpochSampler
+from aigc.data.sampler import SHOWN, EpochSampler, generator
 
 
 def order(length: int, seed: int, epoch: int) -> list[int]:
@@ -50,3 +51,33 @@ def test_without_shuffling_rows_come_in_order() -> None:
     sampler.set_epoch(3)
     assert list(sampler) == [0, 1, 2, 3, 4]
     assert len(sampler) == 5
+
+
+def test_an_order_takes_no_more_memory_than_its_numbers() -> None:
+    sampler = EpochSampler(1_000_000, 0)
+    tracemalloc.start()
+    iterator = iter(sampler)
+    first = next(iterator)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert type(first) is int
+    assert peak < 20 * len(sampler)  # 8 bytes each, and those of a copy; a list would take 36
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 10**6), st.integers(0, 64), st.integers(1, 16))
+def test_images_to_show_are_drawn_from_no_stream_that_training_uses(seed: int, step: int, rank: int, draw: int) -> None:
+    def numbers(*stream: int) -> list[int]:
+        return generator(seed, *stream).integers(2**62, size=4).tolist()
+
+    shown = numbers(SHOWN + draw)
+    for training in ((step,), (0, step), (1, step, rank), (2, rank), (step, rank), (step, rank, draw)):
+        assert numbers(*training) != shown
+    assert numbers(1) == numbers(1, 0, 0)  # why a number of its own is needed
+
+
+def test_what_evaluation_shows_is_drawn_from_these_streams() -> None:
+    from aigc.evaluation import image_generation
+
+    streams = {image_generation._GRID, image_generation._STRIP, image_generation._NEIGHBOURS}
+    assert len(streams) == 3
+    assert all(SHOWN < stream < 2**32 for stream in streams)

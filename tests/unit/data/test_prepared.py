@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aigc.data import cache as entry
+from aigc.data.cache import is_whole, writing
 from aigc.data.text import prepared
 from aigc.data.text.examples import Example, Layout
 from aigc.data.text.prepared import PreparedText, TextRecipe, prepare
@@ -97,7 +97,7 @@ def test_an_interrupted_write_leaves_nothing_usable_behind(
         with pytest.raises(error):
             make(corpus, tmp_path)
     assert list((tmp_path / "cache/text").iterdir()) == []
-    assert entry.is_whole(make(corpus, tmp_path).folder)
+    assert is_whole(make(corpus, tmp_path).folder)
 
 
 @pytest.mark.parametrize("damage", ["shorten", "change", "remove", "unfinished"])
@@ -113,7 +113,7 @@ def test_a_damaged_entry_is_made_again(corpus: Path, tmp_path: Path, damage: str
         tokens.unlink()
     else:
         (first.folder / "checksums.json").unlink()
-    assert not entry.is_whole(first.folder)
+    assert not is_whole(first.folder)
     assert make(corpus, tmp_path) == first
     assert tokens.read_bytes() == good
     assert [path.name for path in (tmp_path / "cache/text").iterdir()] == [first.folder.name]
@@ -123,12 +123,12 @@ def test_two_writers_at_once_leave_one_whole_entry(tmp_path: Path) -> None:
     folder = tmp_path / "text" / "key"
 
     def write(number: int) -> None:
-        with entry.writing(folder) as aside:
+        with writing(folder) as aside:
             (aside / "data").write_text("x" * 100_000)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(8)))
-    assert entry.is_whole(folder)
+    assert is_whole(folder)
     assert [path.name for path in folder.parent.iterdir()] == ["key"]
 
 
@@ -223,7 +223,7 @@ def test_leftovers_of_killed_writers_go_after_a_day(tmp_path: Path) -> None:
     for path in (old, new):
         path.mkdir()
     os.utime(old, (0, 0))
-    with entry.writing(folder):
+    with writing(folder):
         pass
     assert not old.exists()
     assert new.exists()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from aigc.data import cache as entry
+from aigc.data.cache import is_whole
 from aigc.data.images import open_images, prepared
 from aigc.data.images.fit import ImageRecipe, fit
 from aigc.data.images.prepared import PreparedImages, prepare
@@ -118,7 +118,7 @@ def test_a_damaged_entry_is_made_again(faces: Path, tmp_path: Path, damage: str)
         file.unlink()
     else:
         file.write_bytes(good[:-2] if damage == "shorten" else good[:-1] + bytes([good[-1] ^ 1]))
-    assert not entry.is_whole(first.folder)
+    assert not is_whole(first.folder)
     assert make(faces, tmp_path).folder == first.folder
     assert file.read_bytes() == good
 
@@ -135,7 +135,7 @@ def test_an_interrupted_preparation_leaves_nothing_behind(
         with pytest.raises(error):
             make(faces, tmp_path)
     assert list((tmp_path / "images").iterdir()) == []
-    assert entry.is_whole(make(faces, tmp_path).folder)
+    assert is_whole(make(faces, tmp_path).folder)
 
 
 def test_several_preparing_at_once_leave_one_whole_entry(faces: Path, tmp_path: Path) -> None:
