@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from aigc.runs import Run
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +23,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Run:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     run = Run.open("latest", place / "輸出 outputs" / "runs")

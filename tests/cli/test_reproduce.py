@@ -18,6 +18,7 @@ from aigc.runs.files import sha256_file
 from aigc.runs.status import write_status
 from tests.conftest import WORDS
 from tests.launch.forking import run_aigc
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -156,7 +157,7 @@ def test_another_number_of_threads_is_named_before_training(run: Run, place: Pat
     env = os.environ | {"AIGC_OUTPUTS": "outputs", "AIGC_CACHE": str(cache), "OMP_NUM_THREADS": "2"}
     command = [sys.executable, "-m", "aigc", "reproduce", run.id, "--steps", "1"]
     quiet = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
-    done = subprocess.run(command, cwd=place, env=env, timeout=600, **quiet)
+    done = subprocess.run(command, cwd=place, env=env, timeout=PATIENCE, **quiet)
     assert done.returncode in (0, 1), done.stderr
     told = done.stderr.partition("parameters")[0]
     assert "threads: torch 1 -> 2" in told

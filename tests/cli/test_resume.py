@@ -12,7 +12,8 @@ from wandb.proto.wandb_internal_pb2 import Record
 from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, step_of
 from aigc.runs.metrics_file import read
-from tests.launch.forking import run_aigc, server, wait_until
+from tests.launch.forking import run_aigc, server
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +36,7 @@ TINY = [
 def started(place, *arguments, until):
     """A process, once it has said so."""
     child = server().start(["train", *arguments], place)
-    wait_until(lambda: until in child.said or child.ended, 60)
+    wait_until(lambda: until in child.said or child.ended)
     assert until in child.said, child.said
     return child
 

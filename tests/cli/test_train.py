@@ -11,6 +11,7 @@ import pytest
 
 from aigc.runs import Run
 from tests.conftest import WORDS
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -102,7 +103,7 @@ def test_a_signal_keeps_a_checkpoint_and_says_so(own_place, number, code, status
     process = start(own_place, "trainer.max_steps=100000")
     wait_for(process, "step 3 of")
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     run = only_run(own_place)
     assert run.status == status
@@ -119,6 +120,6 @@ def test_ctrl_c_before_training_leaves_nothing_behind(own_place, monkeypatch):
     process = start(own_place)
     wait_for(process, "reading")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert not (own_place / "outputs").exists()

@@ -12,10 +12,12 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from tests.waiting import PATIENCE, wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -75,9 +77,9 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
-    def wait(self, timeout: float = 60) -> int:
+    def wait(self) -> int:
         """Its exit code, or minus the number of the signal that it died of."""
-        wait_until(lambda: self.ended, timeout, lambda: f"process {self.pid} goes on; it said\n{self.said}", pause=0)
+        wait_until(lambda: self.ended, lambda: f"process {self.pid} does not end; it wrote\n{self.said}")
         return self._server.ends[self.pid]
 
     def kill(self) -> int:
@@ -101,7 +103,7 @@ class Server:
         self._children: set[int] = set()
         self._rest = b""
         atexit.register(self.close)
-        wait_until(lambda: self.hear(1.0), 120)
+        wait_until(lambda: self.hear(1.0))
 
     def start(
         self,
@@ -109,6 +111,7 @@ class Server:
         place: Path,
         faults: Sequence[Sequence[Any]] = (),
         streams: Sequence[Path] | None = None,
+        real_ranks: bool = False,
         **env: str,
     ) -> Child:
         """Run `aigc ...` in a child.
@@ -118,6 +121,7 @@ class Server:
             place: Its working directory.
             faults: Functions of tests.launch.faults that are called first, with arguments: `[["slow_writes", 0.01]]`.
             streams: Files for stdin, stdout and stderr; without them what it says is kept in its working directory.
+            real_ranks: Start a Python process for each rank; otherwise ranks are forked, which spares their imports.
             env: Environment variables, beside those of this process.
         """
         said = place / f".said-{time.monotonic_ns()}"
@@ -126,9 +130,9 @@ class Server:
         paths = [str(path) for path in streams or (os.devnull, said, said)]
         variables = os.environ | ONE_THREAD | env
         request = {"arguments": list(arguments), "cwd": str(place), "streams": paths, "faults": faults}
-        request["env"] = dict(variables)
+        request |= {"env": dict(variables), "real_ranks": real_ranks}
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
-        wait_until(lambda: self.hear(1.0) and self._started, 60)
+        wait_until(lambda: self.hear(1.0) and self._started)
         pid = self._started.pop()
         self._children.add(pid)
         return Child(self, pid, said)
@@ -154,7 +158,7 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
         self._process.kill()  # closing its stdin would not end it while any other child of ours holds the pipe
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=PATIENCE)
         self._process.stdin.close()
         self._process.stdout.close()
 
@@ -165,32 +169,19 @@ def server() -> Server:
     return Server()
 
 
-def run_aigc(
-    arguments: Sequence[str], place: Path, stdin: str = "", timeout: float = 600, **env: str
-) -> "subprocess.CompletedProcess[str]":
+def run_aigc(arguments: Sequence[str], place: Path, stdin: str = "", **env: str) -> "subprocess.CompletedProcess[str]":
     """`aigc ...` to its end in a child, as `subprocess.run` would with text and a pipe for each stream."""
     with tempfile.TemporaryDirectory() as folder:
         given, *told = (Path(folder) / name for name in ("stdin", "stdout", "stderr"))
         given.write_text(stdin, encoding="utf-8")
         child = server().start(arguments, place, streams=(given, *told), **env)
         try:
-            code = child.wait(timeout)
+            code = child.wait()
         except BaseException:
             child.send_to_group(signal.SIGKILL)
             raise
         output, errors = (path.read_text("utf-8") for path in told)
     return subprocess.CompletedProcess(["aigc", *arguments], code, output, errors)
-
-
-def wait_until(
-    true: Callable[[], Any], timeout: float, otherwise: Callable[[], str] = lambda: "", pause: float = 0.002
-) -> Any:
-    """Wait for something to be true, and return it."""
-    end = time.monotonic() + timeout
-    while not (found := true()):
-        assert time.monotonic() < end, f"not within {timeout} s. {otherwise()}"
-        time.sleep(pause or 0.002)
-    return found
 
 
 def _serve() -> int:
@@ -202,7 +193,7 @@ def _serve() -> int:
     with contextlib.redirect_stdout(sys.stderr):
         main(["validate"])  # fills caches of the config's own, without torch
     tasks = Path("/proc/self/task")  # a fork loses all threads but one; one that has been joined may show for a moment
-    wait_until(lambda: len(list(tasks.iterdir())) == 1, 5, lambda: "the fork server has threads")
+    wait_until(lambda: len(list(tasks.iterdir())) == 1, lambda: "the fork server has threads")
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -230,7 +221,14 @@ def _serve() -> int:
                 _say(started=pid)
 
 
-def _attempt(arguments: list[str], cwd: str, streams: list[str], faults: list[list[Any]], env: dict[str, str]) -> None:
+def _attempt(
+    arguments: list[str],
+    cwd: str,
+    streams: list[str],
+    faults: list[list[Any]],
+    env: dict[str, str],
+    real_ranks: bool,
+) -> None:
     """What a child does; it does not return."""
     code = 1
     try:
@@ -244,6 +242,10 @@ def _attempt(arguments: list[str], cwd: str, streams: list[str], faults: list[li
         import tests.launch.faults
 
         tests.launch.faults.forget_parent()
+        if not real_ranks:
+            from tests.launch.forked_ranks import fork_ranks
+
+            fork_ranks()
         for name, *given in faults:
             getattr(tests.launch.faults, name)(*given)
         from aigc.cli.main import main

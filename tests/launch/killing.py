@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aigc.runs import Run
-from tests.launch.forking import Child, wait_until
+from tests.launch.forking import Child
 from tests.launch.tiny_runs import finish, reached, run_in, saved, start, wait_in
+from tests.waiting import wait_until
 
 
 @dataclass
@@ -44,7 +45,7 @@ def kill_somewhere(place: Path, arguments: list[str], chance: random.Random, env
         wait *= 1.5
     elif how == "training":
         before = logged(place)
-        wait_until(lambda: child.ended or logged(place) != before, 30)
+        wait_until(lambda: child.ended or logged(place) != before)
     else:
         wait *= 0.35
         written: set[str] = set()
@@ -52,7 +53,7 @@ def kill_somewhere(place: Path, arguments: list[str], chance: random.Random, env
             written |= half_written(place)
             time.sleep(0.002)
     end = time.monotonic() + wait
-    wait_until(lambda: child.ended or time.monotonic() > end, 30)
+    wait_until(lambda: child.ended or time.monotonic() > end)
     child.kill()
     return child
 

@@ -11,8 +11,8 @@ import pytest
 from aigc.launch.clusters import ClusterJob, JobState
 from aigc.launch.clusters.run_state import _truth
 from aigc.runs.status import Status, StatusRecord, write_status
-from tests.launch.forking import wait_until
 from tests.launch.tiny_runs import command, finish, place_at, reached, run_in, start, the_run
+from tests.waiting import wait_until
 
 QUEUED, RUNNING = ClusterJob(JobState.QUEUED, "Resources"), ClusterJob(JobState.RUNNING)
 GONE, CANCELLED = ClusterJob(JobState.GONE), ClusterJob(JobState.GONE, "CANCELLED")
@@ -51,7 +51,7 @@ def test_a_run_on_this_machine_saves_and_is_interrupted(tmp_path):
     place = place_at(tmp_path / "here")
     slow = ["+callbacks.slow._target_=tests.launch.rank_faults.Slow", "--trust=tests"]
     child = start(place, command("language_model", 40, 40, *slow))
-    wait_until(lambda: run_in(place) and reached(the_run(place)) >= 2, 60)
+    wait_until(lambda: run_in(place) and reached(the_run(place)) >= 2)
     assert "interrupted" in finish(place, ["cancel", "latest"])
     assert child.wait() == 130, child.said
     run = the_run(place)

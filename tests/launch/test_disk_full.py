@@ -13,8 +13,9 @@ import pytest
 from aigc.runs import Run
 from aigc.runs.checkpoints import damage
 from aigc.runs.status import read_status
-from tests.launch.forking import Child, wait_until
+from tests.launch.forking import Child
 from tests.launch.tiny_runs import assert_same, command, finish, go, place_at, saved, start, the_run, wait_in
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -114,7 +115,7 @@ def test_room_that_is_made_in_time_lets_the_run_go_on(place, whole):
     child = starting(place, TRAINING, 6, patience(60))
     filler = fill(place, ROOM)
     go(place)
-    wait_until(lambda: "trying for" in child.said, 30)
+    wait_until(lambda: "trying for" in child.said)
     filler.unlink()
     assert child.wait() == 0, child.said
     assert_same(the_run(place), whole)
@@ -124,9 +125,9 @@ def test_a_signal_ends_the_wait_for_room(place, whole):
     child = starting(place, TRAINING, 6, patience(300))
     filler = fill(place, ROOM)
     go(place)
-    wait_until(lambda: "trying for" in child.said, 30)
+    wait_until(lambda: "trying for" in child.said)
     child.send(signal.SIGTERM)
-    assert child.wait(timeout=20) == 75
+    assert child.wait() == 75
     filler.unlink()
     assert saved(the_run(place)) == 4
     assert_goes_on(place, whole)

@@ -15,7 +15,6 @@ import torch
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, damage
-from tests.launch.forking import wait_until
 from tests.launch.killing import Murdered, come_through, kill_at, logged
 from tests.launch.tiny_runs import (
     EVERY,
@@ -33,6 +32,7 @@ from tests.launch.tiny_runs import (
     the_run,
 )
 from tests.training.resumable import differences
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -135,7 +135,7 @@ def test_lightnings_counters_are_those_of_a_run_never_killed(name, folder, whole
 def test_the_comparison_would_notice_a_lost_random_state(name, folder, whole):
     place = place_at(folder / "forgetful")
     child = start(place, command(name, STEPS, VALIDATE))
-    wait_until(lambda: (run := run_in(place)) and reached(run) > 20, 30)
+    wait_until(lambda: (run := run_in(place)) and reached(run) > 20)
     assert child.kill() == -signal.SIGKILL
     newest = CheckpointFolder(the_run(place).checkpoints).newest_whole()
     state = torch.load(newest, weights_only=True)
@@ -177,13 +177,14 @@ def test_full_processes_survive_kills(name, folder, whole, other_disk):
     for _ in range(3):
         before = logged(place)
         process = subprocess.Popen(whole_command, cwd=place, env=env, stdout=output, stderr=output)
-        wait_until(lambda before=before: logged(place) != before, 60)
+        wait_until(lambda before=before: logged(place) != before)
         time.sleep(0.3 * chance.random())
         process.kill()
-        assert process.wait(timeout=30) == -signal.SIGKILL
+        assert process.wait(timeout=PATIENCE) == -signal.SIGKILL
         assert the_run(place).status == "killed"
         assert reached(the_run(place)) - saved(the_run(place)) <= EVERY
-    assert subprocess.run(whole_command, cwd=place, env=env, stdout=output, stderr=output, timeout=120).returncode == 0
+    done = subprocess.run(whole_command, cwd=place, env=env, stdout=output, stderr=output, timeout=PATIENCE)
+    assert done.returncode == 0
     output.close()
     assert_same(the_run(place), whole)
 

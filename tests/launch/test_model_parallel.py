@@ -12,9 +12,9 @@ from aigc.config.problems import ConfigError
 from aigc.distributed.strategies import share_batches
 from aigc.distributed.tensor_parallel import _plan
 from aigc.runs import Run
-from tests.launch.forking import wait_until
 from tests.launch.test_ranks import ONE, RANKS, SLOW, STEPS, stepped, values
 from tests.launch.tiny_runs import assert_same, place_at, start, the_run
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +78,7 @@ def test_groups_of_ranks_learn_the_same_and_norms_of_heads_from_the_heads_of_all
 def test_a_run_stopped_by_a_signal_goes_on_to_the_bit(whole: Run, folder: Path) -> None:
     place = place_at(folder / "stopped")
     child = start(place, ["train", *SHARED, *TWO, "run.resume=auto", *SLOW])
-    wait_until(lambda: child.ended or stepped(place) >= 3, 60)
+    wait_until(lambda: child.ended or stepped(place) >= 3)
     child.send(signal.SIGTERM)
     assert child.wait() == 75, child.said
     refused = start(place, ["resume", "latest", "~callbacks.slow", "trainer=cpu", *ONE, "--trust=tests"])

@@ -13,9 +13,9 @@ from aigc.launch.sweeps.space import split
 from aigc.launch.sweeps.study import Study
 from aigc.launch.sweeps.trials import plan
 from aigc.runs.status import Status
-from tests.launch.forking import wait_until
 from tests.launch.test_sweeps import SLOW, assert_each_ran_once, begun, statuses, sweep, the_sweep
 from tests.launch.tiny_runs import finish, place_at
+from tests.waiting import wait_until
 
 SPACE = ["optimizer.lr=tag(log,interval(1e-6,1e-2))", "seed=choice(0,1)"]
 OPTUNA = ["sweep=optuna", "sweep.pruner=null", *SPACE]
@@ -92,10 +92,10 @@ def test_two_drivers_share_a_study_and_a_third_finds_it_done(tmp_path: Path) -> 
     place = place_at(tmp_path)
     drivers = [sweep(place, *OPTUNA, "sweep.trials=6", "sweep.workers=1") for _ in range(2)]
     for driver in drivers:
-        assert driver.wait(180) == 0, driver.said
+        assert driver.wait() == 0, driver.said
     assert_each_ran_once(place, 6)
     again = sweep(place, *OPTUNA, "sweep.trials=6")
-    assert again.wait(60) == 0
+    assert again.wait() == 0
     assert "finished  6 of 6 (0 now)" in again.said
     table = json.loads(finish(place, ["sweep", "table", "latest", "--json"]).splitlines()[-1])
     assert sum(row["n"] for row in table["rows"]) == 6
@@ -107,12 +107,12 @@ def test_trials_of_a_killed_driver_are_taken_up_with_the_same_values(whole_group
     place = place_at(tmp_path)
     command = [*SLOW, *OPTUNA, "sweep.trials=4", "sweep.workers=2", "callbacks.checkpoints.every_n_steps=1"]
     child = sweep(place, *command)
-    wait_until(lambda: child.ended or begun(place, 2), 90)
+    wait_until(lambda: child.ended or begun(place, 2))
     before = statuses(place)
     (child.send_to_group if whole_group else child.send)(signal.SIGKILL)
     child.wait()
     again = sweep(place, *command)
-    assert again.wait(180) == 0, again.said
+    assert again.wait() == 0, again.said
     assert before.keys() <= statuses(place).keys()
     assert_each_ran_once(place, 4)
 
@@ -123,12 +123,12 @@ def test_pruned_trials_end_early_and_are_not_gone_on_with(tmp_path: Path) -> Non
     command = [*SLOW, "sweep=optuna", SPACE[0], "sweep.workers=1", "trainer.validate_every_n_steps=1"]
     command += ["trainer.max_steps=12", "sweep.trials=8", "sweep.seed=3"]  # of which two are far below the median
     child = sweep(place, *command)
-    assert child.wait(300) == 0, child.said
+    assert child.wait() == 0, child.said
     folder = the_sweep(place)
     pruned = [trial.run for trial in folder.trials() if folder.is_pruned(trial.run)]
     assert 1 <= len(pruned) <= 3
     assert [folder.status(run).status for run in pruned] == [Status.PREEMPTED] * len(pruned)
     again = sweep(place, *command)
-    assert again.wait(60) == 0
+    assert again.wait() == 0
     assert f"pruned    {len(pruned)}" in again.said
     assert [folder.status(run).status for run in pruned] == [Status.PREEMPTED] * len(pruned)

@@ -6,10 +6,11 @@ import pytest
 
 from aigc.runs.checkpoints import damage
 from aigc.runs.status import Status
-from tests.launch.forking import Child, wait_until
+from tests.launch.forking import Child
 from tests.launch.test_disk_full import ROOM, fill, mounted
 from tests.launch.test_ranks import RANKS, SHARDED, SLOW, STEPS, stepped, values
 from tests.launch.tiny_runs import place_at, saved, start, the_run
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +22,7 @@ def test_room_that_is_made_in_time_lets_ranks_go_on_and_otherwise_all_end_and_no
     with mounted(place / "outputs", "-t", "tmpfs", "-o", "size=4m", "none"):
         child = start(place, ["train", *SAVING, *SLOW, "run.patience=5"])
         filler = filled_at(place, child, step=3)
-        wait_until(lambda: "trying for" in child.said or child.ended, 30)
+        wait_until(lambda: "trying for" in child.said or child.ended)
         filler.unlink()
         filler = filled_at(place, child, step=7)
         assert child.wait() == 1, child.said
@@ -38,5 +39,5 @@ def test_room_that_is_made_in_time_lets_ranks_go_on_and_otherwise_all_end_and_no
 
 def filled_at(place: Path, child: Child, step: int) -> Path:
     """Fill the disk once a step is taken, but for what is no checkpoint."""
-    wait_until(lambda: child.ended or stepped(place) >= step, 60)
+    wait_until(lambda: child.ended or stepped(place) >= step)
     return fill(place, ROOM)

@@ -9,9 +9,10 @@ import pytest
 
 from aigc.runs import Run
 from aigc.runs.status import Status
-from tests.launch.forking import Child, wait_until
+from tests.launch.forking import Child
 from tests.launch.tiny_runs import EVERY, LANGUAGE_MODEL, assert_same, reached, run_in, saved, start, the_run
 from tests.training.resumable import CHARACTERS, final_state
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -81,11 +82,11 @@ def test_a_stopped_or_killed_run_goes_on_as_if_it_had_not_been(
     ranks, never_stopped = whole
     place = place_at(tmp_path)
     child = begin(place, ranks, *SLOW)
-    wait_until(lambda: child.ended or stepped(place) >= step, 60)
+    wait_until(lambda: child.ended or stepped(place) >= step)
     child.send(number)
     child.wait()
     run = the_run(place)
-    wait_until(lambda: run.status is not Status.RUNNING, 30)
+    wait_until(lambda: run.status is not Status.RUNNING)
     assert run.status is not Status.FINISHED
     assert 0 < saved(run) < STEPS
     again = start(place, ["resume", "latest", "~callbacks.slow", "--trust=tests"])
@@ -96,7 +97,7 @@ def test_a_stopped_or_killed_run_goes_on_as_if_it_had_not_been(
 def test_another_number_of_ranks_goes_on_only_when_it_is_meant(tmp_path: Path) -> None:
     place = place_at(tmp_path)
     child = begin(place, 2, *SLOW)
-    wait_until(lambda: child.ended or stepped(place) >= 3, 60)
+    wait_until(lambda: child.ended or stepped(place) >= 3)
     child.send(signal.SIGTERM)
     assert child.wait() == 75, child.said
     refused = start(place, ["resume", "latest", "trainer.devices=1", "--trust=tests"])

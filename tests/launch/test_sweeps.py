@@ -16,8 +16,9 @@ from aigc.launch.sweeps.folder import SweepFolder
 from aigc.runs import Run
 from aigc.runs.metrics_file import read
 from aigc.runs.status import Status
-from tests.launch.forking import Child, wait_until
+from tests.launch.forking import Child
 from tests.launch.tiny_runs import LANGUAGE_MODEL, finish, place_at, start
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -128,7 +129,7 @@ def runs_of(place: Path) -> list[str]:
 def test_a_trial_that_fails_touches_no_other(tmp_path: Path) -> None:
     place = place_at(tmp_path)
     child = sweep(place, *FAULT, "+callbacks.fault.how=nothing,raise,diverge,out_of_memory,kill", "seed=0,1")
-    assert child.wait(180) == 1
+    assert child.wait() == 1
     assert "8 trials have failed, 0 were not run" in child.said
     told = statuses(place)
     expected = {"raise": "failed", "diverge": "diverged", "out_of_memory": "out_of_memory", "kill": "killed"}
@@ -139,7 +140,7 @@ def test_a_trial_that_fails_touches_no_other(tmp_path: Path) -> None:
     logs = "".join(path.read_text("utf-8") for path in the_sweep(place).logs.iterdir())
     assert "litlogger" not in logs
     again = sweep(place, *FAULT, "+callbacks.fault.how=nothing,raise,diverge,out_of_memory,kill", "seed=0,1")
-    assert again.wait(180) == 1
+    assert again.wait() == 1
     table = finish(place, ["sweep", "table", "latest", "--metric", "val/perplexity", "--csv"])
     assert "callbacks.fault.how=nothing,2," in table
     attempts = {run.id: len(run.manifest["attempts"]) for run in map(Run, (place / "outputs/runs").iterdir())}
@@ -150,7 +151,7 @@ def test_a_trial_that_fails_touches_no_other(tmp_path: Path) -> None:
 def test_a_sweep_ends_after_so_many_failures(how: list[str], tmp_path: Path) -> None:
     place = place_at(tmp_path)
     child = sweep(place, *FAULT, "+callbacks.fault.how=raise", "seed=range(0,8)", "sweep.workers=1", *how)
-    assert child.wait(120) == 1
+    assert child.wait() == 1
     failed = 1 if how == ["--fail-fast"] else 2
     told = "1 trial has failed" if failed == 1 else "2 trials have failed"
     assert f"{told}, {8 - failed} were not run" in child.said
@@ -160,19 +161,19 @@ def test_two_drivers_never_run_a_trial_twice(tmp_path: Path) -> None:
     place = place_at(tmp_path)
     drivers = [sweep(place, "seed=range(0,12)") for _ in range(2)]
     for driver in drivers:
-        assert driver.wait(180) == 0, driver.said
+        assert driver.wait() == 0, driver.said
     assert_each_ran_once(place, 12)
 
 
 def test_trials_save_and_end_when_the_driver_is_asked_to(tmp_path: Path) -> None:
     place = place_at(tmp_path)
     child = sweep(place, *SLOW, "seed=0,1")
-    wait_until(lambda: child.ended or begun(place, 2), 90)
+    wait_until(lambda: child.ended or begun(place, 2))
     child.send(signal.SIGTERM)
-    assert child.wait(60) == 75, child.said
+    assert child.wait() == 75, child.said
     assert set(statuses(place).values()) <= {Status.PREEMPTED, Status.FINISHED}
     again = sweep(place, *SLOW, "seed=0,1")
-    assert again.wait(120) == 0, again.said
+    assert again.wait() == 0, again.said
     assert_each_ran_once(place, 2)
 
 
@@ -189,7 +190,7 @@ def kill_until_done(place: Path, arguments: Sequence[str], kills: int, chance: r
     for _ in range(kills):
         child = start(place, list(arguments))
         began, wait = time.monotonic(), chance.uniform(0.5, 16)
-        wait_until(lambda: child.ended or time.monotonic() - began > wait, 60, pause=0.02)  # noqa: B023
+        wait_until(lambda: child.ended or time.monotonic() - began > wait, pause=0.02)  # noqa: B023
         if not child.ended:
             done += 1
             if chance.random() < 0.5:
@@ -198,7 +199,7 @@ def kill_until_done(place: Path, arguments: Sequence[str], kills: int, chance: r
                 child.send(signal.SIGKILL)
         child.wait()
     child = start(place, list(arguments))
-    assert child.wait(300) == 0, child.said
+    assert child.wait() == 0, child.said
     return done
 
 

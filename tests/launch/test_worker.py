@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from aigc.runs import Run
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -62,6 +63,6 @@ def test_a_killed_run_reads_as_killed(own_place):
             break
     assert run.status == "running"
     process.send_signal(signal.SIGKILL)
-    process.wait(timeout=30)
+    process.wait(timeout=PATIENCE)
     process.stderr.close()
     assert run.status == "killed"

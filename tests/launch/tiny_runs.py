@@ -10,8 +10,9 @@ from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, step_of
 from aigc.runs.files import sha256_file
 from aigc.runs.metrics_file import read
-from tests.launch.forking import REPOSITORY, Child, server, wait_until
+from tests.launch.forking import REPOSITORY, Child, server
 from tests.training.resumable import CHARACTERS, differences, final_state
+from tests.waiting import wait_until
 
 LANGUAGE_MODEL = [
     "experiment=lm/tang_quatrains",
@@ -72,10 +73,17 @@ def place_at(folder: Path) -> Path:
     return folder
 
 
-def start(place: Path, arguments: list[str], *faults: list[Any], cache: str = "../cache", **env: str) -> Child:
+def start(
+    place: Path,
+    arguments: list[str],
+    *faults: list[Any],
+    cache: str = "../cache",
+    real_ranks: bool = False,
+    **env: str,
+) -> Child:
     """A process; prepared data are shared by the places of one folder."""
     own = {"AIGC_OUTPUTS": "outputs", "AIGC_CACHE": cache, "PYTHONPATH": str(REPOSITORY)}  # ranks find what tests trust
-    return server().start(arguments, place, faults, **(own | env))
+    return server().start(arguments, place, faults, real_ranks=real_ranks, **(own | env))
 
 
 def finish(place: Path, arguments: list[str], *faults: list[Any], **env: str) -> str:
@@ -90,7 +98,7 @@ def wait_in(
 ) -> Child:
     """A process that waits before the so-manieth call of a function until it is told to go on."""
     child = start(place, arguments, ["wait_in", where, str(place / "waits"), count, for_ever], *faults)
-    wait_until(lambda: (place / "waits").exists() or child.ended, 30)
+    wait_until(lambda: (place / "waits").exists() or child.ended)
     assert not child.ended, child.said
     return child
 

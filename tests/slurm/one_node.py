@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.launch.forking import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "srun")
 _TEMPLATE = Path(__file__).with_name("slurm.conf.in")
@@ -52,17 +52,15 @@ class OneNode:
         files = {name: self.folder / f"munge.{name.split('-')[0]}" for name in ("key-file", "socket", "pid-file")}
         files |= {"log-file": self.folder / "munged.log", "seed-file": self.folder / "munged.seed"}
         self._daemon("munged", "--foreground", "--force", *(f"--{name}={path}" for name, path in files.items()))
-        wait_until(files["socket"].exists, 10)
+        wait_until(files["socket"].exists)
         self._daemon("slurmctld", "-D", "-f", str(self.conf))
         self._daemon("slurmd", "-D", "-f", str(self.conf), "-N", self.host)
-        wait_until(lambda: self.run("sinfo", "-h", "-o", "%T") == "idle", 30, self.said, pause=0.1)
+        wait_until(lambda: self.run("sinfo", "-h", "-o", "%T") == "idle", self.said, pause=0.1)
 
     def stop(self) -> None:
         """End what runs, and the daemons."""
-        subprocess.run(["scancel", "--user=root"], env=self.env, capture_output=True, timeout=30)
-        end = time.monotonic() + 20
-        while self.run("squeue", "-h") and time.monotonic() < end:
-            time.sleep(0.2)
+        subprocess.run(["scancel", "--user=root"], env=self.env, capture_output=True, timeout=PATIENCE)
+        wait_until(lambda: not self.run("squeue", "-h"), self.said, pause=0.2)
         for daemon in reversed(self._daemons):
             daemon.send_signal(signal.SIGTERM)
             try:
@@ -83,7 +81,7 @@ class OneNode:
 
     def run(self, *command: str) -> str:
         """What a command of SLURM says, or nothing when it fails."""
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=PATIENCE)
         return done.stdout.strip() if done.returncode == 0 else ""
 
     def state(self, job: str) -> str:
@@ -95,9 +93,9 @@ class OneNode:
         words = self.run("scontrol", "show", "job", job).split()
         return next((word.partition("=")[2] for word in words if word.startswith(f"{name}=")), "")
 
-    def start_now(self, job: str, patience: float = 60) -> None:
+    def start_now(self, job: str) -> None:
         """Take away the two minutes that a requeued job waits, once it has left the node."""
-        wait_until(lambda: self.state(job) == "PENDING", patience, lambda: self.state(job), pause=0.1)
+        wait_until(lambda: self.state(job) == "PENDING", lambda: self.state(job), pause=0.1)
         assert self.field(job, "Restarts") != "0"
         time.sleep(2)  # slurmd revokes the credential of the attempt before, to the second
         self.run("scontrol", "update", f"JobId={job}", "StartTime=now")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from aigc.runs import Run
-from tests.launch.forking import wait_until
 from tests.launch.tiny_runs import assert_same, place_at
 from tests.slurm.one_node import OneNode
 from tests.slurm.submitting import CPU, SECRET, SLOW, TWO, ended, listed, log, submitted, told, under_way
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +47,7 @@ def test_a_run_told_to_end_before_the_limit_goes_on_to_the_same_bits(slurm, fold
     run, job = submitted(slurm, folder / "told", *CPU, *SLOW)
     under_way(run)
     slurm.run("scancel", "--signal=USR1", job)
-    wait_until(lambda: slurm.state(job) == "PENDING", 30, lambda: log(run), pause=0.1)
+    wait_until(lambda: slurm.state(job) == "PENDING", lambda: log(run), pause=0.1)
     assert run.status == "preempted"
     row = listed(slurm, folder / "told")
     assert (row["status"], row["job"]) == ("pending", job)
@@ -134,9 +134,9 @@ def test_the_time_limit_itself_makes_a_run_save_requeue_and_finish(slurm, limite
     """SLURM gives notice up to half a minute early, so that it may take more than one requeue."""
     (run, job), (undisturbed, other) = limited
     while run.status != "finished":
-        slurm.start_now(job, patience=90)
-        wait_until(lambda: run.status == "running", 60, lambda: log(run), pause=0.1)
-        wait_until(lambda: run.status != "running", 60, lambda: log(run), pause=0.1)
+        slurm.start_now(job)
+        wait_until(lambda: run.status == "running", lambda: log(run), pause=0.1)
+        wait_until(lambda: run.status != "running", lambda: log(run), pause=0.1)
     ended(slurm, run, job)
     ended(slurm, undisturbed, other)
     codes = [attempt["exit_code"] for attempt in run.manifest["attempts"]]

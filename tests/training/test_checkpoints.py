@@ -13,6 +13,7 @@ from aigc.errors import AigcError
 from aigc.runs.checkpoints import CheckpointFolder, damage
 from aigc.runs.files import be_patient
 from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +116,7 @@ def test_asynchronous_saves_hold_the_state_of_their_step(tmp_path):
 def test_an_asynchronous_save_does_not_hold_up_training_and_its_failure_is_not_lost(tmp_path):
     writer, may_write = AtomicCheckpointIO(asynchronous=True), threading.Event()
     tensor = torch.zeros(3)
-    writer.save_checkpoint({"a": tensor}, tmp_path / "x.ckpt", {"then": lambda: may_write.wait(30)})
+    writer.save_checkpoint({"a": tensor}, tmp_path / "x.ckpt", {"then": lambda: may_write.wait(PATIENCE)})
     tensor += 1  # training goes on, and changes what was saved
     may_write.set()
     writer.wait()

@@ -13,6 +13,7 @@ from aigc.errors import InputError
 from tests.conftest import REPOSITORY
 from tests.training.ranks import PLACES
 from tests.training.resumable import STEPS, TASKS, VALIDATE_EVERY, differences, final_state, rows, train
+from tests.waiting import PATIENCE
 
 ALWAYS = [name for name in TASKS if name != "gan"]
 EPOCH = 12
@@ -98,7 +99,7 @@ def test_the_number_of_workers_does_not_matter(name, before, after, whole, tmp_p
 def test_resume_is_bit_exact_on_two_ranks(tmp_path):
     launcher = ["torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     command = [sys.executable, "-m", *launcher, "-m", "tests.training.ranks", str(tmp_path)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr[-4000:] + done.stdout[-2000:]
     assert done.stdout.count("equal") == sum(map(len, PLACES.values()))
 

@@ -10,6 +10,7 @@ import torch.distributed as dist
 
 from aigc.augmentation import AdaptiveAugment, Augmentation, ScheduledAugment
 from tests.unit.metrics.worlds import fork_worlds
+from tests.waiting import PATIENCE
 
 STEPS = 11
 
@@ -38,7 +39,7 @@ def states(steps: list[list[torch.Tensor]]) -> list[list[list[float]]]:
 
 def rank_of(world: int, rank: int, place: Path) -> None:
     """One rank: it writes what it found to `<rank>.json`."""
-    limit = timedelta(seconds=60)
+    limit = timedelta(seconds=PATIENCE)
     dist.init_process_group("gloo", init_method=f"file://{place}/meet", rank=rank, world_size=world, timeout=limit)
     found = states([[logits(step, rank)] for step in range(STEPS)])
     dist.barrier()

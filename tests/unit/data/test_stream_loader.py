@@ -16,6 +16,7 @@ from aigc.data.stream_loader import StreamLoader
 from aigc.errors import InputError
 from tests.conftest import REPOSITORY
 from tests.unit.data.test_streams import shards
+from tests.waiting import PATIENCE
 
 
 def numbers(length: int) -> Any:
@@ -78,7 +79,7 @@ def test_ranks_with_shards_of_unlike_sizes_end_an_epoch_together(ahead: str, tmp
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     told = [json.loads((tmp_path / f"rank-{rank}.json").read_text("utf-8")) for rank in range(2)]

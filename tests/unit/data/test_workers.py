@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE, slowness, wait_until
+
 pytestmark = pytest.mark.slow
 
 # Prints the workers' ids, waits for a line on stdin at batch 5, counts what comes, and says how long the end took.
@@ -83,11 +85,11 @@ def test_signals_to_workers_disturb_nothing_and_the_end_is_prompt(number: int) -
         os.kill(pid, number)
     time.sleep(0.2)
     assert all(map(alive, workers))
-    out, err = process.communicate("go\n", timeout=60)
+    out, err = process.communicate("go\n", timeout=PATIENCE)
     assert (process.returncode, err) == (0, "")
     got, took = out.split()
     assert int(got) == 60
-    assert float(took) < 2
+    assert float(took) < 2 or float(took) < 2 * slowness()
     assert not any(map(alive, workers))
 
 
@@ -95,7 +97,7 @@ def test_without_it_a_worker_dies_of_sigterm_and_takes_the_loader_with_it() -> N
     process, workers = started("worker_init_fn=None")
     for pid in workers:
         os.kill(pid, signal.SIGTERM)
-    _, err = process.communicate("go\n", timeout=60)
+    _, err = process.communicate("go\n", timeout=PATIENCE)
     assert process.returncode == 1
     assert re.search("is killed by signal: Terminated|exited unexpectedly", err)
 
@@ -104,7 +106,7 @@ def test_without_it_a_worker_dies_of_sigterm_and_takes_the_loader_with_it() -> N
 def test_a_signal_to_the_whole_group_ends_the_loop_where_it_asks(number: int, code: int) -> None:
     process, workers = started("worker_init_fn=leave_signals_alone", "ask")
     os.killpg(process.pid, number)
-    _, err = process.communicate("go\n", timeout=60)
+    _, err = process.communicate("go\n", timeout=PATIENCE)
     assert process.returncode == code
     assert err.strip() in ("interrupted", "told to end (SIGTERM)", "told to end (SIGUSR1)")
     assert not any(map(alive, workers))
@@ -113,11 +115,8 @@ def test_a_signal_to_the_whole_group_ends_the_loop_where_it_asks(number: int, co
 def test_workers_vanish_when_the_main_process_is_killed() -> None:
     process, workers = started()
     process.kill()
-    process.communicate(timeout=60)
-    deadline = time.monotonic() + 30  # torch's workers look for their parent every five seconds
-    while any(map(alive, workers)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not any(map(alive, workers))
+    process.communicate(timeout=PATIENCE)
+    wait_until(lambda: not any(map(alive, workers)), pause=0.1)  # they look for their parent every five seconds
 
 
 def test_a_loader_that_was_never_closed_does_not_hold_up_the_end():
@@ -126,5 +125,5 @@ def test_a_loader_that_was_never_closed_does_not_hold_up_the_end():
         "dataloader._MultiProcessingDataLoaderIter.__del__ = lambda self: None\n"
         "sys.kept = iter(training_loader(range(100), 2, 0, num_workers=2))\nnext(sys.kept)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (0, "")

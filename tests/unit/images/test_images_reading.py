@@ -12,6 +12,7 @@ import pytest
 from aigc.data.images import ImageArray, Images, decoded, open_images, readable
 from aigc.errors import InputError
 from tests.unit.images.images_samples import packed, pixels
+from tests.waiting import PATIENCE
 
 
 class Slow(Images):
@@ -38,7 +39,7 @@ class Slow(Images):
         self.threads.add(threading.current_thread().name)
         time.sleep(0.001 * (3 - index % 4))
         if index:
-            self.gate.wait(10)
+            self.gate.wait(PATIENCE)
         if index in self.bad:
             raise InputError(f"slow/{index}: bad.")
         return np.full((self.side, self.side, 3), index, np.uint8)

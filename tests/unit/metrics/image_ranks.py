@@ -22,6 +22,7 @@ from aigc.metrics.image import (
 )
 from aigc.metrics.image.extractors import Extracted, Extractor
 from tests.unit.metrics.worlds import counted, fork_worlds
+from tests.waiting import PATIENCE
 
 WORLDS = (1, 2, 3)
 NUMBER = 60
@@ -95,7 +96,7 @@ def rank_of(world: int, rank: int, place: Path) -> None:
     """One rank: it writes what it found."""
     warnings.simplefilter("ignore")
     meeting = f"file://{place}/{world}"
-    limit = timedelta(seconds=60)
+    limit = timedelta(seconds=PATIENCE)
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world, timeout=limit)
     found = measure(rank, world)
     dist.barrier()

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 LOADED = """
 import json, sys, warnings
 warnings.simplefilter("ignore")
@@ -52,7 +54,7 @@ def run(script: str) -> Any:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=300,
+        timeout=PATIENCE,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"},
     )
     assert done.returncode == 0, done.stderr

@@ -22,6 +22,7 @@ from aigc.metrics.text.rouge import TYPES, ROUGEScorer
 from aigc.metrics.text.sentences import split_sentences
 from aigc.metrics.text.tokenizer import choose_tokenizer
 from tests.unit.metrics.text_samples import LONG, LONG_CHINESE, POEMS, REAL, Pairs, corpora, split
+from tests.waiting import PATIENCE
 
 SOME = ("rouge1", "rouge2", "rouge3", "rougeL", "rougeLsum")
 words = st.lists(
@@ -267,6 +268,6 @@ for options in ({"rouge_types": ["rougeLsum"]}, {"use_stemmer": True}, {"tokeniz
     found.append(sorted({"nltk", "jieba", "rouge_score", "torch"} & set(sys.modules)))
 print(json.dumps(found))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert json.loads(done.stdout) == [[], ["nltk"], ["jieba", "nltk"]]
     assert done.stderr == ""

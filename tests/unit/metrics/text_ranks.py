@@ -29,6 +29,7 @@ from aigc.metrics.text import (
 )
 from tests.unit.metrics.text_samples import ENGLISH, MIXED, POEMS
 from tests.unit.metrics.worlds import counted, fork_worlds
+from tests.waiting import PATIENCE
 
 WORLDS = (1, 2, 3)
 METRICS: dict[str, Callable[[], Any]] = {
@@ -130,7 +131,7 @@ def rank_of(world: int, rank: int, place: Path) -> None:
     """One rank: it writes what it found to `<world>-<rank>.json`."""
     warnings.simplefilter("ignore")
     dist.init_process_group(
-        "gloo", init_method=f"file://{place}/{world}", rank=rank, world_size=world, timeout=timedelta(seconds=60)
+        "gloo", init_method=f"file://{place}/{world}", rank=rank, world_size=world, timeout=timedelta(seconds=PATIENCE)
     )
     found: dict[str, Any] = {
         f"{name}:{told}": measure(name, rank, world, told) for name in METRICS for told in (False, True)

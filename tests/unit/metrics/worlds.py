@@ -12,6 +12,7 @@ from typing import Any
 import torch.distributed as dist
 
 from tests.conftest import REPOSITORY
+from tests.waiting import PATIENCE
 
 
 def fork_worlds(worlds: Sequence[int], rank_of: Callable[[int, int, Path], None], place: Path) -> None:
@@ -35,7 +36,7 @@ def run_module(name: str, place: Path) -> None:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,7 @@ import pytest
 from aigc.runs import heartbeat
 from aigc.runs.heartbeat import Heartbeat
 from aigc.runs.status import SILENT_AFTER, Status, StatusRecord, read_status, write_status
-
-
-def wait_for(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+from tests.waiting import PATIENCE, takes_at_most, wait_until
 
 
 def test_a_heartbeat_writes_what_it_is_told_while_nobody_else_does(tmp_path: Path) -> None:
@@ -32,8 +25,8 @@ def test_a_heartbeat_writes_what_it_is_told_while_nobody_else_does(tmp_path: Pat
         first = read_status(tmp_path)
         assert (first.status, first.step, first.activity) == (Status.RUNNING, 0, "preparing")
         beat.step, beat.activity = 7, "validating"
-        wait_for(lambda: read_status(tmp_path).activity == "validating")
-        wait_for(lambda: str(read_status(tmp_path).heartbeat) > str(first.heartbeat))
+        wait_until(lambda: read_status(tmp_path).activity == "validating")
+        wait_until(lambda: str(read_status(tmp_path).heartbeat) > str(first.heartbeat))
         last = read_status(tmp_path)
         assert (last.step, last.since, last.pid) == (7, first.since, os.getpid())
 
@@ -60,10 +53,9 @@ def test_the_end_waits_for_a_write_under_way(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(heartbeat, "write_status", slow)
     with Heartbeat(tmp_path, every_seconds=0.001) as beat:
-        assert began.wait(10)
-        at_once = time.monotonic()
-        beat.stop(timeout=0.01)  # one that cannot wait does not
-        assert time.monotonic() - at_once < 0.2
+        assert began.wait(PATIENCE)
+        with takes_at_most(0.2):
+            beat.stop(timeout=0.01)  # one that cannot wait does not
     written = write_status(tmp_path, Status.FAILED)
     time.sleep(0.6)
     assert read_status(tmp_path) == written
@@ -72,7 +64,7 @@ def test_the_end_waits_for_a_write_under_way(tmp_path: Path, monkeypatch: pytest
 def test_without_the_end_a_heartbeat_does_overwrite(tmp_path: Path) -> None:
     with Heartbeat(tmp_path, every_seconds=0.01):
         write_status(tmp_path, Status.FINISHED)
-        wait_for(lambda: read_status(tmp_path).status is Status.RUNNING)
+        wait_until(lambda: read_status(tmp_path).status is Status.RUNNING)
 
 
 def test_a_disk_that_cannot_be_written_is_said_once_and_survived(
@@ -83,13 +75,13 @@ def test_a_disk_that_cannot_be_written_is_said_once_and_survived(
     monkeypatch.setattr(logging.getLogger("aigc"), "propagate", True)
     with caplog.at_level(logging.WARNING, "aigc"), Heartbeat(folder, every_seconds=0.01) as beat:
         folder.rename(tmp_path / "away")
-        wait_for(lambda: caplog.messages)
+        wait_until(lambda: caplog.messages)
         time.sleep(0.2)
         assert len({record.created for record in caplog.records}) == 1  # some handlers may see it twice
         assert "this run may look dead" in caplog.messages[0]
         (tmp_path / "away").rename(folder)
         beat.step = 5
-        wait_for(lambda: read_status(folder).step == 5)
+        wait_until(lambda: read_status(folder).step == 5)
 
 
 def test_a_full_disk_does_not_end_the_process(tmp_path: Path) -> None:
@@ -119,7 +111,7 @@ write_status(sys.argv[1], Status.FINISHED)
 def test_a_process_that_was_killed_reads_as_killed_here_and_elsewhere(tmp_path: Path) -> None:
     code = (
         "import sys, time; from aigc.runs.heartbeat import Heartbeat\n"
-        "with Heartbeat(sys.argv[1], every_seconds=0.05): print('ready', flush=True); time.sleep(60)"
+        "with Heartbeat(sys.argv[1], every_seconds=0.05): print('ready', flush=True); time.sleep(900)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -148,7 +140,7 @@ with Heartbeat(sys.argv[1], every_seconds=0.0001) as beat:
     with stop.listening(at_once):
         beat.step = 3
         print("ready", flush=True)
-        time.sleep(60)
+        time.sleep(900)
 """
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -157,6 +149,6 @@ with Heartbeat(sys.argv[1], every_seconds=0.0001) as beat:
     time.sleep(0.8)
     assert read_status(tmp_path).status is Status.RUNNING
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     record = read_status(tmp_path)
     assert (process.returncode, record.status, record.step) == (130, Status.INTERRUPTED, 3)

@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from aigc.errors import InputError
 from aigc.runs.status import SILENT_AFTER, Status, StatusRecord, read_status, write_status
+from tests.waiting import wait_until
 
 ELSEWHERE = {"pid": 2**22 + 1, "host": "some-other-machine"}
 
@@ -47,10 +47,7 @@ def test_running_in_a_dead_process_reads_as_killed(tmp_path: Path) -> None:
 def test_running_in_a_zombie_reads_as_killed(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     write_status(tmp_path, Status.RUNNING, pid=child.pid)
-    deadline = time.monotonic() + 10
-    while read_status(tmp_path).status is Status.RUNNING and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert read_status(tmp_path).status is Status.KILLED
+    wait_until(lambda: read_status(tmp_path).status is Status.KILLED)
     child.wait()
 
 

@@ -13,6 +13,7 @@ import pytest
 from aigc.errors import InterruptedRun, PreemptedRun, exit_code
 from aigc.launch.ranks.lifeline import LIFELINE, hold_lifeline
 from aigc.runs import stop
+from tests.waiting import PATIENCE, takes_at_most
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +25,7 @@ from aigc.errors import exit_code
 def work():
     with stop.listening():
         print("ready", flush=True)
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
+        while True:
             time.sleep(0.01)
             stop.check("; kept")
 try:
@@ -46,7 +46,7 @@ with stop.listening({at_once}):
     print("ready", flush=True)
     {work}
 """
-LOOP = "time.sleep(20)"
+LOOP = "time.sleep(900)"
 # A mutex of C locked twice: Python runs no handler in there, as in a collective of which one rank is gone.
 HANG = (
     "import ctypes; libc = ctypes.CDLL(None); mutex = ctypes.create_string_buffer(64);"
@@ -67,14 +67,12 @@ def deaf(work: str = LOOP, at_once: str = "", in_note: str = "pass") -> str:
     return DEAF.format(work=work, at_once=at_once, in_note=in_note)
 
 
-def twice(process: subprocess.Popen[str], first: int, second: int, pause: float = 1.0) -> tuple[str, float]:
+def twice(process: subprocess.Popen[str], first: int, second: int, pause: float = 1.0) -> str:
     process.send_signal(first)
     time.sleep(pause)
     assert process.poll() is None
-    began = time.monotonic()
     process.send_signal(second)
-    err = process.communicate(timeout=30)[1]
-    return err, time.monotonic() - began
+    return process.communicate(timeout=PATIENCE)[1]
 
 
 @pytest.mark.parametrize(
@@ -89,16 +87,16 @@ def twice(process: subprocess.Popen[str], first: int, second: int, pause: float 
 def test_the_first_signal_stops_where_the_work_asks(number: int, code: int, said: str) -> None:
     process = started(POLITE)
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out.strip(), err) == (code, said, "")
 
 
 @pytest.mark.parametrize(("first", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)])
 def test_a_second_signal_ends_at_once_with_the_code_of_the_first(first: int, code: int, tmp_path: Path) -> None:
     process = started(deaf(at_once="note"), tmp_path / "note")
-    err, took = twice(process, first, signal.SIGUSR2 if first == signal.SIGUSR1 else signal.SIGTERM)
+    with takes_at_most(3):
+        err = twice(process, first, signal.SIGUSR2 if first == signal.SIGUSR1 else signal.SIGTERM)
     assert process.returncode == code
-    assert took < 2
     assert err.strip().splitlines() == [
         f"aigc: asked twice to stop, first by {signal.Signals(first).name}: ended at once"
     ]
@@ -113,9 +111,9 @@ def test_the_term_that_a_cluster_sends_after_its_notice_is_the_same_request() ->
 
 def test_a_process_that_hangs_outside_python_is_ended_too(tmp_path: Path) -> None:
     process = started(deaf(HANG, "note"), tmp_path / "note")
-    _, took = twice(process, signal.SIGINT, signal.SIGINT)
+    with takes_at_most(3):
+        twice(process, signal.SIGINT, signal.SIGINT)
     assert process.returncode == 130
-    assert took < 2
     assert (tmp_path / "note").exists()
 
 
@@ -127,30 +125,30 @@ def test_signals_close_together_are_one_request(tmp_path: Path) -> None:
     time.sleep(1.0)
     assert process.poll() is None  # so far it was asked once
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
 
 
 @pytest.mark.parametrize("trouble", ["raise SystemExit(7)", "1 / 0"])
 def test_trouble_in_at_once_changes_nothing(trouble: str, tmp_path: Path) -> None:
     process = started(deaf(at_once="note", in_note=trouble), tmp_path / "note")
-    err, _ = twice(process, signal.SIGTERM, signal.SIGTERM)
+    err = twice(process, signal.SIGTERM, signal.SIGTERM)
     assert process.returncode == 75
     assert "ended at once" in err
     assert "Traceback" not in err
 
 
 def test_at_once_does_not_hang_the_end(tmp_path: Path) -> None:
-    process = started(deaf(at_once="note", in_note="time.sleep(60)"), tmp_path / "note")
-    _, took = twice(process, signal.SIGTERM, signal.SIGTERM)
+    process = started(deaf(at_once="note", in_note="time.sleep(900)"), tmp_path / "note")
+    with takes_at_most(11):
+        twice(process, signal.SIGTERM, signal.SIGTERM)
     assert process.returncode == 75
-    assert took < 10
 
 
 def test_without_listening_a_signal_kills() -> None:
-    process = started("import time; from aigc.runs import stop; print('ready', flush=True); time.sleep(20)")
+    process = started("import time; from aigc.runs import stop; print('ready', flush=True); time.sleep(900)")
     process.send_signal(signal.SIGUSR1)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == -signal.SIGUSR1
 
 
@@ -161,11 +159,9 @@ from aigc.runs import stop
 with stop.listening():
     child = os.fork()
     if not child:
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
+        while True:
             time.sleep(0.01)
             stop.check()
-        os._exit(9)
     time.sleep(0.3)
     for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGINT, signal.SIGUSR2):
         os.kill(child, number)
@@ -177,7 +173,7 @@ with stop.listening():
     assert os.waitpid(child, 0)[1] == signal.SIGTERM
 """
     process = started(code)
-    err = process.communicate(timeout=30)[1]
+    err = process.communicate(timeout=PATIENCE)[1]
     assert (process.returncode, err) == (0, "")
 
 
