@@ -55,7 +55,7 @@ class ExactState(Callback):
             "position": asdict(position),
             "order": asdict(order),
             "ranks": _of_all_ranks(trainer, own),
-            "metrics_bytes": _metrics_bytes(trainer),
+            **_metrics_position(trainer),
         }
 
     def on_checkpoint_read(self, trainer: Trainer, module: Task, checkpoint: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ class ExactState(Callback):
             log.warning("number of ranks was %d and is %d: random generators start anew", saved.world_size, ranks)
             seed_everything(own["step"] * ranks + rank, verbose=False)
             module.forget_sums()
-        rewind(trainer.loggers, own["metrics_bytes"])
+        rewind(trainer.loggers, own["metrics_bytes"], own.get("metrics_row", ""))
         for logger in _metrics_files(trainer):
             logger.epoch = self._begin.epoch - (self._begin.batch == 0)
 
@@ -219,5 +219,7 @@ def _metrics_files(trainer: Trainer) -> list[MetricsFileLogger]:
     return [logger for logger in trainer.loggers if isinstance(logger, MetricsFileLogger)]
 
 
-def _metrics_bytes(trainer: Trainer) -> int:
-    return max((logger.flush() for logger in _metrics_files(trainer)), default=0)
+def _metrics_position(trainer: Trainer) -> dict[str, Any]:
+    """Where metrics.jsonl ends; its last row stands apart, as the step may get more values after this moment."""
+    size, row = max((logger.flush() for logger in _metrics_files(trainer)), default=(0, ""))
+    return {"metrics_bytes": size, "metrics_row": row}

@@ -13,17 +13,18 @@ from aigc.runs import metrics_file
 __all__ = ["MetricsFileLogger", "TensorBoard", "WandB", "image_file", "log_image", "rewind"]
 
 
-def rewind(loggers: Sequence[Logger], metrics_bytes: int) -> None:
-    """Go back to the moment of a checkpoint, so that metrics go on without gaps or rows that come twice.
+def rewind(loggers: Sequence[Logger], metrics_bytes: int, last_row: str = "") -> None:
+    """Go back to the moment of a checkpoint, so that metrics continue without gaps or repeated rows.
 
     Args:
         loggers: The run's loggers.
-        metrics_bytes: The length of metrics.jsonl at that moment.
+        metrics_bytes: The length of metrics.jsonl at that moment, without its last row.
+        last_row: The last row at that moment; checkpoints of earlier versions have none apart.
     """
     for logger in loggers:
         if isinstance(logger, MetricsFileLogger):
-            logger.cut(metrics_bytes)
-            rows = metrics_file.read(logger.path)
+            logger.cut(metrics_bytes, last_row)
+            rows = metrics_file.read_lines(logger.path)
             for other in loggers:
                 if isinstance(other, WandB):
                     other.go_on_from(rows)

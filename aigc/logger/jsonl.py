@@ -11,7 +11,7 @@ from aigc.runs.metrics_file import MetricsFile
 
 
 class MetricsFileLogger(Logger):
-    """Writes one line per logged step to the run folder's metrics.jsonl.
+    """Write one line per logged step to the run folder's metrics.jsonl.
 
     Args:
         run: The run whose folder is written to.
@@ -40,22 +40,25 @@ class MetricsFileLogger(Logger):
     def log_metrics(
         self, metrics: dict[str, float], step: int | None = None, signatures: Mapping[str, str] | None = None
     ) -> None:
-        """Append one line; `signatures` say how values were made, by their names."""
+        """Add values to the row of their step; `signatures` say how values were made, by their names."""
         if self._file is None:  # Lightning finalizes after fit, and a validation may follow
             self._file = MetricsFile(self.path)
         file = self._file
         retrying(lambda: file.append(step or 0, self.epoch, metrics, signatures), f"write to {self.path}")
 
-    def flush(self) -> int:
-        """Force what was logged to disk; return the length of the file in bytes."""
+    def flush(self) -> tuple[int, str]:
+        """Flush what was logged to disk; return the length in bytes without the last row, and that row.
+
+        The row of a step may get more values later, so a checkpoint keeps it as it is now.
+        """
         if self._file is None:
-            return self.path.stat().st_size if self.path.exists() else 0
+            self._file = MetricsFile(self.path)
         return self._file.flush()
 
-    def cut(self, size: int) -> None:
-        """Take off what was logged after the file had this many bytes."""
+    def cut(self, size: int, last: str = "") -> None:
+        """Go back to what `flush` returned."""
         self.finalize("cut")
-        metrics_file.cut(self.path, size)
+        metrics_file.cut(self.path, size, last)
 
     def finalize(self, status: str) -> None:
         """Flush to disk."""

@@ -40,6 +40,7 @@ class WandB(WandbLogger):
         settings = wandb.Settings(x_disable_meta=True, save_code=False, console="off", silent=True)
         options: dict[str, Any] = {"entity": entity, "tags": tags, "settings": settings, "mode": mode}
         self._rows = 0
+        self._step: int | None = None
         self._samples = run.samples
         super().__init__(name=run.id, id=run.id, save_dir=str(run.path), project=project, resume="allow", **options)
 
@@ -49,22 +50,31 @@ class WandB(WandbLogger):
         Images are read from samples/, and go with the first row of their step that was measured.
 
         Args:
-            rows: All rows of metrics.jsonl so far, with their step.
+            rows: All lines of metrics.jsonl so far, with their step.
         """
         shown = set()
         for row in rows:
             values = {name: value for name, value in row.items() if name not in FIXED_COLUMNS}
             step = int(row["step"])
-            self.log_metrics(values, step)
+            self._begin_row(step)
+            self._send(self._rows - 1, {**values, "trainer/global_step": step})
             if step not in shown and any(name.startswith("val/") for name in values):
                 shown.add(step)
                 self._show_again(step)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Send one row under its number, by which W&B knows rows that it has already from an attempt before."""
-        number, self._rows = self._rows, self._rows + 1
-        self._send(number, {**metrics, "trainer/global_step": step})
+        """Add values to the row of their step.
+
+        Rows are sent under their numbers, by which W&B knows those that it has already from an attempt before.
+        """
+        if step is None or step != self._step:
+            self._begin_row(step)
+        self._rows = max(self._rows, self.experiment.step + 1)  # an attempt before has closed the row of this step
+        self._send(self._rows - 1, {**metrics, "trainer/global_step": step})
+
+    def _begin_row(self, step: int | None) -> None:
+        self._rows, self._step = self._rows + 1, step
 
     @rank_zero_only
     def log_image(self, name: str, image: Tensor, step: int) -> None:

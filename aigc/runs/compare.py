@@ -174,7 +174,7 @@ def logged_steps(path: Path) -> list[int]:
 def _values(path: Path, until_step: int | None) -> _Values:
     """The distinct values of each step and name, in the order of the lines."""
     found: dict[tuple[int, str], list[float]] = {}
-    for row in metrics_file.read(path):
+    for row in metrics_file.read_lines(path):
         if until_step is not None and row["step"] > until_step:
             continue
         for name, value in _compared(row):

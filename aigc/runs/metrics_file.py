@@ -1,4 +1,4 @@
-"""metrics.jsonl: one line of JSON per logged step."""
+"""metrics.jsonl: one line of JSON per logged step, with all its values."""
 
 import errno
 import json
@@ -6,8 +6,9 @@ import math
 import os
 import time
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from aigc.errors import InputError
 from aigc.runs.console import log
@@ -15,12 +16,16 @@ from aigc.runs.console import log
 FIXED_COLUMNS = ("step", "epoch", "wall_time")
 SIGNATURES = "signatures"
 """The key of a line under which it says how its values were made; `read` gives the numbers alone."""
+_ROW_START = 24
+"""Bytes of a row that stay as they are when values are added."""
 
 
 class MetricsFile:
-    """Append logged values to metrics.jsonl; each line is out of the process as soon as it is appended.
+    """Write logged values to metrics.jsonl; they are out of the process as soon as they are appended.
 
-    A line torn by a crash is cut off when the file is opened again, so that the next one does not join it.
+    A step has one row. What is appended for the step of the last row is added to that row in place: only the end of the
+    line is written anew, so a killed process loses nothing that was there. A line torn by a crash is cut off when the
+    file is opened again, so that the next one does not join it.
 
     Args:
         path: The file; it is made when it does not exist.
@@ -28,17 +33,18 @@ class MetricsFile:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._file = self.path.open("ab", buffering=0)
+        self._file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
         cut_torn_line(self.path)
+        self._line = last_line(self.path)
 
     def append(
         self, step: int, epoch: int, values: Mapping[str, float], signatures: Mapping[str, str] | None = None
     ) -> None:
-        """Write one line.
+        """Write the values of a step.
 
         Args:
             step: Optimiser steps done.
-            epoch: The epoch that was running.
+            epoch: The epoch that was running; the row keeps that of its first values.
             values: Name to value; NaN and infinities are kept. A name of `FIXED_COLUMNS` or `SIGNATURES` is a
                 ValueError.
             signatures: Name to how the value was made.
@@ -51,20 +57,34 @@ class MetricsFile:
         if clash:
             raise ValueError(f"a metric cannot be called {sorted(clash)[0]!r}: {', '.join(taken)} are columns")
         row: dict[str, Any] = {"step": int(step), "epoch": int(epoch), "wall_time": time.time()}
+        kept = b""
+        if self._line and (last := json.loads(self._line))["step"] == step:
+            row, kept = last, self._line
+        made = {**row.pop(SIGNATURES, {}), **(signatures or {})}
         row |= encode_values(values)
-        if signatures:
-            row[SIGNATURES] = dict(signatures)
+        if made:
+            row[SIGNATURES] = made
         line = json.dumps(row, ensure_ascii=False).encode("utf-8") + b"\n"
-        length = os.fstat(self._file.fileno()).st_size
-        written = self._file.write(line)
-        if written != len(line):  # the disk was full in the middle of the line
-            self._file.truncate(length)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        self._replace(kept, line)
+        self._line = line
 
-    def flush(self) -> int:
-        """Flush the file to disk; return its length in bytes."""
+    def _replace(self, old: bytes, new: bytes) -> None:
+        """Write a line in the place of the last one, from the first byte in which they differ."""
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
+        length = os.fstat(self._file.fileno()).st_size
+        position = length - len(old) + same
+        if os.pwrite(self._file.fileno(), new[same:], position) == len(new) - same:
+            if len(new) < len(old):
+                self._file.truncate(position + len(new) - same)
+            return
+        os.pwrite(self._file.fileno(), old[same:], position)  # the disk was full in the middle of the line
+        self._file.truncate(length)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+    def flush(self) -> tuple[int, str]:
+        """Flush the file to disk; return its length in bytes without the last row, and that row."""
         os.fsync(self._file.fileno())
-        return os.fstat(self._file.fileno()).st_size
+        return os.fstat(self._file.fileno()).st_size - len(self._line), self._line.decode("utf-8")
 
     def close(self) -> None:
         """Flush the file to disk and close it; closing twice does nothing."""
@@ -80,10 +100,27 @@ class MetricsFile:
 
 
 def read(path: Path | str) -> list[dict[str, Any]]:
-    """Read all lines of a metrics file, without a torn last one; no file gives no lines.
+    """Read a metrics file as one row a step, without a torn last line; no file gives no rows.
+
+    Earlier versions wrote several lines for a step: lines of one step that follow each other are joined.
 
     Raises:
-        InputError: A line before the last is no JSON object; the message names it.
+        InputError: A line is not what was written; the message names it.
+    """
+    rows: list[dict[str, Any]] = []
+    for line in read_lines(path):
+        if rows and rows[-1]["step"] == line["step"]:
+            rows[-1] |= {name: value for name, value in line.items() if name not in FIXED_COLUMNS}
+        else:
+            rows.append(line)
+    return rows
+
+
+def read_lines(path: Path | str) -> list[dict[str, Any]]:
+    """Read all lines of a metrics file as they are, without a torn last one; no file gives no lines.
+
+    Raises:
+        InputError: A line is not what was written; the message names it.
     """
     try:
         lines = Path(path).read_bytes().split(b"\n")
@@ -94,7 +131,7 @@ def read(path: Path | str) -> list[dict[str, Any]]:
 
 
 class MetricsTail:
-    """The rows of a metrics file that grows, each given once.
+    """The rows of a metrics file that grows.
 
     Args:
         path: The file; it may not exist yet.
@@ -103,59 +140,68 @@ class MetricsTail:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._position = 0
+        self._last = b""
 
     def read(self) -> list[dict[str, Any]]:
-        """Return the whole rows that were appended since the last call; all of them where the file was cut meanwhile.
+        """Return the rows that are new or have more values than at the last call; all where the file was cut meanwhile.
 
         Raises:
-            InputError: A row is damaged.
+            InputError: A row is not what was written.
         """
         try:
             with self.path.open("rb") as file:
-                if not self._continues(file):
-                    self._position = 0
                 file.seek(self._position)
                 content = file.read()
+                if self._last and not content.startswith(self._last[:_ROW_START]):  # a resumed run has cut the file
+                    self._position, self._last = file.seek(0), b""
+                    content = file.read()
         except FileNotFoundError:
             return []
-        whole = content[: content.rfind(b"\n") + 1]
-        self._position += len(whole)
-        return [_parse(self.path, 0, line) for line in whole.split(b"\n") if line]
-
-    def _continues(self, file: BinaryIO) -> bool:
-        """Whether what was read still ends with a row, as it does not after a resumed run has cut the file."""
-        if self._position == 0:
-            return True
-        file.seek(self._position - 1)
-        return file.read(1) == b"\n"
+        lines = content.split(b"\n")[:-1]
+        if not lines or content == self._last:
+            return []
+        changed = lines if not self._last.startswith(lines[0] + b"\n") else lines[1:]
+        self._last = lines[-1] + b"\n"
+        self._position += sum(len(line) + 1 for line in lines[:-1])
+        return [_parse(self.path, 0, line) for line in changed if line]
 
 
-def cut(path: Path | str, size: int) -> None:
-    """Keep the first `size` bytes of a metrics file.
+def cut(path: Path | str, size: int, last: str = "") -> None:
+    """Keep the first `size` bytes of a metrics file, and put the row that came then after them.
 
     A file that is shorter stays as it is, which only a person's own editing can bring about; a warning says so.
     """
     path = Path(path)
     length = path.stat().st_size if path.exists() else 0
-    if length < size:
-        log.warning("%s: rows are missing; it had %d bytes at the checkpoint and has %d now", path, size, length)
-    if length > size:
+    row = last.encode("utf-8")
+    if length < size + len(row):
+        log.warning(
+            "%s: rows are missing; it had %d bytes at the checkpoint and has %d now", path, size + len(row), length
+        )
+    elif length > size:
         with path.open("rb+") as file:
-            file.truncate(size)
+            file.seek(size)
+            file.write(row)
+            file.truncate()
             os.fsync(file.fileno())
 
 
-def read_last(path: Path | str, tail: int = 1 << 16) -> dict[str, Any]:
-    """Read the last whole line within the last `tail` bytes of a metrics file; an empty dict when there is none."""
+def read_last(path: Path | str) -> dict[str, Any]:
+    """Read the last whole row of a metrics file; an empty dict when there is none."""
+    line = last_line(Path(path))
+    return _parse(path, 0, line) if line else {}
+
+
+def last_line(path: Path, tail: int = 1 << 16) -> bytes:
+    """Read the last whole line within the last `tail` bytes of a file, with its line break."""
     try:
-        with Path(path).open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - tail))
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - tail))
             lines = file.read().split(b"\n")
     except FileNotFoundError:
-        return {}
-    complete = [line for line in lines[:-1] if line]
-    return _parse(path, -1, complete[-1]) if complete else {}
+        return b""
+    whole = [line for line in lines[:-1] if line]
+    return whole[-1] + b"\n" if whole else b""
 
 
 def encode_values(values: Mapping[str, float]) -> dict[str, float | str]:

@@ -9,7 +9,7 @@ from typing import Any
 from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, step_of
 from aigc.runs.files import sha256_file
-from aigc.runs.metrics_file import read
+from aigc.runs.metrics_file import read, read_lines
 from tests.launch.forking import REPOSITORY, Child, server
 from tests.training.resumable import CHARACTERS, differences, final_state
 from tests.waiting import wait_until
@@ -136,7 +136,8 @@ def saved(run: Run) -> int:
 
 def numbers(run: Run) -> dict[str, Any]:
     """Everything that a run is made of, but for times."""
-    rows = _without_times(read(run.path / "metrics.jsonl"))
+    rows = _without_times(read_lines(run.path / "metrics.jsonl"))
+    assert len({row["step"] for row in rows}) == len(rows), "a step has several rows"
     return {
         "weights": sha256_file(run.model / "model.safetensors"),
         "rows": [row for row in rows if len(row) > 2],

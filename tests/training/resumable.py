@@ -28,7 +28,7 @@ from aigc.runs import Run, stop
 from aigc.runs.checkpoints import CheckpointFolder
 from aigc.runs.console import show_messages
 from aigc.runs.files import write_atomic
-from aigc.runs.metrics_file import read
+from aigc.runs.metrics_file import read_lines
 from aigc.tasks import CausalLM, Task
 from tests.training.gans import gan_data, whole_gan
 from tests.training.helpers import text_data, trainer
@@ -269,16 +269,19 @@ def train(
 
 
 def final_state(folder: Path) -> dict[str, Any]:
-    """Everything in the last checkpoint, but for how many digits the clock had in metrics.jsonl."""
+    """Everything in the last checkpoint, but for the clock in metrics.jsonl."""
     last = folder / "checkpoints/last.ckpt"
     state: dict[str, Any] = read_shards(last) if last.is_dir() else torch.load(last, weights_only=True)
-    del state["aigc"]["metrics_bytes"]
+    del state["aigc"]["metrics_bytes"], state["aigc"]["metrics_row"]
     return state
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
-    """All metric rows, without the time."""
-    return [{k: v for k, v in row.items() if k != "wall_time"} for row in read(folder / "metrics.jsonl")]
+    """All metric rows, without the time; each step has one."""
+    found = read_lines(folder / "metrics.jsonl")
+    steps = [row["step"] for row in found]
+    assert steps == sorted(set(steps)), "a step has several rows"
+    return [{k: v for k, v in row.items() if k != "wall_time"} for row in found]
 
 
 def differences(one: Any, other: Any, path: str = "") -> list[str]:

@@ -120,11 +120,11 @@ def run(tmp_path):
 
 
 def attempt(run, steps, before=None, experiment=None):
-    """Three rows a step, and an image after the second one of every other step; `before` is where it goes on."""
+    """Three values a step, and an image after the second one of every other step; `before` is where it resumes."""
     files, wandb = MetricsFileLogger(run), WandB(run)
     wandb._experiment = experiment or Recorded()
     if before is not None:
-        rewind([files, wandb], before)
+        rewind([files, wandb], *before)
     places = {}
     for step in steps:
         for name in ("train/loss", "val/fid", "train/speed"):
@@ -150,10 +150,11 @@ def shown(rows):
     ]
 
 
-def test_a_image_goes_with_the_row_before_it_and_shifts_no_number(run):
+def test_a_step_is_one_row_with_its_image(run):
     rows, _ = attempt(run, range(1, 5))
-    assert sorted(rows) == list(range(12))
-    assert [number for number, row in rows.items() if "samples/grid" in row] == [4, 10]
+    assert sorted(rows) == list(range(4))
+    assert all({"train/loss", "val/fid", "train/speed"} <= row.keys() for row in rows.values())
+    assert [number for number, row in rows.items() if "samples/grid" in row] == [1, 3]
     assert all("val/fid" in row for row in rows.values() if "samples/grid" in row)
 
 
@@ -166,20 +167,33 @@ def test_a_killed_run_that_goes_on_shows_the_same_rows_and_images(run, tmp_path_
 
 def test_what_the_server_has_already_is_not_sent_again(run):
     _, places = attempt(run, range(1, 5))
-    rows, _ = attempt(run, range(5, 7), before=places[4], experiment=Recorded(step=12))
-    assert sorted(rows) == list(range(12, 18))
-    assert [number for number, row in rows.items() if "samples/grid" in row] == [16]
+    rows, _ = attempt(run, range(5, 7), before=places[4], experiment=Recorded(step=4))
+    assert sorted(rows) == [4, 5]
+    assert [number for number, row in rows.items() if "samples/grid" in row] == [5]
+
+
+def test_values_of_a_step_that_the_server_has_closed_are_sent_in_a_row_of_their_own(run):
+    files, wandb = MetricsFileLogger(run), WandB(run)
+    for logger in (files, wandb):
+        wandb._experiment = Recorded()
+        logger.log_metrics({"train/loss": 1.0}, 1)
+    again = WandB(run)
+    again._experiment = Recorded(step=1)
+    rewind([files, again], *files.flush())
+    for logger in (files, again):
+        logger.log_metrics({"val/fid": 2.0}, 1)
+    assert again._experiment.rows == {1: {"val/fid": 2.0, "trainer/global_step": 1}}
 
 
 @pytest.mark.slow
 def test_wandb_keeps_rows_and_images_of_an_offline_run(run, monkeypatch):
     monkeypatch.chdir(run.path)
     files, logger = MetricsFileLogger(run), WandB(run)
-    before = 0
+    before = (0, "")
     for attempted in (1, 2):
         if attempted == 2:
             files, logger = MetricsFileLogger(run), WandB(run)
-            rewind([files, logger], before)
+            rewind([files, logger], *before)
         for step in (10 * attempted, 10 * attempted + 1):
             for one in (files, logger):
                 one.log_metrics({"val/fid": step / 2}, step)

@@ -108,7 +108,7 @@ def test_no_file_has_no_lines(tmp_path: Path) -> None:
     assert read_last(tmp_path / "none") == {}
 
 
-def test_a_tail_gives_each_row_once_and_reads_no_more_than_the_new_ones(tmp_path, monkeypatch):
+def test_a_tail_gives_each_row_once_and_parses_no_more_than_the_new_ones(tmp_path, monkeypatch):
     path = tmp_path / "metrics.jsonl"
     tail = metrics_file.MetricsTail(path)
     assert tail.read() == []
@@ -117,11 +117,86 @@ def test_a_tail_gives_each_row_once_and_reads_no_more_than_the_new_ones(tmp_path
     monkeypatch.setattr(metrics_file, "_parse", lambda *given: parsed.append(given[2]) or parse(*given))
     with MetricsFile(path) as file:
         for step in range(1, 6):
-            file.append(step, 0, {"loss": float(step)})
+            file.append(step, 0, {"train/loss": float(step)})
             assert [row["step"] for row in tail.read()] == [step]
+        assert tail.read() == []
+        file.append(5, 0, {"val/bleu": 7.0})
+        assert [(row["step"], row["val/bleu"]) for row in tail.read()] == [(5, 7.0)]
+        file.append(6, 0, {"train/loss": 6.0})
+        assert [row["step"] for row in tail.read()] == [6]
     with path.open("ab") as torn:
-        torn.write(b'{"step": 6')
+        torn.write(b'{"step": 7')
     assert tail.read() == []
-    assert len(parsed) == 5
+    assert len(parsed) == 7
     metrics_file.cut(path, path.read_bytes().index(b"\n") + 1)  # a resumed run goes back to its checkpoint
     assert [row["step"] for row in tail.read()] == [1]
+
+
+def test_the_values_of_a_step_stand_in_one_row_however_they_come(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with MetricsFile(path) as file:
+        file.append(1, 0, {"train/loss": 1.0})
+        file.append(2, 0, {"train/loss": 0.5, "train/speed": 100.25})
+        file.append(2, 0, {"val/bleu": 7.5}, {"val/bleu": "tok:zh"})
+        assert read_last(path)["val/bleu"] == 7.5, "it is readable before the step is over"
+    with MetricsFile(path) as file:  # a validation after the training
+        file.append(2, 1, {"val/chrf": 1.5, "train/speed": 7.0}, {"val/chrf": "nc:6"})
+        file.append(3, 1, {"train/loss": 0.25})
+    first, second, third = map(json.loads, path.read_text("utf-8").splitlines())
+    assert list(second) == [*FIXED_COLUMNS, "train/loss", "train/speed", "val/bleu", "val/chrf", SIGNATURES]
+    assert (second["epoch"], second["train/speed"], second[SIGNATURES]) == (
+        0,
+        7.0,
+        {"val/bleu": "tok:zh", "val/chrf": "nc:6"},
+    )
+    assert (first["step"], third["train/loss"]) == (1, 0.25)
+
+
+def test_values_are_added_by_one_write_at_the_end_of_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a process that is killed loses nothing that was in the row before."""
+    path, writes, pwrite = tmp_path / "metrics.jsonl", [], os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: writes.append((data, at)) or pwrite(fd, data, at))
+    with MetricsFile(path) as file:
+        file.append(1, 0, {"train/loss": 1.0})
+        length = path.stat().st_size
+        file.append(1, 0, {"val/bleu": 7.5})
+    assert writes[1:] == [(b', "val/bleu": 7.5}\n', length - 2)]
+
+
+def test_a_disk_that_refuses_leaves_the_row_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with MetricsFile(path) as file:
+        file.append(1, 0, {"train/loss": 1.0})
+        before, pwrite = path.read_bytes(), os.pwrite
+        full = iter([True, False])
+        monkeypatch.setattr(os, "pwrite", lambda fd, data, at: pwrite(fd, data[: 4 if next(full) else None], at))
+        with pytest.raises(OSError, match="space"):
+            file.append(1, 0, {"val/bleu": 7.5})
+        assert path.read_bytes() == before
+        monkeypatch.undo()
+        file.append(1, 0, {"val/bleu": 7.5})
+    assert [(row["train/loss"], row["val/bleu"]) for row in read(path)] == [(1.0, 7.5)]
+
+
+def test_a_resumed_run_goes_back_to_the_row_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with MetricsFile(path) as file:
+        file.append(1, 0, {"train/loss": 1.0})
+        file.append(2, 0, {"train/loss": 0.5})
+        size, row = file.flush()
+        before = path.read_bytes()
+        file.append(2, 0, {"val/bleu": 7.5})
+        file.append(3, 0, {"train/loss": 0.25})
+    metrics_file.cut(path, size, row)
+    assert path.read_bytes() == before
+
+
+def test_several_lines_of_a_step_as_earlier_versions_wrote_them_are_one_row(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    lines = [(1, {"train/loss": 1.0}), (1, {"train/speed": 5.0}), (2, {"train/loss": 0.5}), (2, {"val/bleu": 7.5})]
+    path.write_text("".join(json.dumps({"step": s, "epoch": 0, "wall_time": 1.0} | v) + "\n" for s, v in lines))
+    assert [{k: v for k, v in row.items() if "/" in k} for row in read(path)] == [
+        {"train/loss": 1.0, "train/speed": 5.0},
+        {"train/loss": 0.5, "val/bleu": 7.5},
+    ]
+    assert len(metrics_file.read_lines(path)) == 4
