@@ -33,11 +33,12 @@ def run(options: argparse.Namespace) -> None:
     check(cfg)
 
     from aigc.cli.parts.result import print_columns, score_rows
-    from aigc.inference.measure import measure
+    from aigc.inference.find import model_of_task
     from aigc.runs.console import show_messages
 
     show_messages()
-    metrics, signatures = measure(one, cfg, options.overrides)
+    check(cfg, deep=True)
+    metrics, signatures = model_of_task(one).measure(cfg, options.overrides)
     if options.json:
         told = {"run_id": one.id, "overrides": options.overrides, "metrics": metrics, "signatures": signatures}
         print(json.dumps(told, ensure_ascii=False))

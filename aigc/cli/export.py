@@ -5,29 +5,28 @@ import json
 from pathlib import Path
 
 from aigc.cli.parts.options import VerbParser, add_trust, use_trusted
-
-_FORMATS = {
-    "safetensors": "weights and configuration, for Transformers; for aigc.models.images.saved.load_generator where "
-    "images are made",
-    "torchscript": "for torch.jit.load, also in C++ (generators of images; PyTorch calls it deprecated)",
-    "pt2": "for torch.export.load (generators of images)",
-    "onnx": "for ONNX Runtime and others (generators of images; needs the packages onnx and onnxscript)",
-}
+from aigc.inference.base import SAFETENSORS
 
 
 def parser() -> argparse.ArgumentParser:
-    """The verb's arguments."""
-    formats = "\n".join(f"  {name:<12} {what}" for name, what in _FORMATS.items())
+    """Return the verb's parser."""
+    from aigc.inference.find import kinds
+
+    every = kinds()
+    formats = list(dict.fromkeys(form for kind in every for form in kind.formats))
+    shown = "\n".join(
+        f"  {form:<12} {kind.makes}: {kind.formats[form]}" for form in formats for kind in every if form in kind.formats
+    )
     made = VerbParser(
         "export",
         "Write a run's model to a folder of its own. Before the files get their names they are loaded into a fresh\n"
         "object, and its outputs for fixed inputs are compared: to the last bit for safetensors, to 1e-5 for others.\n"
         "A generator of images is the averaged one, with a config.json that rebuilds it and names its classes.\n"
-        f"\nformats:\n{formats}",
+        f"\nformats:\n{shown}",
         "aigc export latest --out my_model\n  aigc export gan-letters --checkpoint best --format onnx --out letters",
     )
     made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
-    made.add_argument("--format", choices=list(_FORMATS), default="safetensors", help="what to write (safetensors)")
+    made.add_argument("--format", metavar="FORMAT", default=SAFETENSORS, help="what to write, see above (safetensors)")
     made.add_argument("--out", metavar="FOLDER", help="where to (./<run id>-<format>)")
     made.add_argument(
         "--checkpoint", metavar="NAME", help="last, best or step-N; without it the model that a finished run has left"
@@ -45,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
     use_trusted(options.trust)
     one = Run.open(options.run)
 
-    from aigc.inference.export import export
+    from aigc.inference.parts.export import export
     from aigc.runs.console import show_messages
 
     show_messages()

@@ -1,25 +1,44 @@
 """`aigc generate RUN`: text or images from a run's model."""
 
 import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
 
-from aigc.cli.parts import generate_images, generate_texts
-from aigc.cli.parts.options import VerbParser, add_trust, use_trusted
+from aigc.cli.parts.options import VerbParser, add_trust, fields_help, use_trusted
+
+if TYPE_CHECKING:
+    from aigc.inference.base import SavedModel
+
+
+class GenerateParser(VerbParser):
+    """The verb's parser; its help shows the keys of the run on the same line, or else those of all kinds of models."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "generate",
+            "Make what a run's model makes.\n"
+            "Texts, to stdout: for prompt=TEXT, for each line of a file, or for each line of stdin. Without any\n"
+            "prompt the model starts by itself.\n"
+            "Images, to files whose names are printed: one grid (a name ending in .png), single files (a folder), or\n"
+            "an animation from image to image (a name ending in .webp). Each image depends on its seed and label\n"
+            "alone.",
+            "aigc generate latest prompt=床前明月光，疑是地上霜。 num_samples=3 temperature=0.8\n"
+            "  aigc generate gan-letters labels=A,B,C num_images=30 seed=7 --out abc.png\n"
+            "  aigc generate gan-letters seed=0,3,7 labels=S interpolation=24 --out way.webp",
+            lambda: _keys_help(self._typed),
+        )
+        self._typed: list[str] = []
+
+    def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and remember what was typed for the help."""
+        self._typed = [text for text in args or [] if not text.startswith("-") and "=" not in text]
+        return super().parse_intermixed_args(args, namespace)
 
 
 def parser() -> argparse.ArgumentParser:
-    """The verb's arguments."""
-    made = VerbParser(
-        "generate",
-        "Make what a run's model makes.\n"
-        "Texts, to stdout: for prompt=TEXT, for each line of a file, or for each line of stdin. Without any prompt\n"
-        "the model starts by itself.\n"
-        "Images, to files whose names are printed: one grid (a name ending in .png), single files (a folder), or an\n"
-        "animation from image to image (a name ending in .webp). Each image depends on its seed and label alone.",
-        "aigc generate latest prompt=床前明月光，疑是地上霜。 num_samples=3 temperature=0.8\n"
-        "  aigc generate gan-letters labels=A,B,C num_images=30 seed=7 --out abc.png\n"
-        "  aigc generate gan-letters seed=0,3,7 labels=S interpolation=24 --out way.webp",
-        lambda: f"{generate_texts.keys_help()}\n\n{generate_images.keys_help()}",
-    )
+    """Return the verb's parser."""
+    made = GenerateParser()
     made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
     made.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="what to make, see below")
     made.add_argument("--prompts", metavar="FILE", help="texts: read prompts from a file, one a line; - is stdin")
@@ -27,15 +46,63 @@ def parser() -> argparse.ArgumentParser:
         "--out", metavar="FILE|FOLDER", help="images: FILE.png, FOLDER or FILE.webp (./<run id>-<seed>.png)"
     )
     made.add_argument("--force", action="store_true", help="images: replace files that exist")
-    made.add_argument("--json", action="store_true", help="print one JSON object a text or file")
+    made.add_argument("--json", action="store_true", help="print one JSON object for each text or file")
     add_trust(made)
     return made
 
 
 def run(options: argparse.Namespace) -> None:
-    """Make texts or images, as the run's model does."""
+    """Make what the run's model makes, and print each result as soon as it is there."""
+    from aigc.cli.parts.typed_keys import read_keys
+    from aigc.inference.base import Request
+    from aigc.inference.find import saved_model
     from aigc.runs import Run
 
     use_trusted(options.trust)
-    one = Run.open(options.run)
-    (generate_images if one.makes_images else generate_texts).generate(one, options)
+    model = saved_model(Run.open(options.run))
+    model.check_options([name for name in ("prompts", "out", "force") if getattr(options, name)])
+    keys = model.keys(**read_keys(options.overrides, _path(model.keys)))
+    request = Request(keys, options.prompts, lambda: _read_prompts(options.prompts), options.out, options.force)
+    for line, record in model.generate(request):
+        print(json.dumps(record, ensure_ascii=False) if options.json else line)
+
+
+def _read_prompts(file: str | None) -> list[str]:
+    """Read the lines of a file, or of a pipe; none where there is neither."""
+    from aigc.cli.parts.lines import read_lines, split_lines, stdin_bytes
+    from aigc.errors import InputError
+
+    if file is None and (sys.stdin is None or sys.stdin.isatty()):
+        return []
+    if file is None:  # a pipe; an empty one, as a job script has it, means no prompt
+        return split_lines(stdin_bytes(), "stdin")
+    lines = read_lines(file)
+    if not lines:
+        raise InputError(f"{file}: there is no prompt in it; expected one a line")
+    return lines
+
+
+def _keys_help(typed: list[str]) -> str:
+    """The keys of the kind of model that the run on this line has; those of every kind where no run is named."""
+    from aigc.inference.find import kinds
+
+    chosen = [_kind_of(typed[0])] if typed else []
+    shown = [kind for kind in chosen if kind] or kinds()
+    return "\n\n".join(
+        fields_help(_path(kind.keys), f"keys of {kind.makes} (key=value; default in brackets):") for kind in shown
+    )
+
+
+def _kind_of(name: str) -> "type[SavedModel] | None":
+    from aigc.errors import InputError
+    from aigc.inference.find import saved_model
+    from aigc.runs import Run
+
+    try:
+        return type(saved_model(Run.open(name)))
+    except InputError:
+        return None
+
+
+def _path(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"

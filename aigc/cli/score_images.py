@@ -25,7 +25,7 @@ from aigc.cli.parts.typed_metrics import is_option
 from aigc.errors import InputError
 
 if TYPE_CHECKING:
-    from aigc.inference.image_sets import ImageSet
+    from aigc.inference.parts.image_sets import ImageSet
     from aigc.metrics.image import Statistics
 
 
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
     measures = METRICS.make([one.metric for one in named], of_metrics)  # seen to be right before anything is opened
     show_messages()
 
-    from aigc.inference.image_sets import count_of
+    from aigc.inference.parts.image_sets import count_of
     from aigc.metrics.image import Statistics
 
     sets = _opened(options, names)
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _opened(options: argparse.Namespace, names: list[str]) -> "list[ImageSet]":
     """The sets; a run by itself is followed by its training images, also in `names`."""
-    from aigc.inference.image_sets import RunImages, open_set
+    from aigc.inference.parts.image_sets import RunImages, open_set
 
     sets = [open_set(name, options.samples, options.seed, "skip" if options.skip_bad else "fail") for name in names]
     if len(sets) == 1 and isinstance(sets[0], RunImages):
@@ -141,7 +141,7 @@ def _check_comparable(named: list[Named], names: list[str], files: "list[Statist
 def _extractors(used: list[str], typed: list[str], real: "ImageSet") -> dict[str, Any]:
     """The extractors of some names; none where only files are compared."""
     from aigc.data.fingerprints import cache_folder
-    from aigc.inference.image_sets import trained_extractor
+    from aigc.inference.parts.image_sets import trained_extractor
 
     check_options_used(typed, used)
     made: dict[str, Any] = {}
@@ -166,7 +166,7 @@ def _measure(
 ) -> tuple[dict[str, float], dict[str, str]]:
     """The scores of one extractor, and how they were made."""
     from aigc.data.fingerprints import cache_folder
-    from aigc.inference.image_sets import generated_statistics, reference_statistics
+    from aigc.inference.parts.image_sets import generated_statistics, reference_statistics
     from aigc.metrics.image import compare
 
     keep = any(measure.needs_features for measure in measures)

@@ -1,1 +1,1 @@
-"""What a run's model can do: load, generate, measure, export."""
+"""What a run's model can do: load, generate, measure, export. Each kind of model is one file; parts/ is shared."""

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config import build, factory
+from aigc.config.build import target_class
 from aigc.config.problems import ConfigError, Problem
 from aigc.config.targets import signature
 from aigc.config.types import shown
@@ -27,7 +28,7 @@ from aigc.errors import InputError
 from aigc.launch.ranks.group import read_ranks
 from aigc.launch.ranks.lightning_environment import StartedRanks
 from aigc.logger import MetricsFileLogger, TensorBoard
-from aigc.models import ModelFactory, TransformersCausalLM
+from aigc.models import ModelFactory
 from aigc.runs import Run
 from aigc.runs.files import be_patient
 from aigc.tasks import AlternatingTask, Task
@@ -65,13 +66,12 @@ def build_data(cfg: DictConfig) -> Any:
 
 def build_task(cfg: DictConfig, data: Any, weights: Path | None = None) -> Task:
     """The task with its model, from random or pretrained weights, or from a run's model folder."""
-    if weights is None:
-        model = build(cfg.model, ModelFactory, "model").create(data)
-    else:
-        model = TransformersCausalLM(path=str(weights)).create(data)
+    model = build(cfg.model, ModelFactory, "model")
+    if weights is not None:
+        model = model.from_folder(weights)
     optimizer = factory(cfg.optimizer, torch.optim.Optimizer, "optimizer")
     scheduler = _scheduler(cfg.scheduler) if cfg.scheduler else None
-    task = build(cfg.task, Task, "task", model=model, optimizer=optimizer, scheduler=scheduler)
+    task = build(cfg.task, Task, "task", model=model.create(data), optimizer=optimizer, scheduler=scheduler)
     _check_fit(cfg, task)
     return task
 
@@ -80,6 +80,8 @@ def _check_fit(cfg: DictConfig, task: Task) -> None:
     """What would be found after the last step, or is told by Lightning in words of its own."""
     if type(task).save_model is Task.save_model:
         task.save_model(Path())  # says what is missing
+    if task.saved_model is not None:
+        target_class(task.saved_model, object, f"{type(task).__name__}.saved_model")
     settings = {"gradient_clip_val": None, "accumulate_grad_batches": 1}
     wrong = [name for name, off in settings.items() if cfg.trainer[name] not in (off, 0)]
     if wrong and not task.automatic_optimization:

@@ -1,5 +1,6 @@
 """What a finished run leaves: its model in a layout that other tools load, and its scores in the manifest."""
 
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from pytorch_lightning import Callback
 from aigc.callbacks import Throughput
 from aigc.runs import Run
 from aigc.runs.files import retrying, sha256_file, sync_folder
+from aigc.runs.folder import MODEL_CLASS_FILE
 from aigc.tasks import Task
 
 
@@ -37,6 +39,9 @@ def _write_model(run: Run, task: Task, data: Any) -> None:
     tokenizer = getattr(data, "tokenizer", None)
     if tokenizer is not None:
         tokenizer.save_pretrained(temporary)
+    if task.saved_model is not None:
+        described = json.dumps({"saved_model": task.saved_model}) + "\n"
+        (temporary / MODEL_CLASS_FILE).write_text(described, encoding="utf-8")
     readable = temporary.stat().st_mode & 0o666  # safetensors makes files that nobody else may read
     for path in temporary.rglob("*"):
         if path.is_file():

@@ -1,9 +1,12 @@
 """What stands under `model:` in a config."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from torch import nn
+
+from aigc.errors import InputError
 
 
 class ModelFactory(ABC):
@@ -12,3 +15,11 @@ class ModelFactory(ABC):
     @abstractmethod
     def create(self, data: Any) -> nn.Module:
         """The network for this data module, which has been prepared."""
+
+    def from_folder(self, folder: Path) -> Self:
+        """Return a factory of the same kind whose weights come from a run's model/.
+
+        Raises:
+            InputError: This kind has none.
+        """
+        raise InputError(f"model: {type(self).__name__} cannot be made from the files in {folder}")

@@ -1,7 +1,8 @@
 """Causal language models from Transformers: by name, by folder, or from a configuration with random weights."""
 
 import copy
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
@@ -59,6 +60,10 @@ class TransformersCausalLM(ModelFactory):
             what = f"{data.sequence_length} is longer than the model's context of {context} tokens"
             raise ConfigError([Problem("data.sequence_length", what)])
         return model
+
+    def from_folder(self, folder: Path) -> Self:
+        """Return a factory that reads weights and configuration from a folder in Transformers' layout."""
+        return type(self)(path=str(folder))
 
     def _random(self, data: Any) -> PreTrainedModel:
         sizes = {"vocab_size": len(data.tokenizer), "max_position_embeddings": data.sequence_length}

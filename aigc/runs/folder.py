@@ -2,7 +2,6 @@
 
 import fcntl
 import importlib
-import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,10 @@ from aigc.runs.status import Status, read_status, write_status
 if TYPE_CHECKING:
     import pandas as pd
     from omegaconf import DictConfig
+
+
+MODEL_CLASS_FILE = "aigc.json"
+"""The file in model/ that names the class which says what can be done with the model."""
 
 
 class Run:
@@ -181,45 +184,14 @@ class Run:
         """Load the run's model from model/, on the CPU and in evaluation mode.
 
         Returns:
-            (model, tokenizer) of a language model, (generator, names of its classes) where images are made.
+            The model, and what belongs to it: the tokenizer of a language model, the names of a generator's classes.
 
         Raises:
-            InputError: The run has no model yet, or one that is neither, or is damaged.
+            InputError: The run has no model yet, or its model is damaged.
         """
-        if self.makes_images:
-            # By its name, as models lie above runs: only whoever asks for a generator has the networks imported.
-            saved = importlib.import_module("aigc.models.images.saved")
-            generator, class_names = saved.load_generator(self.model)
-            return generator, class_names
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        try:
-            model = AutoModelForCausalLM.from_pretrained(
-                self.model, local_files_only=True, use_safetensors=True, trust_remote_code=False
-            )
-            tokenizer = AutoTokenizer.from_pretrained(self.model, local_files_only=True, trust_remote_code=False)
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).partition("\n")[0]
-            raise InputError(f"{self.model} does not hold a Transformers language model: {reason}") from error
-        return model.eval(), tokenizer
-
-    @property
-    def makes_images(self) -> bool:
-        """Whether model/ holds a generator of images; otherwise it is a language model's.
-
-        Raises:
-            InputError: The run has no model yet, or what describes it is damaged.
-        """
-        path = self.model / "config.json"
-        if not path.is_file():
-            raise InputError(f"run {self.id} has no model yet: let it finish.")
-        try:
-            described = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} is damaged: {error}. `aigc verify {self.id}` names every such file.") from error
-        if isinstance(described, dict) and "task" in described:  # what an ImageTask leaves by default
-            raise InputError(f"{self.model} holds the weights of {described['task']}, which saves no generator alone.")
-        return isinstance(described, dict) and "generator" in described
+        # By its name, as kinds of models lie above runs: they are imported only when a model is asked for.
+        model: tuple[Any, Any] = importlib.import_module("aigc.inference.find").saved_model(self).load()
+        return model
 
     @property
     def checkpoints(self) -> Path:

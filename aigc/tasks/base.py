@@ -24,6 +24,8 @@ class Task(LightningModule):
 
     unit = "examples"
     """What throughput counts."""
+    saved_model: str | None = None
+    """Dotted path of the subclass of `aigc.inference.base.SavedModel` that reads what `save_model` writes."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from aigc.inference import export, from_checkpoint
+from aigc.inference.parts import checkpoint
+from aigc.models.images import saved
 from aigc.models.images.saved import load_generator, save_generator
 from aigc.runs.status import Status, write_status
 from tests.cli.image_runs import Verb, bare_run, image_run
@@ -48,14 +49,14 @@ def test_weights_and_config_are_the_run_s_to_the_last_bit(call, run, tmp_path):
 
 
 def test_a_file_that_is_not_what_was_written_gets_no_name(call, tmp_path, monkeypatch):
-    plain = export.save_generator
+    plain = saved.save_generator
 
     def careless(made, *others):
         made = generator(classes=3)[0]
         made.linear.bias.data[0] += 1e-7
         plain(made, *others)
 
-    monkeypatch.setattr(export, "save_generator", careless)
+    monkeypatch.setattr(saved, "save_generator", careless)
     code, told, error = call("tiny", "--out", "mine")
     assert (code, told) == (1, "")
     assert "at most 0 is right; not written" in error
@@ -100,8 +101,8 @@ def test_a_checkpoint_that_is_not_there_is_said_with_those_that_are(name, said, 
     for step in (200, 1000):
         (run.checkpoints / f"step-{step:06d}.ckpt").write_bytes(b"")
     with pytest.raises(Exception, match=said):
-        from_checkpoint.checkpoint_file(run, name)
-    assert from_checkpoint.checkpoint_file(run, "step-200").name == "step-000200.ckpt"
+        checkpoint.checkpoint_file(run, name)
+    assert checkpoint.checkpoint_file(run, "step-200").name == "step-000200.ckpt"
 
 
 def test_a_damaged_checkpoint_is_not_loaded(run):
@@ -109,7 +110,7 @@ def test_a_damaged_checkpoint_is_not_loaded(run):
     (run.checkpoints / "step-000200.ckpt").write_bytes(b"x")
     (run.checkpoints / "step-000200.ckpt.sha256").write_text("0" * 64)
     with pytest.raises(Exception, match=r"step-000200\.ckpt is damaged: .* Put a good one back, or name another"):
-        from_checkpoint.load_task(run, "step-200")
+        checkpoint.load_task(run, "step-200")
 
 
 class Saving(TinyGan):
@@ -134,7 +135,7 @@ def at_checkpoint(tmp_path, call, monkeypatch):
 
     def at_checkpoint(task):
         bare_run(tmp_path, "gan", "task: {_target_: tests.training.tiny_gan.TinyGan}")
-        monkeypatch.setattr(export, "load_task", lambda run, name: from_checkpoint.Loaded(task, None, 7))
+        monkeypatch.setattr(checkpoint, "load_task", lambda run, name: checkpoint.Loaded(task, None, 7))
         return call("gan", "--checkpoint", "last", "--out", "mine")
 
     return at_checkpoint

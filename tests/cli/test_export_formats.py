@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from aigc.inference import export_formats
+from aigc.inference.parts import generator_programs
 from aigc.runs import Run
 from tests.cli.image_runs import Verb, image_run
 from tests.unit.models.tiny_generators import TinyGenerator
@@ -58,7 +58,7 @@ def test_onnx_makes_the_same_images_without_noise(kind, call, tmp_path):
 
 
 def test_a_format_whose_package_is_missing_says_what_to_install(call, tmp_path, monkeypatch):
-    monkeypatch.setattr(export_formats.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(generator_programs.importlib.util, "find_spec", lambda name: None)
     code, _, error = call("TinyGenerator", "--format", "onnx")
     assert code == 2
     assert "--format onnx needs onnx and onnxscript: pip install onnx onnxscript" in error

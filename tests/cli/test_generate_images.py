@@ -104,7 +104,7 @@ def test_nothing_is_overwritten_unless_asked(make, place):
         (["labelled", "truncation=0"], "truncation=0: TinyGenerator has no styles"),
         (["labelled", "mixing=2x2"], "mixing: TinyGenerator has no styles to mix"),
         (["labelled", "temperature=1"], "temperature (command line: temperature=1): no such key"),
-        (["labelled", "--prompts", "x"], "--prompts is for texts, and labelled makes images"),
+        (["labelled", "--prompts", "x"], "--prompts is not for images, which labelled makes"),
         (["styled", "seed=1", "num_images=1", "interpolation=3"], "a way needs two images at least"),
         (["styled", "mixing=2x2", "interpolation=3"], "give either interpolation= or mixing=, not both"),
         (["styled", "crossover=2"], "crossover=2 belongs to a table of mixed styles"),
@@ -134,7 +134,7 @@ def test_a_run_without_a_model_and_an_option_of_images_for_texts_are_said(make, 
     assert make("young", "num_images=3") == (2, "", "aigc generate: run young has no model yet: let it finish.\n")
     run.model.mkdir()
     (run.model / "config.json").write_text('{"model_type": "gpt2"}')
-    assert "--out is for images, and young writes texts" in make("young", "--out", "a.png")[2]
+    assert "--out is not for texts, which young makes" in make("young", "--out", "a.png")[2]
 
 
 def test_help_lists_the_keys_of_images_beside_those_of_texts():

@@ -11,7 +11,7 @@ from aigc.config import compose
 from aigc.config.freeze import frozen_yaml
 from aigc.config.trust import trust
 from aigc.errors import InputError
-from aigc.inference import image_sets
+from aigc.inference.find import model_of_task
 from aigc.metrics.image import FeatureStatistics, frechet_distance, measures, statistics_file, write_statistics
 from aigc.metrics.image.extractors import EfficientNetLite0
 from aigc.runs import Run
@@ -177,13 +177,13 @@ def keep(run, state):
 
 
 def test_a_checkpoint_that_does_not_do_is_told(run):
-    made = image_sets.open_run(run, 20, 0)
+    made = model_of_task(run).images(20, 0)
     assert (made.samples, len(made.images)) == (20, 37)
     state = tiny_gan().state_dict()
     keep(run, {name: value for name, value in state.items() if name != "averaged.0.weight"})
-    with pytest.raises(InputError, match=rf'step-000001\.ckpt: .*{run.id} now make.*"averaged\.0\.weight"'):
-        image_sets.open_run(run, 20, 0)
+    with pytest.raises(InputError, match=rf'step-000001\.ckpt does not fit .*{run.id} now make.*"averaged\.0\.weight"'):
+        model_of_task(run).images(20, 0)
     path = run.checkpoints / "step-000001.ckpt"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match=r"step-000001\.ckpt is damaged"):
-        image_sets.open_run(run, 20, 0)
+        model_of_task(run).images(20, 0)

@@ -22,7 +22,7 @@ from tests.waiting import PATIENCE, wait_until
 REPOSITORY = Path(__file__).resolve().parents[2]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 PRELOADED = [
-    "aigc.cli.parts.generate_images",
+    "aigc.cli.generate",
     "aigc.cli.reproduce",
     "aigc.cli.parts.result",
     "aigc.cli.resume",

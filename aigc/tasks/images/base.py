@@ -21,6 +21,7 @@ class ImageTask(Task, ABC):
     """
 
     unit = "images"
+    saved_model = "aigc.inference.image_generator.SavedImageGenerator"
 
     @abstractmethod
     def latents(self, count: int, generator: torch.Generator) -> Tensor:

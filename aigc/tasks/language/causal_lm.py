@@ -30,6 +30,7 @@ class CausalLM(Task):
     """
 
     unit = "tokens"
+    saved_model = "aigc.inference.causal_lm.SavedCausalLM"
 
     def __init__(
         self,

@@ -153,7 +153,6 @@ def test_a_run_gives_its_generator(saved, tmp_path):
     run.model.mkdir()
     for file in saved_files:
         file.rename(run.model / file.name)
-    assert run.makes_images
     loaded, names = run.load_model()
     assert (loaded.classes, names) == (3, NAMES)
     (run.model / "config.json").write_text("{")

@@ -15,11 +15,10 @@ from aigc.data.images.sources import PREFIXES
 from aigc.errors import InputError
 from aigc.evaluation.feature_pass import classifier_of, measure_images
 from aigc.evaluation.real_statistics import Real, real_statistics
+from aigc.inference.find import model_of_task
 from aigc.metrics.image import Statistics, is_statistics, read_statistics
 from aigc.metrics.image.extractors import Extractor
 from aigc.runs import Run
-from aigc.runs.checkpoints import BEST, LAST
-from aigc.runs.console import log
 from aigc.runs.locate import default_root
 
 if TYPE_CHECKING:
@@ -35,6 +34,15 @@ class RunImages(NamedTuple):
     """Its training images."""
     samples: int
     seed: int
+
+    @classmethod
+    def of(cls, run: Run, task: Any, data: Any, samples: int, seed: int) -> "RunImages":
+        """Take a task that makes images, with its data; arguments as of `open_set`.
+
+        Raises:
+            InputError: The data hold no images.
+        """
+        return cls(run, task.to(_device()), _images_of(data, run.id), samples, seed)
 
 
 ImageSet = Images | Statistics | RunImages
@@ -57,7 +65,7 @@ def open_set(name: str, samples: int = 10_000, seed: int = 0, on_bad: OnBad = "f
     """
     path = Path(name).expanduser()
     if path.is_dir() and (path / "manifest.json").is_file():
-        return open_run(Run.open(path), samples, seed)
+        return model_of_task(Run.open(path)).images(samples, seed)
     if path.is_file() and is_statistics(path):
         return read_statistics(path)
     if path.exists() or name.startswith(PREFIXES):
@@ -72,24 +80,7 @@ def open_set(name: str, samples: int = 10_000, seed: int = 0, on_bad: OnBad = "f
     except InputError as error:
         near = suggest(name, data)
         raise InputError(f"{name}: there is no such file, folder or data config ({near}), and {error}") from error
-    return open_run(run, samples, seed)
-
-
-def open_run(run: Run, samples: int, seed: int) -> RunImages:
-    """The task of a run with the weights of its best checkpoint, or of its last one.
-
-    Raises:
-        InputError: The run makes no images, or has no checkpoint, a damaged one, or one of another model.
-    """
-    from aigc.inference.from_checkpoint import load_task
-    from aigc.tasks import ImageTask
-
-    name = next((name for name, file in (("best", BEST), ("last", LAST)) if (run.checkpoints / file).exists()), "last")
-    task, data, step = load_task(run, name)
-    if not isinstance(task, ImageTask):
-        raise InputError(f"{run.id} makes no images: its task is {run.config.task['_target_']}")
-    log.info("%s: images of step %d", run.id, step)
-    return RunImages(run, task.to(_device()), _images_of(data, run.id), samples, seed)
+    return model_of_task(run).images(samples, seed)
 
 
 def generated_statistics(one: ImageSet, extractor: Extractor | None, keep: bool, batch_size: int) -> Statistics:

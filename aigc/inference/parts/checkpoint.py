@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.errors import InputError
 from aigc.launch import components
-from aigc.metrics.image.extractors.weights import loading
 from aigc.runs import Run
 from aigc.runs.checkpoints import BEST, LAST, CheckpointFolder, damage, step_of
+from aigc.runs.console import log
 from aigc.tasks import Task
 
 
 class Loaded(NamedTuple):
-    """What a checkpoint is of."""
+    """The content of a checkpoint."""
 
     task: Task
     """With the checkpoint's weights, on the CPU."""
@@ -24,7 +24,7 @@ class Loaded(NamedTuple):
 
 
 def checkpoint_file(run: Run, name: str) -> Path:
-    """The file of a checkpoint.
+    """Return the file of a checkpoint.
 
     Args:
         run: The run.
@@ -59,6 +59,14 @@ def load_task(run: Run, name: str) -> Loaded:
     components.prepare_machine(cfg)
     data = components.build_data(cfg)
     task = components.build_task(cfg, data)
-    with loading(path, f"the model that the config and the code of {run.id} now make"):
-        task.load_state_dict(AtomicCheckpointIO().load_checkpoint(path)["state_dict"])
+    state = AtomicCheckpointIO().load_checkpoint(path)["state_dict"]
+    try:
+        task.load_state_dict(state)
+    except RuntimeError as error:
+        reasons = [line.strip() for line in str(error).splitlines()[1:4]]
+        shown = " ".join(line if len(line) < 160 else line[:150] + " ..." for line in reasons)
+        raise InputError(
+            f"{path} does not fit the model that the config and the code of {run.id} now make. {shown}"
+        ) from error
+    log.info("%s: step %d", run.id, step_of(path))
     return Loaded(task, data, step_of(path))

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from aigc.errors import AigcError, InputError
+from aigc.inference.parts.outputs import fixed_outputs, largest_difference
 from aigc.models.images.base import ImageGenerator
 
 _log = logging.getLogger("aigc")
@@ -39,23 +40,15 @@ class Written(NamedTuple):
         Raises:
             AigcError: It takes no other number.
         """
-        expected = outputs(self.reference, inputs)
-        found = _told(self.form, lambda: outputs(self.reloaded, inputs))
-        return largest(expected, found), _TOLERANCE * max(1.0, float(expected.abs().max()))
+        expected = fixed_outputs(self.reference, inputs)
+        found = _or_say_why(self.form, lambda: fixed_outputs(self.reloaded, inputs))
+        return largest_difference(expected, found), _TOLERANCE * max(1.0, float(expected.abs().max()))
 
 
-def outputs(make: Callable[..., Tensor], inputs: Inputs) -> Tensor:
-    """Images of fixed inputs; what is drawn meanwhile is the same each time, and random states are put back."""
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        return make(*inputs)
-
-
-def largest(one: Tensor, other: Tensor) -> float:
-    """The largest difference; infinite where shapes differ."""
-    if one.shape != other.shape:
-        return float("inf")
-    return float((one.double() - other.double()).abs().max())
+def fixed_inputs(generator: ImageGenerator, count: int) -> Inputs:
+    """Return latents that are the same each time, and all classes in turn where there are classes."""
+    latents = generator.latents(count, torch.Generator().manual_seed(0))
+    return (latents, torch.arange(count) % generator.classes) if generator.classes else (latents,)
 
 
 def torchscript(generator: ImageGenerator, inputs: Inputs, folder: Path) -> Written:
@@ -64,7 +57,7 @@ def torchscript(generator: ImageGenerator, inputs: Inputs, folder: Path) -> Writ
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         jit: Any = torch.jit  # its functions have no types
-        jit.save(_told(_JIT, lambda: jit.trace(generator, inputs, check_trace=False)), str(folder / name))
+        jit.save(_or_say_why(_JIT, lambda: jit.trace(generator, inputs, check_trace=False)), str(folder / name))
         reloaded = jit.load(str(folder / name))
     return Written(_JIT, name, generator, reloaded)
 
@@ -74,7 +67,7 @@ def pt2(generator: ImageGenerator, inputs: Inputs, folder: Path) -> Written:
     name = "generator.pt2"
     shapes = tuple({0: torch.export.Dim("images")} for _ in inputs)
     with torch.no_grad():
-        program = _told(_EXPORT, lambda: torch.export.export(generator, inputs, dynamic_shapes=shapes))
+        program = _or_say_why(_EXPORT, lambda: torch.export.export(generator, inputs, dynamic_shapes=shapes))
         torch.export.save(program, folder / name)
     return Written(_EXPORT, name, generator, torch.export.load(folder / name).module())
 
@@ -90,13 +83,13 @@ def onnx(generator: ImageGenerator, inputs: Inputs, folder: Path) -> Written:
     name, draws = "generator.onnx", _draws(generator, inputs)
     with warnings.catch_warnings(), torch.no_grad(), _Still() if draws else nullcontext():
         warnings.simplefilter("ignore")
-        program = _told(_ONNX, lambda: _onnx_program(generator, inputs))
+        program = _or_say_why(_ONNX, lambda: _onnx_program(generator, inputs))
         program.save(str(folder / name), external_data=False)
     note = ", without the generator's own noise," if draws else ""
     return Written(_ONNX, name, _still(generator) if draws else generator, _onnx_runtime(folder / name), note)
 
 
-FORMATS: Mapping[str, Callable[[ImageGenerator, Inputs, Path], Written]] = {
+PROGRAMS: Mapping[str, Callable[[ImageGenerator, Inputs, Path], Written]] = {
     "torchscript": torchscript,
     "pt2": pt2,
     "onnx": onnx,
@@ -162,7 +155,7 @@ def _draws(generator: ImageGenerator, inputs: Inputs) -> bool:
         return not torch.equal(torch.get_rng_state(), before)
 
 
-def _told(form: str, make: Callable[[], Any]) -> Any:
+def _or_say_why(form: str, make: Callable[[], Any]) -> Any:
     """What a format cannot express is an error of one line."""
     try:
         return make()

@@ -1,0 +1,1 @@
+"""What the kinds of models and the verbs of the command line share."""

@@ -1,0 +1,37 @@
+"""Validation of a run's model outside of training."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from aigc.errors import InputError
+from aigc.launch import components
+from aigc.runs import Run
+from aigc.runs.status import utc_now
+
+
+def validate(run: Run, cfg: DictConfig, overrides: Sequence[str]) -> tuple[dict[str, float], dict[str, str]]:
+    """Validate the weights in model/ under a config, and append the result to evaluations.jsonl.
+
+    Args and returns as `SavedModel.measure`.
+
+    Raises:
+        InputError: The data cannot be used, or none are held out.
+    """
+    components.prepare_machine(cfg)
+    data = components.build_data(cfg)
+    if not data.info["validation"]["rows"]:
+        raise InputError("data: there is nothing to measure on; set data.validation_fraction or data.validation_path")
+    task = components.build_task(cfg, data, run.model)
+    with tempfile.TemporaryDirectory() as folder:
+        callbacks = components.build_callbacks(cfg, "evaluation")
+        trainer = components.build_trainer(cfg, Path(folder), list(callbacks.values()), [])
+        with components.own_interrupt():
+            trainer.validate(task, datamodule=data, verbose=False)
+    with (run.path / "evaluations.jsonl").open("a", encoding="utf-8") as file:
+        row = {"time": utc_now(), "overrides": list(overrides), "metrics": task.latest, "signatures": task.signatures}
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return task.latest, task.signatures
