@@ -135,7 +135,7 @@ class SavedModel(ABC):
         """
         for option in given:
             if option not in self.options:
-                taken = ", ".join(f"--{name}" for name in sorted(self.options))
+                taken = " and ".join(f"--{name}" for name in sorted(self.options)) or "neither files nor prompts"
                 raise InputError(f"--{option} is not for {self.makes}, which {self.run.id} makes; it takes {taken}")
 
     def check_format(self, form: str) -> None:

@@ -1,0 +1,137 @@
+"""A kind of model is one class: a task names it, model/ remembers it, and every verb uses it and nothing else."""
+
+import json
+import shutil
+
+import pytest
+from omegaconf import OmegaConf
+
+from aigc.inference.find import kinds, model_of_task, saved_model
+from aigc.inference.image_generator import SavedImageGenerator
+from aigc.launch import components
+from aigc.launch.results import keep_model
+from aigc.runs import Run
+from aigc.tasks import Task
+from tests.cli import bigrams
+from tests.cli.image_runs import Verb, bare_run, image_run
+
+MINE = "my_bigrams.SavedBigrams"
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A finished run of a kind of model of the person's own, which lies beside it."""
+    shutil.copy(bigrams.__file__, tmp_path / "my_bigrams.py")
+    run = bare_run(tmp_path, "abab")
+    run.model.mkdir()
+    (run.model / "table.json").write_text(json.dumps({"a": "b", "b": "a"}))
+    name_class(run, MINE)
+    return tmp_path
+
+
+@pytest.fixture
+def call(place, monkeypatch, capsys):
+    """A verb in this process."""
+    return lambda verb, *arguments: Verb(verb, place, monkeypatch, capsys)(*arguments, "--trust", "my_bigrams")
+
+
+def name_class(run, name):
+    (run.model / "aigc.json").write_text(json.dumps({"saved_model": name}))
+
+
+def test_every_kind_of_the_package_is_found_by_its_file():
+    assert [kind.makes for kind in kinds()] == ["texts", "images"]
+
+
+def test_a_kind_of_one_s_own_is_generated_and_exported(call, place):
+    assert call("generate", "abab", "letters=4", "lines=2") == (0, "abab\nabab\n", "")
+    code, shown, _ = call("generate", "abab", "letters=2", "--json")
+    assert (code, json.loads(shown)) == (0, {"number": 0, "line": "ab"})
+    code, shown, error = call("export", "abab", "--format", "table", "--out", "mine")
+    assert (code, shown.splitlines()[0]) == (0, "mine/table.json"), error
+    assert Run.open(place / "outputs/runs/abab").load_model() == ({"a": "b", "b": "a"}, None)
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "key"),
+    [
+        ("generate", ["temperature=1"], "temperature"),
+        ("generate", ["letters=x"], "letters"),
+        ("generate", ["--prompts", "x"], "--prompts"),
+        ("generate", ["--out", "x"], "--out"),
+        ("export", ["--format", "onnx", "--out", "mine"], "--format onnx"),
+        ("score-images", [], "makes no images"),
+    ],
+)
+def test_what_a_kind_does_not_take_is_refused(verb, arguments, key, call, place):
+    (place / "outputs/runs/abab/config.yaml").write_text("task: {_target_: tests.cli.test_saved_models.Bigrams}\n")
+    code, shown, error = call(verb, "abab", *arguments, "--trust", "tests")
+    assert (code, shown) == (2, "")
+    assert key in error
+    assert not (place / "mine").exists()
+
+
+def test_help_shows_the_keys_of_the_run_on_its_line(call, capsys, place):
+    place.joinpath("pyproject.toml").write_text('[tool.aigc]\ntrusted = ["my_bigrams"]\n')
+    image_run(place, "images", "TinyGenerator")
+    shown = {}
+    for run in ("abab", "images", "nothing"):
+        with pytest.raises(SystemExit):
+            call("generate", run, "--help")
+        shown[run] = {line.split()[2] for line in capsys.readouterr().out.splitlines() if line.startswith("keys of ")}
+    assert shown == {"abab": {"lines"}, "images": {"images"}, "nothing": {"texts", "images"}}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"saved_model": "evil.Model"}', "package 'evil' is not trusted"),
+        ('{"saved_model": "my_bigrams.Nothing"}', "cannot import my_bigrams.Nothing"),
+        ('{"saved_model": "my_bigrams.NoModel"}', "SavedModel, which is expected here"),
+        ('{"saved_model": 3}', "must be the name of a class"),
+        ("{", "is damaged"),
+        ("[]", "is damaged"),
+    ],
+)
+def test_a_class_that_a_run_folder_names_must_be_trusted_and_a_model(content, said, call, place):
+    path = place / "outputs/runs/abab/model/aigc.json"
+    path.write_text(content)
+    for verb in ("generate", "export"):
+        code, shown, error = call(verb, "abab")
+        assert (code, shown) == (2, "")
+        assert said in error
+        assert "aigc.json" in error
+
+
+class Bigrams(Task):
+    """A task of a kind of its own."""
+
+    saved_model = "tests.cli.bigrams.SavedBigrams"
+
+    def save_model(self, folder):
+        (folder / "table.json").write_text("{}")
+
+
+def test_model_remembers_the_class_that_its_task_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[tool.aigc]\ntrusted = ["tests"]\n')
+    run = bare_run(tmp_path, "abab", "task: {_target_: tests.cli.test_saved_models.Bigrams}\n")
+    assert isinstance(model_of_task(run), bigrams.SavedBigrams), "before there is a model"
+    keep_model(run, Bigrams(), None)
+    assert isinstance(saved_model(run), bigrams.SavedBigrams)
+    assert run.load_model() == ({}, None)
+
+
+def test_a_task_that_names_no_class_is_refused_before_the_first_step():
+    settings = {"trainer": {"gradient_clip_val": None, "accumulate_grad_batches": 1, "precision": "32-true"}}
+    config = OmegaConf.create(settings)
+    task = Bigrams()
+    task.saved_model = "aigc.inference.causal_lm.SavedCausalLm"
+    with pytest.raises(Exception, match=r"Bigrams\.saved_model.*SavedCausalLm"):
+        components._check_fit(config, task)
+
+
+def test_a_run_of_before_is_recognised_by_its_files(tmp_path):
+    run = image_run(tmp_path, "old", "TinyGenerator")
+    assert isinstance(saved_model(run), SavedImageGenerator)
+    assert not (run.model / "aigc.json").exists()
