@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from aigc.config.exports import definitions, locate, offered
 from aigc.config.problems import suggest
 
 
@@ -107,7 +108,62 @@ def _lookup(module: Module, name: str, depth: int = 0) -> ClassSource | None:
         found = _lookup(inner, name, depth + 1) if inner else None
         if found:
             return found
+    return _exported(module, name, depth)
+
+
+def _exported(module: Module, name: str, depth: int) -> ClassSource | None:
+    """The class that a package offers by `lazy_exports`."""
+    suffix = _export_suffix(module)
+    if suffix is None:
+        return None
+    try:
+        found = locate(module.path.parent, name, suffix)
+    except AttributeError as error:
+        raise TargetError(str(error)) from error
+    inner = find_module(f"{module.name}.{found[0]}") if found else None
+    return _lookup(inner, found[1], depth + 1) if found and inner else None
+
+
+def _export_suffix(module: Module) -> str | None:
+    """The suffix that a package passes to `lazy_exports`; None where it does not call it."""
+    for statement in module.tree.body:
+        call = statement.value if isinstance(statement, ast.Assign) else None
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "lazy_exports":
+            given = {keyword.arg: keyword.value for keyword in call.keywords}.get("suffix")
+            return str(given.value) if isinstance(given, ast.Constant) else ""
     return None
+
+
+def named_classes(package: str, attribute: str) -> dict[str, str]:
+    """Map the names that classes below a package give themselves to the dotted paths of the classes.
+
+    Args:
+        package: Dotted name.
+        attribute: The class attribute that holds the name, a literal text in the source of the class.
+
+    Raises:
+        TargetError: There is no such package, or two classes have one name.
+    """
+    root = find_module(package)
+    if root is None:
+        raise TargetError(f"there is no package {package!r} here")
+    named: dict[str, str] = {}
+    for inner in sorted({module for modules in definitions(root.path.parent).values() for module in modules}):
+        module = find_module(f"{package}.{inner}")
+        classes = [node for node in module.tree.body if isinstance(node, ast.ClassDef)] if module else []
+        for node in classes:
+            for name in _literals(node, attribute):
+                target = f"{package}.{inner}.{node.name}"
+                if name in named:
+                    raise TargetError(f"{named[name]} and {target} both have the {attribute} {name!r}")
+                named[name] = target
+    return named
+
+
+def _literals(node: ast.ClassDef, attribute: str) -> list[str]:
+    """The text that a class body assigns to an attribute, if any."""
+    values = [s.value for s in node.body if isinstance(s, ast.Assign) and assigns(s, attribute)]
+    return [value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
 
 
 def resolve_expression(module: Module, expression: ast.expr) -> ClassSource | None:
@@ -167,6 +223,8 @@ def _class_names(module: Module) -> list[str]:
             names.append(statement.name)
         elif isinstance(statement, ast.ImportFrom) and statement.module not in ("typing", "collections.abc", "abc"):
             names += [alias.asname or alias.name for alias in statement.names]
+    suffix = _export_suffix(module)
+    names += [] if suffix is None else offered(module.path.parent, suffix)
     return [name for name in names if name[:1].isupper()]
 
 

@@ -12,7 +12,7 @@ from aigc.config.freeze import frozen_yaml
 from aigc.config.trust import trust
 from aigc.errors import InputError
 from aigc.inference.find import model_of_task
-from aigc.metrics.image import FeatureStatistics, frechet_distance, measures, statistics_file, write_statistics
+from aigc.metrics.image import FeatureStatistics, frechet, frechet_distance, statistics_file, write_statistics
 from aigc.metrics.image.extractors import EfficientNetLite0
 from aigc.runs import Run
 from aigc.runs.checkpoints import checksum_path
@@ -129,11 +129,9 @@ def test_metrics_are_grouped_once_and_each_group_has_its_own(sets, score, monkey
         ):
             take_apart(wrong)
     used = []
-    scored = measures.FrechetDistance.scores
-    monkeypatch.setattr(
-        measures.FrechetDistance, "scores", lambda self, *rest: used.append(self) or scored(self, *rest)
-    )
-    monkeypatch.setattr("aigc.metrics.image.extractors.CLIP", Small)
+    scored = frechet.FrechetDistance.scores
+    monkeypatch.setattr(frechet.FrechetDistance, "scores", lambda self, *rest: used.append(self) or scored(self, *rest))
+    monkeypatch.setattr("aigc.metrics.image.extractors.transformers_vision.CLIP", Small)
     names = ["--metric", FID, "--metric", FID, "--metric", "fid_clip"]
     told = scores(score("generated", "real", *names, "--json", "--trust", __name__.partition(".")[0]))
     assert {FID, "fid_small"} <= set(told)

@@ -69,6 +69,6 @@ def test_every_known_key_of_the_default_config_has_help():
 
 
 def test_a_function_is_no_value_of_a_config():
-    (pattern,) = signature("aigc.metrics.text.form.FormAccuracyScorer").parameters.values()
+    (pattern,) = signature("aigc.metrics.text.form_accuracy.FormAccuracyScorer").parameters.values()
     assert list(mismatches("pattern", "[a-z]+", pattern.type)) == []
     assert list(mismatches("pattern", ["a-z"], pattern.type)) == [("pattern", "['a-z'] is not a text")]

@@ -4,32 +4,22 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from aigc.cli.parts.typed_metrics import TypedMetrics
+from aigc.config.sources import named_classes
 from aigc.errors import InputError
 
 METRICS = TypedMetrics(
-    {
-        "fid": "aigc.metrics.image.measures.FrechetDistance",
-        "kid": "aigc.metrics.image.measures.KernelDistance",
-        "is": "aigc.metrics.image.measures.InceptionScore",
-        "precision_recall": "aigc.metrics.image.measures.PrecisionRecall",
-        "mifid": "aigc.metrics.image.measures.Memorisation",
-        "vendi": "aigc.metrics.image.measures.Vendi",
-    },
+    named_classes("aigc.metrics.image", "metric_name"),
     default=("fid", "kid"),
     base="aigc.metrics.image.measure.ImageMeasure",
 )
+TRAINED = "classifier"
+"""The extractor that is made from the real images."""
+_EXTRACTORS = named_classes("aigc.metrics.image.extractors", "name")
 EXTRACTORS = TypedMetrics(
-    {
-        "inception": "aigc.metrics.image.extractors.Inception",
-        "efficientnet_lite0": "aigc.metrics.image.extractors.EfficientNetLite0",
-        "clip": "aigc.metrics.image.extractors.CLIP",
-        "dinov2": "aigc.metrics.image.extractors.DINOv2",
-    },
+    {name: target for name, target in _EXTRACTORS.items() if name != TRAINED},
     default=(),
     base="aigc.metrics.image.extractors.Extractor",
 )
-TRAINED = "classifier"
-"""The extractor that is made from the real images."""
 OFFLINE = "efficientnet_lite0"
 """The extractor that needs no download."""
 

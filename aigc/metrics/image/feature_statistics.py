@@ -7,18 +7,18 @@ from torch import Tensor
 
 from aigc.distributed.collectives import gather_bytes, sum_over_ranks
 from aigc.errors import InputError
+from aigc.metrics.distributed_metric import DistributedMetric
 from aigc.metrics.image.extractors.base import Extracted, Extractor
 from aigc.metrics.image.inputs import in_float64
 from aigc.metrics.image.moments import add_outer, mean_and_covariance, mirror
 from aigc.metrics.image.statistics import Statistics, smallest
-from aigc.metrics.metric import RankedMetric
 
 _HEAD = 3
 """Columns of a kept row before its features: the image's index, as two numbers that float32 can hold, and its label."""
 _BASE = 2**20
 
 
-class FeatureStatistics(RankedMetric):
+class FeatureStatistics(DistributedMetric):
     """Sums of features in float64, and a bounded number of the features themselves when a measure asks for them.
 
     The sums are additive over batches and ranks: one all_reduce. Which features are kept depends on the images' indices

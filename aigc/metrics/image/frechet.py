@@ -4,6 +4,58 @@ import torch
 from torch import Tensor
 
 from aigc.metrics.image.inputs import Array, as_statistic
+from aigc.metrics.image.measure import Comparison, ImageMeasure, real_of
+from aigc.metrics.image.pairs import PairConsumer
+from aigc.runs.console import log
+
+
+class FrechetDistance(ImageMeasure):
+    """The Fréchet distance of the features' Gaussians (Heusel et al., 2017), `fid`; lower is better.
+
+    Beside it stands `fid_floor`, of two parts of the real images: a random one, as large as the generated set or half
+    of all, and the rest. It says how much of a distance is due to the number of images; a perfect generator gets about
+    that, or less where the rest is smaller than the whole. Both fall with the number: compare equal numbers only.
+    """
+
+    metric_name = "fid"
+    names = ("fid", "fid_floor")
+
+    def __init__(self) -> None:
+        self._warned = False
+
+    def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
+        """`fid`, and `fid_floor` where real images are at hand."""
+        generated, real = comparison.generated, real_of(comparison)
+        self._warn_of_few(comparison)
+        found = {"fid": frechet_distance(generated.mean, generated.covariance, real.mean, real.covariance)}
+        part = comparison.heldout
+        if part is not None and real.count is not None and part.count is not None and real.count - part.count > 1:
+            rest = real.without(part)
+            found["fid_floor"] = frechet_distance(part.mean, part.covariance, rest.mean, rest.covariance)
+        return found
+
+    def counts(self, comparison: Comparison, name: str) -> list[str]:
+        """The floor is of two parts of the real images."""
+        part, real = comparison.heldout, comparison.real
+        if name != "fid_floor" or part is None or real is None or part.count is None or real.count is None:
+            return super().counts(comparison, name)
+        return [str(part.count), str(real.count - part.count)]
+
+    def _warn_of_few(self, comparison: Comparison) -> None:
+        """Once is enough: the same numbers of images are compared again and again."""
+        one = comparison.generated
+        fewest = min((s.count for s in (one, comparison.real) if s is not None and s.count), default=one.dimensions)
+        if fewest >= one.dimensions or self._warned:
+            return
+        self._warned = True
+        told = f"; fid_floor{one.suffix} is what real images get" if comparison.heldout is not None else ""
+        log.warning(
+            "fid%s: fewer images than dimensions (%s, %s), so the distance is far too large%s; kid has no such bias",
+            one.suffix,
+            f"{fewest:,}",
+            f"{one.dimensions:,}",
+            told,
+        )
 
 
 def frechet_distance(mu1: Array, cov1: Array, mu2: Array, cov2: Array) -> float:

@@ -1,12 +1,14 @@
 """Precision, recall, density and coverage: which images lie in the balls around the others."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor
 
+from aigc.config.types import Bound
 from aigc.errors import InputError
 from aigc.metrics.image.inputs import Array
+from aigc.metrics.image.measure import Comparison, ImageMeasure
 from aigc.metrics.image.pairs import PairConsumer, Points, visit_pairs
 
 _ROUNDING = 4
@@ -24,6 +26,39 @@ class PRDC(NamedTuple):
     """Mean number of real balls that a generated image lies in, divided by k; may exceed 1."""
     coverage: float
     """Share of real images in whose ball a generated one lies."""
+
+
+class PrecisionRecall(ImageMeasure):
+    """`precision`, `recall` (Kynkäänniemi et al., 2019), `density`, `coverage` (Naeem et al., 2020); higher is better.
+
+    Args:
+        k: Which nearest neighbour gives the radius of a ball; torch-fidelity and NVIDIA take 3, Naeem et al. 5.
+    """
+
+    metric_name = "precision_recall"
+    names = ("precision", "recall", "density", "coverage")
+    needs_features = True
+
+    def __init__(self, k: Annotated[int, Bound(1)] = 3) -> None:
+        self.k = k
+
+    def refuses(self, generated: int, real: int, classes: int | None) -> str | None:
+        """No such neighbour."""
+        fewest = min(generated, real)
+        return f"k is {self.k}, but there are {fewest} images: take a k below that" if self.k >= fewest else None
+
+    def consumer(self) -> "Manifold":
+        """The balls around both sets, and what lies in them."""
+        return Manifold(self.k)
+
+    def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
+        """All four, as shares; density may exceed one."""
+        assert isinstance(consumer, Manifold)
+        return dict(consumer.result()._asdict())
+
+    def options(self, comparison: Comparison) -> str:
+        """The neighbour."""
+        return f"k:{self.k}"
 
 
 def precision_recall_density_coverage(real: Array, fake: Array, k: int = 5) -> PRDC:

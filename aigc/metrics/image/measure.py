@@ -1,7 +1,7 @@
 """What a measure of generated images is, and what it looks at."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
@@ -23,6 +23,8 @@ class Comparison(NamedTuple):
 class ImageMeasure(ABC):
     """A number, or a few, about a set of generated images."""
 
+    metric_name: ClassVar[str] = ""
+    """Name for `aigc score-images --metric`; empty: it has none."""
     names: tuple[str, ...] = ()
     """The scores that it gives."""
     needs_features = False

@@ -4,7 +4,22 @@ import torch
 from torch import Tensor
 
 from aigc.metrics.image.inputs import Array, as_features, in_float64
+from aigc.metrics.image.measure import Comparison, ImageMeasure, features_of
 from aigc.metrics.image.moments import add_outer, mirror
+from aigc.metrics.image.pairs import PairConsumer
+
+
+class Vendi(ImageMeasure):
+    """The effective number of different images under cosine similarity (Friedman and Dieng, 2023), `vendi`."""
+
+    metric_name = "vendi"
+    names = ("vendi",)
+    needs_features = True
+    needs_real = False
+
+    def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
+        """From 1 (all alike) to the number of images."""
+        return {"vendi": vendi_score(features_of(comparison.generated))}
 
 
 def vendi_score(features: Array) -> float:

@@ -1,43 +1,22 @@
-"""Measures of generated text: scores from 0 to 100, equal to the reference implementations, right for Chinese too.
+"""Measures of generated text: scores from 0 to 100, equal to the reference implementations, also for Chinese text.
 
-The scorers (`aigc.metrics.text.bleu.BLEUScorer` and so on) need neither torch nor torchmetrics; the classes here are
-torchmetrics around them, and are imported when they are asked for.
+A measure is one class in one module: a scorer such as `BLEUScorer`, which needs neither torch nor torchmetrics. The
+package offers the torchmetrics class of each `NameScorer` as `Name`; both take the same options. `aigc score` knows a
+scorer by its `metric_name`.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from aigc.metrics.text.classification import ClassificationReport
-    from aigc.metrics.text.metric import AdditiveMetric, CollectionMetric, TextMetric
-    from aigc.metrics.text.metrics import BLEU, CHRF, ROUGE, TER, DistinctN, ExactMatch, FormAccuracy, SelfBLEU
-    from aigc.metrics.text.perplexity import Perplexity
+from aigc.config.exports import lazy_exports
 
-__all__ = [
-    "BLEU",
-    "CHRF",
-    "ROUGE",
-    "TER",
-    "AdditiveMetric",
-    "ClassificationReport",
-    "CollectionMetric",
-    "DistinctN",
-    "ExactMatch",
-    "FormAccuracy",
-    "Perplexity",
-    "SelfBLEU",
-    "TextMetric",
-]
-_MODULES = {
-    "AdditiveMetric": "metric",
-    "ClassificationReport": "classification",
-    "CollectionMetric": "metric",
-    "Perplexity": "perplexity",
-    "TextMetric": "metric",
-}
+if TYPE_CHECKING:  # the types that other packages use; a measure needs no line here
+    from aigc.metrics.text.text_metric import TextMetric as TextMetric
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'metrics')}"), name)
+def _as_metric(scorer: Any) -> Any:
+    from aigc.metrics.text.text_metric import as_metric  # torch takes seconds to import
+
+    return as_metric(scorer)
+
+
+__getattr__, __dir__ = lazy_exports(__name__, suffix="Scorer", convert=_as_metric)

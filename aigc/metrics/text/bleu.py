@@ -6,7 +6,7 @@ import numpy as np
 from sacrebleu.metrics import bleu as sacrebleu
 
 from aigc.config.types import Bound
-from aigc.metrics.text.bleu_recipe import AUTO, BleuRecipe, Smoothing
+from aigc.metrics.text.bleu_options import AUTO, BleuOptions, Smoothing
 from aigc.metrics.text.inputs import Pair
 from aigc.metrics.text.sacrebleu_scorer import SacrebleuScorer, sacrebleu_signature
 from aigc.metrics.text.sacrebleu_tokenizers import Tokenizer
@@ -41,6 +41,8 @@ class BLEUScorer(SacrebleuScorer):
             order is below 1, or the smoothing value is negative.
     """
 
+    metric_name = "bleu"
+
     def __init__(
         self,
         tokenize: Tokenizer = "auto",
@@ -50,7 +52,7 @@ class BLEUScorer(SacrebleuScorer):
         effective_order: bool = False,
         lowercase: bool = False,
     ) -> None:
-        self._recipe = BleuRecipe(
+        self._options = BleuOptions(
             self.name, tokenize, smooth_method, smooth_value, max_ngram_order, effective_order, lowercase
         )
         super().__init__()
@@ -58,15 +60,15 @@ class BLEUScorer(SacrebleuScorer):
     @property
     def _columns(self) -> int:
         # Predictions that look as if they were cut already; with `auto` pairs of each fit; sacrebleu's own numbers.
-        return _OWN + 2 + 2 * self._recipe.max_ngram_order
+        return _OWN + 2 + 2 * self._options.max_ngram_order
 
     def _engine(self, chosen: str = "") -> sacrebleu.BLEU:
-        return self._recipe.engine(chosen)
+        return self._options.engine(chosen)
 
     def _rows(self, pairs: list[Pair]) -> Integers:
         table = np.zeros((len(pairs), self._columns), dtype=np.int64)
         table[:, 0] = [prediction.endswith(" .") for prediction, _ in pairs]
-        if self._recipe.tokenize != AUTO:
+        if self._options.tokenize != AUTO:
             table[:, _OWN:] = self._statistics(self._engine(), pairs)
             return table
         fits = [fit(references, prediction) for prediction, references in pairs]
@@ -87,20 +89,20 @@ class BLEUScorer(SacrebleuScorer):
             "brevity_penalty": result.bp,
             "prediction_length": result.sys_len,
             "reference_length": result.ref_len,
-            "matches": own[2 : 2 + self._recipe.max_ngram_order].tolist(),
-            "ngrams": own[2 + self._recipe.max_ngram_order :].tolist(),
+            "matches": own[2 : 2 + self._options.max_ngram_order].tolist(),
+            "ngrams": own[2 + self._options.max_ngram_order :].tolist(),
         }
 
     def _signature(self, sums: Integers, references: str) -> str:
-        if self._recipe.tokenize != AUTO:
-            return sacrebleu_signature(self._engine(), references, **self._recipe.unusual)
+        if self._options.tokenize != AUTO:
+            return sacrebleu_signature(self._engine(), references, **self._options.unusual)
         lines = _lines(sums)
         name = agreed(lines)
         if name:
-            return sacrebleu_signature(self._engine(name), references, **self._recipe.unusual)
+            return sacrebleu_signature(self._engine(name), references, **self._options.unusual)
         told = ",".join(f"{used}:{number}" for used, number in by_tokenizer(lines).items())
         return sacrebleu_signature(
-            self._engine(), references, tok=f"{AUTO}[{told}]" if told else AUTO, **self._recipe.unusual
+            self._engine(), references, tok=f"{AUTO}[{told}]" if told else AUTO, **self._options.unusual
         )
 
     def _warnings(self, sums: Integers, pairs: int) -> dict[str, str]:

@@ -30,6 +30,8 @@ class CHRFScorer(SacrebleuScorer):
         InputError: An order is negative, or char_order or beta is below 1.
     """
 
+    metric_name = "chrf"
+
     def __init__(
         self,
         char_order: Annotated[int, Bound(1)] = 6,

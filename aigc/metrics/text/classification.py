@@ -11,10 +11,10 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 import aigc
-from aigc.metrics.metric import SumMetric
+from aigc.metrics.distributed_metric import SumMetric
 from aigc.metrics.text.class_ids import Classes, check_labels, prediction_ids, reference_ids
-from aigc.metrics.text.metric import as_tensors
 from aigc.metrics.text.scorer import Details, check_not_empty
+from aigc.metrics.text.text_metric import as_tensors
 
 Counts = NDArray[np.int64]
 

@@ -22,6 +22,8 @@ class DistinctNScorer(CollectionScorer):
         InputError: There is no order, or one is no whole number from 1 on.
     """
 
+    metric_name = "distinct"
+
     def __init__(self, orders: Sequence[int] = (1, 2)) -> None:
         lengths = list(orders) if isinstance(orders, Sequence) else []
         if not lengths or not all(type(length) is int and length > 0 for length in lengths):

@@ -34,6 +34,8 @@ class ExactMatchScorer(AdditiveScorer):
         InputError: An expression is not valid, or is no text.
     """
 
+    metric_name = "exact_match"
+
     def __init__(
         self,
         regexes_to_ignore: Sequence[str] | None = None,

@@ -8,9 +8,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 import aigc
+from aigc.metrics.distributed_metric import SumMetric
 from aigc.metrics.exact import BITS, DIGITS, from_digits
-from aigc.metrics.metric import SumMetric
-from aigc.metrics.text.metric import as_tensors
+from aigc.metrics.text.text_metric import as_tensors
 
 LIMIT = 2.0**40
 """Nats from which on a loss is as good as infinite: sums of smaller ones cannot overflow."""

@@ -56,6 +56,8 @@ class ROUGEScorer(AdditiveScorer):
             cannot go with the stemmer.
     """
 
+    metric_name = "rouge"
+
     def __init__(
         self,
         rouge_types: Sequence[Type] = ("rouge1", "rouge2", "rougeL"),

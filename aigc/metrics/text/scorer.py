@@ -22,9 +22,11 @@ class Measured(NamedTuple):
     signature: str
 
 
-class Scorer(ABC):
-    """A way to measure generated texts. Its options are those of its constructor."""
+class TextMeasure:
+    """What scorers and text metrics have in common: what they need to know, and their name."""
 
+    metric_name: ClassVar[str] = ""
+    """Name for `aigc score --metric`; empty: it has none."""
     needs_references: ClassVar[bool] = True
     of_whole_texts: ClassVar[bool] = False
     """Whether it measures a text with the part of it that was given to the model, not only what the model wrote."""
@@ -41,6 +43,10 @@ class Scorer(ABC):
         for about in messages.keys() - told:
             told.add(about)
             warnings.warn(f"{self.name}: {messages[about]}", stacklevel=4)
+
+
+class Scorer(TextMeasure, ABC):
+    """A way to measure generated texts. Its options are those of its constructor."""
 
     @abstractmethod
     def measure(self, predictions: Sequence[str], references: References | None = None) -> Measured:

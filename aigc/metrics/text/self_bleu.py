@@ -9,7 +9,7 @@ from typing import Annotated
 from sacrebleu.metrics.helpers import extract_all_word_ngrams
 
 from aigc.config.types import Bound
-from aigc.metrics.text.bleu_recipe import AUTO, BleuRecipe, Smoothing
+from aigc.metrics.text.bleu_options import AUTO, BleuOptions, Smoothing
 from aigc.metrics.text.sacrebleu_scorer import sacrebleu_signature
 from aigc.metrics.text.sacrebleu_tokenizers import Tokenizer
 from aigc.metrics.text.scorer import CollectionScorer, Details
@@ -45,6 +45,7 @@ class SelfBLEUScorer(CollectionScorer):
             order is below 1, or the smoothing value is negative.
     """
 
+    metric_name = "self_bleu"
     higher_is_better = False
 
     def __init__(
@@ -56,7 +57,7 @@ class SelfBLEUScorer(CollectionScorer):
         effective_order: bool = True,
         lowercase: bool = False,
     ) -> None:
-        self._recipe = BleuRecipe(
+        self._options = BleuOptions(
             self.name, tokenize, smooth_method, smooth_value, max_ngram_order, effective_order, lowercase
         )
         self._chosen = ""
@@ -65,18 +66,18 @@ class SelfBLEUScorer(CollectionScorer):
     @property
     def signature(self) -> str:
         """How the score is made, in sacrebleu's manner."""
-        unusual = self._recipe.unusual
-        if self._recipe.tokenize == AUTO and not self._chosen:
+        unusual = self._options.unusual
+        if self._options.tokenize == AUTO and not self._chosen:
             unusual["tok"] = AUTO
         # No number of references is told: the references are the other texts.
-        return sacrebleu_signature(self._recipe.engine(self._chosen), "", **unusual)
+        return sacrebleu_signature(self._options.engine(self._chosen), "", **unusual)
 
     def _analyse(self, texts: Sequence[str]) -> tuple[dict[str, float], Details]:
         if len(texts) < 2:
             return {"self_bleu": math.nan}, {"texts": len(texts)}
-        if self._recipe.tokenize == AUTO:
+        if self._options.tokenize == AUTO:
             self._chosen = majority(self._lines(texts))
-        engine, order = self._recipe.engine(self._chosen), self._recipe.max_ngram_order
+        engine, order = self._options.engine(self._chosen), self._options.max_ngram_order
         counted = [extract_all_word_ngrams(engine._preprocess_segment(text), 1, order) for text in texts]
         lengths = [length for _, length in counted]
         nearest = _nearest_lengths(lengths)
@@ -98,7 +99,7 @@ class SelfBLEUScorer(CollectionScorer):
         return Counter(fit([text]) for text in texts if text.strip())
 
     def _warnings(self, texts: Sequence[str]) -> dict[str, str]:
-        if self._recipe.tokenize != AUTO:
+        if self._options.tokenize != AUTO:
             return {}
         told = mixture(self._lines(texts))
         if not told:

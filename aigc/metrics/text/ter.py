@@ -22,6 +22,7 @@ class TERScorer(SacrebleuScorer):
         case_sensitive: Do not ignore case.
     """
 
+    metric_name = "ter"
     higher_is_better = False
 
     def __init__(

@@ -14,15 +14,6 @@ import aigc.losses
 from aigc.errors import InputError
 from aigc.losses import AdversarialLoss, get, names
 
-NAMES = [
-    "hinge",
-    "least_squares",
-    "minimax",
-    "non_saturating",
-    "relativistic",
-    "relativistic_average",
-    "wasserstein",
-]
 REAL = torch.tensor([0.3, -1.7, 2.5, 0.9], dtype=torch.float64)
 FAKE = torch.tensor([-0.6, 1.4, -3.0, 0.2], dtype=torch.float64)
 
@@ -66,6 +57,7 @@ FORMULAS = {
     ),
 }
 """As the papers write them: of the discriminator, of the generator."""
+NAMES = sorted(FORMULAS)
 
 
 def slopes(name, r, f):
@@ -206,11 +198,13 @@ def test_a_wrong_name_is_told_with_the_nearest():
 
 
 def test_all_public_names_are_there():
-    assert all(getattr(aigc.losses, name).__name__ == name for name in aigc.losses.__all__)
+    public = {"R1", "r1_penalty", "r2_penalty", "gradient_penalty", "Hinge", "LeCam", "AdversarialLoss"}
+    assert public <= set(dir(aigc.losses))
+    assert all(getattr(aigc.losses, name).__name__ == name for name in dir(aigc.losses))
     assert not hasattr(aigc.losses, "nothing")
 
 
 def test_names_are_known_without_torch():
     code = "import sys, aigc.losses; print(len(aigc.losses.names()), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["7", "False"]
+    assert done.stdout.split() == [str(len(NAMES)), "False"]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from aigc.metrics.text.metric import AdditiveMetric
-from aigc.metrics.text.metrics import BLEU
+from aigc.metrics.text import BLEU
+from aigc.metrics.text.text_metric import AdditiveMetric
 from tests.unit.metrics.test_text_metric import DATA, each_additive, feed
 from tests.unit.metrics.text_samples import split
 

@@ -25,7 +25,7 @@ from aigc.metrics.text.bleu import BLEUScorer
 from aigc.metrics.text.chrf import CHRFScorer
 from aigc.metrics.text.distinct import DistinctNScorer
 from aigc.metrics.text.exact_match import ExactMatchScorer
-from aigc.metrics.text.form import FormAccuracyScorer
+from aigc.metrics.text.form_accuracy import FormAccuracyScorer
 from aigc.metrics.text.rouge import ROUGEScorer
 from aigc.metrics.text.self_bleu import SelfBLEUScorer
 from aigc.metrics.text.ter import TERScorer

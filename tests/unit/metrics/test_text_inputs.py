@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from sacrebleu.tokenizers import tokenizer_spm
 
 from aigc.errors import InputError
-from aigc.metrics.text import inputs, sacrebleu_tokenizers
+from aigc.metrics.text import BLEU, CHRF, TER, FormAccuracy, inputs, sacrebleu_tokenizers
 from aigc.metrics.text.bleu import BLEUScorer
 from aigc.metrics.text.chrf import CHRFScorer
-from aigc.metrics.text.form import FormAccuracyScorer
+from aigc.metrics.text.form_accuracy import FormAccuracyScorer
 from aigc.metrics.text.inputs import pair_up
-from aigc.metrics.text.metrics import BLEU, CHRF, TER, FormAccuracy
 from aigc.metrics.text.scorer import AdditiveScorer
 from aigc.metrics.text.ter import TERScorer
 

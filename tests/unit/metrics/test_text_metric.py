@@ -11,10 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics import Metric, MetricCollection
 
-from aigc.metrics.text import ClassificationReport, Perplexity
-from aigc.metrics.text.metric import AdditiveMetric, CollectionMetric, TextMetric
-from aigc.metrics.text.metrics import BLEU, CHRF, ROUGE, TER, DistinctN, ExactMatch, FormAccuracy, SelfBLEU
+from aigc.metrics.text import (
+    BLEU,
+    CHRF,
+    ROUGE,
+    TER,
+    ClassificationReport,
+    DistinctN,
+    ExactMatch,
+    FormAccuracy,
+    Perplexity,
+    SelfBLEU,
+)
 from aigc.metrics.text.scorer import CollectionScorer
+from aigc.metrics.text.text_metric import AdditiveMetric, CollectionMetric, TextMetric
 from tests.unit.metrics.text_samples import ENGLISH, MIXED, POEMS, Pairs, corpora, split
 
 pytestmark = [

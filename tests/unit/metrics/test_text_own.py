@@ -13,7 +13,7 @@ from aigc.errors import InputError
 from aigc.metrics.text import DistinctN, ExactMatch, FormAccuracy
 from aigc.metrics.text.distinct import DistinctNScorer
 from aigc.metrics.text.exact_match import ExactMatchScorer
-from aigc.metrics.text.form import FormAccuracyScorer
+from aigc.metrics.text.form_accuracy import FormAccuracyScorer
 
 QUATRAIN = "床前明月光，疑是地上霜。举头望明月，低头思故乡。"
 options = st.fixed_dictionaries(

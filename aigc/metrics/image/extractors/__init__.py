@@ -8,46 +8,18 @@ import inspect
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from aigc.config.exports import lazy_exports
 from aigc.config.problems import choices
+from aigc.config.sources import named_classes
 from aigc.errors import InputError
 
-if TYPE_CHECKING:
-    from aigc.metrics.image.extractors.base import Extracted, Extractor, ModuleExtractor
-    from aigc.metrics.image.extractors.classifier import ClassifierExtractor, train_classifier
-    from aigc.metrics.image.extractors.efficientnet_lite0 import EfficientNetLite0
-    from aigc.metrics.image.extractors.inception import Inception
-    from aigc.metrics.image.extractors.transformers_vision import CLIP, DINOv2
+if TYPE_CHECKING:  # types of what other packages use; an extractor needs no line here
+    from aigc.metrics.image.extractors.base import Extracted as Extracted
+    from aigc.metrics.image.extractors.base import Extractor as Extractor
+    from aigc.metrics.image.extractors.classifier import train_classifier as train_classifier
 
-__all__ = [
-    "CLIP",
-    "ClassifierExtractor",
-    "DINOv2",
-    "EfficientNetLite0",
-    "Extracted",
-    "Extractor",
-    "Inception",
-    "ModuleExtractor",
-    "get_extractor",
-    "train_classifier",
-]
-_MODULES = {
-    "CLIP": "transformers_vision",
-    "ClassifierExtractor": "classifier",
-    "DINOv2": "transformers_vision",
-    "EfficientNetLite0": "efficientnet_lite0",
-    "Extracted": "base",
-    "Extractor": "base",
-    "Inception": "inception",
-    "ModuleExtractor": "base",
-    "train_classifier": "classifier",
-}
-_KINDS = {
-    "inception": "Inception",
-    "efficientnet_lite0": "EfficientNetLite0",
-    "clip": "CLIP",
-    "dinov2": "DINOv2",
-    "classifier": "train_classifier",
-}
+TRAINED = "classifier"
+"""The extractor that is trained on images with labels."""
 
 
 def get_extractor(name: str, **settings: Any) -> "Extractor":
@@ -60,11 +32,13 @@ def get_extractor(name: str, **settings: Any) -> "Extractor":
     Raises:
         InputError: There is no such kind or setting, a setting is missing, or the weights are not to be had.
     """
-    if name not in _KINDS:
+    kinds = named_classes(__name__, "name")
+    if name not in kinds:
         raise InputError(
-            f"extractor {name!r} is not known. {choices(name, _KINDS)} A class of your own is named by _target_."
+            f"extractor {name!r} is not known. {choices(name, kinds)} A class of your own is named by _target_."
         )
-    make = __getattr__(_KINDS[name])
+    module, _, kind = kinds[name].rpartition(".")
+    make = getattr(import_module(module), "train_classifier" if name == TRAINED else kind)
     parameters = inspect.signature(make).parameters
     for setting in settings:
         if setting not in parameters:
@@ -77,7 +51,4 @@ def get_extractor(name: str, **settings: Any) -> "Extractor":
     return extractor
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__, __dir__ = lazy_exports(__name__)

@@ -15,7 +15,7 @@ Smoothing = Literal["exp", "floor", "add-k", "none"]
 
 
 @dataclass(frozen=True)
-class BleuRecipe:
+class BleuOptions:
     """Options of BLEU, checked; an InputError in the name of the metric `who` says what is wrong."""
 
     who: str

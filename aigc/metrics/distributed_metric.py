@@ -16,7 +16,7 @@ _MARKS = itertools.count(1)
 Gather = Callable[[Tensor, Any], list[Tensor]]
 
 
-class RankedMetric(Metric):
+class DistributedMetric(Metric):
     """A torchmetrics metric whose `compute` is safe on several ranks; it must be called on each of them.
 
     Args:
@@ -40,12 +40,12 @@ class RankedMetric(Metric):
         finally:
             self.unsync(should_unsync=self._is_synced and should_unsync)
 
-    def set_dtype(self, dst_type: str | torch.dtype) -> "RankedMetric":
+    def set_dtype(self, dst_type: str | torch.dtype) -> "DistributedMetric":
         """Change nothing: integers stay integers."""
         return self
 
 
-class SumMetric(RankedMetric):
+class SumMetric(DistributedMetric):
     """A metric whose state is one row of whole numbers, which batches and ranks add to; one all_reduce.
 
     Args:

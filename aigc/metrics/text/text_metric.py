@@ -2,18 +2,19 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from aigc.distributed.collectives import gather_bytes
-from aigc.metrics.metric import RankedMetric, SumMetric
+from aigc.metrics.distributed_metric import DistributedMetric, SumMetric
 from aigc.metrics.text.inputs import References, check_texts, pair_up
-from aigc.metrics.text.scorer import AdditiveScorer, CollectionScorer, Details, Integers
+from aigc.metrics.text.scorer import AdditiveScorer, CollectionScorer, Details, Integers, Scorer, TextMeasure
 
 
-class TextMetric(RankedMetric):
+class TextMetric(TextMeasure, DistributedMetric):
     """A measure of generated texts. Over several ranks `compute` must be called on each of them."""
 
     @abstractmethod
@@ -123,6 +124,14 @@ class CollectionMetric(CollectionScorer, TextMetric):
         """What the scores were made of; see `TextMetric.details`."""
         self.compute()
         return self.details_of(self._computed_texts)
+
+
+@cache
+def as_metric(scorer: type[Scorer]) -> type[TextMetric]:
+    """Make the torchmetrics class of a scorer: it takes the same options and collects over batches and ranks."""
+    base: type[TextMetric] = AdditiveMetric if issubclass(scorer, AdditiveScorer) else CollectionMetric
+    namespace = {"__doc__": scorer.__doc__, "__module__": __package__}
+    return type(scorer.__name__.removesuffix("Scorer"), (scorer, base), namespace)
 
 
 def as_tensors(scores: dict[str, float]) -> dict[str, Tensor]:

@@ -7,9 +7,18 @@ import regex
 import aigc
 from aigc.config.problems import choices
 from aigc.errors import InputError
-from aigc.metrics.text.forms import FORMS
 from aigc.metrics.text.inputs import Pair
 from aigc.metrics.text.scorer import AdditiveScorer, Details, Integers
+
+FORMS = {
+    # Four lines of five characters: 床前明月光，疑是地上霜。举头望明月，低头思故乡。
+    "chinese_quatrain": r"(?:\p{Han}{5}，\p{Han}{5}。){2}",
+    # Four lines of seven characters.
+    "chinese_seven_quatrain": r"(?:\p{Han}{7}，\p{Han}{7}。){2}",
+    # One line of five characters, without punctuation.
+    "chinese_couplet_line": r"\p{Han}{5}",
+}
+"""Named forms of verse: regular expressions that a whole text must match."""
 
 
 class FormAccuracyScorer(AdditiveScorer):
@@ -23,6 +32,7 @@ class FormAccuracyScorer(AdditiveScorer):
         InputError: The pattern is neither a named form nor a valid regular expression.
     """
 
+    metric_name = "form_accuracy"
     needs_references = False
     of_whole_texts = True
 
