@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
-from aigc.config.problems import suggest
+from aigc.config.problems import ConfigError, Problem, suggest
 from aigc.config.types import Bound
+from aigc.distributed.sharding import ShardedData
 from aigc.runs.checkpoints import CheckpointFolder, damage
 from aigc.runs.console import log
 from aigc.tasks import Task
@@ -63,7 +64,14 @@ class Checkpoints(Callback):
         return self.ranking[0] if self.ranking else None
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Tell the writer how to write."""
+        """Tell the writer how to write.
+
+        Raises:
+            ConfigError: A thread cannot write shards: all ranks write them together.
+        """
+        if self.asynchronous and isinstance(trainer.strategy, ShardedData):
+            what = "trainer.strategy=fsdp and model_parallel write shards, and only synchronously; set it to false"
+            raise ConfigError([Problem("callbacks.checkpoints.asynchronous", what)])
         writer = trainer.strategy.checkpoint_io
         assert isinstance(writer, AtomicCheckpointIO)
         writer.asynchronous = self.asynchronous

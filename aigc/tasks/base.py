@@ -4,22 +4,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.distributed import ReduceOp
-from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
 from aigc.config.problems import ConfigError, Problem
-from aigc.data.loader import EpochLoader
 from aigc.distributed.clipping import clip_by_norm
+from aigc.distributed.collectives import reduce_number
 from aigc.distributed.sharding import ShardedData
-from aigc.errors import DivergedRun, InputError
+from aigc.errors import InputError
 from aigc.logger import MetricsFileLogger
+from aigc.tasks.divergence import DivergenceGuard
 
 
-class Task(LightningModule):
+class Task(DivergenceGuard):
     """A LightningModule whose measured values reach every logger, the callbacks and the final table alike."""
 
     unit = "examples"
@@ -42,7 +40,6 @@ class Task(LightningModule):
         self._steps_before = 0
         self.begun_batch = -1
         """The batch (over all epochs) that was begun last."""
-        self._bad_batch: Tensor | None = None
 
     @property
     def steps_done(self) -> int:
@@ -67,76 +64,9 @@ class Task(LightningModule):
             else:
                 logger.log_metrics(dict(values), step=self.steps_done)
 
-    def over_ranks(self, value: Tensor | float, how: Any = ReduceOp.SUM) -> float:
-        """The sum of a value over all ranks, in float64, or another reduction."""
-        if self.trainer.world_size == 1:
-            return float(value)
-        shared = torch.tensor(float(value), dtype=torch.float64, device=self.trainer.strategy.root_device)
-        torch.distributed.all_reduce(shared, op=how)
-        return float(shared)
-
-    def check_finite(self, value: Tensor, shared: bool = False) -> None:
-        """Note whether a batch's loss, or the norm of its gradient, is a finite number.
-
-        On a CPU it is told at once, before the optimiser step. On an accelerator that would stop it once a step, so
-        there it is told at logged steps and before each save: a diverged state never gets into a checkpoint. The same
-        goes for a loss of one of several ranks, which the others see in the averaged gradient.
-
-        Args:
-            value: One number.
-            shared: Whether all ranks have the same number.
-
-        Raises:
-            DivergedRun: It is not; the message has the step and the samples of the batch.
-        """
-        batch = self.trainer.fit_loop.total_batch_idx
-        bad = (~torch.isfinite(value.detach())).long() * (batch + 1) - 1  # torch.where waits for a GPU to take a number
-        self._bad_batch = bad if self._bad_batch is None else torch.where(self._bad_batch >= 0, self._bad_batch, bad)
-        if value.device.type == "cpu" and (shared or self.trainer.world_size == 1):
-            self._raise_for_batch(int(self._bad_batch))
-
-    def raise_if_non_finite(self) -> None:
-        """Raise what `check_finite` has noted on any rank, if it has; all ranks must call it."""
-        batch = -1 if self._bad_batch is None else int(self._bad_batch)
-        self._raise_for_batch(int(self.over_ranks(batch, ReduceOp.MAX)))
-
-    def validation_is_finite(self) -> bool:
-        """Whether the losses of this rank in the last validation are finite; a task that knows them overrides it."""
-        return True
-
-    def raise_if_diverged(self) -> None:
-        """Tell of a training loss, weights or a validation that is not finite; all ranks must call it, it waits.
-
-        Raises:
-            DivergedRun: There is one on some rank; the message has the step.
-        """
-        self.raise_if_non_finite()
-        weights = [p.to_local() if isinstance(p, DTensor) else p for p in self.parameters()]
-        finite = [torch.isfinite(weight.detach()).all() for weight in weights]
-        bad = 2 if finite and not bool(torch.stack(finite).all()) else int(not self.validation_is_finite())
-        if worst := int(self.over_ranks(bad, ReduceOp.MAX)):
-            what = "weights are no finite numbers" if worst == 2 else "the validation loss is no finite number"
-            raise DivergedRun(f"{what} after step {self.steps_done}; lower optimizer.lr and start anew")
-
-    @property
-    def saw_non_finite(self) -> bool:
-        """Whether this rank has noted a number that is not finite; waits for its device."""
-        return self._bad_batch is not None and int(self._bad_batch) >= 0
-
-    def _raise_for_batch(self, batch: int) -> None:
-        if batch < 0:
-            return
-        loop = self.trainer.fit_loop
-        loader = self.trainer.train_dataloader
-        in_epoch = loop.batch_idx - (loop.total_batch_idx - batch)
-        samples = loader.indices(in_epoch) if isinstance(loader, EpochLoader) and in_epoch >= 0 else []
-        step = batch // self.trainer.accumulate_grad_batches + 1
-        shown = ", ".join(map(str, samples[:32])) + (", ..." if len(samples) > 32 else "")
-        raise DivergedRun(
-            f"the training loss or its gradient is no finite number at step {step}, batch {batch}"
-            + (f", training samples {shown}" if samples else "")
-            + "; lower optimizer.lr, or look at these samples. No checkpoint holds it"
-        )
+    def over_ranks(self, value: Tensor | float, op: Any = ReduceOp.SUM) -> float:
+        """Reduce a number over all ranks, in float64; all ranks must call it, and it waits for their devices."""
+        return reduce_number(value, op, self.trainer.strategy.root_device)
 
     def at_logged_step(self) -> bool:
         """Whether this batch ended an optimiser step whose values are logged."""

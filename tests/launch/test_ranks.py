@@ -117,7 +117,7 @@ def stepped(place: Path) -> int:
     [
         ("raise", 1, Status.FAILED, "ValueError: this rank is broken"),
         ("out_of_memory", 4, Status.OUT_OF_MEMORY, "no more of it"),
-        ("diverge", 3, Status.DIVERGED, "the training loss or its gradient is no finite number at step 3"),
+        ("diverge", 3, Status.DIVERGED, "the training loss or its gradient is not finite at step 3"),
         ("kill", 1, Status.KILLED, "rank 1 was killed by SIGKILL"),
         ("leave", 1, Status.FAILED, "rank 1 ended with exit code 7 and no word"),
     ],

@@ -204,7 +204,7 @@ def test_a_loss_that_is_no_finite_number_ends_the_run_before_it_is_saved(value, 
     child = start(place, arguments("callbacks.checkpoints.every_n_steps=1"), ["non_finite_loss", 7, value])
     assert child.wait() == 3, child.said
     run = the_run(place)
-    assert "no finite number at step 7, batch 6, training samples " in child.said
+    assert "not finite at step 7, batch 6, training samples " in child.said
     assert (run.status, run.manifest["attempts"][-1]["exit_code"]) == ("diverged", 3)
     assert saved(run) == reached(run) == 6
     assert_finite(run)

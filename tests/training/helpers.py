@@ -37,6 +37,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def text_data(folder: Path, texts: list[str], **settings: Any) -> TextData:
     """A prepared data module over these texts; a quarter is held out."""
     path = folder / "corpus.txt"
+    folder.mkdir(parents=True, exist_ok=True)
     write_atomic(path, "\n".join(texts) + "\n")  # two ranks may do this at once
     chosen = {"sequence_length": 32, "batch_size": 1, "validation_fraction": 0.25} | settings
     tokenizer = TokenizerSettings(kind="character", min_frequency=1)

@@ -3,12 +3,15 @@ import hashlib
 import json
 import resource
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from aigc.callbacks import BetweenSteps, Checkpoints, ExactState
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
+from aigc.config.problems import ConfigError
+from aigc.distributed.sharding import ShardedData
 from aigc.errors import AigcError
 from aigc.runs.checkpoints import CheckpointFolder, damage
 from aigc.runs.files import be_patient
@@ -201,3 +204,11 @@ def test_a_damaged_list_deletes_nothing(tmp_path):
     folder.added(4, keep=1)
     assert len(list(tmp_path.glob("step-*.ckpt"))) == 4
     assert list(json.loads((tmp_path / "checkpoints.json").read_text())["files"]) == ["4"]
+
+
+def test_shards_cannot_be_written_in_a_thread():
+    sharded = SimpleNamespace(strategy=ShardedData(2))
+    with pytest.raises(ConfigError, match=r"callbacks\.checkpoints\.asynchronous"):
+        Checkpoints(asynchronous=True).setup(sharded, None, "fit")
+    sharded.strategy.checkpoint_io = AtomicCheckpointIO()
+    Checkpoints().setup(sharded, None, "fit")

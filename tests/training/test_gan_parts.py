@@ -160,7 +160,7 @@ def test_a_gradient_that_is_no_number_stops_before_a_clipped_step(tmp_path, monk
     monkeypatch.setattr(NonSaturating, "generator", rough)
     task = small_gan(generator_clip=1.0, optimizer=partial(torch.optim.SGD, lr=RATE))
     before = weights(task.model.generator)
-    with pytest.raises(DivergedRun, match="the training loss or its gradient is no finite number"):
+    with pytest.raises(DivergedRun, match="the training loss or its gradient is not finite"):
         fit(task, tmp_path, batches(1))
     assert equal(weights(task.model.generator), before)
 

@@ -57,9 +57,9 @@ def test_running_statistics_are_those_of_the_first_rank(found):
 
 def test_a_loss_that_is_no_number_on_one_rank_stops_all(found):
     for rank in found[1:]:
-        assert "the training loss or its gradient is no finite number at step 1" in rank["diverging"]
+        assert "the training loss or its gradient is not finite at step 1" in rank["diverging"]
 
 
 def test_a_weight_that_is_no_number_on_one_rank_is_told_on_all(found):
     for rank in found[1:]:
-        assert rank["diverged"] == "weights are no finite numbers after step 1; lower optimizer.lr and start anew"
+        assert rank["diverged"] == "weights are not finite after step 1; lower optimizer.lr and start a new run"

@@ -27,6 +27,8 @@ class Batch(TypedDict):
     """The token's place in its document, from 0; 0 at padding."""
     target_tokens: int
     """How many labels are not `IGNORE`."""
+    packed: bool
+    """Whether any row holds several documents."""
 
 
 class Rows(Dataset[Batch]):
@@ -89,6 +91,7 @@ def assemble(tokens: Integers, length: Integers, target: Integers, counts: Integ
         segment_ids=_scatter(segment, filled, shape, 0),
         position_ids=_scatter(position, filled, shape, 0),
         target_tokens=int((length - target).sum()),
+        packed=bool((counts > 1).any()),
     )
 
 

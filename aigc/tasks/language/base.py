@@ -1,0 +1,209 @@
+"""The base class of tasks that train a language model."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+from torch.nn import Parameter
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from transformers import PreTrainedModel
+
+from aigc.config.problems import ConfigError, Problem
+from aigc.config.types import Bound
+from aigc.distributed.collectives import all_sum
+from aigc.tasks.base import Task
+
+_SCALE = 4096.0
+"""Divides the loss of several ranks until its targets are counted; a power of two changes no bit of a gradient."""
+
+
+class LanguageTask(Task, ABC):
+    """A task that minimises a summed loss, normalised by the targets of the whole optimiser step.
+
+    A subclass defines `loss`, the sum over a batch, and `targets`, how many terms that sum has; the gradient is then
+    that of the mean over all micro-batches and ranks of a step. Call the network through `run_model`.
+
+    Args:
+        model: The network, from `model:`.
+        optimizer: Makes the optimiser from parameter groups, from `optimizer:`.
+        scheduler: Makes the schedule from the optimiser and the number of steps, from `scheduler:`.
+        embedding_lr_ratio: Learning rate of the token embeddings relative to that of everything else.
+        decay_vectors: Apply weight decay to biases and normalisation weights as well.
+        activation_checkpointing: Compute activations again in the backward pass instead of keeping them: less memory,
+            a third more time.
+        compile: Compile the forward pass of the model.
+        compile_backend: Backend of torch.compile; inductor needs a C++ compiler on a CPU.
+    """
+
+    unit = "tokens"
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler] | None = None,
+        embedding_lr_ratio: Annotated[float, Bound(0)] = 1.0,
+        decay_vectors: bool = False,
+        activation_checkpointing: bool = False,
+        compile: bool = False,
+        compile_backend: str = "inductor",
+    ):
+        super().__init__()
+        self.model = model
+        self.embedding_lr_ratio = embedding_lr_ratio
+        self.decay_vectors = decay_vectors
+        self._make_optimizer = optimizer
+        self._make_scheduler = scheduler
+        self._run_model = torch.compile(self._call_model, backend=compile_backend) if compile else self._call_model
+        self._step_targets: list[int] = []
+        self._logged_loss: Tensor | float = 0.0
+        self._logged_targets = 0
+        self._validated: Tensor = torch.zeros(2, dtype=torch.float64)
+        if activation_checkpointing:
+            _checkpoint_activations(model)
+
+    @abstractmethod
+    def loss(self, batch: Any) -> Tensor:
+        """Return the loss summed over the targets of a batch, a scalar with its graph."""
+
+    def targets(self, batch: Any) -> int:
+        """Return the number of targets of a batch."""
+        return int(batch["target_tokens"])
+
+    def amount(self, batch: Any) -> int:
+        """Return what throughput counts: the targets."""
+        return self.targets(batch)
+
+    def run_model(self, **inputs: Any) -> Any:
+        """Call the model, compiled where the config says so; returns what it returns."""
+        return self._run_model(**inputs)
+
+    def _call_model(self, **inputs: Any) -> Any:
+        return self.model(**inputs)
+
+    def training_step(self, batch: Any, batch_index: int) -> Tensor:
+        """Return the summed loss of a micro-batch, divided by a number that `on_before_optimizer_step` corrects."""
+        loss = self.loss(batch)
+        self.check_finite(loss)
+        targets = self.targets(batch)
+        self._step_targets.append(targets)
+        self._logged_loss = self._logged_loss + loss.detach()
+        self._logged_targets += targets
+        # Lightning divides by the number of micro-batches, and gradients are averaged over the ranks.
+        averaged = self.trainer.accumulate_grad_batches * self.trainer.world_size
+        scaled: Tensor = loss * (averaged / self._divisor)
+        return scaled
+
+    @property
+    def _divisor(self) -> float:
+        """Divides the loss of each micro-batch; the same for all those of a step and on all ranks."""
+        return self._step_targets[0] if self.trainer.world_size == 1 else _SCALE
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Normalise the gradient by all targets of the step, before it is clipped; one reduction, no wait for it."""
+        divisor, total = self._divisor, sum(self._step_targets)
+        self._step_targets.clear()
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        gradients = [one.to_local() if isinstance(one, DTensor) else one for one in gradients]
+        if self.trainer.world_size > 1:
+            whole = all_sum(torch.full((), float(total), device=self.device))
+            torch._foreach_mul_(gradients, divisor / whole)
+        elif total != divisor:
+            torch._foreach_mul_(gradients, divisor / total)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
+        """Record the mean loss per target since the last record, and the learning rate."""
+        if self.at_logged_step():
+            self.raise_if_non_finite()
+            loss = self.over_ranks(self._logged_loss) / self.over_ranks(self._logged_targets)
+            values = {"train/loss": loss, "train/learning_rate": self.trainer.optimizers[0].param_groups[-1]["lr"]}
+            if self.gradient_norm is not None:
+                values["train/gradient_norm"] = float(self.gradient_norm)
+            self.record(values)
+            self.forget_sums()
+
+    def on_validation_epoch_start(self) -> None:
+        """Reset the sums."""
+        self._validated = torch.zeros(2, dtype=torch.float64, device=self.device)
+
+    def validation_step(self, batch: Any, batch_index: int) -> None:
+        """Add the loss of a batch."""
+        self._validated += torch.stack([self.loss(batch).double(), self._validated.new_tensor(self.targets(batch))])
+
+    def validation_is_finite(self) -> bool:
+        """Return whether the sums are finite."""
+        return bool(self._validated.isfinite().all())
+
+    def validation_scores(self) -> tuple[Mapping[str, float], Mapping[str, str]]:
+        """Return what a validation found, and how each value was made, by name without `val/`; on all ranks."""
+        loss, targets = all_sum(self._validated).tolist()
+        return {"loss": loss / targets if targets else float("nan")}, {}
+
+    def on_validation_epoch_end(self) -> None:
+        """Record the scores."""
+        scores, signatures = self.validation_scores()
+        self.record(
+            {f"val/{name}": value for name, value in scores.items()},
+            {f"val/{name}": value for name, value in signatures.items()},
+        )
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Weight decay on matrices, a rate of its own for token embeddings; the schedule moves every optimiser step."""
+        embeddings = {id(layer.weight) for layer in _embedding_layers(self.model)}
+        groups: dict[str, list[Parameter]] = {"embeddings": [], "matrices": [], "vectors": []}
+        for parameter in self.parameters():
+            if parameter.requires_grad:
+                kind = "vectors" if parameter.ndim < 2 else "matrices"
+                groups["embeddings" if id(parameter) in embeddings else kind].append(parameter)
+        chosen = [{"name": name, "params": params} for name, params in groups.items() if params]
+        optimizer = self._make_optimizer(params=chosen)
+        for group in optimizer.param_groups:
+            if group["name"] == "embeddings":
+                group["lr"] *= self.embedding_lr_ratio
+            elif group["name"] == "vectors" and not self.decay_vectors:
+                group["weight_decay"] = 0.0
+        if self._make_scheduler is None:
+            return {"optimizer": optimizer}
+        scheduler = self._make_scheduler(optimizer=optimizer, total_steps=self.trainer.max_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def training_state(self) -> dict[str, Any]:
+        """Add the loss since the last record."""
+        logged = {"nll": float(self._logged_loss), "targets": self._logged_targets}
+        return super().training_state() | {"logged": logged}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """Restore what `training_state` gave."""
+        super().load_training_state(state)
+        logged = state["logged"]
+        self._logged_loss = logged["nll"]
+        # Checkpoints of older versions hold the tokens of all ranks.
+        self._logged_targets = logged["targets"] if "targets" in logged else logged["tokens"] / self.trainer.world_size
+
+    def forget_sums(self) -> None:
+        """Start the sums since the last record anew."""
+        self._logged_loss, self._logged_targets = 0.0, 0
+
+    def save_model(self, folder: Path) -> None:
+        """Write safetensors and configuration in the layout of Transformers."""
+        self.model.save_pretrained(folder, safe_serialization=True)
+
+
+def _embedding_layers(model: PreTrainedModel) -> list[nn.Module]:
+    """The token embeddings, and the output layer where it is not the same matrix."""
+    layers = [model.get_input_embeddings(), model.get_output_embeddings()]
+    return [layer for layer in layers if layer is not None]
+
+
+def _checkpoint_activations(model: PreTrainedModel) -> None:
+    if not getattr(model, "supports_gradient_checkpointing", False):
+        what = f"{type(model).__name__} does not support it in Transformers; set it to false"
+        raise ConfigError([Problem("task.activation_checkpointing", what)])
+    # Newer versions of Transformers have the first name and warn of the other.
+    name = next(name for name in ("activation", "gradient") if hasattr(model, f"{name}_checkpointing_enable"))
+    getattr(model, f"{name}_checkpointing_enable")({"use_reentrant": False})

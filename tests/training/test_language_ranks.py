@@ -1,0 +1,37 @@
+"""Two ranks with halves of a batch are one rank with the whole, and tell of the batch that diverged."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from tests.training.language_ranks import BAD
+from tests.unit.metrics.worlds import run_module
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What one rank has found alone, and each of two."""
+    place = tmp_path_factory.mktemp("ranks")
+    run_module("tests.training.language_ranks", place)
+    return [torch.load(place / f"{name}.pt") for name in ("1-0", "2-0", "2-1")]
+
+
+def test_a_step_is_normalised_by_the_targets_of_all_ranks(found):
+    alone, *ranks = (one["trained"] for one in found)
+    for rank in ranks:
+        torch.testing.assert_close(rank["weights"], alone["weights"], rtol=2e-5, atol=1e-6)
+        assert rank["loss"] == pytest.approx(alone["loss"], rel=2e-5)
+
+
+def test_ranks_are_asked_once_a_step_for_their_targets(found):
+    two_micro_batches_and_the_step = [0, 0, 1]
+    for one in found[1:]:
+        assert one["trained"]["reductions"] == two_micro_batches_and_the_step * 3
+
+
+@pytest.mark.parametrize(("case", "micro_batches"), [("plain", 1), ("accumulating", 4), ("clipped", 2)])
+def test_the_earliest_bad_batch_of_any_rank_is_told(case, micro_batches, found):
+    for one in found[1:]:
+        assert f"at step {BAD // micro_batches + 1}, batch {BAD}, training samples" in one[case]
+    assert found[1][case] == found[2][case]
