@@ -1,8 +1,8 @@
 """Images from a task: the same ones for the same seed, whatever training has drawn and how many ranks there are."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -10,14 +10,44 @@ from torch import Tensor, nn
 from aigc.data.sampler import generator as numbers
 from aigc.distributed.data_rank import data_rank
 from aigc.errors import DivergedRun, InputError
+from aigc.generation.random_state import fixed_random_state
 from aigc.metrics.image import FeatureStatistics, Statistics
 from aigc.metrics.image.extractors import Extractor
 from aigc.metrics.image.quantisation import quantise
 from aigc.runs import stop
-from aigc.tasks import ImageTask
 
 _BLOCK = 16
 """Images whose latents are drawn together."""
+
+
+class ImageSource(Protocol):
+    """What makes images: `aigc.tasks.ImageTask`, by its methods, as tasks lie above this package."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where images are made."""
+
+    @property
+    def steps_done(self) -> int:
+        """Steps that it is trained for, for messages."""
+
+    def latents(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw latents."""
+
+    def conditions(self, count: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw what images are conditioned on, by name."""
+
+    def generate(self, latents: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
+        """Make images from -1 to 1."""
+
+    def modules(self) -> Iterator[nn.Module]:
+        """All networks and layers."""
+
+    def eval(self) -> Any:
+        """Change to evaluation mode."""
+
+    def precision_context(self) -> AbstractContextManager[None]:
+        """Compute in training's precision."""
 
 
 class Drawn(NamedTuple):
@@ -30,7 +60,7 @@ class Drawn(NamedTuple):
     """Seed of what the networks draw themselves."""
 
 
-def draw(task: ImageTask, count: int, seed: int, *numbers_of_draw: int) -> Drawn:
+def draw(task: ImageSource, count: int, seed: int, *numbers_of_draw: int) -> Drawn:
     """Draw latents and conditions, on the task's device; they depend on the seed and the numbers alone."""
     source = torch.Generator().manual_seed(int(numbers(seed, *numbers_of_draw).integers(2**62)))
     latents, conditions = task.latents(count, source), task.conditions(count, source)
@@ -39,7 +69,7 @@ def draw(task: ImageTask, count: int, seed: int, *numbers_of_draw: int) -> Drawn
 
 
 def sample(
-    task: ImageTask, count: int, seed: int = 0, batch_size: int = 64
+    task: ImageSource, count: int, seed: int = 0, batch_size: int = 64
 ) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
     """Images as people save them, of which every rank makes its share.
 
@@ -71,7 +101,7 @@ def sample(
 
 
 def measure_samples(
-    task: ImageTask,
+    task: ImageSource,
     extractor: Extractor,
     keep: bool,
     count: int,
@@ -86,7 +116,7 @@ def measure_samples(
     return collected.compute()
 
 
-def _numbered(task: ImageTask, first: int, last: int, seed: int) -> Drawn:
+def _numbered(task: ImageSource, first: int, last: int, seed: int) -> Drawn:
     """What the images from one number up to another are made from, drawn in blocks that do not depend on batches."""
     blocks = [draw(task, _BLOCK, seed, 0, block) for block in range(first // _BLOCK, -(-last // _BLOCK))]
     these = slice(first % _BLOCK, first % _BLOCK + last - first)
@@ -95,7 +125,7 @@ def _numbered(task: ImageTask, first: int, last: int, seed: int) -> Drawn:
     return Drawn(latents[these], {name: one[these] for name, one in conditions.items()}, blocks[0].noise)
 
 
-def make(task: ImageTask, drawn: Drawn) -> Tensor:
+def make(task: ImageSource, drawn: Drawn) -> Tensor:
     """Images of shape (n, channels, height, width) as uint8, from latents and conditions; errors as of `sample`."""
     with undisturbed(task, drawn.noise):
         images = task.generate(drawn.latents, drawn.conditions)
@@ -110,20 +140,13 @@ def make(task: ImageTask, drawn: Drawn) -> Tensor:
 
 
 @contextmanager
-def undisturbed(task: ImageTask, seed: int = 0) -> Iterator[None]:
-    """Evaluation mode, no gradients, training's precision; modes and random generators are put back afterwards."""
+def undisturbed(task: ImageSource, seed: int = 0) -> Iterator[None]:
+    """Change to evaluation mode, no gradients, training's precision and a seed; restore modes and random generators."""
     modes = {module: module.training for module in task.modules()}
-    devices = [task.device] if task.device.type == "cuda" else []
-    precision = task.trainer.strategy.precision_plugin if task._trainer is not None else None
     try:
         task.eval()
-        with torch.random.fork_rng(devices=devices), torch.no_grad():
-            torch.manual_seed(seed)
-            if precision is None:
-                yield
-            else:
-                with precision.forward_context():
-                    yield
+        with fixed_random_state(task.device, seed), torch.no_grad(), task.precision_context():
+            yield
     finally:
         _restore(modes)
 

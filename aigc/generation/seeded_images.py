@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from aigc.errors import InputError
+from aigc.generation.random_state import fixed_random_state
 from aigc.metrics.image.path_length import interpolate
 from aigc.metrics.image.quantisation import quantise
 from aigc.models.images.base import LEAST_TRUNCATION, ImageGenerator
@@ -115,9 +116,7 @@ class SeededImages:
     def _made(self, start: Tensor, source: Source) -> Tensor:
         """The image of latents or styles; random states are left as they are."""
         stop.check(" while images were made")
-        devices = [self._device] if self._device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices), torch.no_grad():
-            torch.manual_seed(source.noise)
+        with fixed_random_state(self._device, source.noise), torch.no_grad():
             if isinstance(self.generator, StyleGenerator):
                 images = self.generator.synthesis(start)
             else:

@@ -16,6 +16,7 @@ from transformers import (
 from aigc.data.text.tokenizer import encode, suppressed_tokens
 from aigc.distributed.data_rank import count_ranks
 from aigc.errors import InputError
+from aigc.generation.random_state import fixed_random_state
 from aigc.generation.sampling import Sampling
 from aigc.models.language import context_length
 from aigc.runs import stop
@@ -57,10 +58,8 @@ def generate_texts(
     texts: list[list[str]] = [[] for _ in prompts]
     training = model.training
     model.eval()
-    devices = [model.device] if model.device.type == "cuda" else []
     try:
-        with torch.random.fork_rng(devices=devices), torch.inference_mode():
-            torch.manual_seed(sampling.seed)
+        with fixed_random_state(model.device, sampling.seed), torch.inference_mode():
             for chosen in _batches([len(ids) for ids in encoded], sampling, context):
                 outputs = _generate_batch(model, tokenizer, [encoded[i] for i in chosen], sampling, context)
                 if _may_stop():

@@ -1,6 +1,7 @@
 """What every task shares: recording values under the step that a person counts."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,11 @@ class Task(DivergenceGuard):
         for callback in self.trainer.callbacks:
             if told := getattr(callback, hook, None):
                 told(self.trainer, self, *arguments)
+
+    def precision_context(self) -> AbstractContextManager[None]:
+        """Compute in the trainer's precision; outside of training, in that of the weights."""
+        trainer = self._trainer
+        return nullcontext() if trainer is None else trainer.strategy.precision_plugin.forward_context()
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         """Note the step, as a batch that is accumulated ends none."""
