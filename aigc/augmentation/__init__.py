@@ -1,23 +1,10 @@
-"""Changes of what the discriminator is shown: differentiable, on whole batches, on their device.
+"""Changes of the images that the discriminator sees: differentiable, for whole batches, on the device of the batch.
 
-`DiffAugment` does the same all through the training; `AdaptiveAugment` does as much as the discriminator overfits,
-`ScheduledAugment` as much as a schedule says, and `GroupedAugment` as much as one number says. Transforms of one's own
-go into a `Pipeline`.
+`DiffAugment` applies the same changes throughout training. `AdaptiveAugment` follows how far the discriminator
+overfits, `ScheduledAugment` follows a schedule, and `GroupedAugment` has a fixed probability. Your own transforms go
+into a `Pipeline`.
 """
 
-from aigc.augmentation.adaptive import AdaptiveAugment
-from aigc.augmentation.base import Augmentation
-from aigc.augmentation.diff_augment import DiffAugment
-from aigc.augmentation.groups import GroupedAugment
-from aigc.augmentation.pipeline import Pipeline, Transform
-from aigc.augmentation.scheduled import ScheduledAugment
+from aigc.config.exports import lazy_exports
 
-__all__ = [
-    "AdaptiveAugment",
-    "Augmentation",
-    "DiffAugment",
-    "GroupedAugment",
-    "Pipeline",
-    "ScheduledAugment",
-    "Transform",
-]
+__getattr__, __dir__ = lazy_exports(__name__)

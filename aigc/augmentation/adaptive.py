@@ -1,14 +1,107 @@
-"""Augmentation whose probability follows how far the discriminator overfits."""
+"""Augmentation by groups of transforms with a common probability: fixed, scheduled, or adapted to overfitting."""
 
+import math
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from aigc.augmentation.groups import GroupedAugment
+from aigc.augmentation.base import Pipeline, Transform
+from aigc.augmentation.colour import colour
+from aigc.augmentation.corruption import cutout, noise
+from aigc.augmentation.frequency import filtering
 from aigc.augmentation.ranks import sum_over_all
+from aigc.augmentation.space import blit, geometry
 from aigc.config.types import Bound
 from aigc.errors import InputError
+
+GROUPS: dict[str, Transform] = {
+    "blit": blit,
+    "geometry": geometry,
+    "colour": colour,
+    "filtering": filtering,
+    "noise": noise,
+    "cutout": cutout,
+}
+"""In the order in which they are done."""
+Share = Annotated[float, Bound(0, 1)]
+
+
+class GroupedAugment(Pipeline):
+    """The transforms of Karras et al. (2020, "Training generative adversarial networks with limited data").
+
+    Generated images do not take the changes over as long as enough images are left alone: keep the probability below
+    about 0.8.
+
+    Args:
+        probability: How likely each change is for an image.
+        blit: What that is multiplied by for mirroring, quarter turns and moves by whole pixels; 0 leaves them out.
+        geometry: Likewise, for scaling, rotation and moves by any amount.
+        colour: Likewise, for brightness, contrast, luma, hue and saturation.
+        filtering: Likewise, for bands of spatial frequencies made stronger or weaker.
+        noise: Likewise, for added noise.
+        cutout: Likewise, for a block that is made grey.
+
+    Raises:
+        InputError: All groups are left out.
+    """
+
+    def __init__(
+        self,
+        probability: Share,
+        blit: Share = 1.0,
+        geometry: Share = 1.0,
+        colour: Share = 1.0,
+        filtering: Share = 0.0,
+        noise: Share = 0.0,
+        cutout: Share = 0.0,
+    ) -> None:
+        shares = [blit, geometry, colour, filtering, noise, cutout]
+        if not any(shares):
+            raise InputError(
+                f"{type(self).__name__} would change nothing, as {', '.join(GROUPS)} are all 0. Set one of them to 1."
+            )
+        groups = zip(GROUPS.values(), shares, strict=True)
+        super().__init__([(transform, share) for transform, share in groups if share], probability)
+
+
+class ScheduledAugment(GroupedAugment):
+    """Moves the probability along half a cosine, as R3GAN does (Huang et al., 2025).
+
+    The shares of the transforms are those of `GroupedAugment`; R3GAN's are 0.5 for colour and 1 for blit, geometry and
+    cutout.
+
+    Args:
+        final_probability: How likely each change is in the end.
+        ramp_images: Real images of all ranks after which it is.
+        probability: How likely each change is at first.
+        **groups: Shares of the transforms.
+
+    Raises:
+        InputError: All transforms are left out.
+    """
+
+    _seen: Tensor
+
+    def __init__(
+        self,
+        final_probability: Annotated[float, Bound(0, 1)] = 0.55,
+        ramp_images: Annotated[int, Bound(1)] = 20_000_000,
+        probability: Annotated[float, Bound(0, 1)] = 0.0,
+        **groups: float,
+    ) -> None:
+        super().__init__(probability, **groups)
+        self.first_probability = probability
+        self.final_probability = final_probability
+        self.ramp_images = ramp_images
+        self.register_buffer("_seen", torch.tensor(0))
+
+    @torch.no_grad()
+    def adapt(self, real_logits: Tensor) -> None:
+        """Count the real images, as many as there are logits, and move the probability."""
+        self._seen += sum_over_all(torch.ones_like(real_logits, dtype=torch.int64).sum())
+        risen = (1 - torch.cos((self._seen / self.ramp_images).clamp(max=1) * math.pi)) / 2
+        self.probability.copy_(self.first_probability + (self.final_probability - self.first_probability) * risen)
 
 
 class AdaptiveAugment(GroupedAugment):

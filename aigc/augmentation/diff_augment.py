@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from aigc.augmentation.base import Pipeline, Transform
 from aigc.augmentation.corruption import cutout
 from aigc.augmentation.draws import choose, happens, sometimes, uniform, whole
-from aigc.augmentation.pipeline import Pipeline, Transform
-from aigc.augmentation.sampling import nearest
+from aigc.augmentation.space import nearest
 from aigc.config.problems import choices
 from aigc.config.types import Bound
 from aigc.errors import InputError

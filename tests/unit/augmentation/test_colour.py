@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from aigc.augmentation import filtering as filters
+from aigc.augmentation import frequency as filters
 from aigc.augmentation.colour import colour, recolour
 from aigc.augmentation.corruption import noise
 from aigc.augmentation.diff_augment import DiffAugment
-from aigc.augmentation.filtering import amplify_bands, bands, filtering
+from aigc.augmentation.frequency import amplify_bands, bands, filtering
 
 ONE = torch.tensor(1.0)
 STILL = {"brightness": 0.0, "contrast": 1.0, "luma": 1.0, "hue": 0.0, "saturation": 1.0}

@@ -4,8 +4,7 @@ import math
 
 import torch
 
-from aigc.augmentation.affine import compose, rotation, scaling, translation
-from aigc.augmentation.geometry import geometry, warp
+from aigc.augmentation.space import compose, geometry, rotation, scaling, translation, warp
 
 SIZE = 16
 
@@ -75,7 +74,7 @@ def test_a_constant_image_stays():
 
 def test_what_is_drawn_deviates_as_in_the_paper(monkeypatch):
     seen = []
-    monkeypatch.setattr("aigc.augmentation.geometry.warp", lambda images, matrices: seen.append(matrices) or images)
+    monkeypatch.setattr("aigc.augmentation.space.warp", lambda images, matrices: seen.append(matrices) or images)
     torch.manual_seed(0)
     geometry(torch.zeros(20_000, 1, 8, 16), torch.tensor(1.0))
     linear = seen[0][:, :2, :2]

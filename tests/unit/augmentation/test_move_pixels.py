@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from aigc.augmentation.affine import rotation, scaling, translation
-from aigc.augmentation.blit import blit, move
 from aigc.augmentation.corruption import cutout
 from aigc.augmentation.diff_augment import DiffAugment
+from aigc.augmentation.space import blit, move, rotation, scaling, translation
 
 ONE = torch.tensor(1.0)
 

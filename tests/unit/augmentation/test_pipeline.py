@@ -7,7 +7,7 @@ import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from aigc.augmentation import AdaptiveAugment, DiffAugment, GroupedAugment, Pipeline, ScheduledAugment
-from aigc.augmentation.groups import GROUPS
+from aigc.augmentation.adaptive import GROUPS
 from aigc.errors import InputError
 
 POLICIES = {name: DiffAugment([name]).transforms[0][0] for name in ("color", "translation")}
