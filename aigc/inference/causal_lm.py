@@ -100,7 +100,7 @@ class SavedCausalLM(SavedModel):
         from aigc.inference.parts.checkpoint import load_task
 
         task, data, _ = load_task(self.run, name)
-        return task.model.eval(), data.tokenizer
+        return task.merged_model().eval(), data.tokenizer
 
 
 _WEIGHTS = "model.safetensors"

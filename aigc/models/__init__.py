@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 from aigc.models.base import ModelFactory
 
 if TYPE_CHECKING:
-    from aigc.models.language import TransformersCausalLM
+    from aigc.models.language import TransformersCausalLM, TransformersModel
 
-__all__ = ["ModelFactory", "TransformersCausalLM"]
+__all__ = ["ModelFactory", "TransformersCausalLM", "TransformersModel"]
 
 
 def __getattr__(name: str) -> Any:

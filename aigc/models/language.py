@@ -1,52 +1,90 @@
-"""Causal language models from Transformers: by name, by folder, or from a configuration with random weights."""
+"""Language models from Transformers: by name, by folder, or from a configuration with random weights."""
 
 import copy
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+import transformers
+from transformers import AutoConfig, PreTrainedModel
 
+from aigc.config import build
 from aigc.config.problems import ConfigError, Problem, suggest
+from aigc.config.types import Slot
 from aigc.errors import InputError
+from aigc.models.adapters.base import Adapter, attach
 from aigc.models.base import ModelFactory
 
-ATTENTION = "sdpa"
-"""It takes a boolean mask, which keeps packed documents apart; eager attention would add the mask to the scores."""
 
-
-class TransformersCausalLM(ModelFactory):
-    """A causal language model of the Transformers library, in float32.
+class TransformersModel(ModelFactory):
+    """A language model of the Transformers library.
 
     Args:
-        architecture: Transformers' model type (gpt2, llama, qwen3 ...) for random weights; not with path.
+        head: What follows `AutoModelFor` in the name of a class of Transformers: CausalLM, MaskedLM, Seq2SeqLM,
+            SequenceClassification, TokenClassification ...
+        architecture: Transformers' model type (gpt2, llama, bert ...) for random weights; not with path.
         path: Folder or hub name of pretrained weights; not with architecture.
-        settings: What the architecture's configuration class takes (n_layer, hidden_size ...).
+        settings: What the architecture's configuration class takes (n_layer, hidden_size, num_labels ...).
+        adapter: A `_target_` node of an adapter, which freezes the pretrained weights and trains few others.
+        dtype: Of the weights; bfloat16 only where an adapter leaves them frozen.
+        attention: The implementation; packed rows of a CausalLM need sdpa.
     """
 
     def __init__(
         self,
+        head: str = "CausalLM",
         architecture: str | None = None,
         path: str | None = None,
         settings: dict[str, Any] | None = None,
+        adapter: Annotated[dict[str, Any] | None, Slot("aigc.models.adapters.base.Adapter")] = None,
+        dtype: Literal["float32", "bfloat16"] = "float32",
+        attention: Literal["sdpa", "eager", "flash_attention_2", "flex_attention"] = "sdpa",
     ):
-        if (architecture is None) == (path is None):
-            raise ConfigError(
-                [Problem("model", "give either architecture (random weights) or path (pretrained weights)")]
-            )
+        self.head = head
         self.architecture = architecture
         self.path = path
         self.settings = settings or {}
+        self.adapter = adapter
+        self.dtype = dtype
+        self.attention = attention
+        if problems := self._problems():
+            raise ConfigError(problems)
+
+    def _problems(self) -> list[Problem]:
+        found = []
+        if (self.architecture is None) == (self.path is None):
+            what = "give either architecture (random weights) or path (pretrained weights)"
+            found.append(Problem("model", what))
+        if self._auto_class is None:
+            what = f"Transformers has no AutoModelFor{self.head}; {suggest(self.head, _heads())}"
+            found.append(Problem("model.head", what))
+        if self.adapter is not None and self.path is None:
+            what = "an adapter changes pretrained weights, which are frozen: give model.path, or set it to null"
+            found.append(Problem("model.adapter", what))
+        if self.dtype != "float32" and self.adapter is None:
+            what = (
+                f"weights in {self.dtype} do not move by small steps; keep float32 (trainer.precision=bf16-mixed "
+                "computes in bfloat16 all the same), or train an adapter"
+            )
+            found.append(Problem("model.dtype", what))
+        if self.attention != "sdpa" and self.head == "CausalLM":  # eager attention would add the mask to the scores
+            what = f"{self.attention} does not take the boolean mask that keeps packed documents apart; set it to sdpa"
+            found.append(Problem("model.attention", what))
+        return found
+
+    @property
+    def _auto_class(self) -> Any:
+        return getattr(transformers, f"AutoModelFor{self.head}", None)
 
     def create(self, data: Any) -> PreTrainedModel:
-        """The model, its vocabulary and special tokens taken from `data.tokenizer`.
+        """Create the model; vocabulary and special tokens are those of `data.tokenizer`.
 
         Raises:
-            InputError: The weights cannot be found, or the data are no texts.
+            InputError: The weights cannot be found, or the data contain no texts.
             ConfigError: An unknown architecture or setting.
         """
         if getattr(data, "tokenizer", None) is None:
-            raise InputError(f"model: a language model learns from texts, and {type(data).__name__} holds none")
+            raise InputError(f"model: a language model learns from texts, and {type(data).__name__} contains none")
         model = self._pretrained() if self.path else self._random(data)
         rows = model.get_input_embeddings().num_embeddings
         if len(data.tokenizer) > rows:
@@ -54,16 +92,22 @@ class TransformersCausalLM(ModelFactory):
         for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
             value = getattr(data.tokenizer, name)
             setattr(model.config, name, value)
-            setattr(model.generation_config, name, value)
+            if getattr(model, "generation_config", None) is not None:
+                setattr(model.generation_config, name, value)
         context = context_length(model)
         if context is not None and data.sequence_length > context:
             what = f"{data.sequence_length} is longer than the model's context of {context} tokens"
             raise ConfigError([Problem("data.sequence_length", what)])
+        if self.adapter is not None:
+            attach(build(self.adapter, Adapter, "model.adapter"), model)
         return model
 
     def from_folder(self, folder: Path) -> Self:
-        """Return a factory that reads weights and configuration from a folder in Transformers' layout."""
-        return type(self)(path=str(folder))
+        """Return a factory that reads weights and configuration from a folder in the layout of Transformers."""
+        fresh = copy.copy(self)
+        fresh.architecture, fresh.path, fresh.settings = None, str(folder), {}
+        fresh.adapter, fresh.dtype = None, "float32"  # model/ holds merged weights
+        return fresh
 
     def _random(self, data: Any) -> PreTrainedModel:
         sizes = {"vocab_size": len(data.tokenizer), "max_position_embeddings": data.sequence_length}
@@ -71,16 +115,17 @@ class TransformersCausalLM(ModelFactory):
         try:
             defaults = AutoConfig.for_model(self.architecture, **ids)
         except ValueError as error:
-            what = f"no architecture {self.architecture!r}; {suggest(str(self.architecture), _architectures())}"
+            what = f"no architecture {self.architecture!r}; {suggest(str(self.architecture), self._architectures())}"
             raise ConfigError([Problem("model.architecture", what)]) from error
         self._check_settings(defaults)
         alias = defaults.attribute_map  # GPT-2 calls max_position_embeddings n_positions, say: one name for each
         values = {alias.get(name, name): value for name, value in {**ids, **sizes, **self.settings}.items()}
         config = AutoConfig.for_model(self.architecture, **values)
         try:
-            return AutoModelForCausalLM.from_config(config, attn_implementation=ATTENTION, dtype=torch.float32)
+            model: PreTrainedModel = self._auto_class.from_config(config, **self._loading())
         except (ValueError, TypeError, AssertionError) as error:
             raise ConfigError([Problem("model.settings", f"{self.architecture} refuses this: {error}")]) from error
+        return model
 
     def _pretrained(self) -> PreTrainedModel:
         try:
@@ -88,16 +133,20 @@ class TransformersCausalLM(ModelFactory):
             self._check_settings(config)
             config = copy.deepcopy(config)
             config.update(self.settings)
-            return AutoModelForCausalLM.from_pretrained(
-                self.path, config=config, trust_remote_code=False, attn_implementation=ATTENTION, dtype=torch.float32
+            model: PreTrainedModel = self._auto_class.from_pretrained(
+                self.path, config=config, trust_remote_code=False, **self._loading()
             )
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
-            what = f"model.path={self.path}: no folder with weights, nor a model that the hub gives now: {reason}"
+            what = f"model.path={self.path}: no folder with weights, nor a model that the hub has now: {reason}"
             raise InputError(what) from error
+        return model
+
+    def _loading(self) -> dict[str, Any]:
+        return {"attn_implementation": self.attention, "dtype": getattr(torch, self.dtype)}
 
     def _check_settings(self, config: Any) -> None:
-        known = [*config.to_dict(), *config.attribute_map]
+        known = [*config.to_dict(), *config.attribute_map, "num_labels"]
         problems = [
             Problem(f"model.settings.{name}", f"{type(config).__name__} has no {name!r}; {suggest(name, known)}")
             for name in self.settings
@@ -106,14 +155,38 @@ class TransformersCausalLM(ModelFactory):
         if problems:
             raise ConfigError(problems)
 
+    def _architectures(self) -> list[str]:
+        return list(self._auto_class._model_mapping._model_mapping)
+
+
+class TransformersCausalLM(TransformersModel):
+    """A causal language model of the Transformers library.
+
+    Args:
+        architecture: Transformers' model type (gpt2, llama, qwen3 ...) for random weights; not with path.
+        path: Folder or hub name of pretrained weights; not with architecture.
+        settings: What the architecture's configuration class takes (n_layer, hidden_size ...).
+        adapter: A `_target_` node of an adapter, which freezes the pretrained weights and trains few others.
+        dtype: Of the weights; bfloat16 only where an adapter leaves them frozen.
+    """
+
+    def __init__(
+        self,
+        architecture: str | None = None,
+        path: str | None = None,
+        settings: dict[str, Any] | None = None,
+        adapter: Annotated[dict[str, Any] | None, Slot("aigc.models.adapters.base.Adapter")] = None,
+        dtype: Literal["float32", "bfloat16"] = "float32",
+    ):
+        super().__init__("CausalLM", architecture, path, settings, adapter, dtype)
+
 
 def context_length(model: PreTrainedModel) -> int | None:
-    """The most tokens that the model can see at once; None when its configuration names no limit."""
+    """Return the most tokens that the model can see at once; None when its configuration names no limit."""
     limit = getattr(model.config, "max_position_embeddings", None)
     return int(limit) if limit else None
 
 
-def _architectures() -> list[str]:
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
-    return list(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+def _heads() -> list[str]:
+    prefix = "AutoModelFor"
+    return [name.removeprefix(prefix) for name in dir(transformers) if name.startswith(prefix)]

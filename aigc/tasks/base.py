@@ -81,9 +81,37 @@ class Task(DivergenceGuard):
     def configure_model(self) -> None:
         """Split the networks where the strategy asks for it; Lightning calls this once the ranks have met."""
         if isinstance(self.trainer.strategy, ShardedData):
+            if self.saved_weights() is not None:
+                what = "shards hold all weights, and this task saves a part of them; set it to ddp"
+                raise ConfigError([Problem("trainer.strategy", what)])
             for network in self.children():
                 if any(True for _ in network.parameters()):
                     self.trainer.strategy.prepare(network)
+
+    def saved_weights(self) -> set[str] | None:
+        """Return the names in `state_dict` that checkpoints hold; None, the default, holds all.
+
+        Others must be the same whenever the task is built again, as those of a frozen pretrained model are.
+        """
+        return None
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave out the weights that checkpoints do not hold."""
+        if (saved := self.saved_weights()) is not None:
+            weights = checkpoint["state_dict"]
+            checkpoint["state_dict"] = {name: weight for name, weight in weights.items() if name in saved}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load the weights that checkpoints hold.
+
+        Raises:
+            RuntimeError: Names or shapes are those of another model.
+        """
+        saved = self.saved_weights()
+        if strict and saved is not None and saved != state_dict.keys():
+            names = ", ".join(sorted(saved ^ state_dict.keys())[:3])
+            raise RuntimeError(f"weights of another model or adapter:\nonly on one side: {names}")
+        return super().load_state_dict(state_dict, strict and saved is None, assign)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Show it to callbacks before weights are loaded from it: they say better than sizes why it does not fit."""

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from transformers import PreTrainedModel
 from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Bound
 from aigc.distributed.collectives import all_sum
+from aigc.models.adapters.base import adapter_of
 from aigc.tasks.base import Task
 
 _SCALE = 4096.0
@@ -189,9 +191,24 @@ class LanguageTask(Task, ABC):
         """Start the sums since the last record anew."""
         self._logged_loss, self._logged_targets = 0.0, 0
 
+    def saved_weights(self) -> set[str] | None:
+        """Return the names of the adapter's weights; None, all weights, without an adapter."""
+        adapter = adapter_of(self.model)
+        return None if adapter is None else {f"model.{name}" for name in adapter.saved(self.model)}
+
+    def merged_model(self) -> PreTrainedModel:
+        """Return the model as other tools load it: a copy with merged weights where there is an adapter."""
+        adapter = adapter_of(self.model)
+        if adapter is None:
+            return self.model
+        merged = deepcopy(self.model)
+        del merged.aigc_adapter
+        adapter.merge(merged)
+        return merged
+
     def save_model(self, folder: Path) -> None:
-        """Write safetensors and configuration in the layout of Transformers."""
-        self.model.save_pretrained(folder, safe_serialization=True)
+        """Write safetensors and configuration in the layout of Transformers, an adapter merged."""
+        self.merged_model().save_pretrained(folder, safe_serialization=True)
 
 
 def _embedding_layers(model: PreTrainedModel) -> list[nn.Module]:
