@@ -23,29 +23,29 @@ class Checkpoints(Callback):
     that one which is interrupted is simply run again. `last.ckpt` and `best.ckpt` are names of two of the files.
 
     Args:
-        monitor: The value that decides which checkpoint is best; null keeps the last ones only.
-        mode: Whether a smaller (min) or a larger (max) value is better.
+        monitor: The value that decides which checkpoint is best; null takes that of the task, such as val/perplexity.
+        mode: Whether a smaller (min) or a larger (max) value of `monitor` is better; the task knows of its own.
         every_n_steps: Optimiser steps between saves; null saves by time, at validations and at the end.
         every_n_minutes: Minutes between saves, which is what a crash can cost at most; null is never. `BetweenSteps`
             looks at the clock, as ranks must agree.
         keep: How many of the newest are kept; with two, one is left when the newest turns out damaged.
-        keep_best: How many of the best are kept.
+        keep_best: How many of the best are kept; 0 keeps the last ones only.
         asynchronous: Write in a thread while training goes on; needs memory for a second copy of the state, and a crash
             in the middle of a write costs the interval before it, too.
     """
 
     def __init__(
         self,
-        monitor: str | None = "val/perplexity",
+        monitor: str | None = None,
         mode: Literal["min", "max"] = "min",
         every_n_steps: Annotated[int, Bound(1)] | None = None,
         every_n_minutes: Annotated[float, Bound(0)] | None = 10.0,
         keep: Annotated[int, Bound(1)] = 2,
-        keep_best: Annotated[int, Bound(1)] = 1,
+        keep_best: Annotated[int, Bound(0)] = 1,
         asynchronous: bool = False,
     ):
         self.monitor = monitor
-        self.mode = mode
+        self.mode: str = mode
         self.every_n_steps = every_n_steps
         self.every_n_minutes = every_n_minutes
         self.keep = keep
@@ -64,11 +64,14 @@ class Checkpoints(Callback):
         return self.ranking[0] if self.ranking else None
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Tell the writer how to write.
+        """Take the monitor of the task where none is given, and set up the writer.
 
         Raises:
             ConfigError: A thread cannot write shards: all ranks write them together.
         """
+        assert isinstance(module, Task)
+        if self.monitor is None and module.monitor is not None:
+            self.monitor, self.mode = module.monitor
         if self.asynchronous and isinstance(trainer.strategy, ShardedData):
             what = "trainer.strategy=fsdp and model_parallel write shards, and only synchronously; set it to false"
             raise ConfigError([Problem("callbacks.checkpoints.asynchronous", what)])
@@ -153,7 +156,7 @@ class Checkpoints(Callback):
             _folder(trainer).added(self._saved_step, self.keep, self._best_steps())
 
     def _improve(self, module: Task) -> bool:
-        if self.monitor is None or module.steps_done != self._saved_step:
+        if self.monitor is None or self.keep_best == 0 or module.steps_done != self._saved_step:
             return False
         if self.monitor not in module.latest:
             names = sorted(module.latest)

@@ -1,4 +1,4 @@
-"""A bar with loss, throughput and time left; a line now and then where nobody watches a terminal."""
+"""A bar with headline values, throughput and time left; a line now and then where nobody watches a terminal."""
 
 import time
 from typing import Any
@@ -78,9 +78,8 @@ class Progress(Callback):
 
     @staticmethod
     def _facts(module: Task) -> str:
-        facts = []
-        if "train/loss" in module.latest:
-            facts.append(f"loss {module.latest['train/loss']:.3f}")
+        recorded = [name for name in module.headline if name in module.latest]
+        facts = [f"{name.rpartition('/')[2].replace('_', ' ')} {module.latest[name]:.3f}" for name in recorded]
         if (rate := module.latest.get(f"train/{module.unit}_per_second")) is not None:
             facts.append(f"{rate:,.0f} {module.unit}/s")
         return "  ".join(facts)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aigc.config.check import find_problems
@@ -195,8 +195,20 @@ def _merge_files(loader: Any, groups: list[str]) -> tuple[DictConfig, Origins, d
         except (OmegaConfBaseException, yaml.YAMLError) as error:
             raise unreadable(error) from error
         origins.read(path, package)
+        _drop_replaced(cfg, loaded)
         cfg.merge_with(loaded)
     return cfg, origins, dict(defaults.overrides.known_choices)
+
+
+def _drop_replaced(cfg: DictConfig, loaded: DictConfig) -> None:
+    """Drop lists that a mapping replaces and the reverse, which OmegaConf does not merge; `check` knows what may be."""
+    for name in list(loaded):
+        new, old = loaded._get_node(name), cfg._get_node(name)
+        if isinstance(new, DictConfig) and isinstance(old, DictConfig):
+            if not new._is_none() and not new._is_interpolation() and not old._is_none():
+                _drop_replaced(old, new)
+        elif {type(new), type(old)} == {DictConfig, ListConfig}:
+            del cfg[name]
 
 
 def fill_defaults(cfg: DictConfig) -> None:

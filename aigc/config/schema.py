@@ -45,6 +45,8 @@ class Trainer:
     """Use only so many training batches an epoch; null uses all."""
     limit_val_batches: Annotated[int, Bound(1)] | None = None
     """Use only so many validation batches; null uses all."""
+    limit_evaluation_samples: Annotated[int, Bound(1)] | None = None
+    """Largest number of samples that each evaluation generates; null leaves each its own."""
     num_threads: Annotated[int, Bound(1)] | None = None
     """CPU threads of torch; null leaves torch's own choice. Part of what makes numbers repeat."""
     deterministic: bool | Literal["warn"] = True
@@ -129,7 +131,7 @@ class Config:
     """What it learns from."""
     optimizer: Annotated[Any, Slot("torch.optim.Optimizer", ("params",))]
     """How weights move."""
-    evaluation: Annotated[Any, Slot(CALLBACK, named=True)]
+    evaluation: Annotated[Any, Slot("aigc.evaluation.Evaluation", named=True)]
     """What is measured on generated samples."""
     callbacks: Annotated[Any, Slot(CALLBACK, named=True)]
     """What else happens during training."""

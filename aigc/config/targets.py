@@ -48,6 +48,30 @@ def is_subclass(target: str, base: str) -> bool | None:
         return None
 
 
+def class_attribute(target: str, name: str) -> Any:
+    """Return the literal value that a class or its nearest base assigns to an attribute; None where there is none.
+
+    Raises:
+        TargetError: As `find_class`.
+    """
+    return _attribute(find_class(target), name, frozenset())
+
+
+def _attribute(source: ClassSource, name: str, seen: frozenset[ClassSource]) -> Any:
+    for statement in source.node.body:
+        annotated = isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == name
+        if annotated or (isinstance(statement, ast.Assign) and assigns(statement, name)):
+            assert isinstance(statement, ast.Assign | ast.AnnAssign)
+            return _literal(statement.value)
+    for base in source.node.bases:
+        parent = resolve_expression(source.module, base)
+        if parent is not None and parent not in seen:
+            found = _attribute(parent, name, seen | {source})
+            if found is not None:
+                return found
+    return None
+
+
 def _derives(source: ClassSource, base: ClassSource, seen: frozenset[ClassSource]) -> bool | None:
     if source == base:
         return True

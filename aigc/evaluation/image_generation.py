@@ -1,11 +1,11 @@
 """While a task that makes images trains: its samples measured against the real images, and shown."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
 from aigc.config import build
@@ -13,22 +13,25 @@ from aigc.config.types import Bound, Slot
 from aigc.data.images import Images
 from aigc.data.sampler import SHOWN
 from aigc.errors import InputError
+from aigc.evaluation.base import Evaluation
 from aigc.evaluation.feature_pass import classifier_of
 from aigc.evaluation.real_statistics import Real, real_statistics
-from aigc.evaluation.score_names import check_unique_scores
 from aigc.generation.grids import beside, between, columns_of, grid, save_png
 from aigc.generation.images import Drawn, draw, make, measure_samples
 from aigc.logger import image_file, log_image
 from aigc.metrics.image import ImageMeasure, compare, nearest
 from aigc.metrics.image.extractors import Extractor, get_extractor
 from aigc.runs.console import log
-from aigc.tasks import ImageTask, Task
+from aigc.tasks import ImageTask
 
 _GRID, _STRIP, _NEIGHBOURS = SHOWN + 1, SHOWN + 2, SHOWN + 3
 """Streams of random numbers of their own."""
 
+_CLASSIFIER = "classifier"
+"""The extractor that is trained on the labels of the data."""
 
-class ImageGeneration(Callback):
+
+class ImageGeneration(Evaluation):
     """Makes images at some steps and at the end, records metrics as `val/<name>`, saves and logs images.
 
     One pass of the extractor serves all metrics. The real images are those of the training data as the task sees
@@ -55,6 +58,12 @@ class ImageGeneration(Callback):
         InputError: Two metrics give one score, or the extractor cannot be made.
     """
 
+    measure_class = ImageMeasure
+    expects = ImageTask
+    needs: ClassVar[Mapping[str, type]] = {"images": Images}
+    at_validation = False
+    fewest_samples = 2
+
     def __init__(
         self,
         metrics: Annotated[dict[str, Any], Slot("aigc.metrics.image.measure.ImageMeasure", named=True)],
@@ -72,23 +81,10 @@ class ImageGeneration(Callback):
         neighbours: Annotated[int, Bound(0)] = 4,
         cache: str = "~/.cache/aigc",
     ):
-        self.metrics = {
-            name: build(node, ImageMeasure, f"evaluation.images.metrics.{name}")
-            for name, node in metrics.items()
-            if node is not None
-        }
-        check_unique_scores("evaluation.images.metrics", {node: metric.names for node, metric in self.metrics.items()})
+        super().__init__(metrics, samples, every_n_steps, at_start)
         self.extractor: Extractor | None = None
         """None until there are images to train a classifier on."""
-        with torch.random.fork_rng(devices=[]):  # a network that draws its first weights must not change a training's
-            if isinstance(extractor, dict):
-                self.extractor = build(extractor, Extractor, "evaluation.images.extractor")
-            elif extractor != "classifier":
-                self.extractor = get_extractor(extractor)
-        self._extractor_name = "classifier" if self.extractor is None else self.extractor.name
-        self.samples = samples
-        self.every_n_steps = every_n_steps
-        self.at_start = at_start
+        self._chosen = extractor
         self.batch_size = batch_size
         self.seed = seed
         self.reservoir = reservoir
@@ -97,63 +93,39 @@ class ImageGeneration(Callback):
         self.neighbours = neighbours
         self.cache = Path(cache).expanduser()
         self._real: Real | None = None
-        self._done_at = -1
 
-    @property
-    def state_key(self) -> str:
-        """Evaluations with several extractors can stand side by side; Lightning keeps their states by this name."""
-        return f"{type(self).__name__}_{self._extractor_name}"
+    def prepare(self) -> None:
+        """Build the extractor."""
+        with torch.random.fork_rng(devices=[]):  # a network that draws its first weights must not change a training's
+            if isinstance(self._chosen, dict):
+                self.extractor = build(self._chosen, Extractor, f"{self.key}.extractor")
+            elif self._chosen != _CLASSIFIER:
+                self.extractor = get_extractor(self._chosen)
 
-    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """See that task and data are about images.
+    def scores_of(self, metric: ImageMeasure) -> Iterable[str]:
+        """Return the names of the scores, which end in that of the extractor."""
+        suffix = f"_{_CLASSIFIER}" if self.extractor is None else self.extractor.suffix
+        return [f"{name}{suffix}" for name in metric.names]
 
-        Raises:
-            InputError: They are not.
-        """
-        if not isinstance(module, ImageTask):
-            raise InputError(
-                f"evaluation: images can be measured of a task that makes some, not of {type(module).__name__}"
-            )
-        if not isinstance(getattr(trainer.datamodule, "images", None), Images):
-            raise InputError("data: the evaluation of images needs a data module with `images`, as ImageData is")
-        self._check_measurable(trainer.datamodule.images)
+    def check_data(self, data: Any) -> None:
+        """Check that there are labels to train a classifier on."""
+        if self.extractor is None and data.images.labels is None:
+            raise InputError(f"{self.key}.extractor={_CLASSIFIER} learns from labels, and the data have none")
 
-    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
-        """Evaluate between two steps when it is time."""
-        assert isinstance(module, ImageTask)
-        step = module.steps_done
-        due = (
-            self.at_start
-            if step == 0
-            else self.every_n_steps and module.ended_step() and step % self.every_n_steps == 0
-        )
-        if due:
-            self.evaluate(trainer, module)
+    def unmeasurable(self, metric: ImageMeasure, samples: int, data: Any) -> str | None:
+        """Return why a metric cannot measure so many images."""
+        classes = len(data.images.classes) if self.extractor is None else self.extractor.classes
+        return metric.refuses(samples, len(data.images), classes)
 
-    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Evaluate the end."""
-        assert isinstance(module, ImageTask)
-        self.evaluate(trainer, module)
-
-    def on_fit_done(self, trainer: Trainer, module: Task) -> None:
-        """Evaluate the end of a run that was killed while it did: Lightning tells of no end when no step is left."""
-        assert isinstance(module, ImageTask)
-        self.evaluate(trainer, module.to(trainer.strategy.root_device))
-
-    def state_dict(self) -> dict[str, Any]:
-        """The step that was evaluated last, as each is evaluated once."""
-        return {"done_at": self._done_at}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it from a checkpoint."""
-        self._done_at = state_dict["done_at"]
+    def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Find the state that earlier versions kept under the name of the extractor."""
+        states = checkpoint["callbacks"]
+        name = _CLASSIFIER if self.extractor is None else self.extractor.name
+        if (old := f"{type(self).__name__}_{name}") in states:
+            states.setdefault(self.state_key, states.pop(old))
 
     def evaluate(self, trainer: Trainer, module: ImageTask) -> None:
         """Measure, record, save images; all ranks must call it."""
-        if module.steps_done == self._done_at:
-            return
-        module.call_hook("on_evaluation_start")
-        self._done_at = module.steps_done
         make(module, draw(module, 1, self.seed, _GRID))  # the same on all ranks, so that none waits for a diverged one
         data: Any = trainer.datamodule
         extractor = self._ready(data.images).to(module.device)
@@ -161,30 +133,19 @@ class ImageGeneration(Callback):
         if self.metrics:  # otherwise images alone are wanted
             self._measure(module, extractor, real)
         if trainer.is_global_zero:
-            for name, image in self._images(module, data.images, extractor, real):
+            self.samples_folder(trainer)
+            for title, image in self._images(module, data.images, extractor, real):
+                name = f"{self.samples_prefix}/{title}"
                 save_png(image, image_file(Path(trainer.default_root_dir) / "samples", name, module.steps_done))
                 log_image(trainer.loggers, name, image, module.steps_done)
-        module.call_hook("on_evaluation_end")
 
     def _measure(self, module: ImageTask, extractor: Extractor, real: Real | None) -> None:
         generated = measure_samples(
             module, extractor, self._keeps, self.samples, self.seed, self.batch_size, self.reservoir
         )
         values, signatures = compare(self.metrics.values(), generated, real and real.whole, real and real.heldout)
-        module.record(
-            {f"val/{name}": value for name, value in values.items()},
-            {f"val/{name}": signature for name, signature in signatures.items()},
-        )
+        self.record(module, values, signatures)
         log.info("step %d: %s", module.steps_done, _shown(values))
-
-    def _check_measurable(self, images: Images) -> None:
-        """Told before the first step, not after the last one."""
-        if self.extractor is None and images.labels is None:
-            raise InputError("evaluation.images.extractor=classifier learns from labels, and the data have none")
-        classes = len(images.classes) if self.extractor is None else self.extractor.classes
-        for name, metric in self.metrics.items():
-            if reason := metric.refuses(self.samples, len(images), classes):
-                raise InputError(f"evaluation.images.metrics.{name}: {reason}")
 
     @property
     def _keeps(self) -> bool:
@@ -212,11 +173,11 @@ class ImageGeneration(Callback):
     ) -> Iterator[tuple[str, Tensor]]:
         """What there is to look at, by name."""
         if self.grid:
-            yield "samples/grid", self._grid(module)
+            yield "grid", self._grid(module)
         if self.strip:
-            yield "samples/interpolation", self._strip(module)
+            yield "interpolation", self._strip(module)
         if self.neighbours and real is not None:
-            yield "samples/neighbours", self._beside_nearest(module, images, extractor, real)
+            yield "neighbours", self._beside_nearest(module, images, extractor, real)
 
     def _grid(self, module: ImageTask) -> Tensor:
         """Images of fixed latents; where the task has classes, each has a column."""

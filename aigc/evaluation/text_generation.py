@@ -2,27 +2,28 @@
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import regex
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Trainer
+from transformers import PreTrainedTokenizerBase
 
-from aigc.config import build
-from aigc.config.types import Bound
+from aigc.config.problems import ConfigError, Problem
+from aigc.config.types import Bound, Slot
 from aigc.data.text.examples import Example
 from aigc.data.text.tokenizer import encode
 from aigc.errors import InputError
-from aigc.evaluation.score_names import check_unique_scores
+from aigc.evaluation.base import Evaluation
 from aigc.generation.sampling import Sampling
 from aigc.generation.texts import generate_texts
 from aigc.metrics.text import TextMetric
 from aigc.metrics.text.scorer import AdditiveScorer, CollectionScorer
 from aigc.runs.console import log
 from aigc.runs.files import retrying, write_atomic
-from aigc.tasks import Task
+from aigc.tasks import CausalLM
 
 
 class Pair(NamedTuple):
@@ -33,7 +34,7 @@ class Pair(NamedTuple):
     kept: str
 
 
-class TextGeneration(Callback):
+class TextGeneration(Evaluation):
     """Generates for held-out prompts, records metrics as `val/<name>`, saves samples/step-NNNNNN.jsonl.
 
     A held-out example with a prompt of its own uses that; of any other text a part is given and the rest is written.
@@ -46,31 +47,41 @@ class TextGeneration(Callback):
         shown: How many of the written texts are printed.
     """
 
+    measure_class = TextMetric
+    expects = CausalLM
+    needs: ClassVar[Mapping[str, type]] = {"heldout": list, "tokenizer": PreTrainedTokenizerBase}
+
     def __init__(
         self,
-        metrics: dict[str, Any],
+        metrics: Annotated[dict[str, Any], Slot("aigc.metrics.text.TextMetric", named=True)],
         samples: Annotated[int, Bound(1)] = 128,
         prompt_pattern: str | None = None,
         sampling: Sampling | None = None,
         shown: Annotated[int, Bound(0)] = 4,
     ):
-        self.metrics = {
-            name: build(node, TextMetric, f"evaluation.generation.metrics.{name}")
-            for name, node in metrics.items()
-            if node is not None
-        }
-        self._check_unique_scores()
-        self.samples = samples
+        super().__init__(metrics, samples)
+        self.prompt_pattern = prompt_pattern
         self.sampling = sampling or Sampling()
         self.shown = shown
-        try:
-            self._pattern = regex.compile(prompt_pattern) if prompt_pattern else None
-        except regex.error as error:
-            raise InputError(f"prompt_pattern {prompt_pattern!r} is no regular expression: {error}") from error
+        self._pattern: regex.Pattern[str] | None = None
 
-    def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+    def prepare(self) -> None:
+        """Compile the pattern of prompts."""
+        try:
+            self._pattern = regex.compile(self.prompt_pattern) if self.prompt_pattern else None
+        except regex.error as error:
+            what = f"{self.prompt_pattern!r} is not a regular expression: {error}"
+            raise ConfigError([Problem(f"{self.key}.prompt_pattern", what)]) from error
+
+    def scores_of(self, metric: TextMetric) -> Iterable[str]:
+        """Return the names of the scores, found by measuring two texts."""
+        texts = ["a", "b"]
+        if isinstance(metric, AdditiveScorer):
+            return list(metric.scores_of(metric.statistics(texts, texts).sum(axis=0)))
+        return list(metric.scores_of(texts)) if isinstance(metric, CollectionScorer) else ()
+
+    def evaluate(self, trainer: Trainer, module: CausalLM) -> None:
         """Generate, measure, save, show."""
-        assert isinstance(module, Task)
         data: Any = trainer.datamodule
         pairs = self.pairs(data.heldout)
         if not pairs:
@@ -85,11 +96,8 @@ class TextGeneration(Callback):
         # The ranks' devices are of one kind, so that their texts are the same: those of the first one are kept.
         mine = slice(trainer.global_rank, None, trainer.world_size)
         values, signatures = self.measure(pairs[mine], written[mine])
-        module.record(
-            {f"val/{name}": value for name, value in values.items()},
-            {f"val/{name}": signature for name, signature in signatures.items()},
-        )
-        self._save(Path(trainer.default_root_dir), module.steps_done, pairs, written)
+        self.record(module, values, signatures)
+        self._save(self.samples_folder(trainer) / f"step-{module.steps_done:06d}.jsonl", pairs, written)
         self._show(prompts, written)
 
     def pairs(self, heldout: list[Example]) -> list[Pair]:
@@ -120,31 +128,17 @@ class TextGeneration(Callback):
             signatures |= dict.fromkeys(scores, metric.signature)
         return values, signatures
 
-    def _check_unique_scores(self) -> None:
-        """Found by measuring two texts, long before a validation."""
-        texts = ["a", "b"]
-        found: dict[str, Iterable[str]] = {}
-        for node, metric in self.metrics.items():
-            if isinstance(metric, AdditiveScorer):
-                found[node] = metric.scores_of(metric.statistics(texts, texts).sum(axis=0))
-            else:
-                found[node] = metric.scores_of(texts) if isinstance(metric, CollectionScorer) else ()
-        check_unique_scores("evaluation.generation.metrics", found)
-
     def _cut(self, text: str) -> Pair:
         found = self._pattern.match(text) if self._pattern else None
         at = found.end() if found else len(text) // 2
         return Pair(text[:at], text[at:], text[:at])
 
-    def _save(self, folder: Path, step: int, pairs: list[Pair], written: list[str]) -> None:
-        """One line a prompt; `text` is the whole one where a part of it was given."""
+    def _save(self, path: Path, pairs: list[Pair], written: list[str]) -> None:
+        """Write a line for each prompt; `text` is the whole text where a part of it was given."""
         lines = []
         for pair, output in zip(pairs, written, strict=True):
             row = {"prompt": pair.given, "output": output, "reference": pair.reference}
             lines.append(json.dumps({**row, "text": pair.kept + output} if pair.kept else row, ensure_ascii=False))
-        samples = folder / "samples"
-        samples.mkdir(exist_ok=True)
-        path = samples / f"step-{step:06d}.jsonl"
         retrying(lambda: write_atomic(path, "\n".join(lines) + "\n"), f"write {path}")
 
     def _show(self, prompts: list[str], written: list[str]) -> None:

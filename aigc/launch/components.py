@@ -25,6 +25,7 @@ from aigc.data.stream_loader import StreamLoader
 from aigc.distributed.data_rank import data_rank
 from aigc.distributed.strategies import choose_strategy
 from aigc.errors import InputError
+from aigc.evaluation.base import Evaluation
 from aigc.launch.ranks.group import read_ranks
 from aigc.launch.ranks.lightning_environment import StartedRanks
 from aigc.logger import MetricsFileLogger, TensorBoard
@@ -112,9 +113,13 @@ def own_interrupt() -> Iterator[None]:
 
 
 def build_callbacks(cfg: DictConfig, *groups: str) -> dict[str, Callback]:
-    """The named callbacks of some config groups, by key."""
+    """Build the named callbacks of some config groups, by key."""
     nodes = {f"{group}.{name}": node for group in groups for name, node in (cfg[group] or {}).items()}
-    return {key: build(node, Callback, key) for key, node in nodes.items() if node is not None}
+    built = {key: build(node, Callback, key) for key, node in nodes.items() if node is not None}
+    for key, callback in built.items():
+        if isinstance(callback, Evaluation):
+            callback.bind(key, cfg.trainer.limit_evaluation_samples)
+    return built
 
 
 def build_loggers(cfg: DictConfig, run: Run, step: int = 0) -> list[Logger]:

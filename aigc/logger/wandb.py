@@ -8,7 +8,7 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
-from aigc.logger.images import PICTURES, image_file
+from aigc.logger.images import images_of_step
 from aigc.runs import Run
 from aigc.runs.metrics_file import FIXED_COLUMNS
 
@@ -87,11 +87,9 @@ class WandB(WandbLogger):
         self._send_image(name, Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array))
 
     def _show_again(self, step: int) -> None:
-        for name in PICTURES:
-            path = image_file(self._samples, name, step)
-            if path.is_file():
-                with Image.open(path) as image:
-                    self._send_image(name, image)
+        for name, path in images_of_step(self._samples, step).items():
+            with Image.open(path) as image:
+                self._send_image(name, image)
 
     @rank_zero_only
     def _send_image(self, name: str, image: Image.Image) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 from torch.distributed import ReduceOp
@@ -25,6 +25,10 @@ class Task(DivergenceGuard):
     """What throughput counts."""
     saved_model: str | None = None
     """Dotted path of the subclass of `aigc.inference.base.SavedModel` that reads what `save_model` writes."""
+    monitor: ClassVar[tuple[str, str] | None] = None
+    """The value that chooses the best checkpoint, and whether a smaller (min) or a larger one (max) is better."""
+    headline: ClassVar[tuple[str, ...]] = ("train/loss",)
+    """Names of the recorded values that the progress display shows."""
 
     def __init__(self) -> None:
         super().__init__()

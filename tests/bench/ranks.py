@@ -18,7 +18,7 @@ EXPERIMENTS = {
     "language model": (["experiment=lm/tang_quatrains", "trainer.max_steps=80"], 8),
     "GAN": (["experiment=gan/letters", "trainer.max_steps=120"], 64),
 }
-COMMON = ["evaluation=null", "callbacks.checkpoints.monitor=null", "logger=none", "trainer.accelerator=cpu"]
+COMMON = ["evaluation=null", "callbacks.checkpoints.keep_best=0", "logger=none", "trainer.accelerator=cpu"]
 SIDES = {1: ["trainer.devices=1", "trainer.num_threads=2"], 2: ["trainer.devices=2", "trainer.num_threads=1"]}
 
 

@@ -42,7 +42,7 @@ GAN = [
     "+task.regularisers.r1.gamma=1",
     "+task.regularisers.r1.every_n_steps=4",
     "evaluation.images=null",
-    "callbacks.checkpoints.monitor=null",
+    "callbacks.checkpoints.keep_best=0",
 ]
 EXPERIMENTS = {"language_model": LANGUAGE_MODEL}
 """Whatever must survive everything; another task joins by one line."""

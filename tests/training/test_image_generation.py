@@ -14,7 +14,7 @@ from aigc.generation import images as image_sampling
 from aigc.generation.images import draw, make, sample, undisturbed
 from aigc.runs.checkpoints import CheckpointFolder
 from aigc.tasks import GanTask
-from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
+from tests.training.helpers import trainer
 from tests.training.resumable import STEPS, TASKS, differences, final_state, rows, train
 from tests.training.tiny_gan import SIZE, image_data, image_evaluation, tiny_gan
 
@@ -181,13 +181,6 @@ def test_what_is_no_image_is_refused(task, monkeypatch):
         make(task, draw(task, 4, 0, 1))
 
 
-def test_a_task_of_texts_is_refused(tmp_path):
-    data = text_data(tmp_path, ["春眠不覺曉", "處處聞啼鳥", "夜來風雨聲", "花落知多少"])
-    made = trainer(tmp_path, max_steps=1, callbacks=[image_evaluation(tmp_path)])
-    with pytest.raises(InputError, match="not of CausalLM"):
-        made.fit(sgd_task(tiny_model(data)), datamodule=data)
-
-
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -206,13 +199,6 @@ def test_what_cannot_be_measured_is_told_before_the_first_step(settings, said, t
 def test_two_metrics_of_one_score_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"metrics\.b gives the score fid, and so does evaluation\.images\.metrics\.a"):
         image_evaluation(tmp_path, metrics={"a": FID, "b": FID})
-
-
-def test_two_evaluations_stand_side_by_side(task, tmp_path):
-    other = image_evaluation(tmp_path, extractor="efficientnet_lite0", neighbours=0, metrics={"fid": FID}, samples=10)
-    made = trainer(tmp_path, max_steps=1, callbacks=[image_evaluation(tmp_path), other])
-    made.fit(task, datamodule=image_data(tmp_path))
-    assert {"val/fid_projection", "val/fid_efficientnet_lite0"} <= set(task.latest)
 
 
 def test_without_metrics_images_alone_are_made(task, tmp_path, monkeypatch):

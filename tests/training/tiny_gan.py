@@ -154,7 +154,7 @@ def image_data(folder: Path, workers: int = 0) -> ImageData:
     return data
 
 
-def image_evaluation(folder: Path, **settings: Any) -> ImageGeneration:
+def image_evaluation(folder: Path, key: str = "evaluation.images", **settings: Any) -> ImageGeneration:
     """Every six steps, with the extractor above and small images."""
     trust(["tests"])
     metrics = {
@@ -171,4 +171,4 @@ def image_evaluation(folder: Path, **settings: Any) -> ImageGeneration:
         "strip": 3,
         "neighbours": 2,
     }
-    return ImageGeneration(cache=str(folder / "cache"), **(chosen | settings))
+    return ImageGeneration(cache=str(folder / "cache"), **(chosen | settings)).bind(key)

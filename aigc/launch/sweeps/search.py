@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from aigc.config.check import find_problems
 from aigc.config.compose import Composer
 from aigc.config.identity import identity
+from aigc.config.monitor import checkpoint_monitor
 from aigc.config.problems import ConfigError
 from aigc.config.schema import Sweep
 from aigc.errors import InputError
@@ -45,12 +44,12 @@ class SearchDriver(Driver):
         tell: Callable[[Driver], None] = lambda driver: None,
     ) -> None:
         cfg = plan.cfg
-        chooses = OmegaConf.select(cfg, "callbacks.checkpoints") or {}
-        monitor = cfg.sweep.monitor or chooses.get("monitor")
+        own, mode = checkpoint_monitor(cfg) or (None, "min")
+        monitor = cfg.sweep.monitor or own
         if monitor is None:
-            raise InputError("sweep.monitor: by which metric shall Optuna choose? callbacks.checkpoints has none")
+            raise InputError("sweep.monitor: name the metric by which Optuna chooses; neither checkpoints nor task do")
         self.monitor = str(monitor)
-        direction = cfg.sweep.direction or ("maximize" if chooses.get("mode") == "max" else "minimize")
+        direction = cfg.sweep.direction or ("maximize" if mode == "max" else "minimize")
         settings = Sweep(**{name: cfg.sweep[name] for name in asdict(Sweep()) if name in cfg.sweep})
         self.study = Study(plan.folder, plan.axes, settings, direction)
         self._composer = Composer()

@@ -13,6 +13,7 @@ from aigc.config.compose import compose
 from aigc.config.faults import group_choices
 from aigc.config.freeze import frozen_yaml
 from aigc.config.identity import NOT_COUNTED
+from aigc.config.monitor import checkpoint_monitor
 from aigc.config.overrides import parse_overrides
 from aigc.config.problems import suggest
 from aigc.errors import InputError
@@ -108,10 +109,9 @@ def make_table(folder: SweepFolder, metric: str | None = None, direction: str | 
             row.missing += not (failed or pruned)
             continue
         any_finished = True
-        chooses = (read_config(folder, trial).get("callbacks") or {}).get("checkpoints") or {}
-        if chooses.get("monitor"):
-            better.setdefault(chooses["monitor"], chooses.get("mode", "min") == "min")
-            metric = metric or chooses["monitor"]
+        if chooses := checkpoint_monitor(read_config(folder, trial)):
+            better.setdefault(chooses[0], chooses[1] == "min")
+            metric = metric or chooses[0]
         measured: Mapping[str, float] = run.manifest["metrics"]
         known |= measured.keys()
         if metric is not None and not math.isfinite(measured.get(metric, 0.0)):

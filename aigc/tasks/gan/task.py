@@ -67,6 +67,8 @@ class GanTask(AlternatingTask):
         ConfigError: Parts that do not go together.
     """
 
+    headline = ("train/discriminator_loss", "train/generator_loss")
+
     def __init__(
         self,
         model: Gan,

@@ -26,6 +26,8 @@ class TokenTask(LanguageTask):
     Arguments as of `LanguageTask`.
     """
 
+    monitor = ("val/perplexity", "min")
+
     @cached_property
     def _perplexity(self) -> Perplexity:
         return Perplexity(ignore_index=IGNORE)

@@ -1,0 +1,192 @@
+"""What all evaluations share: keys, names, files, schedule, and what is refused before the first step."""
+
+import json
+from typing import Annotated, Any
+
+import pytest
+from pytorch_lightning import LightningDataModule
+
+from aigc.callbacks import Checkpoints, Progress
+from aigc.config import ConfigError, compose
+from aigc.config.monitor import checkpoint_monitor
+from aigc.config.types import Slot
+from aigc.errors import InputError
+from aigc.evaluation import Evaluation, TextGeneration
+from aigc.launch import components
+from aigc.metrics.text import TextMetric
+from aigc.tasks import Task
+from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
+from tests.training.tiny_gan import image_data, image_evaluation, tiny_gan
+
+TEXTS = ["春眠不覺曉", "處處聞啼鳥", "夜來風雨聲", "花落知多少", "白日依山盡", "黃河入海流"]
+BLEU = {"_target_": "aigc.metrics.text.BLEU"}
+FID = {"_target_": "aigc.metrics.image.FrechetDistance"}
+
+
+class Norm(Evaluation):
+    """A new kind of evaluation: the norm of the weights, between steps."""
+
+    measure_class = TextMetric
+    at_validation = False
+
+    def __init__(self, metrics: Annotated[dict[str, Any], Slot("aigc.metrics.text.TextMetric", named=True)]):
+        super().__init__(metrics, every_n_steps=2, at_start=True)
+        self.steps: list[int] = []
+
+    def evaluate(self, trainer: Any, module: Task) -> None:
+        self.steps.append(module.steps_done)
+        norm = float(sum(weight.square().sum() for weight in module.parameters()))
+        self.record(module, {"norm": norm}, {"norm": "sum of squares"})
+
+
+def fit(folder, task, data, *evaluations, **settings):
+    made = trainer(folder, callbacks=list(evaluations), **{"max_steps": 1, **settings})
+    made.fit(task, datamodule=data)
+    return made
+
+
+def language_run(folder):
+    data = text_data(folder, TEXTS)
+    return sgd_task(tiny_model(data)), data
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "parts", "needed"),
+    [
+        (lambda folder: TextGeneration({}).bind("evaluation.mine"), lambda f: (tiny_gan(), image_data(f)), "CausalLM"),
+        (lambda folder: image_evaluation(folder, "evaluation.mine"), language_run, "ImageTask"),
+    ],
+)
+def test_a_task_that_cannot_be_measured_is_refused_before_the_first_step(evaluation, parts, needed, tmp_path):
+    task, data = parts(tmp_path)
+    with pytest.raises(InputError, match=rf"evaluation\.mine: .*{needed}, not .*evaluation\.mine=null"):
+        fit(tmp_path, task, data, evaluation(tmp_path))
+    assert task.global_step == 0
+
+
+@pytest.mark.parametrize("kind", ["texts", "images"])
+def test_data_without_what_is_needed_are_refused_before_the_first_step(kind, tmp_path, monkeypatch):
+    task, data = language_run(tmp_path) if kind == "texts" else (tiny_gan(), image_data(tmp_path))
+    evaluation = TextGeneration({}) if kind == "texts" else image_evaluation(tmp_path)
+    attribute = "heldout" if kind == "texts" else "images"
+    made = trainer(tmp_path, max_steps=1)
+    made.datamodule = LightningDataModule()
+    with pytest.raises(InputError, match=rf"evaluation\.mine: .*`{attribute}`, which LightningDataModule"):
+        evaluation.bind("evaluation.mine").setup(made, task, "fit")
+    made.datamodule = data
+    evaluation.setup(made, task, "fit")
+
+
+def test_two_evaluations_of_one_class_overwrite_nothing(tmp_path):
+    task, data = language_run(tmp_path)
+    first = TextGeneration({"bleu": BLEU}).bind("evaluation.generation")
+    second = TextGeneration({"bleu": BLEU, "chrf": {"_target_": "aigc.metrics.text.CHRF"}}, samples=2)
+    fit(tmp_path, task, data, first, second.bind("evaluation.short"), val_check_interval=1)
+    assert {"val/bleu", "val/short/bleu", "val/chrf"} <= set(task.latest)
+    assert "val/generation/bleu" not in task.latest
+    lines = {path: path.read_text(encoding="utf-8").splitlines() for path in tmp_path.rglob("step-000001.jsonl")}
+    assert {str(path.relative_to(tmp_path)): len(rows) for path, rows in lines.items()} == {
+        "samples/step-000001.jsonl": len(first.pairs(data.heldout)),
+        "samples/short/step-000001.jsonl": len(second.pairs(data.heldout)),
+    }
+    assert all("output" in json.loads(row) for rows in lines.values() for row in rows)
+
+
+def test_images_of_two_evaluations_lie_apart(tmp_path):
+    task = tiny_gan()
+    kept = {"strip": 0, "neighbours": 0, "metrics": {"fid": FID}}
+    pair = [image_evaluation(tmp_path, f"evaluation.{name}", **kept) for name in ("images", "again")]
+    fit(tmp_path, task, image_data(tmp_path), *pair)
+    assert {"val/fid_projection", "val/again/fid_projection"} <= set(task.latest)
+    assert (tmp_path / "samples/step-000001.png").is_file()
+    assert (tmp_path / "samples/again/step-000001.png").is_file()
+
+
+@pytest.mark.parametrize(
+    "metrics", [{"a": BLEU, "b": {**BLEU, "tokenize": "char"}}, {"a": BLEU, "b": {**BLEU, "x": 1}}]
+)
+def test_messages_name_the_key_of_the_config(metrics):
+    with pytest.raises(InputError, match=r"evaluation\.mine\.metrics\.b"):
+        TextGeneration(metrics).bind("evaluation.mine")
+
+
+def test_a_wrong_pattern_names_its_key():
+    with pytest.raises(ConfigError, match=r"evaluation\.mine\.prompt_pattern"):
+        TextGeneration({}, prompt_pattern="[").bind("evaluation.mine")
+
+
+def test_a_limit_leaves_out_what_needs_more_samples(tmp_path, caplog):
+    neighbours = {"_target_": "aigc.metrics.image.PrecisionRecall", "k": 5}
+    chosen = {"metrics": {"fid": FID, "precision": neighbours}, "samples": 30}
+    limited = image_evaluation(tmp_path, **chosen)
+    limited.bind("evaluation.images", limit=4)
+    made = fit(tmp_path, task := tiny_gan(), image_data(tmp_path), limited)
+    assert (limited.samples, list(limited.metrics)) == (4, ["fid"])
+    assert "val/precision_projection" not in task.latest
+    with pytest.raises(InputError, match=r"evaluation\.images\.metrics\.precision"):  # wrong without a limit, too
+        image_evaluation(tmp_path, **{**chosen, "samples": 4}).setup(made, task, "fit")
+
+
+def test_the_limit_reaches_every_evaluation_of_a_config():
+    cfg = compose(["debug=fast", "experiment=lm/couplets"])
+    (evaluation,) = components.build_callbacks(cfg, "evaluation").values()
+    assert (evaluation.key, evaluation.samples) == ("evaluation.generation", 2)
+
+
+def test_a_new_kind_is_one_class(tmp_path):
+    norm = Norm({"bleu": BLEU, "chrf": None})
+    task, data = language_run(tmp_path)
+    fit(tmp_path, task, data, norm.bind("evaluation.norm"), max_steps=5)
+    assert norm.steps == [0, 2, 4, 5]
+    assert list(norm.metrics) == ["bleu"]
+    assert task.signatures["val/norm"] == "sum of squares"
+    norm.on_fit_done(trainer(tmp_path), task)
+    assert norm.steps == [0, 2, 4, 5]
+
+
+def test_the_state_of_an_earlier_version_is_found(tmp_path):
+    evaluation = image_evaluation(tmp_path)
+    checkpoint = {"callbacks": {"ImageGeneration_projection": {"done_at": 6}}}
+    evaluation.on_load_checkpoint(trainer(tmp_path), tiny_gan(), checkpoint)
+    evaluation.load_state_dict(checkpoint["callbacks"][evaluation.state_key])
+    assert evaluation.state_dict() == {"done_at": 6}
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ([], ("val/perplexity", "min")),
+        (["experiment=gan/letters"], ("val/kid_efficientnet_lite0", "min")),
+        (["callbacks.checkpoints.monitor=val/bleu", "callbacks.checkpoints.mode=max"], ("val/bleu", "max")),
+        (["experiment=null", "task=gan", "model=dcgan", "data=letters", "evaluation=images"], None),
+    ],
+)
+def test_the_task_says_what_chooses_checkpoints_unless_the_config_does(typed, expected):
+    cfg = compose(typed)
+    assert checkpoint_monitor(cfg) == expected
+
+
+def test_checkpoints_follow_the_monitor_of_the_task(tmp_path):
+    task, data = language_run(tmp_path)
+    by_task, stated, none = Checkpoints(), Checkpoints("train/loss"), Checkpoints(keep_best=0)
+    made = trainer(tmp_path, max_steps=1, callbacks=[by_task], val_check_interval=1)
+    made.fit(task, datamodule=data)
+    assert by_task.best["value"] == task.latest["val/perplexity"]
+    for saver in (stated, none):
+        saver.setup(made, task, "fit")
+        saver.on_validation_end(made, task)
+    assert stated.monitor == "train/loss"
+    assert none.best is None
+
+
+@pytest.mark.parametrize(
+    ("task", "shown"),
+    [(lambda f: language_run(f)[0], "loss 1.500"), (lambda f: tiny_gan(), "loss 1.500")],
+)
+def test_progress_shows_the_headline_of_the_task(task, shown, tmp_path):
+    made = task(tmp_path)
+    made.latest["train/loss"] = 1.5
+    assert Progress._facts(made) == shown
+    made.headline = ("train/generator_loss",)
+    made.latest["train/generator_loss"] = 2.0
+    assert Progress._facts(made) == "generator loss 2.000"
