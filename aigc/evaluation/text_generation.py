@@ -53,7 +53,7 @@ class TextGeneration(Evaluation):
 
     def __init__(
         self,
-        metrics: Annotated[dict[str, Any], Slot("aigc.metrics.text.TextMetric", named=True)],
+        metrics: Annotated[dict[str, Any], Slot("aigc.metrics.text.scorer.TextMeasure", named=True)],
         samples: Annotated[int, Bound(1)] = 128,
         prompt_pattern: str | None = None,
         sampling: Sampling | None = None,

@@ -29,7 +29,7 @@ class Norm(Evaluation):
     measure_class = TextMetric
     at_validation = False
 
-    def __init__(self, metrics: Annotated[dict[str, Any], Slot("aigc.metrics.text.TextMetric", named=True)]):
+    def __init__(self, metrics: Annotated[dict[str, Any], Slot("aigc.metrics.text.scorer.TextMeasure", named=True)]):
         super().__init__(metrics, every_n_steps=2, at_start=True)
         self.steps: list[int] = []
 
