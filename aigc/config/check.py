@@ -213,7 +213,7 @@ def _all_nodes(cfg: DictConfig) -> Iterator[tuple[str, Any, Slot]]:
     """Yield every node in a slot with its full key and that slot; nodes inside others too.
 
     Raises:
-        ConfigError: A slot holds something else, or names a class that does not exist.
+        ConfigError: A slot holds something else, or names a class that does not exist or is of another base.
     """
     for key, slot in schema.slots().items():
         try:
@@ -229,8 +229,8 @@ def _nodes(key: str, value: Any, slot: Slot) -> Iterator[tuple[str, Any, Slot]]:
         if node is None:
             continue
         target = node.get("_target_") if isinstance(node, Mapping) else None
-        if not isinstance(target, str):
-            raise TargetError(f"{path} is not a node with a _target_")
+        if not isinstance(target, str) or is_subclass(target, slot.expect) is False:
+            raise TargetError(f"{path} is not a node of {slot.expect}")
         parameters = signature(target).parameters
         yield path, node, slot
         for name, parameter in parameters.items():
