@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig, OmegaConf
 
 from aigc.config.problems import ConfigError, Problem
+from aigc.config.renamed import new_name
 from aigc.config.trust import how_to_trust, is_trusted
 
 T = TypeVar("T")
@@ -73,6 +74,8 @@ def target_class(target: str, expect: type[T], key: str = "") -> type[T]:
     """
     if not is_trusted(target):
         raise ConfigError([Problem(f"{key}._target_", how_to_trust(target))])
+    if new := new_name(target):
+        raise ConfigError([Problem(f"{key}._target_", f"{target} is now {new}")])
     module, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aigc.config.exports import definitions, locate, offered
 from aigc.config.problems import suggest
+from aigc.config.renamed import new_name
 
 
 class TargetError(ValueError):
@@ -41,6 +42,8 @@ def find_class(target: str) -> ClassSource:
     parts = target.split(".")
     if len(parts) < 2 or not all(part.isidentifier() for part in parts):
         raise TargetError(f"{target!r} is no dotted path of a class, like package.module.Class")
+    if new := new_name(target):
+        raise TargetError(f"{target} is now {new}")
     module = find_module(parts[0])
     if module is None:
         raise TargetError(f"there is no package {parts[0]!r} here; install it or correct the name")

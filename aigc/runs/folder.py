@@ -126,6 +126,8 @@ class Run:
         """The resolved config; `${oc.env:...}` is still an interpolation. InputError when the file is damaged."""
         from omegaconf import DictConfig, OmegaConf
 
+        from aigc.config.renamed import update_frozen
+
         path = self.path / CONFIG_FILE
         try:
             config = OmegaConf.load(path)
@@ -133,6 +135,7 @@ class Run:
             raise InputError(f"{path} cannot be read: {error}. The run folder is damaged.") from error
         if not isinstance(config, DictConfig):
             raise InputError(f"{path} is no mapping. The run folder is damaged.")
+        update_frozen(config)
         return config
 
     @property

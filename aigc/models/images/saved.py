@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 
 from aigc.config import build
 from aigc.config.problems import ConfigError
+from aigc.config.renamed import with_new_names
 from aigc.errors import InputError
 from aigc.models.images.base import ImageGenerator
 
@@ -105,7 +106,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
         raise InputError(f"{path} describes no generator: expected the keys format, generator and classes")
     if found.get("format") != _FORMAT:
         raise InputError(f"{path}: format {found.get('format')!r} is not known; this version of aigc reads {_FORMAT}")
-    node, names = found["generator"], found.get("classes")
+    node, names = with_new_names(found["generator"]), found.get("classes")
     if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
         raise InputError(f"{path}: generator must be a mapping with _target_, the class to build")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
