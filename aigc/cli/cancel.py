@@ -1,4 +1,4 @@
-"""`aigc cancel RUN`: end a run that waits or works."""
+"""`aigc cancel RUN`: stop a run that is queued or running."""
 
 import argparse
 
@@ -6,11 +6,11 @@ from aigc.cli.parts.options import VerbParser
 
 
 def parser() -> argparse.ArgumentParser:
-    """The verb's arguments."""
+    """Return the verb's parser."""
     made = VerbParser(
         "cancel",
-        "End a run that waits in a queue or works, on a cluster or here. One that works saves first; neither goes on\n"
-        "by itself. `aigc resume RUN` or `aigc submit --resume RUN` goes on with it.",
+        "Stop a run that is queued or running, on a cluster or on this machine. A running one saves first.\n"
+        "It does not continue by itself: use `aigc resume RUN` or `aigc submit --resume RUN`.",
         "aigc cancel latest",
     )
     made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Cancel it, and say what it is now."""
+    """Cancel the run and print its new status."""
     from aigc.launch.clusters.cancel import cancel
     from aigc.runs import Run
     from aigc.runs.console import show_messages

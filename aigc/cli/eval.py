@@ -7,7 +7,7 @@ from aigc.cli.parts.options import VerbParser, add_overrides, use_trusted
 
 
 def parser() -> argparse.ArgumentParser:
-    """The verb's arguments."""
+    """Return the verb's parser."""
     made = VerbParser(
         "eval",
         "Measure a run's model with the run's own evaluation, on its held-out data or on the held-out part of other\n"
@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure, print, keep."""
+    """Measure, print, and append to evaluations.jsonl."""
     from aigc.config import check
     from aigc.config.compose import override
     from aigc.runs import Run
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
     check(cfg, deep=True)
     metrics, signatures = model_of_task(one).measure(cfg, options.overrides)
     if options.json:
-        told = {"run_id": one.id, "overrides": options.overrides, "metrics": metrics, "signatures": signatures}
-        print(json.dumps(told, ensure_ascii=False))
+        record = {"run_id": one.id, "overrides": options.overrides, "metrics": metrics, "signatures": signatures}
+        print(json.dumps(record, ensure_ascii=False))
     else:
         print_columns(score_rows(metrics, signatures))

@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write, compare, print the names of the files."""
+    """Write, compare, and print the names of the files."""
     from aigc.runs import Run
 
     use_trusted(options.trust)
@@ -51,8 +51,8 @@ def run(options: argparse.Namespace) -> None:
     folder = Path(options.out).expanduser() if options.out else Path(f"{one.id}-{options.format}")
     files, compared, difference = export(one, options.format, folder, options.checkpoint, options.force)
     if options.json:
-        told = {"run_id": one.id, "format": options.format, "files": list(map(str, files)), "compared": compared}
-        print(json.dumps(told | {"largest_difference": difference}, ensure_ascii=False))
+        record = {"run_id": one.id, "format": options.format, "files": list(map(str, files)), "compared": compared}
+        print(json.dumps(record | {"largest_difference": difference}, ensure_ascii=False))
         return
     print("\n".join(map(str, files)))
     print(f"{compared}: largest difference {difference:g}")

@@ -1,4 +1,4 @@
-"""`aigc ls`: the runs."""
+"""`aigc ls`: list the runs."""
 
 import argparse
 import json
@@ -7,7 +7,7 @@ from aigc.cli.parts.options import VerbParser
 
 
 def parser() -> argparse.ArgumentParser:
-    """The verb's arguments."""
+    """Return the verb's parser."""
     made = VerbParser(
         "ls",
         "List the runs, newest first, with status, step and scores; those in a cluster's queue with its state.",
@@ -15,7 +15,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--most", type=int, default=20, metavar="N", help="how many (20)")
     made.add_argument("--json", action="store_true", help="print JSON, one run a line")
-    made.add_argument("--outputs", metavar="FOLDER", help="where the runs lie, as paths.outputs (outputs)")
+    made.add_argument("--outputs", metavar="FOLDER", help="the folder with the runs, as paths.outputs (outputs)")
     return made
 
 

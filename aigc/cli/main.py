@@ -1,4 +1,4 @@
-"""`aigc VERB ...`: finds the verb, prints errors as one or two lines, ends with the right exit code."""
+"""`aigc VERB ...`: find the verb, print errors as one or two lines, return the exit code."""
 
 import argparse
 import importlib
@@ -14,17 +14,17 @@ from aigc.errors import AigcError, exit_code
 VERBS = {
     "train": "start a run",
     "sweep": "run many trials of an experiment, and compare them",
-    "submit": "the same on a cluster, queued",
-    "cancel": "end a run that waits or works",
-    "resume": "go on with a run where it stopped",
+    "submit": "queue a run or a sweep on a cluster",
+    "cancel": "stop a run that is queued or running",
+    "resume": "continue a run where it stopped",
     "eval": "measure a run's model, on other data if asked",
     "generate": "text or images from a run's model",
     "export": "write a run's model for other tools, and compare",
     "score": "measure texts in plain files, compare systems",
-    "score-images": "measure images: FID, KID and their kin",
+    "score-images": "measure images in files: FID, KID and others",
     "validate": "check a config without torch",
     "ls": "the runs, newest first",
-    "show": "all about one run",
+    "show": "describe one run",
     "verify": "check the files of a run against their hashes",
     "reproduce": "train a run again and compare every number",
 }
@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 done, 1 failed, 2 wrong config or usage, 3 diverged, 4 out of memory, 75 preempted, 130 interrupted.
+        The exit code: 0 done, 1 failed, 2 wrong config or usage, 3 diverged, 4 out of memory, 75 preempted, 130
+        interrupted.
     """
     parser = _parser()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -54,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         usage="aigc VERB [arguments]",
         description="Train generative models: one YAML describes an experiment, one command runs it.",
         epilog=f"verbs:\n{verbs}\n\n"
-        "`aigc VERB --help` tells more. A RUN is a run id, the beginning of one, a path, or `latest`.\n"
+        "`aigc VERB --help` says more. A RUN is a run id, the beginning of one, a path, or `latest`.\n"
         "example: aigc train experiment=lm/tang_quatrains trainer.max_steps=100",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -64,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(verb: str, arguments: list[str]) -> int:
-    if str(Path.cwd()) not in sys.path:  # a person's own package lies where they work; last, so that it shadows nothing
+    if (
+        str(Path.cwd()) not in sys.path
+    ):  # a person's own package is in the working directory; last, so that it shadows nothing
         sys.path.append(str(Path.cwd()))
     module = importlib.import_module(f"aigc.cli.{verb.replace('-', '_')}")
     try:

@@ -15,7 +15,7 @@ _SHOWN = 8
 
 
 def parser() -> argparse.ArgumentParser:
-    """The verb's arguments."""
+    """Return the verb's parser."""
     made = VerbParser(
         "reproduce",
         "Say what has changed since a run was made (code, packages, data, hardware, threads ...), train its frozen\n"
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Reproduce, and print what came of it."""
+    """Reproduce, and print the result."""
     from aigc.errors import InputError
     from aigc.launch.reproduce import reproduce
     from aigc.runs import Run
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     def began(new: Run) -> None:
         made.append(new)
         options.log = new.log
-        show_messages()  # once more, as Lightning has set its loggers when it was imported
+        show_messages()  # again, as importing Lightning has changed its loggers
 
     try:
         found = reproduce(Run.open(options.run), options.steps, ["aigc", *sys.argv[1:]], began)
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def text(found: "Reproduction") -> str:
-    """What came of it, in one to three lines."""
+    """Return the result in one to three lines."""
     metrics, weights = found.metrics, found.weights
     size = f"{metrics.steps} steps, {metrics.metrics} metrics"
     if found.identical:
@@ -80,7 +80,7 @@ def text(found: "Reproduction") -> str:
 
 
 def as_dict(found: "Reproduction") -> dict[str, object]:
-    """What came of it, for a script."""
+    """Return the result for a script."""
     metrics, weights = found.metrics, found.weights
     return {
         "run_id": found.run.id,

@@ -1,4 +1,4 @@
-"""`aigc resume RUN`: go on where it stopped."""
+"""`aigc resume RUN`: continue a run where it stopped."""
 
 import argparse
 
@@ -6,12 +6,12 @@ from aigc.cli.parts.options import VerbParser, add_overrides, use_trusted
 
 
 def parser() -> argparse.ArgumentParser:
-    """The verb's arguments."""
+    """Return the verb's parser."""
     made = VerbParser(
         "resume",
-        "Go on with a run from its newest whole checkpoint, in the same folder. The numbers are those of a run that\n"
-        "never stopped, to the last bit. When the data, the batch size or the number of ranks has changed, that is an\n"
-        "error, unless resume.allow=[batch_size] says that it is meant.",
+        "Continue a run from its newest complete checkpoint, in the same folder. The numbers equal those of a run\n"
+        "that never stopped, to the last bit. Changed data, batch size or number of ranks is an error, unless\n"
+        "resume.allow=[batch_size] allows it.",
         "aigc resume latest data.num_workers=2",
     )
     made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Go on, and print the result."""
+    """Continue, and print the result."""
     from aigc.config import check
     from aigc.errors import InputError
     from aigc.launch.attempt import attempt_config
@@ -33,14 +33,14 @@ def run(options: argparse.Namespace) -> None:
     one = Run.open(options.run)
     check(attempt_config(one, options.overrides))
     if one.status is Status.FINISHED and options.overrides:
-        raise InputError(f"{one.id} is finished: there is nothing to go on with, so {options.overrides[0]} has no use")
+        raise InputError(f"{one.id} is finished: there is nothing to resume, so {options.overrides[0]} has no effect")
     if one.status is Status.FINISHED:
         show_messages()
-        log.info("%s is finished: there is nothing to go on with", one.id)
+        log.info("%s is finished: there is nothing to resume", one.id)
     else:
         from aigc.launch.run_local import run_local
 
-        show_messages()  # after Lightning was imported, which sets levels of its own
+        show_messages()  # after the import of Lightning, which sets its own log levels
         options.log = one.log
         run_local(one, options.overrides)
 

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The verb's arguments."""
+    """Return the verb's parser."""
     made = VerbParser(
         "score",
         "Measure texts in plain files, one a line in UTF-8: predictions, then references; several reference files are\n"
         "several references for each line, an empty line an empty one. .gz is unpacked, - is stdin. Samples of a run\n"
         "(.jsonl with output and reference) stand alone.\n"
-        "--compare tells whether another system is better by more than chance: paired bootstrap resampling (Koehn,\n"
+        "--compare tests whether another system is better by more than chance: paired bootstrap resampling (Koehn,\n"
         "2004), for each metric that is a sum over the texts.",
         "aigc score predictions.txt references.txt bleu.tokenize=zh --compare other.txt",
         METRICS.help,
@@ -93,7 +93,7 @@ def _resampling(options: argparse.Namespace) -> tuple[int, int]:
 
 
 def _check_files(files: Sequence[str], scorers: Mapping[str, "Scorer"]) -> None:
-    """See that there are as many files as the metrics need, before any is read."""
+    """Check that there are as many files as the metrics need, before any is read."""
     for file in files:
         if (file in METRICS.targets or "=" in file) and not Path(file).exists():
             meant = f"a metric as --metric {file}" if file in METRICS.targets else "an option as metric.option=value"

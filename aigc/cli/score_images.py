@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The verb's arguments."""
+    """Return the verb's parser."""
     made = VerbParser(
         "score-images",
         "Measure generated images against real ones. Each of the two is a folder, .zip, .npz or .npy with images; a\n"
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME",
         help=f"{', '.join(METRICS.targets)}, with _EXTRACTOR at its end for another network than Inception; repeat it "
-        f"for more (fid and kid, of Inception where its weights are at hand, else of {OFFLINE}; fid alone "
+        f"for more (fid and kid, of Inception where its weights are available, else of {OFFLINE}; fid alone "
         "where a statistics file holds no features)",
     )
     made.add_argument("--samples", type=int, default=10_000, metavar="N", help="images that a run makes (10000)")
@@ -69,9 +69,9 @@ def run(options: argparse.Namespace) -> None:
     use_trusted(options.trust)
     names = [text for text in options.given if not is_option(text)]
     of_metrics, of_extractors = split_options([text for text in options.given if is_option(text)])
-    _see(options, names)
+    _check_options(options, names)
     named = list(map(take_apart, options.metric))
-    measures = METRICS.make([one.metric for one in named], of_metrics)  # seen to be right before anything is opened
+    measures = METRICS.make([one.metric for one in named], of_metrics)  # checked before anything is opened
     show_messages()
 
     from aigc.inference.parts.image_sets import count_of
@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> None:
     values: dict[str, float] = {}
     signatures: dict[str, str] = {}
     for name, metrics in groups.items():
-        # Copies, as a measure may keep what it has seen.
+        # Copies, as a measure may keep state.
         found = _measure(sets, extractors.get(name), [deepcopy(measures[metric]) for metric in metrics], options)
         values |= found[0]
         signatures |= found[1]
@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _opened(options: argparse.Namespace, names: list[str]) -> "list[ImageSet]":
-    """The sets; a run by itself is followed by its training images, also in `names`."""
+    """Open the sets; a run alone is followed by its training images, also in `names`."""
     from aigc.inference.parts.image_sets import RunImages, open_set
 
     sets = [open_set(name, options.samples, options.seed, "skip" if options.skip_bad else "fail") for name in names]
@@ -122,7 +122,7 @@ def _opened(options: argparse.Namespace, names: list[str]) -> "list[ImageSet]":
 
 
 def _default_metrics(sets: "list[ImageSet]") -> Sequence[str]:
-    """Those that the sets suffice for: a statistics file may hold no features."""
+    """Return the metrics that the sets suffice for: a statistics file may hold no features."""
     from aigc.metrics.image import Statistics
 
     bare = any(isinstance(one, Statistics) and one.features is None for one in sets)
@@ -130,7 +130,7 @@ def _default_metrics(sets: "list[ImageSet]") -> Sequence[str]:
 
 
 def _check_comparable(named: list[Named], names: list[str], files: "list[Statistics]") -> None:
-    """See that statistics were made by the extractors that metrics name; `fid` alone takes what there is."""
+    """Check that statistics come from the extractors that the metrics name; plain `fid` accepts any."""
     for metric, extractor in named:
         for name, one in zip(names, files, strict=True):
             made_by = one.suffix.removeprefix("_") or "inception"
@@ -139,7 +139,7 @@ def _check_comparable(named: list[Named], names: list[str], files: "list[Statist
 
 
 def _extractors(used: list[str], typed: list[str], real: "ImageSet") -> dict[str, Any]:
-    """The extractors of some names; none where only files are compared."""
+    """Build the extractors of some names; none where only files are compared."""
     from aigc.data.fingerprints import cache_folder
     from aigc.inference.parts.image_sets import trained_extractor
 
@@ -153,7 +153,7 @@ def _extractors(used: list[str], typed: list[str], real: "ImageSet") -> dict[str
 
 
 def _check_counts(counts: list[int | None], extractor: Any, measures: dict[str, Any]) -> None:
-    """See that there are images enough, before they are measured."""
+    """Check that there are enough images, before they are measured."""
     first, last = counts[0] or 0, counts[-1] or 0
     for name, measure in measures.items():
         reason = measure.refuses(first, last, None if extractor is None else extractor.classes)
@@ -164,7 +164,7 @@ def _check_counts(counts: list[int | None], extractor: Any, measures: dict[str, 
 def _measure(
     sets: "list[ImageSet]", extractor: Any, measures: list[Any], options: argparse.Namespace
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """The scores of one extractor, and how they were made."""
+    """Return the scores of one extractor and their signatures."""
     from aigc.data.fingerprints import cache_folder
     from aigc.inference.parts.image_sets import generated_statistics, reference_statistics
     from aigc.metrics.image import compare
@@ -188,8 +188,8 @@ def _save(path: Path, statistics: "Statistics") -> None:
         raise InputError(f"--save-stats {path}: cannot be written: {error.strerror or error}") from error
 
 
-def _see(options: argparse.Namespace, names: list[str]) -> None:
-    """See that what was typed fits together, before anything is opened."""
+def _check_options(options: argparse.Namespace, names: list[str]) -> None:
+    """Check that the options fit together, before anything is opened."""
     for option, least in (("samples", 2), ("seed", 0), ("batch_size", 1)):
         if getattr(options, option) < least:
             raise InputError(f"--{option.replace('_', '-')} is {getattr(options, option)}: it must be at least {least}")
@@ -202,7 +202,7 @@ def _see(options: argparse.Namespace, names: list[str]) -> None:
 
 
 def _check_writable(path: Path) -> None:
-    """See that a file can be made, before the time is spent on what will be in it."""
+    """Check that a file can be written, before its content is computed."""
     folder = path.parent
     if not folder.is_dir():
         raise InputError(f"--save-stats {path}: there is no folder {folder}; make it first")
@@ -213,7 +213,7 @@ def _check_writable(path: Path) -> None:
 
 
 def _default_extractor() -> str:
-    """The reference where its weights are at hand, else the one that needs no network."""
+    """Return the reference extractor where its weights are available, else the one that needs no network."""
     from aigc.metrics.image.extractors.inception import PUBLISHED
     from aigc.metrics.image.extractors.weights import is_at_hand
     from aigc.runs.console import log

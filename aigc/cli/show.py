@@ -1,4 +1,4 @@
-"""`aigc show RUN`: all about one run."""
+"""`aigc show RUN`: describe one run."""
 
 import argparse
 import json
@@ -7,7 +7,7 @@ from aigc.cli.parts.options import VerbParser
 
 
 def parser() -> argparse.ArgumentParser:
-    """The verb's arguments."""
+    """Return the verb's parser."""
     made = VerbParser(
         "show", "Show one run: status, scores and how they were made, attempts, code, data, files.", "aigc show latest"
     )
@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print it."""
+    """Print the description."""
     from aigc.launch.clusters.run_state import described
     from aigc.runs import Run
 

@@ -10,12 +10,12 @@ _SETTINGS = "aigc.launch.clusters.slurm.Slurm"
 
 class _Parser(ConfigParser):
     def format_help(self) -> str:
-        """The help, with the settings of a job."""
+        """Return the help with the settings of a job."""
         return super().format_help() + "\n" + fields_help(_SETTINGS, "settings of a job:", "cluster.") + "\n"
 
 
 def parser() -> argparse.ArgumentParser:
-    """The verb's arguments."""
+    """Return the verb's parser."""
     made = _Parser(
         "submit",
         "Queue a run on a cluster and return at once. Config and code are frozen now: later edits do not reach it.\n"
@@ -23,14 +23,14 @@ def parser() -> argparse.ArgumentParser:
         "goes back to the queue; `aigc ls` shows the queue, `aigc cancel RUN` takes a run out of it.",
         "aigc submit experiment=lm/tang_quatrains cluster.gpus=2 cluster.time=02:00:00 cluster.partition=gpu",
     )
-    made.add_argument("--resume", metavar="RUN", help="queue this run, to go on from its newest checkpoint")
+    made.add_argument("--resume", metavar="RUN", help="queue this run, to continue from its newest checkpoint")
     made.add_argument("--dry-run", action="store_true", help="print the batch script and write nothing")
     made.add_argument("--json", action="store_true", help="print run, job and folder as JSON")
     return made
 
 
 def run(options: argparse.Namespace) -> None:
-    """Submit, and print run id and job id."""
+    """Submit, and print the run id and the job id."""
     from aigc.errors import InputError
     from aigc.launch.clusters.submit import preview, resubmit, submit
     from aigc.launch.sweeps.space import is_swept
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _submit_sweep(options: argparse.Namespace) -> None:
-    """A sweep as a job array."""
+    """Submit a sweep as a job array."""
     from aigc.launch.clusters.submit import cluster_of
     from aigc.launch.sweeps.array import array_script, one_driver, submit_sweep
     from aigc.launch.sweeps.trials import plan

@@ -1,4 +1,4 @@
-"""`aigc sweep`: many runs of one experiment, and what came of them."""
+"""`aigc sweep`: run many trials of an experiment, and compare them."""
 
 import argparse
 import re
@@ -14,16 +14,16 @@ READS = ("status", "table", "best")
 
 class _Parser(ConfigParser):
     def format_help(self) -> str:
-        """The help, with the settings of a sweep."""
+        """Return the help with the settings of a sweep."""
         return super().format_help() + "\n" + fields_help("aigc.config.schema.Sweep", "settings:", "sweep.") + "\n"
 
 
 def parser() -> argparse.ArgumentParser:
-    """The verb's arguments."""
+    """Return the verb's parser."""
     made = _Parser(
         "sweep",
-        "Run every combination of the values of some keys. The same command again goes on: finished trials are left\n"
-        "alone, killed and preempted ones go on from their checkpoints, failed ones are listed.\n"
+        "Run every combination of the values of some keys. The same command again continues the sweep: finished\n"
+        "trials are skipped, killed and preempted ones resume from their checkpoints, failed ones are listed.\n"
         "\n"
         "  aigc sweep status SWEEP    what each trial is doing\n"
         "  aigc sweep table SWEEP     mean, standard deviation and 95 % interval over seeds\n"
@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
         "A SWEEP is a sweep id, the beginning of one, a path, or `latest`.",
         "aigc sweep seed=0,1,2 optimizer.lr=1e-3,3e-4 debug=fast",
     )
-    made.add_argument("--dry-run", action="store_true", help="list the trials and what is done already")
+    made.add_argument("--dry-run", action="store_true", help="list the trials and their status")
     made.add_argument("--retry-failed", action="store_true", help="run failed trials again, from their checkpoints")
     made.add_argument(
         "--max-failures",
@@ -57,7 +57,7 @@ def _count(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the trials, or show what came of them."""
+    """Run the trials, or show their results."""
     use_trusted(options.trust)
     words = options.overrides
     if words and words[0] in READS:
@@ -114,7 +114,7 @@ def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
     if tally.all_failed or tally.left:
         again = "Optuna asks for others when sweep.trials is raised"
         if not made.axes:
-            again = "the same words after `aigc sweep` and --retry-failed run failed ones again"
+            again = "the same command with --retry-failed runs failed ones again"
         failed = "1 trial has failed" if tally.all_failed == 1 else f"{tally.all_failed} trials have failed"
         not_run = f"{tally.left} {'was' if tally.left == 1 else 'were'} not run"
         raise AigcError(f"{failed}, {not_run}; `aigc sweep status {made.id}`; {again}")

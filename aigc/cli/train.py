@@ -8,7 +8,7 @@ from aigc.cli.parts.options import ConfigParser, use_trusted
 
 
 def parser() -> argparse.ArgumentParser:
-    """The verb's arguments."""
+    """Return the verb's parser."""
     made = ConfigParser(
         "train",
         "Start a run: compose and check the config, freeze it into a run folder, train, measure, keep the model.\n"
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     if options.sweep or is_swept(options.overrides):
         return run_sweep(options.overrides, options)
     cfg = compose(options.overrides)
-    check(cfg)  # before torch is imported, as most errors are found here
+    check(cfg)  # before torch is imported: most errors are found here
     check_runs_here(cfg)
 
     from aigc.cli.parts.result import print_result

@@ -6,20 +6,20 @@ from aigc.cli.parts.options import ConfigParser, use_trusted
 
 
 def parser() -> argparse.ArgumentParser:
-    """The verb's arguments."""
+    """Return the verb's parser."""
     made = ConfigParser(
         "validate",
         "Check a config without torch: every key, type, value and _target_, with the file and line that set it.\n"
-        "Data and other files that it names are not looked at.",
+        "Data and other files that it names are not read.",
         "aigc validate experiment=lm/couplets trainer.max_steps=100",
     )
-    made.add_argument("--deep", action="store_true", help="also import every class and see that it may stand there")
+    made.add_argument("--deep", action="store_true", help="also import every class and check its base class")
     made.add_argument("--print", action="store_true", help="print the resolved config as YAML")
     return made
 
 
 def run(options: argparse.Namespace) -> None:
-    """Check, and say so."""
+    """Check, and print the result."""
     from aigc.config import check, compose
     from aigc.launch.clusters.submit import check_cluster
 
@@ -32,4 +32,4 @@ def run(options: argparse.Namespace) -> None:
 
         print(frozen_yaml(cfg), end="")
     else:
-        print(f"{cfg.experiment}: the config is right; files that it names were not looked at")
+        print(f"{cfg.experiment}: the config is valid; files that it names were not read")

@@ -1,4 +1,4 @@
-"""`aigc verify RUN`: are the files still those that were written?"""
+"""`aigc verify RUN`: check the files of a run against their hashes."""
 
 import argparse
 import json
@@ -7,11 +7,11 @@ from aigc.cli.parts.options import VerbParser
 
 
 def parser() -> argparse.ArgumentParser:
-    """The verb's arguments."""
+    """Return the verb's parser."""
     made = VerbParser(
         "verify",
-        "Hash a run's config, model and checkpoints again and compare with what was noted when they were written.\n"
-        "Nothing is loaded or trained. Exit code 0: all as written; 1: something is changed or missing.",
+        "Hash a run's config, model and checkpoints again and compare with those recorded when they were written.\n"
+        "Nothing is loaded or trained. Exit code 0: all unchanged; 1: a file is changed or missing.",
         "aigc verify latest",
     )
     made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what is wrong, or that nothing is."""
+    """Print changed and missing files, and how many are unchanged."""
     from aigc.runs import Run
     from aigc.runs.verify import verify
 

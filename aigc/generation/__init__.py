@@ -1,1 +1,1 @@
-"""Writing texts and drawing images: what evaluation, inference and training share."""
+"""Generation of texts and images, shared by evaluation, inference and training."""

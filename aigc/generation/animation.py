@@ -1,4 +1,4 @@
-"""Animations: images one after another in one file."""
+"""Animations of images."""
 
 import io
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ FRAMES_PER_SECOND = 25
 
 
 def webp(frames: Sequence[Tensor], frames_per_second: int = FRAMES_PER_SECOND) -> bytes:
-    """An animated WebP without loss, which begins anew at its end.
+    """Encode a lossless animated WebP that loops.
 
-    Equal frames that follow each other are shown as one for longer, as the format does.
+    The format joins equal consecutive frames into one that is shown longer.
 
     Args:
         frames: uint8 of shape (channels, height, width) each, at least two.
-        frames_per_second: How fast.
+        frames_per_second: Speed.
     """
     first, *others = [as_pil(frame).convert("RGB") for frame in frames]
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Images to look at: grids of samples, strips between two of them, samples beside what they resemble."""
+"""Grids of images, interpolations between latents, samples beside their nearest images."""
 
 import io
 import itertools
@@ -19,14 +19,14 @@ _GAP = 2
 
 
 def grid(images: Tensor, columns: int | None = None) -> Tensor:
-    """Put images side by side, row by row.
+    """Arrange images in a grid, row by row.
 
     Args:
         images: uint8 of shape (n, channels, height, width).
         columns: Images in a row; None makes a square.
 
     Returns:
-        One image, uint8 of shape (channels, height, width), white where no image is.
+        One image, uint8 of shape (channels, height, width), white between and after the images.
     """
     number, channels, height, width = images.shape
     columns = columns or math.ceil(math.sqrt(number))
@@ -34,36 +34,36 @@ def grid(images: Tensor, columns: int | None = None) -> Tensor:
     sheet = torch.full(
         (channels, rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP), 255, dtype=torch.uint8
     )
-    for place, image in enumerate(images.cpu()):
-        top, left = (place // columns) * (height + _GAP), (place % columns) * (width + _GAP)
+    for index, image in enumerate(images.cpu()):
+        top, left = (index // columns) * (height + _GAP), (index % columns) * (width + _GAP)
         sheet[:, top : top + height, left : left + width] = image
     return sheet
 
 
 def between(latents: Tensor, steps: int) -> Tensor:
-    """Latents on the way from each to the next, by spherical interpolation (Shoemake, 1985; White, 2016).
+    """Interpolate from each latent to the next one, spherically (Shoemake, 1985; White, 2016).
 
     Args:
         latents: Of shape (n, ...), at least two.
-        steps: Latents from one to the next, both of them counted.
+        steps: Latents from one to the next, both included.
 
     Returns:
         Latents of shape ((n - 1) * steps, ...).
     """
-    ways = [
+    points = [
         interpolate(a[None], b[None], step / max(steps - 1, 1), "slerp")
         for a, b in itertools.pairwise(latents)
         for step in range(steps)
     ]
-    return torch.cat(ways)
+    return torch.cat(points)
 
 
 def beside(samples: Tensor, nearest: Sequence[Sequence[np.ndarray]]) -> Tensor:
-    """A row for each sample: the sample, and then the images it resembles most.
+    """Make a row for each sample: the sample, then its nearest images.
 
     Args:
         samples: uint8 of shape (n, channels, height, width).
-        nearest: For each sample the images, uint8 of shape (h, w, 3); other sizes are scaled to that of the samples.
+        nearest: The images of each sample, uint8 of shape (h, w, 3); other sizes are scaled to that of the samples.
 
     Returns:
         One image, as `grid` gives it, in colour.
@@ -79,19 +79,19 @@ def beside(samples: Tensor, nearest: Sequence[Sequence[np.ndarray]]) -> Tensor:
 
 
 def in_colour(images: Tensor) -> Tensor:
-    """Three channels, whatever there were: grey is repeated, alpha dropped."""
+    """Return three channels: grey is repeated, alpha is dropped."""
     channels = images.shape[1]
     return images[:, :1].repeat(1, 3, 1, 1) if channels < 3 else images[:, :3]
 
 
 def columns_of(labels: Tensor | None) -> int | None:
-    """Images in a row of a grid, so that each class has a column of its own where labels go round in turn.
+    """Return the number of columns that gives each class its own column, where labels repeat in turn.
 
     Args:
         labels: Of the images in their order, int64 of shape (n,).
 
     Returns:
-        None for images without labels, of one class, in any other order, or that are only one of each class.
+        None for images without labels, of one class, in another order, or with only one image a class.
     """
     if labels is None or not len(labels):
         return None
@@ -101,20 +101,20 @@ def columns_of(labels: Tensor | None) -> int | None:
 
 
 def as_pil(image: Tensor) -> Image.Image:
-    """An image, uint8 of shape (channels, height, width), as Pillow's: grey where there is one channel."""
+    """Convert an image, uint8 of shape (channels, height, width), to Pillow's; one channel becomes grey."""
     array = image.permute(1, 2, 0).cpu().numpy()
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
 def png(image: Tensor) -> bytes:
-    """An image, uint8 of shape (channels, height, width), as a PNG file holds it."""
+    """Encode an image, uint8 of shape (channels, height, width), as PNG."""
     buffer = io.BytesIO()
     as_pil(image).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
 def save_png(image: Tensor, path: Path) -> None:
-    """Write an image, uint8 of shape (channels, height, width), whole or not at all."""
+    """Write an image, uint8 of shape (channels, height, width), atomically."""
     content = png(image)
     path.parent.mkdir(exist_ok=True)
     retrying(lambda: write_atomic(path, content), f"write {path}")

@@ -1,4 +1,4 @@
-"""Images from a task: the same ones for the same seed, whatever training has drawn and how many ranks there are."""
+"""Images of a task that depend on the seed alone, not on training's random state or the number of ranks."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -51,13 +51,13 @@ class ImageSource(Protocol):
 
 
 class Drawn(NamedTuple):
-    """What images are made from."""
+    """Latents and conditions of some images."""
 
     latents: Tensor
     conditions: dict[str, Tensor]
     """What the images are conditioned on, by name; empty where they are not."""
     noise: int
-    """Seed of what the networks draw themselves."""
+    """Seed of the networks' own draws."""
 
 
 def draw(task: ImageSource, count: int, seed: int, *numbers_of_draw: int) -> Drawn:
@@ -71,15 +71,15 @@ def draw(task: ImageSource, count: int, seed: int, *numbers_of_draw: int) -> Dra
 def sample(
     task: ImageSource, count: int, seed: int = 0, batch_size: int = 64
 ) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
-    """Images as people save them, of which every rank makes its share.
+    """Make images in 8 bits; every rank makes its share.
 
-    What an image is made from depends on the seed and its number alone, whatever the ranks and the batch size. What the
-    networks draw themselves while they make it (noise of StyleGAN) depends on its batch as well.
+    Latents and conditions of an image depend on the seed and its number alone, not on ranks or batch size. Draws of the
+    networks themselves (noise of StyleGAN) depend on the batch as well.
 
     Args:
-        task: Gives the images.
+        task: The source of the images.
         count: How many, over all ranks.
-        seed: Another one gives others.
+        seed: Another seed gives other images.
         batch_size: Images made at the same time.
 
     Yields:
@@ -87,7 +87,7 @@ def sample(
         conditions by name.
 
     Raises:
-        InputError: The task makes something else than images from -1 to 1.
+        InputError: The task does not make images from -1 to 1.
         DivergedRun: An image holds NaN.
         InterruptedRun, PreemptedRun: This single process was asked to stop.
     """
@@ -109,7 +109,7 @@ def measure_samples(
     batch_size: int,
     reservoir: int = 50_000,
 ) -> Statistics:
-    """Statistics of a task's images over all ranks; arguments as of `FeatureStatistics` and `sample`, errors too."""
+    """Compute statistics of images over all ranks; arguments and errors as of `FeatureStatistics` and `sample`."""
     collected = FeatureStatistics(extractor, keep, reservoir)
     for indices, images, conditions in sample(task, count, seed, batch_size):
         collected.update(images, indices, conditions.get("labels"))
@@ -117,7 +117,7 @@ def measure_samples(
 
 
 def _numbered(task: ImageSource, first: int, last: int, seed: int) -> Drawn:
-    """What the images from one number up to another are made from, drawn in blocks that do not depend on batches."""
+    """Draw for the images from one number up to another, in blocks that do not depend on batches."""
     blocks = [draw(task, _BLOCK, seed, 0, block) for block in range(first // _BLOCK, -(-last // _BLOCK))]
     these = slice(first % _BLOCK, first % _BLOCK + last - first)
     latents = torch.cat([block.latents for block in blocks])
@@ -126,7 +126,7 @@ def _numbered(task: ImageSource, first: int, last: int, seed: int) -> Drawn:
 
 
 def make(task: ImageSource, drawn: Drawn) -> Tensor:
-    """Images of shape (n, channels, height, width) as uint8, from latents and conditions; errors as of `sample`."""
+    """Make images, uint8 of shape (n, channels, height, width), of latents and conditions; errors as of `sample`."""
     with undisturbed(task, drawn.noise):
         images = task.generate(drawn.latents, drawn.conditions)
     if images.ndim != 4 or images.shape[0] != len(drawn.latents) or not images.is_floating_point():
@@ -135,7 +135,7 @@ def make(task: ImageSource, drawn: Drawn) -> Tensor:
             f"and gives {images.dtype} of shape {tuple(images.shape)} for {len(drawn.latents)} latents"
         )
     if bool(images.isnan().any()):
-        raise DivergedRun(f"images hold NaN after step {task.steps_done}; lower optimizer.lr and start anew")
+        raise DivergedRun(f"images hold NaN after step {task.steps_done}; lower optimizer.lr and start again")
     return quantise(images)
 
 
@@ -152,6 +152,6 @@ def undisturbed(task: ImageSource, seed: int = 0) -> Iterator[None]:
 
 
 def _restore(modes: dict[nn.Module, bool]) -> None:
-    """A part that a task keeps in evaluation mode while the others train stays there."""
+    """Restore each module by itself: a task may keep some in evaluation mode while others train."""
     for module, training in modes.items():
         module.training = training

@@ -1,4 +1,4 @@
-"""How texts are drawn from a language model. A field's docstring is its help text."""
+"""Sampling from a language model. A field's docstring is its help text."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,20 +11,20 @@ class Sampling:
     """Sampling controls, named as Transformers names them."""
 
     temperature: Annotated[float, Bound(0)] = 1.0
-    """Sharpness of the choice: below 1 safer, above 1 wilder, 0 always the likeliest token."""
+    """Divides the logits: below 1 more predictable, above 1 more diverse, 0 always takes the likeliest token."""
     top_k: Annotated[int, Bound(1)] | None = None
     """Choose among the k likeliest tokens only; null allows all."""
     top_p: Annotated[float, Bound(0, 1)] = 1.0
     """Choose among the likeliest tokens that together have this probability."""
     repetition_penalty: Annotated[float, Bound(0.01)] = 1.0
-    """Above 1 makes tokens that already stand in the text less likely (Keskar et al., 2019)."""
+    """Above 1 makes tokens that are already in the text less likely (Keskar et al., 2019)."""
     num_beams: Annotated[int, Bound(1)] = 1
     """Beams of a beam search; 1 samples."""
     num_samples: Annotated[int, Bound(1)] = 1
     """Texts for each prompt."""
     max_new_tokens: Annotated[int, Bound(1)] | None = None
-    """Most tokens to write; null goes up to the model's context."""
+    """Largest number of new tokens; null fills the model's context."""
     batch_size: Annotated[int, Bound(1)] = 128
-    """Texts written at the same time."""
+    """Texts generated at the same time."""
     seed: Annotated[int, Bound(0, 4294967295)] = 0
     """Same seed, same texts."""

@@ -1,4 +1,4 @@
-"""Images of a generator, each of which depends on its own seed and label alone, whatever is made beside it."""
+"""Images of a generator, each of which depends on its own seed and label alone."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -17,7 +17,7 @@ from aigc.runs import stop
 
 
 class Source(NamedTuple):
-    """What an image is made from."""
+    """Latents and label of one image."""
 
     seed: int
     latents: Tensor
@@ -25,14 +25,14 @@ class Source(NamedTuple):
     label: Tensor | None
     """int64 of shape (1,)."""
     noise: int
-    """Seed of what the generator draws itself while it makes the image."""
+    """Seed of the generator's own draws."""
 
 
 class SeededImages:
-    """Makes images one at a time: in a batch a network would round otherwise, and its noise would be another one.
+    """Makes images one at a time: in a batch, rounding and noise would depend on the other images.
 
     Args:
-        generator: Is put into evaluation mode; images are made on the device of its parameters.
+        generator: It is set to evaluation mode; images are made on the device of its parameters.
         truncation: From 0 to 1, where 1 leaves latents or styles as they are; see `ImageGenerator.latents` and
             `StyleGenerator.truncated`.
 
@@ -46,36 +46,36 @@ class SeededImages:
         self._device = next((value.device for value in generator.state_dict().values()), torch.device("cpu"))
         if not isinstance(generator, StyleGenerator) and truncation < LEAST_TRUNCATION:
             raise InputError(
-                f"truncation={truncation:g}: {type(generator).__name__} has no styles to draw to their average, so "
-                f"latents are drawn anew until they are small enough; give {LEAST_TRUNCATION:g} to 1"
+                f"truncation={truncation:g}: {type(generator).__name__} has no styles to move to their average, so "
+                f"latents are redrawn until they are small enough; give {LEAST_TRUNCATION:g} to 1"
             )
 
     def source(self, seed: int, label: int | None = None) -> Source:
-        """Draw what an image is made from."""
-        chance = torch.Generator().manual_seed(seed)
+        """Draw latents for a seed."""
+        source = torch.Generator().manual_seed(seed)
         styled = isinstance(self.generator, StyleGenerator)
-        latents = self.generator.latents(1, chance, 1.0 if styled else self.truncation).to(self._device)
-        noise = int(torch.randint(2**62, (), generator=chance))
+        latents = self.generator.latents(1, source, 1.0 if styled else self.truncation).to(self._device)
+        noise = int(torch.randint(2**62, (), generator=source))
         return Source(seed, latents, None if label is None else torch.tensor([label], device=self._device), noise)
 
     def image(self, source: Source) -> Tensor:
-        """The image, uint8 of shape (channels, height, width), on the CPU."""
+        """Make an image, uint8 of shape (channels, height, width), on the CPU."""
         return self._made(self._start(source), source)
 
     def images(self, sources: Sequence[Source]) -> Iterator[Tensor]:
-        """One image of each."""
+        """Make an image of each source."""
         return map(self.image, sources)
 
-    def way(self, sources: Sequence[Source], steps: int, ends: bool = True) -> Iterator[Tensor]:
-        """Images on the way from each source to the next: `steps` a way, of which the last one is the next source's.
+    def interpolated(self, sources: Sequence[Source], steps: int, ends: bool = True) -> Iterator[Tensor]:
+        """Make `steps` images from each source to the next, the last of which is that of the next source.
 
-        Styles go straight, and latents along an arc (Shoemake, 1985), of the label where they start. The generator's
-        own noise is that of the first source all the way, as it would flicker.
+        Styles are interpolated linearly, latents along an arc (Shoemake, 1985), with the label of the first end. All
+        have the noise of the first source, which would flicker otherwise.
 
         Args:
             sources: At least two.
-            steps: Images of a way, at least two.
-            ends: Whether the last one of each way is made: in an animation the next way begins with it.
+            steps: Images from one source to the next, at least two.
+            ends: Whether the last of them is made: in an animation, the next interpolation begins with it.
         """
         how = "lerp" if isinstance(self.generator, StyleGenerator) else "slerp"
         for source, following in pairwise(sources):
@@ -85,15 +85,15 @@ class SeededImages:
                 yield self._made(between, source._replace(noise=sources[0].noise))
 
     def mixed(self, rows: Sequence[Source], columns: Sequence[Source], crossover: int | None) -> Iterator[Tensor]:
-        """A table of mixed styles (Karras et al., 2019), row by row: coarse ones of the row, fine ones of the column.
+        """Make a table of mixed styles (Karras et al., 2019), row by row: coarse ones of the row, fine of the column.
 
         Args:
-            rows: Give the styles of the first layers.
-            columns: Give those of the others.
-            crossover: How many the first layers are; None takes half of all.
+            rows: Sources of the styles of the first layers.
+            columns: Sources of those of the others.
+            crossover: Number of the first layers; None takes half of all.
 
         Raises:
-            InputError: The generator has no styles, or not so many layers.
+            InputError: The generator has no styles, or fewer layers.
         """
         if not isinstance(self.generator, StyleGenerator):
             raise InputError(f"mixing: {type(self.generator).__name__} has no styles to mix; a StyleGAN's has")
@@ -107,14 +107,14 @@ class SeededImages:
                 yield self._made(torch.cat([of_row[:, :first], of_column[:, first:]], 1), source)
 
     def _start(self, source: Source) -> Tensor:
-        """The latents, or the styles where there are such."""
+        """Return the latents, or the styles where there are any."""
         if not isinstance(self.generator, StyleGenerator):
             return source.latents
         with torch.no_grad():
             return self.generator.truncated(self.generator.mapping(source.latents, source.label), self.truncation)
 
     def _made(self, start: Tensor, source: Source) -> Tensor:
-        """The image of latents or styles; random states are left as they are."""
+        """Make the image of latents or styles; random states are restored."""
         stop.check(" while images were made")
         with fixed_random_state(self._device, source.noise), torch.no_grad():
             if isinstance(self.generator, StyleGenerator):

@@ -1,4 +1,4 @@
-"""From prompts to texts: batched, padded on the left, without special or unknown tokens in the output."""
+"""Generation of texts from prompts: batched, padded on the left, without special or unknown tokens in the output."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -29,24 +29,24 @@ def generate_texts(
     sampling: Sampling,
     shorten: bool = False,
 ) -> list[list[str]]:
-    """Texts that continue each prompt, `sampling.num_samples` of each, the prompt itself not included.
+    """Generate `sampling.num_samples` continuations of each prompt, without the prompt itself.
 
-    The random state of training is left as it was. The tokenizer's own padding settings do not matter.
+    The random state of training is restored. The tokenizer's own padding settings are ignored.
 
     Args:
-        model: A causal language model; its mode is put back.
+        model: A causal language model; its mode is restored.
         tokenizer: Its tokenizer.
         prompts: Any texts; an empty one starts a document.
-        sampling: How to draw.
-        shorten: Leave out the beginning of a prompt that is too long for the model's context, instead of refusing it.
+        sampling: The sampling controls.
+        shorten: Cut off the beginning of a prompt that is too long for the model's context, instead of raising.
 
     Raises:
-        InputError: A prompt that leaves no room in the model's context, or several texts from one certain choice.
+        InputError: A prompt leaves no room in the model's context, or several texts are asked for at temperature 0.
         InterruptedRun: A person asked to stop.
         PreemptedRun: The machine asked to stop.
     """
     if sampling.temperature == 0 and sampling.num_samples > sampling.num_beams:
-        raise InputError("temperature=0 always writes the same text; for several, raise temperature or num_beams")
+        raise InputError("temperature=0 always gives the same text; for several, raise temperature or num_beams")
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     encoded = [start + ids or [tokenizer.eos_token_id] for ids in encode(tokenizer, list(prompts))]
     context = context_length(model)
@@ -64,15 +64,15 @@ def generate_texts(
                 outputs = _generate_batch(model, tokenizer, [encoded[i] for i in chosen], sampling, context)
                 if _may_stop():
                     stop.check()
-                for place, index in enumerate(chosen):
-                    texts[index] = outputs[place * sampling.num_samples : (place + 1) * sampling.num_samples]
+                for position, index in enumerate(chosen):
+                    texts[index] = outputs[position * sampling.num_samples : (position + 1) * sampling.num_samples]
     finally:
         model.train(training)
     return texts
 
 
 def _batches(lengths: list[int], sampling: Sampling, context: int | None) -> Iterator[list[int]]:
-    """Indices by falling length; a prompt never shares a batch with one so long that it would get less room by it."""
+    """Yield indices by falling length; a longer prompt in the batch never reduces the room of a shorter one."""
     most = max(1, sampling.batch_size // sampling.num_samples)
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
@@ -109,7 +109,7 @@ def _generate_batch(
 
 
 class _WhenAsked(StoppingCriteria):
-    """Ends every text when the process is asked to stop: a long one can take minutes."""
+    """Ends every text when the process is asked to stop, as a long one can take minutes."""
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
         return torch.full(
@@ -146,7 +146,7 @@ def _text(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> str:
 
 
 def _shortened(ids: list[int], kept: int, most: int) -> list[int]:
-    """At most so many tokens: the first few stay, then comes the end of the prompt."""
+    """Keep at most so many tokens: the first few, then the end of the prompt."""
     return ids if len(ids) <= most else ids[:kept] + ids[len(ids) - max(most - kept, 1) :]
 
 
@@ -156,10 +156,10 @@ def _check_length(encoded: list[list[int]], prompts: Sequence[str], context: int
             shown = prompt if len(prompt) <= 20 else prompt[:20] + "..."
             raise InputError(
                 f"prompt {shown!r} has {len(ids)} tokens with its start mark; the model's context is {context},"
-                " of which one is needed to write: shorten the prompt"
+                " of which at least one is needed for the output: shorten the prompt"
             )
 
 
 def _may_stop() -> bool:
-    """One of several ranks must not stop alone: they agree between two steps."""
+    """Whether this process may stop alone: several ranks agree between two steps instead."""
     return count_ranks() == 1

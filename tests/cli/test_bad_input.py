@@ -74,7 +74,7 @@ def test_an_output_folder_that_cannot_be_made_is_said_before_any_work(aigc, own_
 def test_a_check_says_that_it_looks_at_no_files(own_place, capsys):
     validate.run(validate.parser().parse_args(["data.path=nofile.txt"]))
     assert capsys.readouterr().out.strip() == (
-        "lm/tang_quatrains: the config is right; files that it names were not looked at"
+        "lm/tang_quatrains: the config is valid; files that it names were not read"
     )
 
 

@@ -105,7 +105,7 @@ def test_nothing_is_overwritten_unless_asked(make, place):
         (["labelled", "mixing=2x2"], "mixing: TinyGenerator has no styles to mix"),
         (["labelled", "temperature=1"], "temperature (command line: temperature=1): no such key"),
         (["labelled", "--prompts", "x"], "--prompts is not for images, which labelled makes"),
-        (["styled", "seed=1", "num_images=1", "interpolation=3"], "a way needs two images at least"),
+        (["styled", "seed=1", "num_images=1", "interpolation=3"], "interpolation needs at least two images"),
         (["styled", "mixing=2x2", "interpolation=3"], "give either interpolation= or mixing=, not both"),
         (["styled", "crossover=2"], "crossover=2 belongs to a table of mixed styles"),
         (["styled", "mixing=2x2", "--out", "folder"], "mixing makes one table; give FILE.png"),

@@ -229,7 +229,7 @@ def test_all_wrong_options_are_said_together_before_any_file_is_read(score):
         "did you mean bleu.tokenize?",
         "chrf.word_order (command line: chrf.word_order=two): 'two' is not an integer",
         "form_accuracy.pattern: missing; give form_accuracy.pattern=VALUE",
-        "ter (command line: ter.normalized=true): is not measured here; add --metric ter",
+        "ter (command line: ter.normalized=true): is not among the metrics; add --metric ter",
         "chrv (command line: chrv.beta=2): no such metric; did you mean chrf?",
     ):
         assert said in err
@@ -250,11 +250,11 @@ BAD = {
     "no such file": (["p.txt", "nowhere.txt"], "nowhere.txt: No such file"),
     "a folder": (["p.txt", "folder"], "folder: Is a directory"),
     "not UTF-8": (["p.txt", "gbk.txt"], "gbk.txt, line 2: not UTF-8 at byte 3"),
-    "no gzip": (["p.txt", "no.txt.gz"], "no.txt.gz: not a whole gzip file"),
-    "half a gzip": (["p.txt", "half.txt.gz"], "half.txt.gz: not a whole gzip file"),
-    "empty": (["empty.txt", "r.txt"], "empty.txt: there is no text"),
-    "empty references": (["p.txt", "empty.txt"], "empty.txt: there is no text"),
-    "stdin twice": (["-", "-"], "- stands there twice"),
+    "no gzip": (["p.txt", "no.txt.gz"], "no.txt.gz: not a complete gzip file"),
+    "half a gzip": (["p.txt", "half.txt.gz"], "half.txt.gz: not a complete gzip file"),
+    "empty": (["empty.txt", "r.txt"], "empty.txt: it holds no texts"),
+    "empty references": (["p.txt", "empty.txt"], "empty.txt: it holds no texts"),
+    "stdin twice": (["-", "-"], "- is given twice"),
     "no file": (["bleu.lowercase=true"], "there is no file of predictions"),
     "no references": (["p.txt"], "bleu, chrf, rouge: compared with references"),
     "a metric as file": (["p.txt", "r.txt", "chrf"], "a metric as --metric chrf"),
@@ -274,11 +274,11 @@ BAD = {
     "broken JSON": (["broken.jsonl"], "broken.jsonl, line 2: not JSON"),
     "no object": (["list.jsonl"], "list.jsonl, line 1: there is no 'output'"),
     "no reference": (["key.jsonl"], "key.jsonl, line 2: there is no 'reference'"),
-    "no text": (["null.jsonl"], "null.jsonl, line 1: 'output' is no text"),
+    "no text": (["null.jsonl"], "null.jsonl, line 1: 'output' is not a string"),
     "samples and lines": (["good.jsonl", "r.txt"], "holds its references itself: leave out r.txt"),
     "lines and samples": (["p.txt", "good.jsonl"], "give files of one kind"),
     "samples against lines": (["good.jsonl", "--compare", "p.txt"], "compare it with another .jsonl"),
-    "other samples": (["good.jsonl", "--compare", "other.jsonl"], "other.jsonl, line 2: another reference"),
+    "other samples": (["good.jsonl", "--compare", "other.jsonl"], "other.jsonl, line 2: its reference"),
     "fewer samples": (["good.jsonl", "--compare", "few.jsonl"], "good.jsonl has 2 samples, few.jsonl has 1"),
 }
 
@@ -308,7 +308,7 @@ def test_bad_input_is_said_in_one_message(what, files, score):
 def test_usage_without_files_is_said(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["score"])
-    assert "`aigc score --help` tells more" in capsys.readouterr().err
+    assert "`aigc score --help` says more" in capsys.readouterr().err
 
 
 def test_warnings_are_lines_on_stderr(own_place, score):
@@ -366,7 +366,7 @@ def test_the_table_of_a_comparison_tells_what_has_no_resampling(systems, score):
     assert [row.split()[:2] for row in scored[1:3]] == [["chrf", "a.txt"], ["chrf", "c.txt"]]
     assert "±" in scored[1]
     assert scored[2].endswith(f"{1 / 201:.4f}")
-    assert ["no sum over texts: no resampling" in row for row in scored[1:5]] == [False, False, True, True]
+    assert ["not a sum over texts: no resampling" in row for row in scored[1:5]] == [False, False, True, True]
     assert signatures[1].split()[1].startswith("nrefs:1|bs:200|seed:7|case:mixed|")
     assert "bs:200" not in signatures[2]
     assert out != score(*arguments, "--samples", "200", "--seed", "8")[1]

@@ -1,4 +1,4 @@
-"""What `aigc score` measures: files of lines, or the samples of a run."""
+"""The texts that `aigc score` measures: files of lines, or the samples of a run."""
 
 import json
 from collections import Counter
@@ -10,15 +10,15 @@ from aigc.errors import InputError
 
 
 class Corpus(NamedTuple):
-    """Predictions of one or more systems, the first of them the baseline, and what they should be."""
+    """Predictions of one or more systems, the first of them the baseline, and their references."""
 
     systems: list[tuple[str, list[str]]]
     """File and texts."""
     reference_files: list[str]
     references: list[list[str]] | None
-    """For each text its references."""
+    """The references of each text."""
     whole: list[list[str]]
-    """The texts of each system with what was given of them, where samples say so."""
+    """The texts of each system together with their prompts, where samples have them."""
 
 
 def read_corpus(predictions: str, references: Sequence[str], others: Sequence[str]) -> Corpus:
@@ -37,7 +37,7 @@ def read_corpus(predictions: str, references: Sequence[str], others: Sequence[st
     """
     names = [predictions, *references, *others]
     if Counter(names)[STDIN] > 1:
-        raise InputError("stdin can be read once: - stands there twice")
+        raise InputError("stdin can be read once: - is given twice")
     samples = [name for name in names if is_samples(name)]
     if is_samples(predictions):
         return _of_samples(predictions, references, others)
@@ -71,28 +71,28 @@ def _of_samples(predictions: str, references: Sequence[str], others: Sequence[st
         _check_equal(predictions, outputs, other, texts, "samples")
         for number, (ours, theirs) in enumerate(zip(expected, its_own, strict=True), 1):
             if ours != theirs:
-                raise InputError(f"{other}, line {number}: another reference than in {predictions}: other data")
+                raise InputError(f"{other}, line {number}: its reference is not that of {predictions}: the data differ")
         systems.append((other, texts))
         wholes.append(whole)
     return Corpus(systems, [predictions], [[reference] for reference in expected], wholes)
 
 
 def _samples(file: str) -> tuple[list[str], list[str], list[str]]:
-    """The outputs, references and whole texts of a run's samples; a text of which nothing was given is its output."""
+    """The outputs, references and whole texts of a run's samples; a text without a prompt is its output."""
     found: dict[str, list[str]] = {"output": [], "reference": [], "text": []}
     for number, line in enumerate(_texts(file), 1):
-        place = f"{file}, line {number}"
+        where = f"{file}, line {number}"
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{place}: not JSON: {error}") from error
+            raise InputError(f"{where}: not JSON: {error}") from error
         if isinstance(row, dict) and "output" in row:
             row.setdefault("text", row["output"])
         for key, texts in found.items():
             value = row.get(key) if isinstance(row, dict) else None
             if not isinstance(value, str):
-                what = f"{key!r} is no text" if isinstance(row, dict) and key in row else f"there is no {key!r}"
-                raise InputError(f"{place}: {what}; samples of a run hold prompt, output and reference")
+                what = f"{key!r} is not a string" if isinstance(row, dict) and key in row else f"there is no {key!r}"
+                raise InputError(f"{where}: {what}; samples of a run have prompt, output and reference")
             texts.append(value)
     return found["output"], found["reference"], found["text"]
 
@@ -100,10 +100,10 @@ def _samples(file: str) -> tuple[list[str], list[str], list[str]]:
 def _texts(file: str) -> list[str]:
     texts = read_lines(file)
     if not texts:
-        raise InputError(f"{'stdin' if file == STDIN else file}: there is no text in it")
+        raise InputError(f"{'stdin' if file == STDIN else file}: it holds no texts")
     return texts
 
 
 def _check_equal(first: str, texts: Sequence[str], second: str, others: Sequence[str], what: str) -> None:
     if len(texts) != len(others):
-        raise InputError(f"{first} has {len(texts)} {what}, {second} has {len(others)}: they must be as many")
+        raise InputError(f"{first} has {len(texts)} {what}, {second} has {len(others)}: the numbers must be equal")

@@ -1,4 +1,4 @@
-"""The metrics that `aigc score-images` knows by name, and the extractors that stand in their names."""
+"""The metrics that `aigc score-images` knows by name, and the extractors that their names can end in."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -25,20 +25,20 @@ OFFLINE = "efficientnet_lite0"
 
 
 class Named(NamedTuple):
-    """A metric as people write it, taken apart: `kid_clip` is `kid` with `clip`."""
+    """The parts of a metric's name: `kid_clip` is `kid` with `clip`."""
 
     metric: str
     extractor: str | None
-    """None leaves the choice."""
+    """None chooses the default."""
 
 
 def take_apart(name: str) -> Named:
-    """The metric and the extractor in a name; a dotted path of a person's own class stays whole.
+    """Split a name into metric and extractor; a dotted path of a person's own class stays whole.
 
     A name without one means the reference: `fid` is that of the Inception network.
 
     Raises:
-        InputError: What follows the name of a metric is no extractor.
+        InputError: What follows the name of a metric is not an extractor.
     """
     from aigc.config.problems import choices
 
@@ -51,13 +51,13 @@ def take_apart(name: str) -> Named:
     metric = next((known for known in METRICS.targets if name.startswith(f"{known}_")), None)
     if metric:
         ending = name.removeprefix(f"{metric}_")
-        told = choices(ending, extractors)
-        raise InputError(f"--metric {name}: there is a metric {metric}, but no extractor {ending}. {told}")
+        allowed = choices(ending, extractors)
+        raise InputError(f"--metric {name}: there is a metric {metric}, but no extractor {ending}. {allowed}")
     return Named(name, "inception")
 
 
 def by_extractor(named: Sequence[Named], default: Callable[[], str]) -> dict[str, list[str]]:
-    """Extractor to the metrics that it serves, each once, in the order in which they were named."""
+    """Return the metrics of each extractor, each once, in the order given."""
     otherwise = default() if any(one.extractor is None for one in named) else ""
     chosen: dict[str, list[str]] = {}
     for metric, extractor in named:
@@ -68,7 +68,7 @@ def by_extractor(named: Sequence[Named], default: Callable[[], str]) -> dict[str
 
 
 def help_text() -> str:
-    """Metrics and extractors with their options."""
+    """Return the help of metrics and extractors with their options."""
     extractors = EXTRACTORS.help().splitlines()[1:]
     return "\n".join(
         [
@@ -83,13 +83,13 @@ def help_text() -> str:
 
 
 def split_options(typed: list[str]) -> tuple[list[str], list[str]]:
-    """Options of metrics, and those of extractors."""
+    """Split into options of metrics and options of extractors."""
     of_extractors = [text for text in typed if text.partition(".")[0] in EXTRACTORS.targets]
     return [text for text in typed if text not in of_extractors], of_extractors
 
 
 def check_options_used(of_extractors: list[str], used: Sequence[str]) -> None:
-    """An option of an extractor that no metric names would do nothing.
+    """Check that every option belongs to an extractor that a metric uses.
 
     Raises:
         InputError: There is one.

@@ -1,4 +1,4 @@
-"""Texts in plain files: one a line, in UTF-8."""
+"""Text files with one text a line, in UTF-8."""
 
 import gzip
 import sys
@@ -11,16 +11,16 @@ STDIN = "-"
 
 
 def read_lines(file: str) -> list[str]:
-    """The lines of a file, of a `.gz` file unpacked, or of stdin where it is `-`; none where it is empty.
+    """Read the lines of a file, of a decompressed `.gz` file, or of stdin for `-`; none where it is empty.
 
     Raises:
-        InputError: The file cannot be read, is no whole gzip file, or is not UTF-8.
+        InputError: The file cannot be read, is not a complete gzip file, or is not UTF-8.
     """
     return split_lines(_read(file), "stdin" if file == STDIN else file)
 
 
 def split_lines(data: bytes, source: str) -> list[str]:
-    r"""Lines as a text editor counts them: they end at \n and \r\n alone, and a byte order mark is no text.
+    r"""Split into lines as a text editor counts them: only \n and \r\n end one, and a byte order mark is dropped.
 
     Raises:
         InputError: Not UTF-8; the message names `source` and the line.
@@ -38,7 +38,7 @@ def split_lines(data: bytes, source: str) -> list[str]:
 
 
 def stdin_bytes() -> bytes:
-    """All of stdin; nothing where there is none."""
+    """Read all of stdin; nothing where there is none."""
     return b"" if sys.stdin is None else sys.stdin.buffer.read()
 
 
@@ -54,4 +54,4 @@ def _read(file: str) -> bytes:
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{file}: not a whole gzip file: {error}") from error
+        raise InputError(f"{file}: not a complete gzip file: {error}") from error

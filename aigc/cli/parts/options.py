@@ -1,4 +1,4 @@
-"""What several verbs share: their parsers, the keys that people change most, `--trust`."""
+"""What several verbs share: parsers, the keys that are changed most, `--trust`."""
 
 import argparse
 import json
@@ -41,7 +41,7 @@ OFTEN_CHANGED = (
 
 
 _WITHOUT_SOURCE = {"optimizer.lr": "Learning rate; where a scheduler changes it, the highest."}
-"""Help of keys whose classes torch documents where it cannot be read without torch."""
+"""Help of keys that torch documents where it cannot be read without importing torch."""
 
 
 class VerbParser(argparse.ArgumentParser):
@@ -54,13 +54,13 @@ class VerbParser(argparse.ArgumentParser):
         self.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
     def format_help(self) -> str:
-        """The help; the keys are composed only now."""
+        """Return the help; the keys are composed only now."""
         self.epilog = f"example:\n  {self._example}" + (f"\n\n{self._keys()}" if self._keys else "")
         return super().format_help()
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        """Say it in one line."""
-        print(f"{self.prog}: {message}; `{self.prog} --help` tells more", file=sys.stderr)
+        """Print the error in one line."""
+        print(f"{self.prog}: {message}; `{self.prog} --help` says more", file=sys.stderr)
         raise SystemExit(2)
 
 
@@ -73,26 +73,26 @@ class ConfigParser(VerbParser):
         add_overrides(self)
 
     def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, and remember what was typed for the help."""
+        """Parse, and keep the arguments for the help."""
         self._typed = [text for text in args or [] if not text.startswith("-")]
         return super().parse_intermixed_args(args, namespace)
 
 
 def add_overrides(parser: argparse.ArgumentParser, what: str = "key=value, group=choice or ~key") -> None:
-    """Take overrides and `--trust`."""
+    """Add overrides and `--trust`."""
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help=what)
     add_trust(parser)
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
-    """Take `--trust`."""
+    """Add `--trust`."""
     parser.add_argument(
         "--trust", action="append", default=[], metavar="PACKAGE", help="let _target_ name classes of your own package"
     )
 
 
 def often_changed(overrides: Sequence[str] = ()) -> str:
-    """The keys that people change most, with value and docstring, and all config groups with their choices.
+    """Return the keys that are changed most, with value and docstring, and all config groups with their choices.
 
     Args:
         overrides: What the config is composed of.
@@ -121,7 +121,7 @@ def often_changed(overrides: Sequence[str] = ()) -> str:
 
 
 def fields_help(target: str, title: str, prefix: str = "") -> str:
-    """The parameters of a class with default and docstring, read from its source."""
+    """Return the parameters of a class with default and docstring, read from its source."""
     from aigc.config.targets import signature
 
     lines = [title]
@@ -133,7 +133,7 @@ def fields_help(target: str, title: str, prefix: str = "") -> str:
 
 
 def read_value(text: str, kind: Any) -> Any:
-    """What was typed for a parameter of this type: a number, true or false, null, a YAML list, or the text itself."""
+    """Parse a value for a parameter of this type: a number, true or false, null, a YAML list, or the text itself."""
     from aigc.config.types import mismatches
 
     value = _plain_value(text)
@@ -159,7 +159,7 @@ def _plain_value(text: str) -> Any:
 
 
 def use_trusted(packages: Sequence[str]) -> None:
-    """Trust what was named with `--trust`."""
+    """Trust the packages named with `--trust`."""
     from aigc.config.trust import trust
 
     trust(list(packages))

@@ -1,4 +1,4 @@
-"""How a run's scores are shown."""
+"""Tables of a run's scores."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from aigc.runs.table import MEASURES, describe, main_metrics
 
 
 def print_result(run: Run, as_json: bool = False) -> None:
-    """The scores, the time, the throughput, and where things lie."""
+    """Print scores, time, throughput and paths."""
     manifest = run.manifest
     if as_json:
         keys = ("run_id", "metrics", "signatures", "result")
@@ -32,9 +32,9 @@ def print_result(run: Run, as_json: bool = False) -> None:
 
 
 def score_rows(metrics: dict[str, float], signatures: dict[str, str] | None = None) -> list[tuple[str, str, str]]:
-    """Measured values: the name a person knows, the value, how it was made; in a fixed order.
+    """Return display name, value and signature of each score, in a fixed order.
 
-    What training itself logs is left out.
+    Values of training are left out.
     """
     measured = {name: value for name, value in metrics.items() if not name.startswith("train/")}
     made = signatures or {}
@@ -42,7 +42,7 @@ def score_rows(metrics: dict[str, float], signatures: dict[str, str] | None = No
 
 
 def print_description(run: Run) -> None:
-    """What `aigc show` prints."""
+    """Print what `aigc show` prints."""
     told, seen = describe(run), look([run])[0]
     manifest = told["manifest"]
     git = manifest["git"].get("working_directory") or {}
@@ -75,14 +75,14 @@ def print_description(run: Run) -> None:
 
 
 def number(value: float) -> str:
-    """A score with as many digits as one reads."""
+    """Format a score with a few digits."""
     if math.isnan(value) or math.isinf(value):
         return str(value)
     return f"{value:,.0f}" if abs(value) >= 10000 else f"{value:.4g}" if abs(value) < 10 else f"{value:.2f}"
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as `1 h 02 min`, `2 min 05 s` or `9.1 s`."""
+    """Format seconds as `1 h 02 min`, `2 min 05 s` or `9.1 s`."""
     if seconds is None:
         return ""
     if seconds >= 3600:
@@ -91,7 +91,12 @@ def duration(seconds: float | None) -> str:
 
 
 def print_columns(rows: Sequence[Sequence[str]], first: int = 0) -> None:
-    """Rows in aligned columns, the first of at least some width; nothing is wrapped, so that a path can be copied."""
+    """Print rows in aligned columns; lines are not wrapped, so that a path can be copied.
+
+    Args:
+        rows: Of equal length.
+        first: Smallest width of the first column.
+    """
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)][:-1]
     widths[:1] = [max(first, *widths[:1])] if widths else []
     for *cells, last in rows:
@@ -100,7 +105,7 @@ def print_columns(rows: Sequence[Sequence[str]], first: int = 0) -> None:
 
 
 def _width(text: str) -> int:
-    """How many columns a text takes on a screen: a Chinese character takes two."""
+    """Return how many columns a text takes on a screen: a Chinese character takes two."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len

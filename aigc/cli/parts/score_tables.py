@@ -1,4 +1,4 @@
-"""How the scores of files are shown."""
+"""Tables of the scores of files."""
 
 import json
 import math
@@ -14,7 +14,7 @@ _Row = tuple[str, ...]
 
 
 def print_tables(corpus: Corpus, results: Sequence[SystemScores], samples: int, seed: int, details: bool) -> None:
-    """The scores with two digits behind the point, and how they were made."""
+    """Print the scores with two decimals, and their signatures."""
     if len(results) == 1:
         print_columns([("metric", "score", "signature"), *_scores(results[0])])
     else:
@@ -30,9 +30,9 @@ def print_tables(corpus: Corpus, results: Sequence[SystemScores], samples: int, 
 
 
 def print_json(corpus: Corpus, results: Sequence[SystemScores], samples: int, seed: int) -> None:
-    """Everything with all digits; a score that is no number is null."""
+    """Print everything with all digits; a score that is not finite is null."""
     baseline = results[0]
-    told: dict[str, Any] = {
+    report: dict[str, Any] = {
         "predictions": corpus.systems[0][0],
         "references": corpus.reference_files,
         "texts": len(corpus.systems[0][1]),
@@ -40,7 +40,7 @@ def print_json(corpus: Corpus, results: Sequence[SystemScores], samples: int, se
         "signatures": {name: one.signature for name, one in baseline.measured.items()},
     }
     if len(results) > 1:
-        told["comparison"] = {
+        report["comparison"] = {
             "test": "paired bootstrap resampling",
             "samples": samples,
             "seed": seed,
@@ -50,7 +50,7 @@ def print_json(corpus: Corpus, results: Sequence[SystemScores], samples: int, se
                 for (file, _), result in list(zip(corpus.systems, results, strict=True))[1:]
             ],
         }
-    print(json.dumps(_finite(told), ensure_ascii=False))
+    print(json.dumps(_finite(report), ensure_ascii=False))
 
 
 def _scores(result: SystemScores) -> Iterator[_Row]:
@@ -62,20 +62,20 @@ def _scores(result: SystemScores) -> Iterator[_Row]:
 def _compared(corpus: Corpus, results: Sequence[SystemScores]) -> Iterator[_Row]:
     baseline = results[0].scores
     for name in baseline:
-        for place, ((file, _), result) in enumerate(zip(corpus.systems, results, strict=True)):
+        for index, ((file, _), result) in enumerate(zip(corpus.systems, results, strict=True)):
             found = result.estimates.get(name)
             yield (
                 name,
                 file,
                 f"{result.scores[name]:6.2f}",
-                f"{found.mean:6.2f} ± {found.interval:.2f}" if found else "no sum over texts: no resampling",
-                f"{result.scores[name] - baseline[name]:+10.2f}" if place else "",
+                f"{found.mean:6.2f} ± {found.interval:.2f}" if found else "not a sum over texts: no resampling",
+                f"{result.scores[name] - baseline[name]:+10.2f}" if index else "",
                 f"{result.p_values[name]:.4f}" if name in result.p_values else "",
             )
 
 
 def _signatures(result: SystemScores, resampling: str) -> Iterator[_Row]:
-    """What was resampled says so, in the place where sacrebleu says it."""
+    """Signatures of resampled scores name the resampling where sacrebleu names it."""
     for name, measured in result.measured.items():
         first, _, rest = measured.signature.partition("|")
         if not set(measured.scores) <= set(result.estimates):

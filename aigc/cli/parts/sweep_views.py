@@ -1,4 +1,4 @@
-"""How sweeps are shown: the plan, all trials at once while they run, and what came of them."""
+"""Views of a sweep: its plan, its running trials, its results."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def show_plan(plan: SweepPlan, as_json: bool) -> None:
-    """Every trial with its overrides, and what is done already."""
+    """Print every trial with its overrides and status."""
     folder = SweepFolder(plan.folder)
     if plan.axes:
         if as_json:
@@ -55,7 +55,7 @@ def show_plan(plan: SweepPlan, as_json: bool) -> None:
 
 
 class Screen:
-    """All trials on one screen while they run; a line for each that has ended where nobody looks at a terminal.
+    """A live table of running trials; without a terminal, one line for each trial that has ended.
 
     Args:
         plan: What is run.
@@ -65,7 +65,7 @@ class Screen:
         self.plan = plan
         self._folder = SweepFolder(plan.folder)
         self._live: Any = None
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
         self._shown_at = 0.0
 
     def __enter__(self) -> "Screen":
@@ -91,12 +91,12 @@ class Screen:
         total = self.plan.total
         ended = tally.skipped + len(tally.finished) + tally.all_failed + tally.pruned
         for trial in tally.finished:
-            if trial.number not in self._told:
-                self._told.add(trial.number)
+            if trial.number not in self._reported:
+                self._reported.add(trial.number)
                 log.info("[%d/%d] trial %d finished: %s", ended, total, trial.number, _words(trial))
         for trial_number, why in (tally.listed | tally.failed).items():
-            if trial_number not in self._told:
-                self._told.add(trial_number)
+            if trial_number not in self._reported:
+                self._reported.add(trial_number)
                 log.warning("[%d/%d] trial %d %s", ended, total, trial_number, why)
         if self._live is not None and time.monotonic() - self._shown_at > 0.5:
             self._shown_at = time.monotonic()
@@ -119,7 +119,7 @@ class Screen:
 
 
 def show_tally(plan: SweepPlan, tally: "Tally", as_json: bool) -> None:
-    """What a driver has done."""
+    """Print the counts of a driver."""
     counts = {
         "finished": len(tally.finished) + tally.skipped,
         "now": len(tally.finished),
@@ -143,7 +143,7 @@ def show_tally(plan: SweepPlan, tally: "Tally", as_json: bool) -> None:
 
 
 def show_status(folder: SweepFolder, as_json: bool) -> None:
-    """Each trial with what it is doing."""
+    """Print the status of each trial."""
     rows: list[tuple[str, ...]] = []
     counts: dict[str, int] = {}
     differing = labels(folder, with_seed=True)
@@ -165,7 +165,7 @@ def show_status(folder: SweepFolder, as_json: bool) -> None:
 
 
 def show_table(folder: SweepFolder, metric: str | None, direction: str | None, style: str) -> None:
-    """Mean, standard deviation and interval of each row, best first."""
+    """Print mean, standard deviation and interval of each row, best first."""
     table = make_table(folder, metric, direction)
     if style == "json":
         print(json.dumps(_as_json(table), ensure_ascii=False))
@@ -176,7 +176,7 @@ def show_table(folder: SweepFolder, metric: str | None, direction: str | None, s
     names = [" ".join(row) for row in rows] if style == "csv" else shown(rows)
     lines = [
         [
-            name or "(all alike)",
+            name or "(no difference)",
             str(len(row.values)),
             *(_digits(value, style) for value in (row.mean, row.deviation, row.interval)),
             str(row.failed),

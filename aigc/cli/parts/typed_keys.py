@@ -1,4 +1,4 @@
-"""Keys that a verb takes as key=value, checked against the class that has them."""
+"""Arguments of a verb as key=value, checked against the class that takes them."""
 
 from collections.abc import Sequence
 from typing import Any

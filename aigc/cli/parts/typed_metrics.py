@@ -1,4 +1,4 @@
-"""Metrics that a verb knows by name, made from what was typed: names, and options as `metric.option=value`."""
+"""Metrics that a verb knows by name, with options as `metric.option=value`."""
 
 import importlib
 import re
@@ -16,7 +16,7 @@ _OPTION = re.compile(r"(?P<metric>[^\W\d]\w*(?:\.\w+)*)\.(?P<option>[^\W\d_]\w*)
 
 
 def is_option(text: str) -> bool:
-    """Whether something typed is `metric.option=value` and no file."""
+    """Whether an argument is `metric.option=value` and not a file."""
     return _OPTION.fullmatch(text) is not None
 
 
@@ -25,8 +25,8 @@ class TypedMetrics(NamedTuple):
 
     Args:
         targets: Name to the dotted path of its class.
-        default: Those that are measured when none is named.
-        base: Dotted path of the class that all are.
+        default: Names that are used when none is given.
+        base: Dotted path of the base class of all.
     """
 
     targets: Mapping[str, str]
@@ -34,24 +34,24 @@ class TypedMetrics(NamedTuple):
     base: str
 
     def help(self) -> str:
-        """Every metric with its options, read from their sources."""
+        """Return every metric with its options, read from the sources."""
         from aigc.config.targets import signature
 
-        told = ["metrics and their options (metric.option=value; default in brackets):"]
+        lines = ["metrics and their options (metric.option=value; default in brackets):"]
         for name, target in self.targets.items():
             title = f"{name}: {signature(target).doc.splitlines()[0]}"
-            told.append(fields_help(target, title, f"{name}."))
-        return "\n".join(told)
+            lines.append(fields_help(target, title, f"{name}."))
+        return "\n".join(lines)
 
     def make(self, names: Sequence[str], typed: Sequence[str]) -> dict[str, Any]:
-        """The metrics of some names.
+        """Build the metrics of some names.
 
         Args:
             names: Names, or dotted paths of a person's own classes; none means the default.
             typed: Options as `metric.option=value`.
 
         Returns:
-            Name to metric, of the class that all are.
+            Name to metric.
 
         Raises:
             ConfigError: Every unknown metric, unknown option, wrong and missing value.
@@ -77,7 +77,7 @@ class TypedMetrics(NamedTuple):
         return made
 
     def _nodes(self, names: Sequence[str], typed: Sequence[str]) -> tuple[dict[str, dict[str, Any]], list["Problem"]]:
-        """For each metric what `build` takes, and all that is wrong with it."""
+        """Return the node of each metric for `build`, and all problems."""
         from aigc.config.check import node_problems
         from aigc.config.problems import Problem, suggest
         from aigc.config.types import MISSING
@@ -87,7 +87,7 @@ class TypedMetrics(NamedTuple):
         problems = [
             Problem(
                 name,
-                "is an option, which stands without --metric"
+                "is an option; write it without --metric"
                 if is_option(name)
                 else f"no such metric; {suggest(name, self.targets)}",
                 f"command line: --metric {name}",
@@ -104,7 +104,7 @@ class TypedMetrics(NamedTuple):
                 parameter = _parameters(nodes[metric]).get(option)
                 nodes[metric][option] = read_value(value, parameter.type if parameter else Any)
             elif metric in self.targets:
-                problems.append(Problem(metric, f"is not measured here; add --metric {metric}", origin))
+                problems.append(Problem(metric, f"is not among the metrics; add --metric {metric}", origin))
             elif metric not in names:
                 near = suggest(metric, {*self.targets, *nodes})
                 problems.append(
@@ -119,7 +119,7 @@ class TypedMetrics(NamedTuple):
 
 
 def _parameters(node: dict[str, Any]) -> dict[str, "Parameter"]:
-    """What the class of a node takes; nothing where there is no such class, which is reported elsewhere."""
+    """Return the parameters of a node's class; none where there is no such class, which is reported elsewhere."""
     from aigc.config.sources import TargetError
     from aigc.config.targets import signature
 

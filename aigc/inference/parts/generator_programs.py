@@ -1,4 +1,4 @@
-"""Generators as programs for other tools: TorchScript, torch.export, ONNX; each written and loaded again."""
+"""Generators as programs for other tools: TorchScript, torch.export, ONNX; each is written and loaded again."""
 
 import importlib
 import importlib.util
@@ -20,13 +20,13 @@ from aigc.models.images.base import ImageGenerator
 _log = logging.getLogger("aigc")
 _JIT, _EXPORT, _ONNX = "TorchScript", "torch.export", "ONNX"
 _TOLERANCE = 1e-5
-"""Largest difference that is allowed, for images from -1 to 1: what adds up in another order rounds otherwise."""
+"""Largest difference that is allowed, for images from -1 to 1: sums in another order round differently."""
 Inputs = tuple[Tensor, ...]
 """Latents, and labels where there are classes."""
 
 
 class Written(NamedTuple):
-    """A file, and what it is compared by: two functions from latents and labels to images."""
+    """A file, and two functions from latents and labels to images that are compared."""
 
     form: str
     file: str
@@ -35,10 +35,10 @@ class Written(NamedTuple):
     note: str = ""
 
     def compare(self, inputs: Inputs) -> tuple[float, float]:
-        """Largest difference of images, also of another number than it was made from, and the one that is allowed.
+        """Return the largest difference of images, of any number of them, and the one that is allowed.
 
         Raises:
-            AigcError: It takes no other number.
+            AigcError: The program does not work for another number of images.
         """
         expected = fixed_outputs(self.reference, inputs)
         found = _or_say_why(self.form, lambda: fixed_outputs(self.reloaded, inputs))
@@ -52,7 +52,7 @@ def fixed_inputs(generator: ImageGenerator, count: int) -> Inputs:
 
 
 def torchscript(generator: ImageGenerator, inputs: Inputs, folder: Path) -> Written:
-    """`torch.jit.load` reads it, also from C++; PyTorch 2.14 calls TorchScript deprecated and still writes it."""
+    """Write TorchScript for `torch.jit.load`, also from C++; PyTorch 2.14 deprecates it and still writes it."""
     name = "generator.pt"
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -63,7 +63,7 @@ def torchscript(generator: ImageGenerator, inputs: Inputs, folder: Path) -> Writ
 
 
 def pt2(generator: ImageGenerator, inputs: Inputs, folder: Path) -> Written:
-    """`torch.export.load` reads it: the successor of TorchScript."""
+    """Write a program for `torch.export.load`, the successor of TorchScript."""
     name = "generator.pt2"
     shapes = tuple({0: torch.export.Dim("images")} for _ in inputs)
     with torch.no_grad():
@@ -73,9 +73,9 @@ def pt2(generator: ImageGenerator, inputs: Inputs, folder: Path) -> Written:
 
 
 def onnx(generator: ImageGenerator, inputs: Inputs, folder: Path) -> Written:
-    """ONNX, of inputs `latents` and `labels` and output `images`, any number at a time, all in one file.
+    """Write ONNX, with inputs `latents` and `labels` and output `images`, for any number of images, in one file.
 
-    Noise that a generator draws itself (StyleGAN's) is left out: other runtimes would draw other numbers.
+    The generator's own noise (StyleGAN's) is left out: other runtimes would draw other numbers.
     """
     missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if missing:
@@ -110,7 +110,7 @@ def _onnx_program(generator: ImageGenerator, inputs: Inputs) -> Any:
 
 
 def _onnx_runtime(path: Path) -> Callable[..., Tensor]:
-    """ONNX Runtime where it is installed, else the slow reference that comes with onnx."""
+    """Load a file with ONNX Runtime where it is installed, else with the slow reference of onnx."""
     if importlib.util.find_spec("onnxruntime") is not None:
         runtime = importlib.import_module("onnxruntime")
         session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -126,7 +126,7 @@ def _onnx_runtime(path: Path) -> Callable[..., Tensor]:
 
 
 class _Still(TorchFunctionMode):
-    """Whatever is drawn from a normal distribution is zero."""
+    """Replaces draws from a normal distribution by zeros."""
 
     def __torch_function__(
         self, function: Any, types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -156,7 +156,7 @@ def _draws(generator: ImageGenerator, inputs: Inputs) -> bool:
 
 
 def _or_say_why(form: str, make: Callable[[], Any]) -> Any:
-    """What a format cannot express is an error of one line."""
+    """Turn an exporter's error into one line."""
     try:
         return make()
     except Exception as error:  # each exporter has a family of its own

@@ -63,7 +63,7 @@ class ImageFiles:
             frames = (len(self.seeds) - 1) * self.choice.interpolation
             files = [self.out / f"frame-{n:05d}.png" for n in range(frames)]
             of_each = [(self.seeds, names)] * frames
-            yield from self._write_each(files, maker.way(sources, self.choice.interpolation), of_each)
+            yield from self._write_each(files, maker.interpolated(sources, self.choice.interpolation), of_each)
         else:
             files = [self.out / _file_name(one, None if names is None else names[n]) for n, one in enumerate(sources)]
             of_each = [([seed], names and [names[n]]) for n, seed in enumerate(self.seeds)]
@@ -99,12 +99,12 @@ def _path(name: str, choice: ImageChoice, seeds: list[int], given: str | None) -
 
 
 def _is_file(out: Path) -> bool:
-    """Whether all goes into one file; a name without an ending is a folder's, in which each image has a file."""
+    """Whether all images go into one file; a name without an extension is a folder with a file for each image."""
     return out.suffix.lower() in (".png", ".webp") and not out.is_dir()
 
 
 def _check_output(choice: ImageChoice, count: int, out: Path) -> None:
-    """See that keys and the kind of file fit together, before a model is loaded."""
+    """Check that keys and the kind of file fit together, before a model is loaded."""
     suffix = out.suffix.lower() if _is_file(out) else ""
     if out.suffix and not suffix and not out.is_dir():
         raise InputError(f"--out {out}: expected FILE.png, FILE.webp, or a folder (make one first to have a dot in it)")
@@ -113,7 +113,7 @@ def _check_output(choice: ImageChoice, count: int, out: Path) -> None:
     if choice.interpolation is not None and choice.mixing is not None:
         raise InputError("give either interpolation= or mixing=, not both")
     if choice.interpolation is not None and count < 2:
-        raise InputError("interpolation: a way needs two images at least; raise num_images, or give seed=0,1")
+        raise InputError("interpolation needs at least two images; raise num_images, or give seed=0,1")
     if choice.mixing is not None and suffix != ".png":
         raise InputError(f"--out {out}: mixing makes one table; give FILE.png")
     if choice.crossover is not None and choice.mixing is None:
@@ -121,18 +121,18 @@ def _check_output(choice: ImageChoice, count: int, out: Path) -> None:
 
 
 def _sheet(maker: SeededImages, sources: list[Source], choice: ImageChoice) -> bytes:
-    """One image of all images: a grid, strips, or a table."""
+    """Encode one image of all images: a grid, strips, or a table."""
     if table := choice.table():
         return png(grid(torch.stack(list(_table(maker, sources, table[0], choice.crossover))), 1 + table[1]))
     if choice.interpolation:
-        return png(grid(torch.stack(list(maker.way(sources, choice.interpolation))), choice.interpolation))
+        return png(grid(torch.stack(list(maker.interpolated(sources, choice.interpolation))), choice.interpolation))
     labels = [source.label for source in sources if source.label is not None]
     columns = columns_of(torch.cat(labels).cpu()) if labels else None
     return png(grid(torch.stack(list(maker.images(sources))), columns))
 
 
 def _table(maker: SeededImages, sources: list[Source], number: int, crossover: int | None) -> Iterator[Tensor]:
-    """Row by row, with the images of the columns above them and that of the row before each."""
+    """Yield a table row by row, with the images of the columns above and the image of each row before it."""
     rows, columns = sources[:number], sources[number:]
     mixed = list(maker.mixed(rows, columns, crossover))
     yield mixed[0].new_full(mixed[0].shape, 255)
@@ -143,24 +143,24 @@ def _table(maker: SeededImages, sources: list[Source], number: int, crossover: i
 
 
 def _movie(maker: SeededImages, sources: list[Source], choice: ImageChoice) -> bytes:
-    """From image to image and back to the first one."""
+    """Encode an animation from image to image and back to the first one."""
     assert choice.interpolation is not None
-    return webp(list(maker.way([*sources, sources[0]], choice.interpolation, ends=False)))
+    return webp(list(maker.interpolated([*sources, sources[0]], choice.interpolation, ends=False)))
 
 
 def _file_name(source: Source, name: str | None) -> str:
-    """`seed000005-A.png`; a class with a name that a file system may refuse is called by its number."""
+    """Return `seed000005-A.png`; a class whose name a file system may refuse is named by its number."""
     if name is not None and not re.fullmatch(r"\w[\w .+#'()&,-]{0,59}", name):
         name = f"class{int(source.label)}" if source.label is not None else None
     return f"seed{source.seed:06d}" + ("" if name is None else f"-{name}") + ".png"
 
 
 def _check_free(files: list[Path], force: bool) -> None:
-    """See that no file is in the way, before time is spent on images."""
+    """Check that no file is in the way, before images are made."""
     there = [file for file in files if file.exists()]
     if there and not force:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
-        raise InputError(f"{there[0]}{more} exists already; --force replaces it, --out names another place")
+        raise InputError(f"{there[0]}{more} exists already; --force replaces it, --out names another path")
 
 
 def _check_folder(folder: Path) -> None:

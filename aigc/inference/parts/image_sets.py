@@ -1,4 +1,4 @@
-"""Sets of images that a person names: images, statistics in a file, a data config, or a run that makes some."""
+"""Sets of images by name: images, statistics in a file, a data config, or a run that makes images."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class RunImages(NamedTuple):
-    """A run's task with its best weights, and how many images are made with it."""
+    """A run's task with its best weights, and the number of images to make."""
 
     run: Run
     task: "ImageTask"
@@ -49,14 +49,14 @@ ImageSet = Images | Statistics | RunImages
 
 
 def open_set(name: str, samples: int = 10_000, seed: int = 0, on_bad: OnBad = "fail") -> ImageSet:
-    """Find what a person names.
+    """Open the set that a name means.
 
     Args:
-        name: A folder, .zip, .npz, .npy or .h5 with images; a statistics file; a set that is no path, such as
+        name: A folder, .zip, .npz, .npy or .h5 with images; a statistics file; a set that is not a path, such as
             `asset:FILE` or `fonts:letters`; the name of a data config; a run id, the beginning of one, the path of a
             run folder, or `latest`.
         samples: How many images a run makes.
-        seed: Of these.
+        seed: Seed of these.
         on_bad: Whether an image that cannot be read is an error (fail) or left out (skip).
 
     Raises:
@@ -84,7 +84,7 @@ def open_set(name: str, samples: int = 10_000, seed: int = 0, on_bad: OnBad = "f
 
 
 def generated_statistics(one: ImageSet, extractor: Extractor | None, keep: bool, batch_size: int) -> Statistics:
-    """Statistics of generated images; those of a file need no extractor. Errors as of `measure_images`."""
+    """Return statistics of generated images; those of a file need no extractor. Errors as of `measure_images`."""
     if isinstance(one, Statistics):
         return one
     assert extractor is not None
@@ -99,11 +99,11 @@ def generated_statistics(one: ImageSet, extractor: Extractor | None, keep: bool,
 def reference_statistics(
     one: ImageSet, extractor: Extractor | None, keep: bool, cache: Path, count: int | None, batch_size: int
 ) -> Real:
-    """Statistics of the images that others are compared with; those of images are kept in the cache.
+    """Return statistics of the reference images; they are kept in the cache.
 
     Args:
         one: The images.
-        extractor: What turns them into features; None suffices for statistics from a file.
+        extractor: Turns images into features; None suffices for statistics from a file.
         keep: Whether features and logits are kept.
         cache: Where statistics are kept.
         count: How many images are compared with them, if that is known: the size of the held-out part.
@@ -116,10 +116,10 @@ def reference_statistics(
 
 
 def trained_extractor(one: ImageSet, cache: Path) -> Extractor:
-    """The classifier that learns from the labels of real images.
+    """Return the classifier that is trained on the labels of real images.
 
     Raises:
-        InputError: These are no images, or have no labels.
+        InputError: The set holds no images, or no labels.
     """
     if not isinstance(one, Images):
         raise InputError("the extractor `classifier` learns from real images with labels: name some as the second set")
@@ -127,7 +127,7 @@ def trained_extractor(one: ImageSet, cache: Path) -> Extractor:
 
 
 def count_of(one: ImageSet) -> int | None:
-    """How many images are in it, as far as that is known."""
+    """Return the number of images, or None where it is unknown."""
     if isinstance(one, Statistics):
         return one.count
     return len(one) if isinstance(one, Images) else one.samples

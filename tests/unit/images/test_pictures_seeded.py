@@ -65,14 +65,14 @@ def test_latents_are_cut_off_where_there_are_no_styles():
 def test_a_way_begins_and_ends_at_its_images_along_an_arc():
     made = maker(classes=3)
     sources = [made.source(seed, 1) for seed in (2, 8, 5)]
-    frames = list(made.way(sources, 5))
+    frames = list(made.interpolated(sources, 5))
     ends = list(made.images(sources))
     assert len(frames) == 10
     assert all(torch.equal(frames[i], ends[j]) for i, j in ((0, 0), (4, 1), (5, 1), (9, 2)))
     middle = interpolate(sources[0].latents, sources[1].latents, 0.5, "slerp")
     assert torch.equal(frames[2], made.image(sources[0]._replace(latents=middle)))
     assert not torch.equal(middle, (sources[0].latents + sources[1].latents) / 2)
-    looped = list(made.way([*sources, sources[0]], 5, ends=False))
+    looped = list(made.interpolated([*sources, sources[0]], 5, ends=False))
     assert len(looped) == 12
     assert all(torch.equal(looped[4 * i], ends[i]) for i in range(3))
 
@@ -80,14 +80,16 @@ def test_a_way_begins_and_ends_at_its_images_along_an_arc():
 def test_a_way_between_styles_is_straight_and_its_noise_stands_still():
     made = maker("TinyStyles", classes=3, noise=0.2)
     sources = [made.source(1, 0), made.source(1, 2)]
-    frames = list(made.way(sources, 3))
+    frames = list(made.interpolated(sources, 3))
     network = made.generator
     with torch.no_grad(), torch.random.fork_rng():
         start, end = (network.mapping(source.latents, source.label) for source in sources)
         torch.manual_seed(sources[0].noise)
         expected = quantise(network.synthesis((start + end) / 2))[0]
     torch.testing.assert_close(frames[1].short(), expected.short(), atol=1, rtol=0)
-    steps = [float((b.float() - a.float()).abs().mean()) for a, b in pairwise(maker("TinyStyles").way(sources, 200))]
+    steps = [
+        float((b.float() - a.float()).abs().mean()) for a, b in pairwise(maker("TinyStyles").interpolated(sources, 200))
+    ]
     assert max(steps) < 3, "no flicker"
 
 
@@ -147,13 +149,13 @@ def test_which_seeds_are_meant(keys, seeds):
         ({"seed": "1.5"}, "expected a whole number"),
         ({"seed": "1,"}, "expected a whole number"),
         ({"seed": "٣"}, "expected a whole number"),
-        ({"seed": "9-3"}, "no range"),
-        ({"seed": "0-99999999"}, "no range of at most 1000000 seeds"),
-        ({"seed": "9223372036854775808"}, "no range"),
-        ({"seed": "9223372036854775807"}, "seeds go up to"),
+        ({"seed": "9-3"}, "not a range"),
+        ({"seed": "0-99999999"}, "not a range of at most 1000000 seeds"),
+        ({"seed": "9223372036854775808"}, "not a range"),
+        ({"seed": "9223372036854775807"}, "the largest seed is"),
         ({"seed": "1,2", "num_images": 3}, "names 2 images, and num_images asks for 3"),
         ({"mixing": "2x2", "seed": "1,2"}, "names 2 images, and mixing=2x2 asks for 4"),
-        ({"mixing": "2x2", "num_images": 4}, "num_images=4: mixing=2x2 says already"),
+        ({"mixing": "2x2", "num_images": 4}, "num_images=4: mixing=2x2"),
         ({"mixing": "0x2"}, "expected ROWSxCOLUMNS, such as 3x5"),
         ({"mixing": "2"}, "expected ROWSxCOLUMNS"),
     ],
@@ -181,9 +183,7 @@ def test_labels_are_names_or_numbers_in_turn_or_those_of_the_seeds():
 def test_on_a_way_there_is_one_class():
     assert ImageChoice(seed="5,2,3", interpolation=4).labels_of(NAMES) == [1, 1, 1]
     assert ImageChoice(seed="5,2,3", interpolation=4, labels="A").labels_of(NAMES) == [NAMES.index("A")] * 3
-    with pytest.raises(
-        InputError, match="labels=A,B: with interpolation images go from latents to latents of one class"
-    ):
+    with pytest.raises(InputError, match="labels=A,B: an interpolation has one class"):
         ImageChoice(seed="5,2,3", interpolation=4, labels="A,B").labels_of(NAMES)
 
 
