@@ -8,13 +8,16 @@ export HF_HUB_OFFLINE ?= 1
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: train test test-quick test-kills lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks bench-sweep bench-streaming slurm-packages install install-dev clean
+.PHONY: train test test-full test-quick test-kills lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks bench-sweep bench-streaming slurm-packages install install-dev clean
 
 train: install ## train a language model on Tang quatrains: two minutes on two CPU cores
 	$(BIN)/aigc train
 
-test: install-dev ## every test
+test: install-dev ## every test; where a test has many cases, some are drawn with AIGC_TEST_SEED, which is printed
 	$(TESTS)
+
+test-full: install-dev ## every test with every case
+	AIGC_TEST_EXHAUSTIVE=1 $(TESTS)
 
 test-quick: install-dev ## the tests that take no longer than a few seconds each
 	$(TESTS) -m "not slow"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.drawing import EXHAUSTIVE, seed
 from tests.launch import forking
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -36,9 +37,38 @@ WORDS = [
 """What own corpora of the tests are made of."""
 
 
+LONGEST = [
+    "docs/test_readme",
+    "launch/test_kill",
+    "slurm/",
+    "launch/test_search",
+    "launch/test_sweeps",
+    "training/test_exact_resume",
+    "launch/test_signals",
+    "launch/test_ranks",
+]
+"""Files that take longest."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fix the seed of this session before the processes start that share it."""
+    seed()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Say how to draw the same cases again."""
+    if not hasattr(session.config, "workerinput"):
+        what = "every case is tried" if EXHAUSTIVE else f"cases are drawn with AIGC_TEST_SEED={seed()}"
+        session.config.get_terminal_writer().line(what)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest in one file comes first, so that no process is left alone with it."""
-    items.sort(key=lambda item: "tests/docs/" not in item.nodeid)
+    """The files that take longest come first, so that no process is left alone with one of them."""
+
+    def rank(item: pytest.Item) -> int:
+        return next((at for at, name in enumerate(LONGEST) if f"tests/{name}" in item.nodeid), len(LONGEST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True)
@@ -56,9 +86,18 @@ def as_a_process_begins() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this session share."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    (folder / "shared").mkdir(exist_ok=True)
+    return folder / "shared"
+
+
+@pytest.fixture(scope="session")
+def cache(shared: Path) -> Path:
     """Prepared data are shared by all tests, as they are shared by all runs."""
-    return tmp_path_factory.mktemp("cache")
+    return shared / "cache"
 
 
 @pytest.fixture

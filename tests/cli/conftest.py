@@ -1,31 +1,27 @@
 """One small trained run, shared by the tests that only read it."""
 
-import os
-import subprocess
-import sys
+import fcntl
 from pathlib import Path
 
 import pytest
 
 from aigc.runs import Run
-from tests.waiting import PATIENCE
+from tests.launch.forking import run_aigc
+
+SMALL = ["model.settings.n_layer=1", "model.settings.n_head=2", "model.settings.n_embd=64"]
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Run:
+def trained(shared: Path, cache: Path) -> Run:
     """A real run of the default experiment, cut short, in a folder with a space and Chinese characters in its name."""
-    place = tmp_path_factory.mktemp("一個 地方")
-    env = os.environ | {"AIGC_OUTPUTS": str(place / "輸出 outputs"), "AIGC_CACHE": str(cache)}
-    done = subprocess.run(
-        [sys.executable, "-m", "aigc", "train", "debug=limit", "trainer.num_threads=2"],
-        cwd=place,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stderr
-    run = Run.open("latest", place / "輸出 outputs" / "runs")
-    (run.path / ".stdout").write_text(done.stdout, encoding="utf-8")
-    return run
+    place = shared / "一個 地方"
+    outputs = place / "輸出 outputs"
+    with (shared / "trained.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the first process trains, the others find the run
+        if not place.exists():
+            place.mkdir()
+            env = {"AIGC_OUTPUTS": str(outputs), "AIGC_CACHE": str(cache)}
+            done = run_aigc(["train", "debug=limit", "trainer.num_threads=2", *SMALL], place, **env)
+            assert done.returncode == 0, done.stderr
+            (Run.open("latest", outputs / "runs").path / ".stdout").write_text(done.stdout, encoding="utf-8")
+    return Run.open("latest", outputs / "runs")

@@ -8,6 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from aigc.runs import Run
 from aigc.runs.files import sha256_file
+from tests.cli.conftest import SMALL
 from tests.launch.forking import run_aigc
 
 pytestmark = pytest.mark.slow
@@ -27,7 +28,8 @@ def test_the_folder_holds_what_the_design_lists(trained):
     expected |= {"samples", "model", "log.txt", "tensorboard"}
     assert expected <= names <= expected | {"code.patch"}
     assert trained.status == "finished"
-    assert (trained.path / "overrides.txt").read_text() == "debug=limit\ntrainer.num_threads=2\n"
+    typed = ["debug=limit", "trainer.num_threads=2", *SMALL]
+    assert (trained.path / "overrides.txt").read_text() == "".join(f"{override}\n" for override in typed)
 
 
 def test_the_manifest_says_how_it_was_made(trained):

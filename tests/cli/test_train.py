@@ -11,7 +11,9 @@ import pytest
 
 from aigc.runs import Run
 from tests.conftest import WORDS
-from tests.waiting import PATIENCE
+from tests.launch.forking import server
+from tests.small_models import shrink_models
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -22,6 +24,7 @@ def only_run(place):
 
 
 def test_two_runs_give_the_same_numbers_to_the_last_digit(aigc, own_place):
+    shrink_models(own_place)
     short = ["debug=fast", "trainer.max_steps=4", "seed=5"]
     for _ in range(2):
         done = aigc("train", *short)
@@ -34,6 +37,7 @@ def test_two_runs_give_the_same_numbers_to_the_last_digit(aigc, own_place):
 
 
 def test_another_seed_gives_other_numbers(aigc, own_place):
+    shrink_models(own_place)
     for seed in (1, 2):
         assert aigc("train", "debug=fast", f"seed={seed}").returncode == 0
     first, second = (Run.open(path) for path in (own_place / "outputs/runs").iterdir())
@@ -42,6 +46,7 @@ def test_another_seed_gives_other_numbers(aigc, own_place):
 
 
 def test_couplets_learn_the_lower_line_alone(aigc, own_place):
+    shrink_models(own_place)
     done = aigc("train", "experiment=lm/couplets", "debug=fast")
     assert done.returncode == 0, done.stderr
     rows = (only_run(own_place).samples / "step-000002.jsonl").read_text("utf-8").splitlines()
@@ -49,6 +54,7 @@ def test_couplets_learn_the_lower_line_alone(aigc, own_place):
 
 
 def test_own_english_file_trains_with_a_bpe_tokenizer(aigc, own_place):
+    shrink_models(own_place)
     random.seed(0)
     texts = [" ".join(random.choices(WORDS, k=random.randint(5, 30))) + "." for _ in range(300)]
     lines = [json.dumps({"text": text, "id": number}) for number, text in enumerate(texts)]
@@ -64,6 +70,7 @@ def test_own_english_file_trains_with_a_bpe_tokenizer(aigc, own_place):
 
 
 def test_wandb_runs_offline_inside_the_run_folder(aigc, own_place):
+    shrink_models(own_place)
     done = aigc("train", "debug=fast", "logger=wandb")
     assert done.returncode == 0, done.stderr
     run = only_run(own_place)
@@ -71,18 +78,22 @@ def test_wandb_runs_offline_inside_the_run_folder(aigc, own_place):
 
 
 def test_a_profile_is_written(aigc, own_place):
+    shrink_models(own_place)
     done = aigc("train", "debug=profile", "trainer.max_steps=2")
     assert done.returncode == 0, done.stderr
     assert list(only_run(own_place).path.glob("*profile*"))
 
 
 def test_overfit_learns_its_batch(aigc, own_place):
-    assert aigc("train", "debug=overfit", "trainer.max_steps=60").returncode == 0
+    shrink_models(own_place)
+    fast = ["trainer.max_steps=60", "optimizer.lr=0.01", "scheduler.warmup_steps=5"]
+    assert aigc("train", "debug=overfit", *fast).returncode == 0
     losses = only_run(own_place).metrics()["train/loss"].dropna()
     assert losses.iloc[-1] < 0.7 * losses.iloc[0]
 
 
 def start(place, *arguments):
+    """A Python process of its own, as a person starts it."""
     command = [sys.executable, "-m", "aigc", "train", "callbacks.progress.every_seconds=0", *arguments]
     return subprocess.Popen(
         command, cwd=place, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
@@ -100,11 +111,12 @@ def wait_for(process, word):
     ("number", "code", "status"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 75, "preempted")]
 )
 def test_a_signal_keeps_a_checkpoint_and_says_so(own_place, number, code, status):
-    process = start(own_place, "trainer.max_steps=100000")
-    wait_for(process, "step 3 of")
-    process.send_signal(number)
-    process.communicate(timeout=PATIENCE)
-    assert process.returncode == code
+    shrink_models(own_place)
+    arguments = ["train", "trainer.max_steps=100000", "callbacks.progress.every_seconds=0"]
+    child = server().start(arguments, own_place)
+    wait_until(lambda: "step 3 of" in child.said or child.ended)
+    child.send(number)
+    assert child.wait() == code, child.said
     run = only_run(own_place)
     assert run.status == status
     (attempt,) = run.manifest["attempts"]

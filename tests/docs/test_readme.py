@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from tests.conftest import REPOSITORY, write
+from tests.small_models import shrink_models
 
 ENGLISH, CHINESE = REPOSITORY / "README.md", REPOSITORY / "README.zh.md"
 
@@ -76,6 +77,7 @@ def example_file(arguments):
 
 @pytest.mark.slow
 def test_every_command_and_code_runs_in_the_order_of_the_readme(aigc, own_place):
+    shrink_models(own_place)
     own_package(own_place)
     own_configs(own_place)
     own_corpus(own_place)

@@ -5,6 +5,7 @@ import contextlib
 import importlib
 import json
 import os
+import runpy
 import select
 import signal
 import subprocess
@@ -112,9 +113,10 @@ class Server:
         faults: Sequence[Sequence[Any]] = (),
         streams: Sequence[Path] | None = None,
         real_ranks: bool = False,
+        module: str | None = None,
         **env: str,
     ) -> Child:
-        """Run `aigc ...` in a child.
+        """Run `aigc ...`, or a module, in a child.
 
         Args:
             arguments: Those of the command line.
@@ -122,6 +124,7 @@ class Server:
             faults: Functions of tests.launch.faults that are called first, with arguments: `[["slow_writes", 0.01]]`.
             streams: Files for stdin, stdout and stderr; without them what it says is kept in its working directory.
             real_ranks: Start a Python process for each rank; otherwise ranks are forked, which spares their imports.
+            module: What runs as the main program in place of `aigc`.
             env: Environment variables, beside those of this process.
         """
         said = place / f".said-{time.monotonic_ns()}"
@@ -130,7 +133,7 @@ class Server:
         paths = [str(path) for path in streams or (os.devnull, said, said)]
         variables = os.environ | ONE_THREAD | env
         request = {"arguments": list(arguments), "cwd": str(place), "streams": paths, "faults": faults}
-        request |= {"env": dict(variables), "real_ranks": real_ranks}
+        request |= {"env": dict(variables), "real_ranks": real_ranks, "module": module}
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         wait_until(lambda: self.hear(1.0) and self._started)
         pid = self._started.pop()
@@ -228,6 +231,7 @@ def _attempt(
     faults: list[list[Any]],
     env: dict[str, str],
     real_ranks: bool,
+    module: str | None,
 ) -> None:
     """What a child does; it does not return."""
     code = 1
@@ -238,7 +242,7 @@ def _attempt(
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(env)
-        sys.argv = ["aigc", *arguments]
+        sys.argv = [module or "aigc", *arguments]
         import tests.launch.faults
 
         tests.launch.faults.forget_parent()
@@ -248,11 +252,17 @@ def _attempt(
             fork_ranks()
         for name, *given in faults:
             getattr(tests.launch.faults, name)(*given)
-        from aigc.cli.main import main
+        if module is not None:
+            runpy.run_module(module, run_name="__main__")
+            code = 0
+        else:
+            from aigc.cli.main import main
 
-        code = main(arguments)
+            code = main(arguments)
     except SystemExit as error:
-        code = error.code
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:
         traceback.print_exc()
     finally:

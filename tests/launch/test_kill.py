@@ -1,7 +1,6 @@
 """A run that is killed again and again, at any moment, is the run that was never killed, to the last bit."""
 
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -15,6 +14,7 @@ import torch
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, damage
+from tests.drawing import EXHAUSTIVE, chance, drawn
 from tests.launch.killing import Murdered, come_through, kill_at, logged
 from tests.launch.tiny_runs import (
     EVERY,
@@ -36,8 +36,7 @@ from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.slow
 
-KILLS = 56
-KILLS_IN_WRITES = 15
+KILLS, KILLS_IN_WRITES = (56, 15) if EXHAUSTIVE else (14, 4)
 STEPS, VALIDATE = 44, 11
 
 
@@ -76,10 +75,10 @@ def whole(name: str, folder: Path) -> Run:
 @pytest.fixture(scope="module")
 def murdered(name: str, folder: Path, other_disk: Path) -> Murdered:
     """Runs killed at random moments, KILLS times in all."""
-    chance, seen = random.Random(20240229), Murdered()
-    while len(seen.facts) < KILLS:
+    dice, seen = chance("kills"), Murdered()
+    while len(seen.facts) < KILLS or sum(bool(fact["half_written"]) for fact in seen.facts) < KILLS_IN_WRITES:
         place = place_at(folder / f"killed-{len(seen.runs)}")
-        come_through(place, command(name, STEPS, VALIDATE), chance, seen, TMPDIR=str(other_disk))
+        come_through(place, command(name, STEPS, VALIDATE), dice, seen, TMPDIR=str(other_disk))
         seen.runs.append(the_run(place))
     return seen
 
@@ -150,35 +149,41 @@ def test_the_comparison_would_notice_a_lost_random_state(name, folder, whole):
 
 def test_a_run_that_saves_in_a_thread_is_the_same_run(name, folder, whole, other_disk):
     arguments = command(name, STEPS, VALIDATE, "callbacks.checkpoints.asynchronous=true")
-    place, seen = place_at(folder / "asynchronous"), Murdered()
-    come_through(place, arguments, random.Random(7), seen, most=10, TMPDIR=str(other_disk))
-    assert len(seen.facts) >= 4
+    seen, dice = Murdered(), chance("kills of threads")
+    while len(seen.facts) < (6 if EXHAUSTIVE else 2):
+        place = place_at(folder / f"asynchronous-{len(seen.runs)}")
+        come_through(place, arguments, dice, seen, most=10 if EXHAUSTIVE else 4, TMPDIR=str(other_disk))
+        seen.runs.append(the_run(place))
     for fact in seen.facts:  # while one checkpoint is written, training goes on to the next
         assert 0 <= fact.get("reached", 0) - fact.get("saved", 0) <= 2 * EVERY, fact
-    assert_same(the_run(place), whole)
+    for run in seen.runs:
+        assert_same(run, whole)
 
 
 def test_a_gan_that_was_killed_is_the_gan_that_was_not(tmp_path, other_disk):
-    whole, place, seen = place_at(tmp_path / "whole"), place_at(tmp_path / "killed"), Murdered()
+    whole, seen, dice = place_at(tmp_path / "whole"), Murdered(), chance("kills of a GAN")
     finish(whole, command("gan", 40, 40))
-    come_through(place, command("gan", 40, 40), random.Random(5), seen, most=4, TMPDIR=str(other_disk))
-    assert len(seen.facts) >= 2
+    while len(seen.facts) < 2:
+        place = place_at(tmp_path / f"killed-{len(seen.runs)}")
+        come_through(place, command("gan", 40, 40), dice, seen, most=4, TMPDIR=str(other_disk))
+        seen.runs.append(the_run(place))
     for fact in seen.facts:
         assert 0 <= fact.get("reached", 0) - fact.get("saved", 0) <= EVERY, fact
-    assert_same(the_run(place), the_run(whole))
-    assert files(the_run(place)) == files(the_run(whole))
+    for run in seen.runs:
+        assert_same(run, the_run(whole))
+        assert files(run) == files(the_run(whole))
 
 
 def test_full_processes_survive_kills(name, folder, whole, other_disk):
-    place, chance = place_at(folder / "processes"), random.Random(3)
+    place, dice = place_at(folder / "processes"), chance("kills of processes")
     env = os.environ | {"AIGC_OUTPUTS": "outputs", "AIGC_CACHE": "../cache", "TMPDIR": str(other_disk)}
     whole_command = [sys.executable, "-m", "aigc", *command(name, STEPS, VALIDATE)]
     output = (place / "said").open("ab")
-    for _ in range(3):
+    for _ in range(3 if EXHAUSTIVE else 1):
         before = logged(place)
         process = subprocess.Popen(whole_command, cwd=place, env=env, stdout=output, stderr=output)
         wait_until(lambda before=before: logged(place) != before)
-        time.sleep(0.3 * chance.random())
+        time.sleep(0.3 * dice.random())
         process.kill()
         assert process.wait(timeout=PATIENCE) == -signal.SIGKILL
         assert the_run(place).status == "killed"
@@ -220,7 +225,7 @@ def short(folder: Path) -> Run:
     return the_run(place)
 
 
-@pytest.mark.parametrize("rename", [pytest.param(number, id=name) for number, name in RENAMES.items()])
+@pytest.mark.parametrize("rename", drawn("renames", [*RENAMES], 6), ids=RENAMES.get)
 def test_a_kill_between_writing_a_file_and_naming_it_leaves_nothing(rename, folder, short):
     place = place_at(folder / f"rename-{rename}")
     kill_at(place, command("language_model", 6, 3), "pathlib:Path.replace", rename)

@@ -11,6 +11,7 @@ from aigc.runs import Run
 from aigc.runs.checkpoints import damage
 from aigc.runs.metrics_file import read
 from aigc.runs.status import read_status
+from tests.drawing import covering, drawn
 from tests.launch.forking import Child
 from tests.launch.tiny_runs import (
     SIGNALS,
@@ -89,6 +90,13 @@ def assert_ended_well(place: Path, child: Child, number: int) -> None:
     assert ("interrupted" if code == 130 else f"told to end ({signal.Signals(number).name})") in child.said
 
 
+def name_of(value: object) -> str:
+    """The name of a case."""
+    if isinstance(value, tuple):
+        return "_".join(map(name_of, value))
+    return value.name if isinstance(value, signal.Signals) else str(value)
+
+
 def end_with(child: Child, number: int) -> int:
     """Send a second signal until it ends: a process that was slow to read the first takes both for one request."""
     while not child.ended:
@@ -97,8 +105,7 @@ def end_with(child: Child, number: int) -> int:
     return child.wait()
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(("phase", "number"), covering("signals", [*PHASES], SIGNALS), ids=name_of)
 def test_a_signal_loses_nothing(phase, number, place, whole):
     child = waiting(place, PHASES[phase], *MORE.get(phase, []))
     child.send(number)
@@ -119,7 +126,7 @@ def test_a_signal_after_the_last_step_lets_the_run_finish(place, whole):
     assert_same(the_run(place), whole["plain"])
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", drawn("early signals", SIGNALS, 1), ids=name_of)
 def test_a_signal_before_the_run_exists_leaves_nothing(number, place):
     faults = ["wait_in", "aigc.data.text.prepared:read_corpus", str(place / "waits"), 1]
     child = start(place, arguments(), faults, cache="own-cache")
@@ -133,12 +140,16 @@ def test_a_signal_before_the_run_exists_leaves_nothing(number, place):
 
 
 @pytest.mark.parametrize(
-    ("first", "second"),
-    [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGTERM), (signal.SIGUSR1, signal.SIGINT)],
-    ids=lambda number: number.name,
+    ("phase", "numbers"),
+    covering(
+        "second signals",
+        ["training", "generating", "saving"],
+        [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGTERM), (signal.SIGUSR1, signal.SIGINT)],
+    ),
+    ids=name_of,
 )
-@pytest.mark.parametrize("phase", ["training", "generating", "saving"])
-def test_a_second_signal_ends_at_once_with_the_code_of_the_first(phase, first, second, place, whole):
+def test_a_second_signal_ends_at_once_with_the_code_of_the_first(phase, numbers, place, whole):
+    first, second = numbers
     child = waiting(place, PHASES[phase], for_ever=True)
     child.send(first)
     time.sleep(0.7)
@@ -151,7 +162,7 @@ def test_a_second_signal_ends_at_once_with_the_code_of_the_first(phase, first, s
     assert_same(the_run(place), whole["plain"])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", drawn("twice", [signal.SIGINT, signal.SIGTERM], 1), ids=name_of)
 def test_the_manifest_tells_how_an_attempt_ended_that_a_second_signal_ended(number, place):
     child = waiting(place, PHASES["training"], for_ever=True)
     child.send(number)
@@ -170,7 +181,7 @@ def test_the_same_signal_twice_in_a_moment_is_one_request(place):
     assert_ended_well(place, child, signal.SIGTERM)
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", drawn("signals to groups", SIGNALS, 2), ids=name_of)
 def test_a_signal_to_the_whole_group_with_data_workers_loses_nothing(number, place, whole):
     child = waiting(place, PHASES["training"], "data.num_workers=2")
     assert len(child.group) >= 3
@@ -240,8 +251,7 @@ def test_out_of_memory_is_told_with_advice_and_loses_nothing(fault, place, whole
     assert_same(run, whole["plain"])
 
 
-@pytest.mark.parametrize("verb", ["train", "resume"])
-@pytest.mark.parametrize("step", [1, 6])
+@pytest.mark.parametrize(("step", "verb"), covering("second process", [1, 6], ["train", "resume"]))
 def test_a_second_process_on_the_same_run_is_refused_and_harms_nothing(step, verb, place, whole):
     first = waiting(place, (TRAINING, step))
     second = start(place, arguments() if verb == "train" else ["resume", "latest"])

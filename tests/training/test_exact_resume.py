@@ -1,8 +1,6 @@
 """A run that was stopped and gone on with is the run that was never stopped, to the last bit."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +8,26 @@ import pytest
 import torch
 
 from aigc.errors import InputError
-from tests.conftest import REPOSITORY
-from tests.training.ranks import PLACES
+from tests.drawing import covering, drawn
+from tests.launch.modules import run_ranks
+from tests.training.ranks import stops
 from tests.training.resumable import STEPS, TASKS, VALIDATE_EVERY, differences, final_state, rows, train
-from tests.waiting import PATIENCE
 
-ALWAYS = [name for name in TASKS if name != "gan"]
 EPOCH = 12
 """Batches in an epoch of every task here."""
-EACH = {"two_players": 3, "gan": 9}
-"""Of how many places one is tried, where a step says less of another."""
+PLACES = {
+    "first_batch": (0, 0),
+    "mid_epoch": (0, 4),
+    "one_before_the_epoch_ends": (0, EPOCH - 2),
+    "epoch_ends": (0, EPOCH - 1),
+    "one_after_the_epoch_ended": (0, EPOCH),
+    "just_before_a_validation": (3, -2),
+    "at_a_validation": (3, -1),
+    "just_after_a_validation": (3, 0),
+}
+"""Validations that were done, and the batch after the last of them in which the signal comes."""
+ALL_PLACES = ("language_model_accumulating", "gan")
+"""Tasks that are always stopped at each of these; of the others some are drawn."""
 
 
 @pytest.fixture(scope="module")
@@ -44,20 +52,15 @@ def test_the_cases_are_what_they_are_said_to_be(name, whole, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("validations", "batch"),
+    ("name", "place"),
     [
-        pytest.param(0, 0, id="first_batch"),
-        pytest.param(0, 4, id="mid_epoch"),
-        pytest.param(0, EPOCH - 2, id="one_before_the_epoch_ends"),
-        pytest.param(0, EPOCH - 1, id="epoch_ends"),
-        pytest.param(0, EPOCH, id="one_after_the_epoch_ended"),
-        pytest.param(3, -2, id="just_before_a_validation"),
-        pytest.param(3, -1, id="at_a_validation"),
-        pytest.param(3, 0, id="just_after_a_validation"),
+        pytest.param(name, place, marks=[pytest.mark.slow] if name == "gan" else [])
+        for name in TASKS
+        for place in drawn(f"places of {name}", [*PLACES], 8 if name in ALL_PLACES else 2)
     ],
 )
-@pytest.mark.parametrize("name", [*ALWAYS, pytest.param("gan", marks=pytest.mark.slow)])
-def test_resume_is_bit_exact(name, validations, batch, whole, tmp_path):
+def test_resume_is_bit_exact(name, place, whole, tmp_path):
+    validations, batch = PLACES[place]
     batch += validations * VALIDATE_EVERY * TASKS[name].accumulate
     assert not train(name, tmp_path, signal_at_batch=batch)
     assert train(name, tmp_path)
@@ -66,9 +69,9 @@ def test_resume_is_bit_exact(name, validations, batch, whole, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
-def test_resume_is_bit_exact_after_batches_of_all_places(name, whole, tmp_path):
+def test_resume_is_bit_exact_after_any_batch(name, whole, tmp_path):
     last = min(TASKS[name].accumulate * (STEPS - 1), 3 * EPOCH + 2)
-    for batch in range(0, last, EACH.get(name, 1)):
+    for batch in drawn(f"batches of {name}", range(last), 3):
         folder = tmp_path / str(batch)
         assert not train(name, folder, signal_at_batch=batch)
         assert train(name, folder)
@@ -77,18 +80,21 @@ def test_resume_is_bit_exact_after_batches_of_all_places(name, whole, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
-def test_a_run_stopped_after_every_step_is_the_same_run(name, whole, tmp_path):
-    for step in range(STEPS - 1):
+def test_a_run_stopped_again_and_again_is_the_same_run(name, whole, tmp_path):
+    for step in drawn(f"steps of {name}", range(STEPS - 1), 6):
         assert not train(name, tmp_path, signal_at_batch=TASKS[name].accumulate * step)
     assert train(name, tmp_path)
     assert_equal(tmp_path, whole[name])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("before", "after"), [(2, 2), (0, 2), (2, 0)])
-@pytest.mark.parametrize("name", [name for name in TASKS if TASKS[name].accumulate == 1])
-def test_the_number_of_workers_does_not_matter(name, before, after, whole, tmp_path):
-    for batch in (4, EPOCH - 1):
+@pytest.mark.parametrize(
+    ("name", "workers"),
+    covering("workers", [name for name in TASKS if TASKS[name].accumulate == 1], [(2, 2), (0, 2), (2, 0)]),
+)
+def test_the_number_of_workers_does_not_matter(name, workers, whole, tmp_path):
+    before, after = workers
+    for batch in drawn(f"workers of {name}", [4, EPOCH - 1], 1):
         folder = tmp_path / str(batch)
         assert not train(name, folder, workers=before, signal_at_batch=batch)
         assert train(name, folder, workers=after)
@@ -97,11 +103,8 @@ def test_the_number_of_workers_does_not_matter(name, before, after, whole, tmp_p
 
 @pytest.mark.slow
 def test_resume_is_bit_exact_on_two_ranks(tmp_path):
-    launcher = ["torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    command = [sys.executable, "-m", *launcher, "-m", "tests.training.ranks", str(tmp_path)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0, done.stderr[-4000:] + done.stdout[-2000:]
-    assert done.stdout.count("equal") == sum(map(len, PLACES.values()))
+    said = run_ranks("tests.training.ranks", 2, tmp_path)
+    assert said.count("equal") == sum(map(len, stops().values()))
 
 
 def forget_random_state(state: dict[str, Any]) -> None:

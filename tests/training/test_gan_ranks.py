@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests.launch.modules import run_module
 from tests.training.gan_ranks import CASES
-from tests.unit.metrics.worlds import run_module
 
 pytestmark = pytest.mark.slow
 Found = dict[str, Any]

@@ -1,31 +1,19 @@
 """Several ranks measure what they generate as one does."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.launch.modules import run_ranks
 
 OF_TEXTS = {"val/bleu", "val/chrf", "val/rouge1", "val/rouge2", "val/rougeL"}
 OF_TEXTS |= {"val/distinct_1", "val/distinct_2", "val/self_bleu", "val/form_accuracy"}
 
 
 def scores(place: Path, ranks: int, cache: Path) -> list[dict[str, Any]]:
-    launcher = ["torch.distributed.run", "--nproc-per-node", str(ranks), "--standalone"]
-    done = subprocess.run(
-        [sys.executable, "-m", *launcher, "-m", "tests.training.generation_ranks", str(place)],
-        cwd=REPOSITORY,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "AIGC_CACHE": str(cache)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_ranks("tests.training.generation_ranks", ranks, place, AIGC_CACHE=str(cache))
     return [json.loads((place / f"rank-{rank}.json").read_text("utf-8")) for rank in range(ranks)]
 
 

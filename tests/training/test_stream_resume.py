@@ -8,6 +8,7 @@ from pytorch_lightning import LightningDataModule
 
 from aigc.errors import InputError
 from aigc.launch.components import batches_per_epoch
+from tests.drawing import drawn
 from tests.training.resumable import (
     STEPS,
     STREAMS,
@@ -51,8 +52,13 @@ def test_the_cases_are_what_they_are_said_to_be(name, whole):
     assert {row["step"] for row in rows(whole[name]) if "val/perplexity" in row} == {6, 12, 18, 24, 30}
 
 
-@pytest.mark.parametrize("place", ["first", "mid", "window", "before_end", "end", "after_end", "validation"])
-@pytest.mark.parametrize("name", STREAMS)
+PLACES = ["first", "mid", "window", "before_end", "end", "after_end", "validation"]
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [(name, place) for name in STREAMS for place in drawn(f"places of {name}", PLACES, 7 if name == "stream" else 2)],
+)
 def test_resume_is_bit_exact(name, place, whole, tmp_path):
     end = EPOCH[name] - 1
     places = {"first": 0, "mid": 3, "window": 7, "before_end": end - 1, "end": end, "after_end": end + 1}
@@ -64,8 +70,8 @@ def test_resume_is_bit_exact(name, place, whole, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STREAMS)
-def test_a_run_stopped_after_every_step_is_the_same_run(name, whole, tmp_path):
-    for step in range(STEPS - 1):
+def test_a_run_stopped_again_and_again_is_the_same_run(name, whole, tmp_path):
+    for step in drawn(f"steps of {name}", range(STEPS - 1), 6):
         assert not train(name, tmp_path, signal_at_batch=STREAMS[name].accumulate * step)
     assert train(name, tmp_path)
     assert_equal(tmp_path, whole[name])
@@ -134,7 +140,7 @@ def test_a_limited_epoch_is_gone_on_with_exactly(tmp_path):
     settings = {"limit_train_batches": 6}
     assert train("stream", tmp_path / "whole", **settings)
     assert position(tmp_path / "whole")["epoch"] == 4
-    for batch in (2, 5, 6):
+    for batch in drawn("limited epoch", [2, 5, 6], 1):
         folder = tmp_path / str(batch)
         assert not train("stream", folder, signal_at_batch=batch, **settings)
         assert train("stream", folder, **settings)

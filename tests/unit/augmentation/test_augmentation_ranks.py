@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from tests.launch.modules import run_module
 from tests.unit.augmentation.augmentation_ranks import STEPS, logits, states
-from tests.unit.metrics.worlds import run_module
 
 
 @pytest.mark.slow

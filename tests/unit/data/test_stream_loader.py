@@ -1,9 +1,6 @@
 """A loader without a length: whole optimiser steps, a place for each batch, one end for all ranks."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +11,8 @@ from hypothesis import strategies as st
 
 from aigc.data.stream_loader import StreamLoader
 from aigc.errors import InputError
-from tests.conftest import REPOSITORY
+from tests.launch.modules import run_ranks
 from tests.unit.data.test_streams import shards
-from tests.waiting import PATIENCE
 
 
 def numbers(length: int) -> Any:
@@ -72,19 +68,10 @@ def test_what_was_read_in_advance_does_not_count() -> None:
 @pytest.mark.parametrize("ahead", ["ahead", "here"])
 def test_ranks_with_shards_of_unlike_sizes_end_an_epoch_together(ahead: str, tmp_path: Path) -> None:
     shards(tmp_path / "texts", 300, 60)
-    launcher = ["torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m", "tests.unit.data.stream_ranks"]
-    done = subprocess.run(
-        [sys.executable, "-m", *launcher, str(tmp_path), "3", ahead],
-        cwd=REPOSITORY,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    said = run_ranks("tests.unit.data.stream_ranks", 2, tmp_path, 3, ahead)
     told = [json.loads((tmp_path / f"rank-{rank}.json").read_text("utf-8")) for rank in range(2)]
     for epoch in range(2):
         alone = sorted(one["alone"][epoch] for one in told)
         assert alone[0] * 2 < alone[1]
         assert [one["counts"][epoch] for one in told] == [alone[0] - alone[0] % 3] * 2
-    assert "another rank has no more" in done.stderr
+    assert "another rank has no more" in said

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from aigc.losses import names
-from tests.unit.metrics.worlds import run_module
+from tests.launch.modules import run_module
 
 
 @pytest.mark.slow

@@ -19,8 +19,8 @@ from aigc.metrics.image import (
     write_statistics,
 )
 from aigc.metrics.image.extractors import Extracted
+from tests.launch.modules import run_module
 from tests.unit.metrics.image_ranks import NUMBER, WORLDS, Linear, random_images
-from tests.unit.metrics.worlds import run_module
 
 
 def collected(splits, keep=False, reservoir=50_000, seed=2):

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.launch.modules import run_module
 from tests.unit.metrics.text_ranks import GATHERED, METRICS, WORLDS
-from tests.unit.metrics.worlds import run_module
 
 pytestmark = pytest.mark.slow
 RANKS = [(world, rank) for world in WORLDS for rank in range(world)]

@@ -1,8 +1,6 @@
-"""Several ranks on one machine: forked processes, started from a test as a process of their own."""
+"""Several ranks on one machine: forked processes of a module that a test runs."""
 
 import multiprocessing
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
-
-from tests.conftest import REPOSITORY
-from tests.waiting import PATIENCE
 
 
 def fork_worlds(worlds: Sequence[int], rank_of: Callable[[int, int, Path], None], place: Path) -> None:
@@ -26,19 +21,6 @@ def fork_worlds(worlds: Sequence[int], rank_of: Callable[[int, int, Path], None]
             each.join()
             if each.exitcode:
                 sys.exit(f"a rank of {world} failed with exit code {each.exitcode}")
-
-
-def run_module(name: str, place: Path) -> None:
-    """`python -m NAME PLACE`, with one thread."""
-    done = subprocess.run(
-        [sys.executable, "-m", name, str(place)],
-        cwd=REPOSITORY,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 @contextmanager
