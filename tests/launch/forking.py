@@ -112,7 +112,7 @@ class Server:
         place: Path,
         faults: Sequence[Sequence[Any]] = (),
         streams: Sequence[Path] | None = None,
-        real_ranks: bool = False,
+        real: bool = False,
         module: str | None = None,
         **env: str,
     ) -> Child:
@@ -123,7 +123,7 @@ class Server:
             place: Its working directory.
             faults: Functions of tests.launch.faults that are called first, with arguments: `[["slow_writes", 0.01]]`.
             streams: Files for stdin, stdout and stderr; without them what it says is kept in its working directory.
-            real_ranks: Start a Python process for each rank; otherwise ranks are forked, which spares their imports.
+            real: Start Python for ranks and trials; otherwise they are forked, which spares their imports.
             module: What runs as the main program in place of `aigc`.
             env: Environment variables, beside those of this process.
         """
@@ -133,7 +133,7 @@ class Server:
         paths = [str(path) for path in streams or (os.devnull, said, said)]
         variables = os.environ | ONE_THREAD | env
         request = {"arguments": list(arguments), "cwd": str(place), "streams": paths, "faults": faults}
-        request |= {"env": dict(variables), "real_ranks": real_ranks, "module": module}
+        request |= {"env": dict(variables), "real": real, "module": module}
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         wait_until(lambda: self.hear(1.0) and self._started)
         pid = self._started.pop()
@@ -230,7 +230,7 @@ def _attempt(
     streams: list[str],
     faults: list[list[Any]],
     env: dict[str, str],
-    real_ranks: bool,
+    real: bool,
     module: str | None,
 ) -> None:
     """What a child does; it does not return."""
@@ -246,10 +246,10 @@ def _attempt(
         import tests.launch.faults
 
         tests.launch.faults.forget_parent()
-        if not real_ranks:
-            from tests.launch.forked_ranks import fork_ranks
+        if not real:
+            from tests.launch.forked import fork_all
 
-            fork_ranks()
+            fork_all()
         for name, *given in faults:
             getattr(tests.launch.faults, name)(*given)
         if module is not None:

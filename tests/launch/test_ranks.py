@@ -53,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(folder: Path) -> Run:
     """Two ranks that were never stopped, as processes that Python starts; those of the other runs are forked."""
     place = place_at(folder / "whole")
-    child = start(place, ["train", *RANKS, *TWO], real_ranks=True)
+    child = start(place, ["train", *RANKS, *TWO], real=True)
     assert child.wait() == 0, child.said
     return the_run(place)
 

@@ -82,7 +82,9 @@ def test_a_sweep_runs_resumes_compares_and_names_its_best(tmp_path: Path) -> Non
     dry = finish(place, ["sweep", *TINY, *axes, "--dry-run"])
     assert "6 trials, 3 duplicates left out, 0 finished already" in dry
     assert not (place / "outputs").exists()
-    told = finish(place, ["train", *TINY, *axes])  # several values make a sweep of it
+    child = start(place, ["train", *TINY, *axes], real=True)  # several values make a sweep of it
+    assert child.wait() == 0, child.said
+    told = child.said
     assert "finished  6 of 6 (6 now)" in told
     assert_each_ran_once(place, 6)
     before = {run: (place / "outputs/runs" / run / "manifest.json").stat().st_mtime_ns for run in runs_of(place)}

@@ -78,12 +78,12 @@ def start(
     arguments: list[str],
     *faults: list[Any],
     cache: str = "../cache",
-    real_ranks: bool = False,
+    real: bool = False,
     **env: str,
 ) -> Child:
     """A process; prepared data are shared by the places of one folder."""
     own = {"AIGC_OUTPUTS": "outputs", "AIGC_CACHE": cache, "PYTHONPATH": str(REPOSITORY)}  # ranks find what tests trust
-    return server().start(arguments, place, faults, real_ranks=real_ranks, **(own | env))
+    return server().start(arguments, place, faults, real=real, **(own | env))
 
 
 def finish(place: Path, arguments: list[str], *faults: list[Any], **env: str) -> str:

@@ -1,13 +1,12 @@
 """The direction of imports, and what is never imported for a quick answer."""
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from aigc.runs import Run
+from tests.importing import imported
 
 PACKAGE = Path(__file__).resolve().parents[2] / "aigc"
 # Each layer may import itself and those after it.
@@ -66,55 +65,57 @@ def test_every_package_has_its_place():
     )
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--help"],
-        ["train", "--help"],
-        ["generate", "--help"],
-        ["validate"],
-        ["validate", "trainer.max_stepz=1"],
-        ["train", "trainer.max_stepz=1"],
-        ["ls"],
-        ["submit", "--help"],
-        ["submit", "--dry-run"],
-        ["submit", "trainer.devices=3"],
-        ["cancel", "nothing"],
-        ["show", "nothing"],
-        ["resume", "nothing"],
-        ["sweep", "--help"],
-        ["sweep", "seed=0,1", "--dry-run"],
-        ["train", "seed=0,1", "trainer.max_stepz=1"],
-        ["sweep", "status", "nothing"],
-        ["sweep", "table", "nothing"],
-        ["sweep", "best", "nothing"],
-        ["reproduce", "nothing"],
-        ["verify", "nothing"],
-        ["score", "--help"],
-        ["score", __file__, __file__, "--compare", __file__],
-    ],
-)
-def test_quick_answers_import_nothing_heavy(arguments, own_place):
-    assert heavy_imports(arguments) == "[]"
+QUICK = [
+    ["--help"],
+    ["train", "--help"],
+    ["generate", "--help"],
+    ["validate"],
+    ["validate", "trainer.max_stepz=1"],
+    ["train", "trainer.max_stepz=1"],
+    ["ls"],
+    ["submit", "--help"],
+    ["submit", "--dry-run"],
+    ["submit", "trainer.devices=3"],
+    ["cancel", "nothing"],
+    ["show", "nothing"],
+    ["resume", "nothing"],
+    ["sweep", "--help"],
+    ["sweep", "seed=0,1", "--dry-run"],
+    ["train", "seed=0,1", "trainer.max_stepz=1"],
+    ["sweep", "status", "nothing"],
+    ["sweep", "table", "nothing"],
+    ["sweep", "best", "nothing"],
+    ["reproduce", "nothing"],
+    ["verify", "nothing"],
+    ["score", "--help"],
+    ["score", __file__, __file__, "--compare", __file__],
+]
+"""Commands that answer without torch."""
 
 
-@pytest.mark.parametrize("arguments", [["ls"], ["show", "latest"], ["cancel", "latest"]])
-def test_looking_at_a_submitted_run_imports_nothing_heavy(arguments, own_place):
+def heavy_imports(place, *commands):
+    """Which heavy packages each command imports."""
+    codes = [f"from aigc.cli.main import main\nmain({arguments!r})" for arguments in commands]
+    env = {"AIGC_OUTPUTS": str(place / "outputs")}
+    return imported(codes, HEAVY, ["aigc.cli.main", "aigc.config.compose", "hydra"], place, env)
+
+
+@pytest.fixture(scope="module")
+def heavy(tmp_path_factory):
+    place = tmp_path_factory.mktemp("quick")
+    return dict(zip(map(str, QUICK), heavy_imports(place, *QUICK), strict=True))
+
+
+@pytest.mark.parametrize("arguments", QUICK, ids=" ".join)
+def test_quick_answers_import_nothing_heavy(arguments, heavy):
+    assert heavy[str(arguments)] == []
+
+
+def test_looking_at_a_submitted_run_imports_nothing_heavy(own_place):
     run = Run.create(own_place / "outputs/runs", "one", "seed: 0\n")
     run.update_manifest(jobs=[{"cluster": "aigc.launch.clusters.slurm.Slurm", "id": "12", "submitted": ""}])
-    assert heavy_imports(arguments) == "[]"
+    assert heavy_imports(own_place, ["ls"], ["show", "latest"], ["cancel", "latest"]) == [[], [], []]
 
 
-def heavy_imports(arguments):
-    code = (
-        "import sys\nfrom aigc.cli.main import main\n"
-        f"try:\n    main({arguments!r})\nexcept SystemExit:\n    pass\n"
-        f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return done.stderr.splitlines()[-1]
-
-
-def test_a_heavy_import_would_be_seen(own_place):
-    code = f"import sys, torch\nprint([m for m in {HEAVY!r} if m in sys.modules])"
-    assert "torch" in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+def test_a_heavy_import_would_be_seen():
+    assert imported(["import torch"], HEAVY) == [["torch"]]

@@ -1,25 +1,15 @@
 """What checks a config or reads a file does not wait for torch."""
 
-import subprocess
-import sys
+from tests.importing import imported
 
-import pytest
-
-PROGRAM = """
-import sys
-import {module}
-print(sorted({{"torch", "transformers", "datasets", "pyarrow", "pytorch_lightning"}} & set(sys.modules)))
-"""
+HEAVY = ["torch", "transformers", "datasets", "pyarrow", "pytorch_lightning"]
 
 
-@pytest.mark.parametrize("module", ["sources", "split", "packing", "tokenizer_settings"])
-def test_reading_splitting_and_packing_import_nothing_heavy(module: str) -> None:
-    program = PROGRAM.format(module=f"aigc.data.text.{module}")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def test_reading_splitting_and_packing_import_nothing_heavy() -> None:
+    modules = [f"aigc.data.text.{name}" for name in ("sources", "split", "packing", "tokenizer_settings")]
+    found = imported([f"import {module}" for module in modules], HEAVY)
+    assert dict(zip(modules, found, strict=True)) == {module: [] for module in modules}
 
 
 def test_the_check_sees_a_heavy_import() -> None:
-    program = PROGRAM.format(module="pyarrow")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "pyarrow" in done.stdout
+    assert imported(["import pyarrow"], HEAVY) == [["pyarrow"]]
