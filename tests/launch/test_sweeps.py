@@ -16,13 +16,14 @@ from aigc.launch.sweeps.folder import SweepFolder
 from aigc.runs import Run
 from aigc.runs.metrics_file import read
 from aigc.runs.status import Status
+from tests.drawing import EXHAUSTIVE, chance
 from tests.launch.forking import Child
 from tests.launch.tiny_runs import LANGUAGE_MODEL, finish, place_at, start
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("AIGC_TEST_KILLS", "5"))
+KILLS = int(os.environ.get("AIGC_TEST_KILLS", "5" if EXHAUSTIVE else "3"))
 """How often a driver is killed; `make test-kills` takes 20."""
 
 STEPS = 4
@@ -186,16 +187,16 @@ def begun(place: Path, trials: int) -> bool:
     return sum((run.path / "metrics.jsonl").exists() and bool(logged(run)) for run in runs) >= trials
 
 
-def kill_until_done(place: Path, arguments: Sequence[str], kills: int, chance: random.Random) -> int:
+def kill_until_done(place: Path, arguments: Sequence[str], kills: int, dice: random.Random) -> int:
     """Kill the driver at random moments, alone or with all that it has started; then let it come through."""
     done = 0
     for _ in range(kills):
         child = start(place, list(arguments))
-        began, wait = time.monotonic(), chance.uniform(0.5, 16)
+        began, wait = time.monotonic(), dice.uniform(0.5, 8)
         wait_until(lambda: child.ended or time.monotonic() - began > wait, pause=0.02)  # noqa: B023
         if not child.ended:
             done += 1
-            if chance.random() < 0.5:
+            if dice.random() < 0.5:
                 child.send_to_group(signal.SIGKILL)
             else:
                 child.send(signal.SIGKILL)
@@ -208,8 +209,15 @@ def kill_until_done(place: Path, arguments: Sequence[str], kills: int, chance: r
 def test_a_driver_killed_at_random_moments_comes_through(tmp_path: Path) -> None:
     place = place_at(tmp_path)
     trials = 4 * KILLS
-    command = ["sweep", *TINY, *SLOW, f"seed=range(0,{trials})", "callbacks.checkpoints.every_n_steps=1"]
-    killed = kill_until_done(place, command, KILLS, random.Random(7))
+    command = [
+        "sweep",
+        *TINY,
+        *SLOW,
+        "sweep.workers=2",
+        f"seed=range(0,{trials})",
+        "callbacks.checkpoints.every_n_steps=1",
+    ]
+    killed = kill_until_done(place, command, KILLS, chance("kills of drivers"))
     print(f"the driver was killed {killed} times of {KILLS}")
     assert killed >= 0.6 * KILLS
     assert_each_ran_once(place, trials)

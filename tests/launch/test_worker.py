@@ -1,38 +1,37 @@
 """The worker as a launcher starts it: a process of its own that knows nothing but the run folder."""
 
 import os
-import signal
 import subprocess
 import sys
 
 import pytest
 
+from aigc.config import compose
+from aigc.launch.start import start
 from aigc.runs import Run
-from tests.waiting import PATIENCE
+from tests.launch.forking import server
+from tests.small_models import shrink_models
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
-START = (
-    "import sys; from aigc.config import compose; from aigc.launch.start import start\n"
-    "print(start(compose(sys.argv[1:]), sys.argv[1:]).path)"
-)
-
 
 def frozen(place, *overrides):
-    done = subprocess.run([sys.executable, "-c", START, *overrides], cwd=place, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return Run.open(place / done.stdout.strip())
+    shrink_models(place)
+    run = start(compose(overrides), overrides)
+    return Run.open(place / run.path)
 
 
-def worker(run):
-    command = [sys.executable, "-m", "aigc.launch.worker", str(run.path)]
-    return subprocess.run(command, cwd="/", capture_output=True, text=True, env=os.environ)
+def worker(run, place):
+    """A worker that is forked."""
+    return server().start([str(run.path)], place, module="aigc.launch.worker")
 
 
 def test_a_frozen_run_is_pending_and_then_worked_on(own_place):
     run = frozen(own_place, "debug=fast", "logger=none")
     assert run.status == "pending"
-    done = worker(run)
+    command = [sys.executable, "-m", "aigc.launch.worker", str(run.path)]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, env=os.environ)
     assert done.returncode == 0, done.stderr
     assert run.status == "finished"
     assert (run.model / "config.json").is_file()
@@ -46,9 +45,9 @@ def test_a_failure_is_in_the_status_the_manifest_and_the_log(own_place):
         own_place, "debug=fast", f"data.path={own_place}/mine.txt", "data.text_column=null", "data.batch_size=1"
     )
     (own_place / "mine.txt").unlink()
-    done = worker(run)
-    assert done.returncode == 2
-    assert "mine.txt" in done.stderr
+    child = worker(run, own_place)
+    assert child.wait() == 2
+    assert "mine.txt" in child.said
     assert run.status == "failed"
     assert run.manifest["attempts"][-1]["exit_code"] == 2
     assert "Traceback" in run.log.read_text("utf-8")
@@ -56,13 +55,8 @@ def test_a_failure_is_in_the_status_the_manifest_and_the_log(own_place):
 
 def test_a_killed_run_reads_as_killed(own_place):
     run = frozen(own_place, "trainer.max_steps=100000", "callbacks.progress.every_seconds=0")
-    command = [sys.executable, "-m", "aigc.launch.worker", str(run.path)]
-    process = subprocess.Popen(command, cwd="/", stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        if "step 2 of" in line:
-            break
+    child = worker(run, own_place)
+    wait_until(lambda: "step 2 of" in child.said or child.ended)
     assert run.status == "running"
-    process.send_signal(signal.SIGKILL)
-    process.wait(timeout=PATIENCE)
-    process.stderr.close()
+    child.kill()
     assert run.status == "killed"
