@@ -88,14 +88,20 @@ class PreparedData(LightningDataModule, ABC, Generic[Prepared]):
         """SHA-256 of the content of the data."""
         return str(self.info["fingerprint"])
 
-    def _training_loader(self, dataset: Dataset[Any]) -> EpochLoader:
-        """Full batches of a data set that builds whole ones; what fills none is left out, others in each epoch."""
+    def _training_loader(self, dataset: Dataset[Any], batch_size: int | None = None) -> EpochLoader:
+        """Full batches of a data set that builds whole ones; what fills none is left out, others in each epoch.
+
+        Args:
+            dataset: Its samples are asked for by `(epoch, index)`.
+            batch_size: Samples in a batch; None is `self.batch_size`.
+        """
         return training_loader(
             dataset,
-            self.batch_size,
+            batch_size or self.batch_size,
             self.seed,
             shuffle=self.shuffle,
             num_workers=self.num_workers,
+            tell_epoch=True,
             collate=unbatched,
             fingerprint=self.fingerprint,
         )

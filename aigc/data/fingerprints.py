@@ -1,6 +1,5 @@
 """SHA-256 of files, remembered: a large corpus is hashed once and not before every run."""
 
-import fcntl
 import json
 import os
 import time
@@ -11,6 +10,7 @@ from typing import Any
 
 from aigc.errors import InputError
 from aigc.runs.files import sha256_file, write_atomic
+from aigc.runs.locks import locked
 
 STORE_FILE = "fingerprints.json"
 SMALL = 1 << 20
@@ -91,8 +91,7 @@ class _Store:
             return
         with suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.with_name(f".{self.path.name}.lock").open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with locked(self.path.with_name(f".{self.path.name}.lock")):
                 older = {place: entry for place, entry in self._read().items() if place not in self.fresh}
                 newest = list((older | self.fresh).items())[-_MOST_ENTRIES:]
                 write_atomic(self.path, json.dumps(dict(newest), indent=0) + "\n")

@@ -18,7 +18,7 @@ from aigc.data.images.prepared import PreparedImages, prepare
 from aigc.data.images.reading import OnBad
 from aigc.data.images.sources import open_images
 from aigc.data.images.views import Views
-from aigc.data.loader import EpochLoader, training_loader, unbatched
+from aigc.data.loader import EpochLoader
 from aigc.data.progress import log_once
 from aigc.errors import InputError
 
@@ -178,16 +178,8 @@ class ImageData(PreparedData[PreparedImages]):
         Where images lie on the device, the loader only says which: then `transfer_batch_to_device` makes the batch,
         which Lightning calls.
         """
-        return training_loader(
-            ImageRows(self.prepared.folder, self.labels, self.views, placed=self._is_resident()),
-            self.batch_size * self.batches_per_step,
-            self.seed,
-            shuffle=self.shuffle,
-            num_workers=self.num_workers,
-            tell_epoch=True,
-            collate=unbatched,
-            fingerprint=self.fingerprint,
-        )
+        rows = ImageRows(self.prepared.folder, self.labels, self.views, placed=self._is_resident())
+        return self._training_loader(rows, self.batch_size * self.batches_per_step)
 
     def _is_resident(self) -> bool:
         """Whether batches are made on the device."""

@@ -1,6 +1,5 @@
 """Well-known sets in the folders that torchvision keeps them in: their training images."""
 
-import fcntl
 import logging
 import os
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from aigc.data.images.folder import Folder
 from aigc.data.images.idx import read_idx
 from aigc.data.progress import step
 from aigc.errors import AigcError, InputError
+from aigc.runs.locks import locked
 
 PREFIX = "torchvision:"
 _DIGITS = tuple("0123456789")
@@ -91,8 +91,7 @@ def _fetch(name: str, root: Path, by_hand: str) -> None:
 
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with (root / f".{name}.lock").open("a") as lock, step(f"downloading {name} to {root}"):
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(root / f".{name}.lock"), step(f"downloading {name} to {root}"):
             getattr(datasets, name)(str(root), download=True)
     except AigcError:
         raise

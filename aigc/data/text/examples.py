@@ -1,8 +1,8 @@
-"""What a corpus is made of, and where it stands in the corpus's rows."""
+"""What a corpus is made of, and in which of its columns that stands."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from aigc.errors import InputError
 
@@ -16,15 +16,31 @@ class Example:
     Attributes:
         text: What is learned.
         prompt: What stands before it and carries no loss; empty for plain text.
+        values: What stands in further columns that an objective asked for, by column.
     """
 
     text: str
     prompt: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def plain(self) -> dict[str, Any]:
+        """The same in JSON's types."""
+        plain: dict[str, Any] = {"prompt": self.prompt, "text": self.text}
+        return plain | {"values": dict(self.values)} if self.values else plain
 
 
 @dataclass(frozen=True)
 class Layout:
     """Where the examples stand in a corpus: in which columns of a table, or in which units of a text file.
+
+    Attributes:
+        text_column: The column of the text; None means `text`.
+        prompt_column: The column of the prompt.
+        completion_column: The column of the text that follows it.
+        separator: What stands between the two; it belongs to the prompt.
+        document: What one example of a file without columns is.
+        further: Columns that an objective reads besides; they may hold anything.
+        further_only: Whether the objective reads none but these.
 
     Raises:
         InputError: The columns contradict each other.
@@ -35,6 +51,8 @@ class Layout:
     completion_column: str | None = None
     separator: str = ""
     document: Document = "line"
+    further: tuple[str, ...] = ()
+    further_only: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what has two meanings."""
@@ -48,19 +66,44 @@ class Layout:
             raise InputError(f"data.document is '{self.document}'; allowed: line, paragraph, file.")
 
     @property
-    def named(self) -> bool:
-        """Whether a person named columns."""
-        return self.text_column is not None or self.prompt_column is not None
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that are read; `text` when none is named."""
+    def texts(self) -> tuple[str, ...]:
+        """The columns that hold strings; `text` if no column is named."""
+        if self.further_only:
+            return ()
         if self.prompt_column is not None and self.completion_column is not None:
             return self.prompt_column, self.completion_column
         return (self.text_column or "text",)
 
-    def example(self, values: Sequence[str]) -> Example:
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that are read."""
+        return self.texts + self.further
+
+    def example(self, values: Sequence[Any]) -> Example:
         """The example that `values`, one for each of `columns`, make up."""
-        if self.prompt_column is None:
-            return Example(values[0])
-        return Example(values[1], prompt=values[0] + self.separator)
+        number = len(self.texts)
+        further = dict(zip(self.further, values[number:], strict=True))
+        if number == 0:
+            return Example("", values=further)
+        if number == 1:
+            return Example(values[0], values=further)
+        return Example(values[1], values[0] + self.separator, further)
+
+    def check_columns(self, name: str) -> None:
+        """Check that no column is asked for, as a corpus without columns needs.
+
+        Args:
+            name: What a person calls the corpus.
+
+        Raises:
+            InputError: One is.
+        """
+        if self.further:
+            raise InputError(
+                f"{name}: a .txt file has no columns, and data.objective reads {', '.join(self.further)}. "
+                "Give a table, for example a .jsonl file."
+            )
+        if self.text_column is not None or self.prompt_column is not None:
+            raise InputError(
+                f"{name}: a .txt file has no columns; set data.text_column=null. data.document says what an example is."
+            )

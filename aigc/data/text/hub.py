@@ -6,9 +6,9 @@ from typing import Any
 
 import datasets
 
+from aigc.data.text.corpus import Source, digest_files
 from aigc.data.text.examples import Example, Layout
-from aigc.data.text.readers import missing_column, pick
-from aigc.data.text.sources import Source, digest_files
+from aigc.data.text.formats.base import missing_column, pick
 from aigc.errors import InputError
 
 
@@ -38,10 +38,10 @@ class DatasetSource(Source):
         """
         for column in layout.columns:
             if column not in self.dataset.column_names:
-                raise missing_column(column, self.dataset.column_names, self.name)
+                raise missing_column(column, self.dataset.column_names, self.name, layout)
         rows = self.dataset.select_columns(list(layout.columns))
         for number, row in enumerate(rows, 1):
-            yield layout.example(pick(row, layout.columns, f"{self.name}, row {number}"))
+            yield layout.example(pick(row, layout, f"{self.name}, row {number}"))
 
 
 def open_saved(name: str, folder: Path) -> DatasetSource:

@@ -3,19 +3,21 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from aigc.data.cache import entry_key, find_or_make
+from aigc.data.text.corpus import Corpus, Source, read_corpus
 from aigc.data.text.examples import Example, Layout
+from aigc.data.text.objectives.base import Context, Objective
+from aigc.data.text.objectives.causal import Causal
 from aigc.data.text.rows import Rows
-from aigc.data.text.sources import Corpus, Source, read_corpus
 from aigc.data.text.split import overlap, split
 from aigc.data.text.tokenised import tokenise
 from aigc.data.text.tokenizer import TokenizerSettings, fingerprint, load_pretrained, make_tokenizer, resolve
@@ -29,12 +31,40 @@ _log = logging.getLogger("aigc")
 
 @dataclass(frozen=True)
 class TextRecipe:
-    """All that decides what is prepared, but the corpus."""
+    """What decides how text is prepared, of any corpus."""
 
     layout: Layout = field(default_factory=Layout)
     tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
     sequence_length: int = 256
     packing: bool = True
+    objective: Objective = field(default_factory=Causal)
+
+    def settings(self) -> dict[str, Any]:
+        """All of it but the objective, in JSON's types."""
+        settings = asdict(self)
+        del settings["objective"]
+        settings["tokenizer"]["path"] = None  # where a tokenizer is does not matter, what it is does
+        for name in ("further", "further_only"):  # they follow from the objective
+            del settings["layout"][name]
+        return settings
+
+    def ingredients(self) -> dict[str, Any]:
+        """What decides the entry besides the corpus and `settings`."""
+        pretrained = load_pretrained(self.tokenizer.path or "") if self.tokenizer.kind == "pretrained" else None
+        found: dict[str, Any] = {
+            "format": FORMAT,
+            "pretrained": fingerprint(pretrained) if pretrained else None,
+            "versions": {name: version(name) for name in ("tokenizers", "transformers")},
+        }
+        objective = self.objective.settings()
+        # Entries of versions that knew next-token prediction alone do not name it.
+        return found if objective == Causal().settings() else found | {"objective": objective}
+
+
+@dataclass(frozen=True)
+class CorpusRecipe(TextRecipe):
+    """All that decides what is prepared of a corpus, but the corpus."""
+
     validation_fraction: float = 0.1
     seed: int = 0
 
@@ -46,15 +76,22 @@ class PreparedText:
     Attributes:
         folder: Holds `tokenizer/`, `train/`, `validation/`, `validation.jsonl` and `info.json`.
         info: The content of `info.json`; each split has a section of numbers.
+        objective: Makes the batches.
     """
 
     folder: Path
     info: dict[str, Any]
+    objective: Objective = field(default_factory=Causal, compare=False)
 
     @cached_property
+    def context(self) -> Context:
+        """What the objective works with."""
+        return Context(self.info["sequence_length"], self.folder / "tokenizer", self.info.get("learned", {}))
+
+    @property
     def tokenizer(self) -> PreTrainedTokenizerFast:
         """The tokenizer that the rows were made with."""
-        return AutoTokenizer.from_pretrained(self.folder / "tokenizer")
+        return self.context.tokenizer
 
     @cached_property
     def heldout(self) -> list[Example]:
@@ -62,12 +99,18 @@ class PreparedText:
         with (self.folder / "validation.jsonl").open(encoding="utf-8") as lines:
             return [Example(**json.loads(line)) for line in lines]
 
-    def rows(self, name: str) -> Rows:
+    def rows(self, name: str, seed: int = 0) -> Rows:
         """The rows of `train` or `validation`."""
-        return Rows(self.folder / name, self.info["sequence_length"])
+        return Rows(self.folder / name, self.objective, self.context, seed)
 
 
-def prepare(recipe: TextRecipe, source: Source, validation: Source | None, cache: Path) -> PreparedText:
+def open_prepared(folder: Path, recipe: TextRecipe) -> PreparedText:
+    """Open an entry that is whole."""
+    info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
+    return PreparedText(folder, info, recipe.objective)
+
+
+def prepare(recipe: CorpusRecipe, source: Source, validation: Source | None, cache: Path) -> PreparedText:
     """Find the prepared data in the cache, or make them.
 
     Args:
@@ -79,16 +122,10 @@ def prepare(recipe: TextRecipe, source: Source, validation: Source | None, cache
     Raises:
         InputError: The corpus or the recipe is wrong.
     """
-    pretrained = load_pretrained(recipe.tokenizer.path or "") if recipe.tokenizer.kind == "pretrained" else None
-    settings = asdict(recipe)
-    settings["tokenizer"]["path"] = None  # where a tokenizer lies does not matter, what it is does
-    ingredients: dict[str, Any] = {
-        "format": FORMAT,
+    ingredients = recipe.ingredients() | {
         "corpus": source.fingerprint(),
         "validation": validation.fingerprint() if validation else None,
-        "recipe": settings,
-        "pretrained": fingerprint(pretrained) if pretrained else None,
-        "versions": {name: version(name) for name in ("tokenizers", "transformers")},
+        "recipe": recipe.settings(),
     }
     folder = cache / "text" / entry_key(ingredients)
 
@@ -97,7 +134,7 @@ def prepare(recipe: TextRecipe, source: Source, validation: Source | None, cache
         _check_unchanged(source, ingredients["corpus"])
 
     find_or_make(folder, make)
-    return PreparedText(folder, json.loads((folder / "info.json").read_text(encoding="utf-8")))
+    return open_prepared(folder, recipe)
 
 
 def _check_unchanged(source: Source, fingerprint: str) -> None:
@@ -112,33 +149,64 @@ def _fingerprint(corpus: str, validation: str | None) -> str:
 
 
 def _build(
-    recipe: TextRecipe, source: Source, validation: Source | None, ingredients: Mapping[str, Any], folder: Path
+    recipe: CorpusRecipe, source: Source, validation: Source | None, ingredients: Mapping[str, Any], folder: Path
 ) -> None:
     """Make everything from the corpus and write it into `folder`."""
-    corpus = read_corpus(source, recipe.layout)
-    splits, skipped = _split(recipe, corpus, read_corpus(validation, recipe.layout) if validation else None)
-    texts = [text for example in splits["train"] for text in (example.prompt, example.text) if text]
-    settings = resolve(recipe.tokenizer, texts)
-    tokenizer = make_tokenizer(settings, texts)
-    tokenizer.save_pretrained(folder / "tokenizer")
-
+    corpus = read_corpus(source, recipe.layout, recipe.objective)
+    heldout = read_corpus(validation, recipe.layout, recipe.objective) if validation else None
+    splits, skipped = _split(recipe, corpus, heldout)
     info: dict[str, Any] = {
         "fingerprint": _fingerprint(ingredients["corpus"], ingredients["validation"]),
         "ingredients": ingredients,
-        "sequence_length": recipe.sequence_length,
         "skipped": skipped,
+    }
+    write_splits(recipe, splits, splits["train"], info, folder)
+
+
+def write_splits(
+    recipe: TextRecipe,
+    splits: Mapping[str, Sequence[Example]],
+    sample: Sequence[Example],
+    info: dict[str, Any],
+    folder: Path,
+) -> None:
+    """Make a tokenizer and the rows of all splits, and write them into `folder`.
+
+    Args:
+        recipe: How.
+        splits: The examples of each split, `validation` among them.
+        sample: The training examples that the tokenizer is made from, and the objective fitted to.
+        info: What `info.json` says besides.
+        folder: The entry.
+
+    Raises:
+        InputError: A split gives nothing to learn.
+    """
+    texts = [text for example in sample for text in recipe.objective.texts(example)]
+    settings = resolve(recipe.tokenizer, texts)
+    tokenizer = make_tokenizer(settings, texts)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    try:
+        learned = recipe.objective.fit(sample)
+    except ValueError as error:
+        raise InputError(f"data.objective: {error}") from error
+    context = Context(recipe.sequence_length, folder / "tokenizer", learned)
+    vars(context)["tokenizer"] = tokenizer  # it need not be loaded again
+    info |= {
+        "sequence_length": recipe.sequence_length,
         "tokenizer": {"kind": settings.kind, "vocabulary_size": len(tokenizer)},
+        "learned": learned,
     }
     for name, examples in splits.items():
-        packed = tokenise(name, examples, tokenizer, recipe.sequence_length, recipe.packing)
-        packed.save(folder / name)
-        info[name] = packed.numbers
-        _report(name, packed.numbers, recipe.sequence_length)
+        split_rows = tokenise(name, examples, recipe.objective, context, recipe.packing)
+        split_rows.save(folder / name)
+        info[name] = split_rows.numbers
+        _report(name, split_rows.numbers, recipe.sequence_length)
     write_examples(folder / "validation.jsonl", splits["validation"])
     (folder / "info.json").write_text(json.dumps(info, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _split(recipe: TextRecipe, corpus: Corpus, validation: Corpus | None) -> tuple[dict[str, list[Example]], int]:
+def _split(recipe: CorpusRecipe, corpus: Corpus, validation: Corpus | None) -> tuple[dict[str, list[Example]], int]:
     """The examples of each split, and how many empty ones were skipped."""
     if validation is None:
         train, heldout = split(corpus.examples, recipe.validation_fraction, recipe.seed)
@@ -149,7 +217,7 @@ def _split(recipe: TextRecipe, corpus: Corpus, validation: Corpus | None) -> tup
 
 
 def _report(name: str, numbers: Mapping[str, int | float], sequence_length: int) -> None:
-    """Tell what did not fit, and refuse a split of which nothing is left."""
+    """Log what did not fit, and refuse a split of which nothing is left."""
     if numbers["examples"] and not numbers["documents"]:
         raise InputError(
             f"None of the {numbers['examples']:,} {name} examples gives a token to learn. Check the tokenizer."
@@ -161,8 +229,8 @@ def _report(name: str, numbers: Mapping[str, int | float], sequence_length: int)
         _log.warning("%s %s documents have no token to learn and were dropped", f"{numbers['dropped']:,}", name)
 
 
-def write_examples(path: Path, examples: list[Example]) -> None:
-    """One JSON object a line."""
+def write_examples(path: Path, examples: Sequence[Example]) -> None:
+    """Write one JSON object a line."""
     with path.open("w", encoding="utf-8") as file:
         for example in examples:
-            file.write(json.dumps({"prompt": example.prompt, "text": example.text}, ensure_ascii=False) + "\n")
+            file.write(json.dumps(example.plain(), ensure_ascii=False) + "\n")

@@ -1,25 +1,16 @@
 """What is made of a stream before training: a tokenizer from a sample, and the validation rows, kept in the cache."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from aigc.data.cache import entry_key, find_or_make
 from aigc.data.progress import step
-from aigc.data.text.examples import Example, Layout
-from aigc.data.text.prepared import PreparedText, write_examples
+from aigc.data.text.examples import Example
+from aigc.data.text.prepared import PreparedText, TextRecipe, open_prepared, write_splits
 from aigc.data.text.split import group_of
 from aigc.data.text.streams import Stream
-from aigc.data.text.tokenised import tokenise
-from aigc.data.text.tokenizer import fingerprint, load_pretrained, make_tokenizer, resolve
 from aigc.data.text.tokenizer_settings import TokenizerSettings
 from aigc.errors import InputError
-
-FORMAT = 1
-"""Raised whenever the same recipe would give other files."""
 
 
 @dataclass(frozen=True)
@@ -41,67 +32,40 @@ class StreamTokenizer(TokenizerSettings):
 
 
 @dataclass(frozen=True)
-class Head:
+class StreamRecipe(TextRecipe):
     """All that decides what is made of the beginning of a stream, but the stream."""
 
-    layout: Layout = field(default_factory=Layout)
     tokenizer: StreamTokenizer = field(default_factory=StreamTokenizer)
-    sequence_length: int = 256
-    packing: bool = True
     validation_documents: int = 500
 
 
-def prepare_stream(head: Head, stream: Stream, cache: Path) -> PreparedText:
+def prepare_stream(recipe: StreamRecipe, stream: Stream, cache: Path) -> PreparedText:
     """Find tokenizer and validation rows in the cache, or make them from the first documents.
 
     Args:
-        head: How.
+        recipe: How.
         stream: The corpus.
         cache: The folder that holds the entries, under `stream/`.
 
     Raises:
         InputError: The corpus is malformed, or holds no text besides that for validation.
     """
-    pretrained = load_pretrained(head.tokenizer.path or "") if head.tokenizer.kind == "pretrained" else None
-    settings = asdict(head)
-    settings["tokenizer"]["path"] = None  # where a tokenizer lies does not matter, what it is does
-    ingredients: dict[str, Any] = {
-        "format": FORMAT,
-        "corpus": stream.fingerprint(),
-        "head": settings,
-        "pretrained": fingerprint(pretrained) if pretrained else None,
-        "versions": {name: version(name) for name in ("tokenizers", "transformers")},
-    }
+    ingredients = recipe.ingredients() | {"corpus": stream.fingerprint(), "head": recipe.settings()}
     folder = cache / "stream" / entry_key(ingredients)
-    find_or_make(folder, lambda aside: _build(head, stream, ingredients, aside))
-    return PreparedText(folder, json.loads((folder / "info.json").read_text(encoding="utf-8")))
+
+    def make(aside: Path) -> None:
+        heldout, sample = _read(recipe, stream)
+        info = {"fingerprint": ingredients["corpus"], "ingredients": ingredients}
+        write_splits(recipe, {"validation": heldout}, sample, info, aside)
+
+    find_or_make(folder, make)
+    return open_prepared(folder, recipe)
 
 
-def _build(head: Head, stream: Stream, ingredients: Mapping[str, Any], folder: Path) -> None:
-    """Read the beginning of the stream and write what comes of it into `folder`."""
-    heldout, sample = _read(head, stream)
-    texts = [text for example in sample for text in (example.prompt, example.text) if text]
-    settings = resolve(head.tokenizer, texts)
-    tokenizer = make_tokenizer(settings, texts)
-    tokenizer.save_pretrained(folder / "tokenizer")
-    packed = tokenise("validation", heldout, tokenizer, head.sequence_length, head.packing)
-    packed.save(folder / "validation")
-    if heldout and not packed.numbers["documents"]:
-        raise InputError(f"None of the {len(heldout):,} validation examples gives a token to learn.")
-    info = {
-        "fingerprint": ingredients["corpus"],
-        "ingredients": ingredients,
-        "sequence_length": head.sequence_length,
-        "tokenizer": {"kind": settings.kind, "vocabulary_size": len(tokenizer)},
-        "validation": packed.numbers,
-    }
-    write_examples(folder / "validation.jsonl", heldout)
-    (folder / "info.json").write_text(json.dumps(info, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _read(head: Head, stream: Stream) -> tuple[list[Example], list[Example]]:
+def _read(recipe: StreamRecipe, stream: Stream) -> tuple[list[Example], list[Example]]:
     """The first documents with different texts, for validation, and those after them that a tokenizer is made from."""
-    wanted = 1 if head.tokenizer.kind == "pretrained" else head.tokenizer.sample
+    needs_sample = recipe.tokenizer.kind != "pretrained" or recipe.objective.fits
+    wanted = recipe.tokenizer.sample if needs_sample else 1
     heldout: list[Example] = []
     sample: list[Example] = []
     groups: set[bytes] = set()
@@ -109,7 +73,7 @@ def _read(head: Head, stream: Stream) -> tuple[list[Example], list[Example]]:
         for example in stream.examples():
             advance(1)
             group = group_of(example, 0)
-            if len(heldout) < head.validation_documents:
+            if len(heldout) < recipe.validation_documents:
                 if group not in groups:
                     heldout.append(example)
                     groups.add(group)

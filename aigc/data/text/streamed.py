@@ -1,30 +1,26 @@
-"""Streamed text for language models: a datamodule that reads, tokenises and packs while it trains."""
+"""Text that is streamed: a data module that reads, tokenises and packs while it trains."""
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
-
-from torch.utils.data import DataLoader
-from transformers import PreTrainedTokenizerFast
+from typing import Annotated, Any
 
 from aigc.config.types import Bound
-from aigc.data.base import PreparedData, check_minimum
+from aigc.data.base import check_minimum
 from aigc.data.stream_loader import StreamLoader
-from aigc.data.text.data import validation_loader
-from aigc.data.text.examples import Example, Layout
+from aigc.data.text.base import TextModule
 from aigc.data.text.prepared import PreparedText
 from aigc.data.text.rows import Batch
 from aigc.data.text.split import group_of
-from aigc.data.text.stream_prepared import Head, StreamTokenizer, prepare_stream
-from aigc.data.text.stream_rows import StreamRecipe, StreamRows
+from aigc.data.text.stream_prepared import StreamRecipe, StreamTokenizer, prepare_stream
+from aigc.data.text.stream_rows import StreamRows, StreamRowSettings
 from aigc.data.text.streams import Stream, open_stream
 from aigc.distributed.data_rank import data_rank
 
 
-class StreamedText(PreparedData[PreparedText]):
+class StreamedText(TextModule):
     """Text that is read document by document, so that memory does not grow with the corpus.
 
-    Batches are those of `aigc.data.text.TextData`, see `aigc.data.text.rows.Batch`. The first documents are held out
+    Batches are those of `aigc.data.text.TextData`. The first documents are held out
     for validation; nothing that has their text (or prompt) is trained on. Each document is on one rank: ranks take
     whole files where these are of like sizes and divide evenly, and else each reads all and keeps its share of the
     documents. An epoch ends for all ranks when one has no more; what fills no batch is left out.
@@ -41,20 +37,12 @@ class StreamedText(PreparedData[PreparedText]):
         path: A .txt, .jsonl, .csv, .tsv or .parquet file, a folder, a pattern like `texts/*.jsonl`, `asset:NAME`, or
             `hub:NAME` (`hub:NAME@REVISION`), of which the split `train` is read.
         tokenizer: How text becomes tokens; null is automatic.
-        text_column: Column that holds the text; `text` when no column is named.
-        prompt_column: Column that holds the prompt, which stands before the completion and carries no loss.
-        completion_column: Column that holds the completion, which is learned.
-        separator: Text put between prompt and completion; it belongs to the prompt.
-        document: What one example of a .txt file is: a line, a paragraph (blank lines between), or the file.
-        sequence_length: Longest row in tokens.
-        packing: Whether a row may hold several documents, which do not see each other.
         validation_documents: How many documents at the beginning are held out.
         shuffle_buffer: Documents that are mixed with each other, and held in memory; 0 keeps the order in a file.
-        batch_size: Rows in a batch.
         shuffle: Whether the files come in another order each epoch, and documents are mixed.
         num_workers: 1 reads, tokenises and packs in a process beside the training process, 0 in it.
         seed: Decides the order together with the epoch.
-        cache: Folder where the tokenizer and the validation rows are kept and found again.
+        shared: Further arguments of `TextModule`.
 
     Raises:
         InputError: An argument is out of its range.
@@ -65,60 +53,42 @@ class StreamedText(PreparedData[PreparedText]):
         path: str,
         *,
         tokenizer: StreamTokenizer | None = None,
-        text_column: str | None = None,
-        prompt_column: str | None = None,
-        completion_column: str | None = None,
-        separator: str = "",
-        document: Literal["line", "paragraph", "file"] = "line",
-        sequence_length: Annotated[int, Bound(2)] = 256,
-        packing: bool = True,
         validation_documents: Annotated[int, Bound(0)] = 500,
         shuffle_buffer: Annotated[int, Bound(0)] = 1000,
-        batch_size: Annotated[int, Bound(1)] = 8,
         shuffle: bool = True,
         num_workers: Annotated[int, Bound(0, 1)] = 0,
         seed: Annotated[int, Bound(0)] = 0,
-        cache: str = "~/.cache/aigc",
+        **shared: Any,
     ) -> None:
-        super().__init__(path, batch_size, shuffle, num_workers, seed, cache)
-        check_minimum("sequence_length", sequence_length, 2)
+        super().__init__(path, shuffle=shuffle, num_workers=num_workers, seed=seed, **shared)
         check_minimum("validation_documents", validation_documents, 0)
         check_minimum("shuffle_buffer", shuffle_buffer, 0)
-        self.sequence_length = sequence_length
-        self.head = Head(
-            layout=Layout(text_column, prompt_column, completion_column, separator, document),
+        self.recipe = StreamRecipe(
+            layout=self.layout,
             tokenizer=tokenizer or StreamTokenizer(),
-            sequence_length=sequence_length,
-            packing=packing,
+            sequence_length=self.sequence_length,
+            packing=self.packing,
+            objective=self.objective,
             validation_documents=validation_documents,
         )
-        self.recipe = StreamRecipe(sequence_length, packing, shuffle, shuffle_buffer, seed)
+        self.row_settings = StreamRowSettings(self.packing, shuffle, shuffle_buffer, seed)
         self._stream: Stream | None = None
 
     @property
     def stream(self) -> Stream:
         """The corpus."""
         if self._stream is None:
-            self._stream = open_stream(self.path, self.head.layout)
+            self._stream = open_stream(self.path, self.layout, self.objective)
         return self._stream
 
     def _prepare(self) -> PreparedText:
-        return prepare_stream(self.head, self.stream, self.cache)
-
-    @property
-    def tokenizer(self) -> PreTrainedTokenizerFast:
-        """The tokenizer; made from a sample or pretrained."""
-        return self.prepared.tokenizer
-
-    @property
-    def heldout(self) -> list[Example]:
-        """The validation examples in order."""
-        return self.prepared.heldout
+        return prepare_stream(self.recipe, self.stream, self.cache)
 
     def rows(self, rank: int = 0, world_size: int = 1) -> StreamRows:
         """The training rows of one rank."""
         heldout = frozenset(group_of(example, 0) for example in self.heldout)
-        return StreamRows(self.stream, self.tokenizer, self.recipe, heldout, rank, world_size)
+        prepared, settings = self.prepared, self.row_settings
+        return StreamRows(self.stream, self.objective, prepared.context, settings, heldout, rank, world_size)
 
     def example_rows(self, count: int = 1) -> Batch:
         """The first training rows as a batch, to try a model's forward pass on."""
@@ -132,7 +102,7 @@ class StreamedText(PreparedData[PreparedText]):
         trainer = self.trainer
         limit = trainer.limit_train_batches if trainer else None
         return StreamLoader(
-            lambda epoch, place: batches.batches(epoch, self.batch_size, place),
+            lambda epoch, position: batches.batches(epoch, self.batch_size, position),
             {"batch_size": self.batch_size, "seed": self.seed, "shuffle": self.shuffle, "fingerprint": self._content()},
             group=trainer.accumulate_grad_batches if trainer else 1,
             limit=limit if isinstance(limit, int) else None,
@@ -141,13 +111,7 @@ class StreamedText(PreparedData[PreparedText]):
             dealing=self.stream.dealing(world_size),
         )
 
-    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
-        """All validation rows in order, dealt out among the ranks; an empty list without validation."""
-        if not self.info["validation"]["rows"]:
-            return []
-        return validation_loader(self.prepared.rows("validation"), self.batch_size, self.num_workers, self.seed)
-
     def _content(self) -> str:
-        """A hash of all that decides which rows there are: a place in them is none in others."""
-        parts = [self.prepared.folder.name, self.recipe.shuffle_buffer]
+        """A hash of all that decides which rows there are: a position in them is none in others."""
+        parts = [self.prepared.folder.name, self.row_settings.shuffle_buffer]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

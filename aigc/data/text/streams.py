@@ -14,9 +14,12 @@ from aigc import assets
 from aigc.data.fingerprints import SMALL, sha256_of
 from aigc.data.hints import near
 from aigc.data.sampler import generator
+from aigc.data.text.corpus import Reads, learned
 from aigc.data.text.examples import Example, Layout
+from aigc.data.text.formats import formats, suffixes
+from aigc.data.text.formats.base import pick
 from aigc.data.text.hub import refused
-from aigc.data.text.readers import READERS, pick
+from aigc.data.text.sources import is_data_file
 from aigc.errors import InputError
 
 HUB = "hub:"
@@ -30,19 +33,33 @@ class Stream(ABC):
     Args:
         name: What a person calls it.
         layout: Where the examples stand in it.
+        objective: Makes the examples that are learned of those that are read.
     """
 
-    def __init__(self, name: str, layout: Layout) -> None:
+    def __init__(self, name: str, layout: Layout, objective: Reads) -> None:
         self.name = name
         self.layout = layout
+        self.objective = objective
 
     @abstractmethod
     def fingerprint(self) -> str:
         """A hash of what the shards are; not of all that is in them, which would have to be read."""
 
     @abstractmethod
+    def _read(self, row: dict[str, Any]) -> Example:
+        """The example that a row of the data set holds.
+
+        Raises:
+            InputError: A column is missing, or a text is not a string.
+        """
+
     def example(self, row: dict[str, Any]) -> Example:
-        """The example that a row of the data set holds."""
+        """The example that is learned from a row of the data set.
+
+        Raises:
+            InputError: The row cannot be used.
+        """
+        return learned(self._read(row), self.objective, self.name)
 
     @abstractmethod
     def _dataset(self, order: tuple[int, int] | None) -> tuple[Any, str]:
@@ -88,18 +105,17 @@ class FileStream(Stream):
         name: What a person calls it.
         files: The files in order.
         layout: Where the examples stand in them.
+        objective: Makes the examples that are learned.
 
     Raises:
         InputError: Columns are named for plain text.
     """
 
-    def __init__(self, name: str, files: list[Path], layout: Layout) -> None:
-        super().__init__(name, layout)
+    def __init__(self, name: str, files: list[Path], layout: Layout, objective: Reads) -> None:
+        super().__init__(name, layout, objective)
         self.files = files
-        if layout.named and all(path.suffix.lower() == ".txt" for path in files):
-            raise InputError(
-                f"{name}: a .txt file has no columns; set data.text_column=null. data.document says what an example is."
-            )
+        if not any(formats()[path.suffix.lower()].has_columns for path in files):
+            layout.check_columns(name)
 
     def fingerprint(self) -> str:
         """SHA-256 over the files' names and what they are: the content of those below 1 MiB, else size and time.
@@ -118,8 +134,7 @@ class FileStream(Stream):
             raise InputError(f"{path}: cannot be read: {error.strerror}.") from error
         return total.hexdigest()
 
-    def example(self, row: dict[str, Any]) -> Example:
-        """The example itself."""
+    def _read(self, row: dict[str, Any]) -> Example:
         return Example(**row)
 
     def _dataset(self, order: tuple[int, int] | None) -> tuple[Any, str]:
@@ -135,12 +150,12 @@ class FileStream(Stream):
         return "auto" if max(sizes) <= _ALIKE * min(sizes) else "examples"
 
 
-def read_files(files: list[str], layout: Layout) -> Iterator[dict[str, str]]:
+def read_files(files: list[str], layout: Layout) -> Iterator[dict[str, Any]]:
     """The examples of some files as rows."""
     for name in files:
         path = Path(name)
-        for example in READERS[path.suffix.lower()](path, layout):
-            yield {"text": example.text, "prompt": example.prompt}
+        for example in formats()[path.suffix.lower()].read(path, layout):
+            yield example.plain()
 
 
 class HubStream(Stream):
@@ -149,13 +164,14 @@ class HubStream(Stream):
     Args:
         name: `hub:NAME` or `hub:NAME@REVISION`.
         layout: Which columns hold the examples.
+        objective: Makes the examples that are learned.
 
     Raises:
         InputError: There is no such data set, it cannot be reached, or it has no split `train`.
     """
 
-    def __init__(self, name: str, layout: Layout) -> None:
-        super().__init__(name, layout)
+    def __init__(self, name: str, layout: Layout, objective: Reads) -> None:
+        super().__init__(name, layout, objective)
         place, _, revision = name.removeprefix(HUB).partition("@")
         config = datasets.DownloadConfig(max_retries=1)
         try:
@@ -174,13 +190,8 @@ class HubStream(Stream):
         told = [list(map(str, train)), [list(map(str, one)) for one in getattr(train, "origin_metadata", [])]]
         return hashlib.sha256(json.dumps([self._builder.hash, told]).encode()).hexdigest()
 
-    def example(self, row: dict[str, Any]) -> Example:
-        """The example in the row's columns.
-
-        Raises:
-            InputError: A column is missing, or its value is not a string.
-        """
-        return self.layout.example(pick(row, self.layout.columns, self.name))
+    def _read(self, row: dict[str, Any]) -> Example:
+        return self.layout.example(pick(row, self.layout, self.name))
 
     def _dataset(self, order: tuple[int, int] | None) -> tuple[Any, str]:
         if order is None:
@@ -190,25 +201,26 @@ class HubStream(Stream):
         return datasets.IterableDataset(shuffled, info=self._rows.info.copy(), split=self._rows.split), "auto"
 
 
-def open_stream(path: str, layout: Layout) -> Stream:
+def open_stream(path: str, layout: Layout, objective: Reads) -> Stream:
     """The stream that a config's `path` means.
 
     Args:
         path: A file, a folder, a glob pattern, `asset:NAME`, or `hub:NAME`.
         layout: Where the examples stand in it.
+        objective: Makes the examples that are learned.
 
     Raises:
         InputError: Nothing is there, or it is of a kind that cannot be read.
     """
     if path.startswith(HUB):
-        return HubStream(path, layout)
+        return HubStream(path, layout, objective)
     place = assets.resolve(path)
     if place.is_dir():
         found = sorted(place.rglob("*"))
     else:
         found = [place] if place.is_file() else sorted(Path(place.anchor).glob(str(place.relative_to(place.anchor))))
-    files = [one for one in found if one.suffix.lower() in READERS and one.is_file() and not one.name.startswith(".")]
+    files = [one for one in found if is_data_file(one)]
     if not files:
         what = "no data file there" if found or place.is_dir() else "no such file or folder, and no file fits a pattern"
-        raise InputError(f"{path}: {what}; allowed: {', '.join(READERS)}, a folder, or hub:NAME.{near(place)}")
-    return FileStream(path, files, layout)
+        raise InputError(f"{path}: {what}; allowed: {suffixes()}, a folder, or hub:NAME.{near(place)}")
+    return FileStream(path, files, layout, objective)

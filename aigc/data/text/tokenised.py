@@ -1,4 +1,4 @@
-"""Examples turned into packed rows of tokens, with the numbers that describe them."""
+"""Examples turned into rows of documents, with the numbers that describe them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,150 +10,167 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
 from aigc.data.progress import step
+from aigc.data.text.documents import Table
 from aigc.data.text.examples import Example
-from aigc.data.text.packing import LENGTH, TARGET, Integers, cut, document, pack
-from aigc.data.text.tokenizer import encode, unknown_tokens
+from aigc.data.text.objectives.base import Context, Objective
+from aigc.data.text.packing import Integers, pack
+from aigc.data.text.tokenizer import unknown_tokens
+from aigc.errors import InputError
 
 _CHUNK = 1000
 
 
 @dataclass(frozen=True)
-class Packed:
+class TokenisedSplit:
     """One split, ready to be written.
 
     Attributes:
-        tokens: (tokens,) uint16, or uint32 for a vocabulary beyond 65,536.
-        documents: (documents, 3) int64, see `aigc.data.text.packing`, in the order of the rows.
-        rows: (rows + 1,) int64, where each row's documents begin.
+        ids: All ids of each sequence, uint16, or uint32 for a vocabulary beyond 65,536.
+        table: The documents in the order of the rows.
+        rows: (rows + 1,) int64, where the documents of each row begin.
         numbers: What `info.json` says of the split.
     """
 
-    tokens: NDArray[Any]
-    documents: Integers
+    ids: dict[str, NDArray[Any]]
+    table: Table
     rows: Integers
     numbers: dict[str, int | float]
 
     def save(self, folder: Path) -> None:
         """Write the arrays into a new folder, where `Rows` finds them."""
         folder.mkdir()
-        np.save(folder / "tokens.npy", self.tokens)
-        np.save(folder / "documents.npy", self.documents)
+        for name, ids in self.ids.items():
+            np.save(folder / f"{name}.npy", ids)
+        np.save(folder / "documents.npy", self.table.cells)
         np.save(folder / "rows.npy", self.rows)
 
 
 @dataclass
 class Collected:
-    """What tokenising has gathered so far."""
+    """What tokenising has collected so far."""
 
-    tokens: list[NDArray[Any]] = field(default_factory=list)
-    table: list[tuple[int, int, int]] = field(default_factory=list)
-    length: int = 0
-    cut: int = 0
+    ids: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+    ends: dict[str, int] = field(default_factory=dict)
+    cells: list[list[int]] = field(default_factory=list)
+    shortened: int = 0
     dropped: int = 0
     characters: int = 0
     bytes: int = 0
 
+    @property
+    def length(self) -> int:
+        """How many ids there are."""
+        return sum(self.ends.values())
 
-class Tokeniser:
-    """Tokenises examples into documents."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, sequence_length: int) -> None:
-        self.tokenizer = tokenizer
-        self.sequence_length = sequence_length
-        self.dtype = np.uint16 if max(tokenizer.get_vocab().values()) < 2**16 else np.uint32
+class Collector:
+    """Collects the documents of examples.
+
+    Args:
+        objective: Makes the documents.
+        context: What it works with.
+    """
+
+    def __init__(self, objective: Objective, context: Context) -> None:
+        self.objective = objective
+        self.context = context
+        self.dtype = np.uint16 if max(context.tokenizer.get_vocab().values()) < 2**16 else np.uint32
         self.done = Collected()
 
     def add(self, examples: Sequence[Example]) -> None:
-        """Tokenise some examples."""
-        prompts = encode(self.tokenizer, [example.prompt for example in examples])
-        texts = encode(self.tokenizer, [example.text for example in examples])
-        ids: list[int] = []
-        for example, prompt, text in zip(examples, prompts, texts, strict=True):
-            ids += self._one(example, prompt, text, self.done.length + len(ids))
-        self.done.tokens.append(np.asarray(ids, self.dtype))
-        self.done.length += len(ids)
+        """Add the documents of some examples.
 
-    def take(self) -> Collected:
-        """What was gathered since the last time."""
+        Raises:
+            InputError: The objective cannot use one.
+        """
+        done, sequences = self.done, self.objective.sequences
+        fresh: dict[str, list[int]] = {name: [] for name in sequences}
+        try:
+            for encoded in self.objective.encode(examples, self.context):
+                if encoded is None:
+                    done.dropped += 1
+                    continue
+                cells = []
+                for name in sequences:
+                    ids = encoded.ids[name]
+                    cells += [done.ends.get(name, 0) + len(fresh[name]), len(ids)]
+                    fresh[name] += ids
+                done.cells.append([*cells, *(encoded.numbers[name] for name in self.objective.numbers)])
+                done.shortened += encoded.shortened
+                done.characters += len(encoded.learned)
+                done.bytes += len(encoded.learned.encode("utf-8"))
+        except ValueError as error:
+            raise InputError(f"data.objective: {error}") from error
+        for name, ids in fresh.items():
+            done.ids.setdefault(name, []).append(np.asarray(ids, self.dtype))
+            done.ends[name] = done.ends.get(name, 0) + len(ids)
+
+    def take(self) -> tuple[Collected, dict[str, NDArray[Any]], Table]:
+        """What was collected since the last time, with the ids of each sequence and the documents cut to rows."""
         done, self.done = self.done, Collected()
-        return done
+        sequences, numbers = self.objective.sequences, self.objective.numbers
+        empty = np.empty(0, self.dtype)
+        ids = {name: np.concatenate([*done.ids.get(name, []), empty]) for name in sequences}
+        width = 2 * len(sequences) + len(numbers)
+        table = Table(sequences, numbers, np.asarray(done.cells, np.int64).reshape(-1, width))
+        return done, ids, table
 
-    def _one(self, example: Example, prompt: list[int], text: list[int], start: int) -> list[int]:
-        """The document of one example, entered into the table."""
-        bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
-        ids, target, left_out = document(prompt, text, bos, eos, self.sequence_length)
-        if target >= len(ids):
-            self.done.dropped += 1
-            return []
-        self.done.cut += left_out > 0 or len(ids) > self.sequence_length
-        self.done.table.append((start, len(ids), target))
-        learned = example.text
-        if left_out and ids[-1] != eos:
-            learned = self.tokenizer.decode(ids[target:], skip_special_tokens=False)
-        elif bos is None and not prompt:  # the first token is context, so its text is not learned
-            learned = self.tokenizer.decode(ids[target:-1], skip_special_tokens=False)
-        self.done.characters += len(learned)
-        self.done.bytes += len(learned.encode("utf-8"))
-        return ids
+
+def into_rows(table: Table, packing: bool, sequence_length: int) -> tuple[Table, Integers]:
+    """Put documents into rows: several into each when they are packed, else one.
+
+    Returns:
+        The documents in the order of the rows, and where those of each row begin, with the end, (rows + 1,) int64.
+    """
+    if not packing:
+        return table, np.arange(len(table) + 1)
+    order, begins = pack(table.lengths(), sequence_length)
+    return table.with_cells(table.cells[order]), begins
 
 
 def tokenise(
-    name: str,
-    examples: Sequence[Example],
-    tokenizer: PreTrainedTokenizerFast,
-    sequence_length: int,
-    packing: bool,
-) -> Packed:
-    """Tokenise the examples of one split and pack them into rows.
+    name: str, examples: Sequence[Example], objective: Objective, context: Context, packing: bool
+) -> TokenisedSplit:
+    """Tokenise the examples of one split and put them into rows.
 
     Args:
         name: The split, for progress.
         examples: What the documents are made of, in order.
-        tokenizer: Needs an end token.
-        sequence_length: The longest row in tokens.
-        packing: Whether a row may hold several documents.
+        objective: Makes the documents.
+        context: What it works with.
+        packing: Whether a row may hold several documents, if the objective packs.
+
+    Raises:
+        InputError: The objective cannot use an example.
     """
-    tokeniser = Tokeniser(tokenizer, sequence_length)
+    collector = Collector(objective, context)
     with step(f"tokenising {len(examples):,} {name} documents", len(examples)) as advance:
         for begin in range(0, len(examples), _CHUNK):
             chunk = examples[begin : begin + _CHUNK]
-            tokeniser.add(chunk)
+            collector.add(chunk)
             advance(len(chunk))
-    done = tokeniser.done
-    tokens = np.concatenate([*done.tokens, np.empty(0, tokeniser.dtype)])
-    table = cut(np.asarray(done.table, np.int64).reshape(-1, 3), sequence_length)
+    done, ids, table = collector.take()
+    table = objective.cut(table, context)
     with step(f"packing {len(table):,} {name} documents"):
-        if packing:
-            order, rows = pack(table[:, LENGTH], sequence_length)
-            table = table[order]
-        else:
-            rows = np.arange(len(table) + 1)
-    return Packed(
-        tokens, table, rows, _numbers(examples, done, table, rows, sequence_length, _unknown(tokens, tokenizer))
-    )
-
-
-def _numbers(
-    examples: Sequence[Example], done: Collected, table: Integers, rows: Integers, sequence_length: int, unknown: float
-) -> dict[str, int | float]:
-    """What is worth knowing of a split."""
-    in_rows = int(table[:, LENGTH].sum())
-    return {
+        table, rows = into_rows(table, packing and objective.packs, context.sequence_length)
+    in_rows, count = int(table.lengths().sum()), len(rows) - 1
+    numbers = {
         "examples": len(examples),
         "documents": len(table),
-        "rows": len(rows) - 1,
+        "rows": count,
         "tokens": in_rows,
-        "target_tokens": in_rows - int(table[:, TARGET].sum()),
+        "target_tokens": int(objective.targets(table).sum()),
         "characters": done.characters,
         "bytes": done.bytes,
-        "cut": done.cut,
+        "cut": done.shortened,
         "dropped": done.dropped,
-        "unknown_share": unknown,
-        "fill_ratio": in_rows / max(1, (len(rows) - 1) * sequence_length),
+        "unknown_share": _unknown(list(ids.values()), context.tokenizer),
+        "fill_ratio": in_rows / max(1, count * context.sequence_length),
     }
+    return TokenisedSplit(ids, table, rows, numbers)
 
 
-def _unknown(tokens: NDArray[Any], tokenizer: PreTrainedTokenizerFast) -> float:
-    """The share of tokens that are the unknown token or a byte of a character without a token."""
-    unknown = unknown_tokens(tokenizer)
-    return float(np.isin(tokens, unknown).mean()) if len(tokens) and unknown else 0.0
+def _unknown(ids: Sequence[NDArray[Any]], tokenizer: PreTrainedTokenizerFast) -> float:
+    """The share of ids that are the unknown token or a byte of a character without a token."""
+    unknown, total = unknown_tokens(tokenizer), sum(map(len, ids))
+    return sum(int(np.isin(one, unknown).sum()) for one in ids) / total if total and unknown else 0.0

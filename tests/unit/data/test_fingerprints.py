@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from aigc.data import fingerprints
 from aigc.data.fingerprints import STORE_FILE, sha256_of
-from aigc.data.text.sources import digest_files
+from aigc.data.text.corpus import digest_files
 from aigc.errors import InputError
 
 FILL = """

@@ -13,12 +13,12 @@ import pytest
 from aigc.data.cache import is_whole, writing
 from aigc.data.text import prepared
 from aigc.data.text.examples import Example, Layout
-from aigc.data.text.prepared import PreparedText, TextRecipe, prepare
+from aigc.data.text.prepared import CorpusRecipe, PreparedText, prepare
 from aigc.data.text.sources import open_source
 from aigc.data.text.tokenizer import TokenizerSettings
 from aigc.errors import InputError
 
-RECIPE = TextRecipe(tokenizer=TokenizerSettings(kind="character", min_frequency=1), sequence_length=16)
+RECIPE = CorpusRecipe(tokenizer=TokenizerSettings(kind="character", min_frequency=1), sequence_length=16)
 ARRAYS = [f"{split}/{name}.npy" for split in ("train", "validation") for name in ("tokens", "documents", "rows")]
 
 
@@ -27,7 +27,7 @@ def corpus(write) -> Path:
     return write("corpus.txt", "".join(f"第{i}行 line {i}\n" for i in range(40)))
 
 
-def make(path: Path, tmp_path: Path, recipe: TextRecipe = RECIPE, validation: Path | None = None) -> PreparedText:
+def make(path: Path, tmp_path: Path, recipe: CorpusRecipe = RECIPE, validation: Path | None = None) -> PreparedText:
     heldout = open_source(str(validation)) if validation else None
     return prepare(recipe, open_source(str(path)), heldout, tmp_path / "cache")
 
@@ -157,7 +157,7 @@ def test_bytes_of_a_shortened_completion_count_only_what_is_left(write, tmp_path
 def test_long_text_is_cut_without_losing_a_target(write, tmp_path: Path) -> None:
     text = "".join(chr(0x4E00 + i) for i in range(100))
     data = make(write("long.txt", text), tmp_path, replace(RECIPE, validation_fraction=0.0))
-    batch = data.rows("train").__getitems__(range(len(data.rows("train"))))
+    batch = data.rows("train").batch(range(len(data.rows("train"))))
     learned = [token for row in batch["labels"].tolist() for token in row if token >= 0]
     assert data.tokenizer.decode(learned) == text + "<|end|>"
     assert data.info["train"]["cut"] == 1
@@ -167,7 +167,7 @@ def test_heldout_texts_and_rows_are_those_of_the_split(corpus: Path, tmp_path: P
     data = make(corpus, tmp_path)
     assert len(data.heldout) == 4
     assert all(isinstance(example, Example) for example in data.heldout)
-    batch = data.rows("validation").__getitems__(range(len(data.rows("validation"))))
+    batch = data.rows("validation").batch(range(len(data.rows("validation"))))
     text = data.tokenizer.decode(batch["input_ids"][batch["segment_ids"] > 0])
     assert sorted(t for t in text.split("<|end|>") if t) == sorted(example.text for example in data.heldout)
 

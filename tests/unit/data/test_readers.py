@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aigc.data.text.examples import Example, Layout
-from aigc.data.text.readers import READERS
+from aigc.data.text.formats import formats
 from aigc.errors import InputError
 
 characters = st.characters(exclude_categories=["Cs"])
@@ -22,7 +22,7 @@ PAIR = Layout(prompt_column="問", completion_column="answer", separator=" → "
 
 
 def read(path: Path, layout: Layout | None = None) -> list[Example]:
-    return list(READERS[path.suffix](path, layout or Layout()))
+    return list(formats()[path.suffix].read(path, layout or Layout()))
 
 
 def pairs(rows: list[tuple[str, str]]) -> list[Example]:

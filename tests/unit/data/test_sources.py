@@ -5,15 +5,20 @@ from pathlib import Path
 import pytest
 
 from aigc import assets
-from aigc.data.text.sources import Example, Layout, open_source, read_corpus
+from aigc.data.text.corpus import read_corpus
+from aigc.data.text.examples import Example, Layout
+from aigc.data.text.objectives import Causal
+from aigc.data.text.sources import open_source
 from aigc.errors import InputError
 
 
 def test_every_asset_is_read_with_its_columns() -> None:
-    poems = read_corpus(open_source("asset:tang_quatrains.tsv"), Layout(text_column="poem"))
+    poems = read_corpus(open_source("asset:tang_quatrains.tsv"), Layout(text_column="poem"), Causal())
     assert (len(poems.examples), poems.skipped) == (3772, 0)
     assert {len(example.text) for example in poems.examples} == {24}
-    pairs = read_corpus(open_source("asset:couplets.tsv"), Layout(prompt_column="upper", completion_column="lower"))
+    pairs = read_corpus(
+        open_source("asset:couplets.tsv"), Layout(prompt_column="upper", completion_column="lower"), Causal()
+    )
     assert len(pairs.examples) == 27725
     assert pairs.examples[0] == Example("離宮百雉餘", prompt="綺殿千尋起")
 
@@ -31,12 +36,12 @@ def test_a_folder_is_read_in_the_order_of_its_names(write, tmp_path: Path) -> No
     write("d/子 夾/c.jsonl", '{"text": "4"}\n')
     write("d/README.md", "not data")
     write("d/.hidden.txt", "not data")
-    corpus = read_corpus(open_source(str(tmp_path / "d")), Layout())
+    corpus = read_corpus(open_source(str(tmp_path / "d")), Layout(), Causal())
     assert [example.text for example in corpus.examples] == ["1", "2", "3", "4"]
 
 
 def test_empty_examples_are_skipped_and_counted(write) -> None:
-    corpus = read_corpus(open_source(str(write("a.txt", "a\n\n \u3000\nb\n"))), Layout())
+    corpus = read_corpus(open_source(str(write("a.txt", "a\n\n \u3000\nb\n"))), Layout(), Causal())
     assert ([example.text for example in corpus.examples], corpus.skipped) == (["a", "b"], 2)
 
 
@@ -51,20 +56,20 @@ def test_a_misspelled_name_gets_the_nearest(write, tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "\n \n"])
 def test_a_file_without_text_is_refused(write, content: str) -> None:
     with pytest.raises(InputError, match=r"no example with a text \(\d empty ones\)"):
-        read_corpus(open_source(str(write("a.txt", content))), Layout())
+        read_corpus(open_source(str(write("a.txt", content))), Layout(), Causal())
 
 
 def test_what_cannot_be_read_lists_what_can(write, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no reader for '.docx'; allowed: .txt, .jsonl, .csv, .tsv, .parquet"):
+    with pytest.raises(InputError, match=r"no reader for '.docx'; allowed: .csv, .jsonl, .parquet, .tsv, .txt"):
         open_source(str(write("a.docx", "a")))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"empty: the folder holds no data file; allowed: .txt"):
+    with pytest.raises(InputError, match=r"empty: the folder holds no data file; allowed: .csv"):
         open_source(str(tmp_path / "empty"))
 
 
 def test_columns_for_plain_text_are_refused(write) -> None:
     with pytest.raises(InputError, match=r"a .txt file has no columns"):
-        read_corpus(open_source(str(write("a.txt", "a"))), Layout(text_column="poem"))
+        read_corpus(open_source(str(write("a.txt", "a"))), Layout(text_column="poem"), Causal())
 
 
 def test_the_fingerprint_follows_content_and_not_the_place(write, tmp_path: Path) -> None:
@@ -100,14 +105,14 @@ def test_a_saved_data_set_is_read_and_hashed_by_its_rows(tmp_path: Path) -> None
     datasets.DatasetDict(train=rows, test=rows.select([0])).save_to_disk(tmp_path / "two")
     for name in ("one", "two"):
         source = open_source(str(tmp_path / name))
-        assert [example.text for example in read_corpus(source, Layout()).examples] == ["一", "二"]
+        assert [example.text for example in read_corpus(source, Layout(), Causal()).examples] == ["一", "二"]
     rows.save_to_disk(tmp_path / "again")
     prints = [open_source(str(tmp_path / name)).fingerprint() for name in ("one", "again")]
     assert prints[0] == prints[1]
     with pytest.raises(InputError, match="row 1: column 'n' holds a number"):
-        read_corpus(open_source(str(tmp_path / "one")), Layout(text_column="n"))
+        read_corpus(open_source(str(tmp_path / "one")), Layout(text_column="n"), Causal())
     with pytest.raises(InputError, match=r"no column 'txt'; columns: text, n. Did you mean 'text'"):
-        read_corpus(open_source(str(tmp_path / "one")), Layout(text_column="txt"))
+        read_corpus(open_source(str(tmp_path / "one")), Layout(text_column="txt"), Causal())
 
 
 def test_a_damaged_saved_data_set_is_one_message(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from aigc.data.text import TextData, stream_rows
 from aigc.data.text.examples import Layout
+from aigc.data.text.objectives import Causal
 from aigc.data.text.rows import Batch, DealtRows
 from aigc.data.text.stream_prepared import StreamTokenizer
 from aigc.data.text.streamed import StreamedText
@@ -84,10 +85,12 @@ def test_each_document_is_on_one_rank(
 def test_files_of_unlike_sizes_are_shared_document_by_document(tmp_path: Path) -> None:
     alike, unlike = shards(tmp_path / "alike", 50, 50), shards(tmp_path / "unlike", 95, 5)
     for folder, expected in ((alike, [50, 50]), (unlike, [50, 50])):
-        stream = open_stream(str(folder), Layout())
+        stream = open_stream(str(folder), Layout(), Causal())
         assert [sum(1 for _ in stream.dataset(None, rank, 2)) for rank in range(2)] == expected
         assert ("reads all files" in stream.dealing(2)) == (folder is unlike)
-    whole_files = [{row["text"][0] for row in open_stream(str(alike), Layout()).dataset(None, r, 2)} for r in (0, 1)]
+    whole_files = [
+        {row["text"][0] for row in open_stream(str(alike), Layout(), Causal()).dataset(None, r, 2)} for r in (0, 1)
+    ]
     assert whole_files == [{"0"}, {"1"}]
 
 
@@ -188,7 +191,7 @@ def test_prompts_carry_no_loss(tmp_path: Path, write: Callable) -> None:
 
 def test_a_fingerprint_is_that_of_the_files(tmp_path: Path, write: Callable) -> None:
     def fingerprint(path: str) -> str:
-        return open_stream(path, Layout()).fingerprint()
+        return open_stream(path, Layout(), Causal()).fingerprint()
 
     small = write("a/x.txt", "text\n")
     before = fingerprint(str(small))
@@ -224,7 +227,7 @@ def test_a_damaged_line_is_named(ahead: int, tmp_path: Path, write: Callable) ->
         ("a.jsonl", "", {}, r"no example with a text\."),
         ("a.txt", "one\ntwo\n", {}, "no example with a text besides the 2 for validation"),
         ("a.txt", "one\n", {"text_column": "text"}, "a .txt file has no columns"),
-        ("a.pdf", "x", {}, "no data file there; allowed: .txt"),
+        ("a.pdf", "x", {}, "no data file there; allowed: .csv"),
     ],
 )
 def test_a_corpus_that_cannot_be_used_is_refused(
@@ -248,13 +251,15 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
 class _Numbered:
     """Rows whose content is their number."""
 
+    objective = Causal()
+
     def __init__(self, count: int) -> None:
         self.count = count
 
     def __len__(self) -> int:
         return self.count
 
-    def __getitems__(self, indices: list[int]) -> Batch:
+    def batch(self, indices: list[int]) -> Batch:
         assert indices
         ids = torch.tensor(indices)[:, None]
         return Batch(input_ids=ids, labels=ids.clone(), segment_ids=ids, position_ids=ids, target_tokens=len(indices))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from aigc.data.text.data import TextData
+from aigc.data.text.objectives import Causal, Context
 from aigc.data.text.packing import IGNORE
 from aigc.data.text.rows import Batch, Rows
 from aigc.data.text.tokenizer import TokenizerSettings
@@ -53,7 +54,7 @@ def test_batches_equal_the_slow_reference(tmp_path: Path, rows: list, data: st.D
     np.save(tmp_path / "rows.npy", np.cumsum([0, *(len(row) for row in rows)]))
     chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=6))
 
-    batch = Rows(tmp_path, 35).__getitems__(chosen)
+    batch = Rows(tmp_path, Causal(), Context(35, tmp_path)).batch(chosen)
 
     expected = reference([rows[i] for i in chosen], 35)
     for name in TENSORS:

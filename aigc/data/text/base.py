@@ -1,0 +1,100 @@
+"""What data modules of text share: arguments, tokenizer, objective, validation."""
+
+from abc import abstractmethod
+from typing import Annotated, Any, Literal
+
+from torch.utils.data import DataLoader
+from transformers import PreTrainedTokenizerFast
+
+from aigc.config import build
+from aigc.config.types import Bound, Slot
+from aigc.data.base import PreparedData, check_minimum
+from aigc.data.loader import unbatched, worker_settings
+from aigc.data.text.examples import Example, Layout
+from aigc.data.text.objectives import Causal, Objective
+from aigc.data.text.prepared import PreparedText
+from aigc.data.text.rows import Batch, DealtRows
+from aigc.distributed.data_rank import data_rank
+
+
+class TextModule(PreparedData[PreparedText]):
+    """Text for language models; an objective turns it into batches, see `aigc.data.text.objectives`.
+
+    Args:
+        path: The corpus.
+        objective: What is learned from an example, a `_target_` node of aigc.data.text.objectives; null is next-token
+            prediction.
+        text_column: Column that holds the text; `text` when no column is named.
+        prompt_column: Column that holds the prompt, which stands before the completion and carries no loss.
+        completion_column: Column that holds the completion, which is learned.
+        separator: Text put between prompt and completion; it belongs to the prompt.
+        document: What one example of a .txt file is: a line, a paragraph (blank lines between), or the file.
+        sequence_length: Longest row in tokens.
+        packing: Whether a row may hold several documents, which do not see each other.
+        batch_size: Rows in a batch.
+        shuffle: Whether the rows come in random order; otherwise in that of the corpus, each epoch alike.
+        num_workers: Processes that build batches beside the training process; 0 builds them in it.
+        seed: Decides the order of the rows, together with the epoch, and everything else that is drawn at random.
+        cache: Folder where prepared data are kept and found again.
+
+    Raises:
+        InputError: An argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        objective: Annotated[dict[str, Any] | None, Slot("aigc.data.text.objectives.Objective")] = None,
+        text_column: str | None = None,
+        prompt_column: str | None = None,
+        completion_column: str | None = None,
+        separator: str = "",
+        document: Literal["line", "paragraph", "file"] = "line",
+        sequence_length: Annotated[int, Bound(2)] = 256,
+        packing: bool = True,
+        batch_size: Annotated[int, Bound(1)] = 8,
+        shuffle: bool = True,
+        num_workers: Annotated[int, Bound(0)] = 0,
+        seed: Annotated[int, Bound(0)] = 0,
+        cache: str = "~/.cache/aigc",
+    ) -> None:
+        super().__init__(path, batch_size, shuffle, num_workers, seed, cache)
+        check_minimum("sequence_length", sequence_length, 2)
+        self.objective = Causal() if objective is None else build(objective, Objective, "data.objective")
+        self.layout = Layout(
+            text_column,
+            prompt_column,
+            completion_column,
+            separator,
+            document,
+            self.objective.columns(),
+            not self.objective.reads_texts,
+        )
+        self.sequence_length = sequence_length
+        self.packing = packing
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerFast:
+        """The tokenizer; made from training texts or pretrained."""
+        return self.prepared.tokenizer
+
+    @property
+    def heldout(self) -> list[Example]:
+        """The validation examples in order."""
+        return self.prepared.heldout
+
+    @abstractmethod
+    def example_rows(self, count: int = 1) -> Batch:
+        """The first training rows as a batch, to try a model's forward pass on."""
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
+        """All validation rows in order, dealt out among the ranks; an empty list without validation.
+
+        Each row is on one rank, and all ranks have as many batches.
+        """
+        if not self.info["validation"]["rows"]:
+            return []
+        dealt = DealtRows(self.prepared.rows("validation", self.seed), self.batch_size, *data_rank())
+        settings = worker_settings(self.num_workers, self.seed)
+        return DataLoader(dealt, batch_size=None, collate_fn=unbatched, **settings)
