@@ -1,10 +1,8 @@
-"""Images that lie in one array: .npy and .npz files, and what has been prepared."""
+"""Images in one array, of a file or prepared."""
 
 import hashlib
 import logging
-import zipfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from aigc.data.images.base import ImageArray, Images, Labels
-from aigc.data.images.decode import Alpha, flattened, reason
+from aigc.data.images.decode import Alpha, flattened
 from aigc.data.progress import log_once
 from aigc.errors import InputError
 
@@ -87,44 +85,11 @@ class ArrayImages(Images):
         return [_hash(begin, pixels) for pixels in self.pixels]
 
 
-def open_array(name: str, path: Path, alpha: Alpha = "drop") -> ArrayImages:
-    """The images of a .npy file, which stays on disk, or of a .npz file, which is loaded; nothing is unpickled.
-
-    Args:
-        name: What a person calls it.
-        path: The file.
-        alpha: What becomes of transparency.
-
-    Raises:
-        InputError: The file is damaged, or holds no images.
-    """
-    try:
-        if path.suffix.lower() == ".npy":
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-            if not isinstance(array, np.ndarray):
-                raise InputError(f"{name}: a .npz archive by its content; name it so.")
-            return _told(ArrayImages(name, array, alpha=alpha), array)
-        with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as file:
-            arrays = {key: _header(archive, key) for key in file.files}
-            array = file[images_key(name, arrays)]
-            labels = labels_key(name, arrays, len(array))
-            return _told(ArrayImages(name, array, file[labels] if labels else None, alpha=alpha), array)
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:  # numpy raises whatever a damaged header makes it stumble over
-        raise InputError(f"{name}: no whole {path.suffix} file of numbers: {reason(error)}.") from error
-
-
-def tell(name: str, array: NDArray[Any], pixels: NDArray[np.uint8]) -> None:
+def log_shape(name: str, array: NDArray[Any], pixels: NDArray[np.uint8]) -> None:
     """Say how an array was understood."""
     number, height, width, channels = pixels.shape
     shape = f"height {height}, width {width}, channels {channels}"
     log_once(f"{name}: {array.dtype} of shape {array.shape}: {number:,} images, {shape}")
-
-
-def _told(images: ArrayImages, array: NDArray[Any]) -> ArrayImages:
-    tell(images.name, array, images.pixels)
-    return images
 
 
 def channels_last(name: str, array: NDArray[Any]) -> NDArray[np.uint8]:
@@ -144,18 +109,6 @@ def channels_last(name: str, array: NDArray[Any]) -> NDArray[np.uint8]:
     if view.ndim != 4 or view.shape[3] not in _CHANNELS or not array.size:
         raise InputError(f"{name}: an array of shape {array.shape}; needed is {_FORM}.")
     return view
-
-
-def _header(archive: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of one array of a .npz file, without reading it; one that lacks bytes is refused."""
-    member = archive.getinfo(f"{key}.npy")
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
-        if not dtype.hasobject and int(np.prod(shape, dtype=object)) * dtype.itemsize > member.file_size:
-            raise ValueError(f"'{key}' says it is of shape {shape}, which is more than there is")
-    return shape, dtype
 
 
 def images_key(name: str, arrays: Headers) -> str:

@@ -20,51 +20,65 @@ class Batch(TypedDict):
     """uint8 of shape (n, channels, height, width); `to_float` makes numbers from -1 to 1 of them on the device."""
     labels: NotRequired[Tensor]
     """The class of each image, int64 of shape (n,); only with data.labels."""
+    samples: NotRequired[int]
+    """In validation: how many of the images count, all or, in a batch that fills up a rank, none."""
 
 
-class Placed(TypedDict):
-    """What a loader gives where the images lie on the device already."""
+class DrawnViews(TypedDict):
+    """What a loader gives if the images are on the device already."""
 
-    places: Tensor
+    views: Tensor
     """int64 of shape (n, 4), see `Views.draw`; `ImageData.transfer_batch_to_device` makes a `Batch` of it."""
 
 
-class ImageRows(Dataset[Batch | Placed]):
+class ImageRows(Dataset[Batch | DrawnViews]):
     """The prepared images, read through a memory map. A sample is asked for by `(epoch, index)`.
 
     Args:
         folder: Holds `pixels.npy`, uint8 of shape (n, channels, height, width), and perhaps `labels.npy`, int64 (n,).
         labels: Whether batches have labels.
         views: How images vary from epoch to epoch.
-        placed: Whether samples are only said, not read.
+        views_only: Whether batches only say which images they have, and are made on the device.
+        indices: Which of the images there are; None is all.
     """
 
-    def __init__(self, folder: Path, labels: bool, views: Views | None = None, placed: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        labels: bool,
+        views: Views | None = None,
+        views_only: bool = False,
+        indices: NDArray[np.int64] | None = None,
+    ) -> None:
         self.folder = folder
         self.views = views or Views()
-        self.placed = placed
+        self.views_only = views_only
+        self.indices = indices
         self.pixels: NDArray[np.uint8] = np.load(folder / "pixels.npy", mmap_mode="r")
         self.labels = np.load(folder / "labels.npy") if labels else None
 
-    def __reduce__(self) -> tuple[type["ImageRows"], tuple[Path, bool, Views, bool]]:
+    def __reduce__(self) -> tuple[type["ImageRows"], tuple[Any, ...]]:
         # A pickled memory map is a copy of the whole array: a worker opens the files itself.
-        return ImageRows, (self.folder, self.labels is not None, self.views, self.placed)
+        return ImageRows, (self.folder, self.labels is not None, self.views, self.views_only, self.indices)
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.pixels) if self.indices is None else len(self.indices)
 
-    def __getitem__(self, sample: tuple[int, int]) -> Batch | Placed:
+    def __getitem__(self, sample: tuple[int, int]) -> Batch | DrawnViews:
         return self.__getitems__([sample])
 
-    def __getitems__(self, samples: Sequence[tuple[int, int]]) -> Batch | Placed:
+    def __getitems__(self, samples: Sequence[tuple[int, int]]) -> Batch | DrawnViews:
         """The batch of some images of one epoch; the loader calls this once for each batch."""
-        places = torch.from_numpy(self.views.draw(samples[0][0], np.array([index for _, index in samples])))
-        return Placed(places=places) if self.placed else self.batch(places)
+        chosen = np.array([index for _, index in samples])
+        if self.indices is not None:
+            chosen = self.indices[chosen]
+        drawn = torch.from_numpy(self.views.draw(samples[0][0], chosen))
+        return DrawnViews(views=drawn) if self.views_only else self.batch(drawn)
 
-    def batch(self, places: Tensor) -> Batch:
-        """The images at some places, see `Views.draw`."""
-        chosen: Any = places[:, INDEX].numpy()
-        batch = Batch(images=self.views.show(torch.from_numpy(np.asarray(self.pixels[chosen])), places))
+    def batch(self, drawn: Tensor) -> Batch:
+        """The images in some views, see `Views.draw`."""
+        chosen: Any = drawn[:, INDEX].numpy()
+        batch = Batch(images=self.views.show(torch.from_numpy(np.asarray(self.pixels[chosen])), drawn))
         if self.labels is not None:
             batch["labels"] = torch.from_numpy(self.labels[chosen])
         return batch
@@ -83,12 +97,40 @@ class Resident:
         self.pixels = torch.from_numpy(np.array(images.pixels)).to(device)
         self.labels = None if images.labels is None else torch.from_numpy(images.labels).to(device)
 
-    def batch(self, places: Tensor) -> Batch:
-        """The images at some places on the device, see `Views.draw`."""
-        chosen = places[:, INDEX]
-        batch = Batch(images=self.views.show(self.pixels[chosen], places))
+    def batch(self, drawn: Tensor) -> Batch:
+        """The images in some views on the device, see `Views.draw`."""
+        chosen = drawn[:, INDEX]
+        batch = Batch(images=self.views.show(self.pixels[chosen], drawn))
         if self.labels is not None:
             batch["labels"] = self.labels[chosen]
+        return batch
+
+
+class ValidationImages(Dataset[Batch]):
+    """Validation images in order, dealt out among ranks, in as many batches on each.
+
+    A rank that has fewer fills up with batches of one image that do not count: `samples` is 0.
+
+    Args:
+        rows: The images, as they are.
+        batch_size: Images in a batch.
+        rank: Which of the ranks this is.
+        world_size: How many ranks there are.
+    """
+
+    def __init__(self, rows: ImageRows, batch_size: int, rank: int, world_size: int) -> None:
+        self.rows = rows
+        own = range(rank, len(rows), world_size)
+        most = -(-len(rows) // world_size)
+        self.batches = [list(own[begin : begin + batch_size]) for begin in range(0, most, batch_size)]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> Any:
+        chosen = self.batches[index]
+        batch: Any = self.rows.__getitems__([(0, image) for image in chosen or [0]])
+        batch["samples"] = len(chosen)
         return batch
 
 

@@ -1,25 +1,31 @@
-"""Images to train on: a datamodule that goes from a folder or a file to batches of equal size."""
+"""Images to train on: a data module from a folder or a file to batches of one size."""
 
+import hashlib
+import json
+import logging
 from functools import cached_property
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
 
 from aigc.config.types import Bound
 from aigc.data.base import PreparedData, check_minimum
 from aigc.data.hints import check_choice
 from aigc.data.images.arrays import ArrayImages
 from aigc.data.images.base import Images, Labels
-from aigc.data.images.batches import Batch, ImageRows, Resident
+from aigc.data.images.batches import Batch, ImageRows, Resident, ValidationImages
 from aigc.data.images.decode import Alpha
 from aigc.data.images.fit import Channels, Crop, ImageRecipe
 from aigc.data.images.prepared import PreparedImages, prepare
 from aigc.data.images.reading import OnBad
 from aigc.data.images.sources import open_images
+from aigc.data.images.split import ImageSplit, count_shared, split_images
 from aigc.data.images.views import Views
-from aigc.data.loader import EpochLoader
+from aigc.data.loader import EpochLoader, unbatched, worker_settings
 from aigc.data.progress import log_once
+from aigc.distributed.data_rank import data_rank
 from aigc.errors import InputError
 
 MOST_RESIDENT = 1 << 30
@@ -27,7 +33,7 @@ MOST_RESIDENT = 1 << 30
 
 
 class ImageData(PreparedData[PreparedImages]):
-    """Images to train on, all of them: none is held out, as generators are measured against what they learn from.
+    """Images to train on. None is held out by default, as generators are measured against what they learn from.
 
     Batches are described in `aigc.data.images.batches.Batch`. Order, flips and shifts are a pure function of seed and
     epoch, equal for any number of workers and on any device.
@@ -44,6 +50,9 @@ class ImageData(PreparedData[PreparedImages]):
         on_bad: What becomes of an image that cannot be read: `fail`, or `skip`, which tells how many were left out.
         flip: Whether training batches show images mirrored left to right, by chance, every second one.
         shift: Training batches show images moved at random by up to so many pixels, their edges filled by reflection.
+        validation_fraction: Share of the distinct images that is held out, from 0 (none) to below 1; images with equal
+            pixels are one.
+        validation_path: Images for validation, read like `path`; `validation_fraction` is then without effect.
         batch_size: Images in a batch.
         batches_per_step: How many batches of batch_size the task gets at once; a GAN's n_critic, which learns the
             discriminator from one after the other.
@@ -51,7 +60,7 @@ class ImageData(PreparedData[PreparedImages]):
             Nothing is copied on a CPU.
         shuffle: Whether images come in random order; otherwise in that of the set, each epoch alike.
         num_workers: Processes that build batches beside the training process; 0 builds them in it.
-        seed: Decides in which order the images come.
+        seed: Decides which images are held out and in which order the others come.
         cache: Folder where prepared data are kept and found again.
         root: The folder of torchvision's sets.
         download: Whether a set of torchvision is fetched where its files are missing.
@@ -72,6 +81,8 @@ class ImageData(PreparedData[PreparedImages]):
         on_bad: OnBad = "fail",
         flip: bool = False,
         shift: Annotated[int, Bound(0)] = 0,
+        validation_fraction: Annotated[float, Bound(0, 0.99)] = 0.0,
+        validation_path: str | None = None,
         batch_size: Annotated[int, Bound(1)] = 64,
         batches_per_step: Annotated[int, Bound(1)] = 1,
         on_device: bool | Literal["auto"] = "auto",
@@ -94,19 +105,49 @@ class ImageData(PreparedData[PreparedImages]):
         self.on_device = on_device
         self.root = root
         self.download = download
+        if not 0 <= validation_fraction < 1:
+            raise InputError(f"data.validation_fraction is {validation_fraction}; allowed: at least 0 and below 1.")
+        self.validation_fraction = 0.0 if validation_path else validation_fraction
+        self.validation_path = validation_path
         self._resident: Resident | ImageRows | None = None
+        self._split: ImageSplit | None = None
+        self._validation: PreparedImages | None = None
+
+    def _open(self, path: str) -> Images:
+        return open_images(path, alpha=self.alpha, size=self.recipe.resolution, root=self.root, download=self.download)
 
     def _prepare(self) -> PreparedImages:
-        self._source = open_images(
-            self.path, alpha=self.alpha, size=self.recipe.resolution, root=self.root, download=self.download
-        )
+        self._source = self._open(self.path)
         if self.labels:
             self._check_labels(self._source.labels)
         prepared = prepare(self.recipe, self._source, self.cache)
         if self.labels:  # images that cannot be read may have been left out
             self._check_labels(prepared.labels)
+        if self.validation_path:
+            self._validation = self._prepare_validation(self.validation_path, prepared)
+        elif self.validation_fraction:
+            self._split = split_images(prepared, self.validation_fraction, self.seed, self.cache)
         number, _, height, _ = prepared.pixels.shape
-        self._check_enough(number, height)
+        self._check_enough(number if self._split is None else len(self._split.train), height)
+        return prepared
+
+    def _prepare_validation(self, path: str, train: PreparedImages) -> PreparedImages:
+        """Find or make the images of a set of its own, which must be like those for training."""
+        source = self._open(path)
+        if self.labels and source.classes != self._source.classes:
+            raise InputError(
+                f"data.validation_path: {path} has the classes {', '.join(source.classes) or '(none)'}, and "
+                f"{self.path} has {', '.join(self._source.classes)}. They must be the same, in name and order."
+            )
+        prepared = prepare(self.recipe, source, self.cache)
+        if prepared.pixels.shape[1:] != train.pixels.shape[1:]:
+            raise InputError(
+                f"data.validation_path: the images of {path} are {prepared.info['resolution']} pixels wide, and "
+                f"those of {self.path} {train.info['resolution']}. Set data.resolution."
+            )
+        if shared := count_shared(train, prepared, self.cache):
+            what = f"{shared:,} images of {path} are also in {self.path}: validation is not independent of training"
+            log_once(what, logging.WARNING)
         return prepared
 
     def _check_labels(self, labels: Labels | None) -> None:
@@ -155,22 +196,42 @@ class ImageData(PreparedData[PreparedImages]):
         """The names of the classes by label, whether or not batches have labels; empty where there are none."""
         return tuple(self.info["ingredients"]["classes"])
 
+    @property
+    def info(self) -> dict[str, Any]:
+        """Numbers of the data, and one section for each split."""
+        if self._split is None and self._validation is None:
+            return super().info
+        train = len(self.prepared.pixels) if self._split is None else len(self._split.train)
+        validation = len(self._validation_rows())
+        return super().info | {
+            "fingerprint": self._fingerprint_of_splits(),
+            "train": {"images": train},
+            "validation": {"rows": validation, "images": validation},
+        }
+
+    def _fingerprint_of_splits(self) -> str:
+        """One hash for the images and which of them are held out."""
+        parts: list[Any] = [super().info["fingerprint"]]
+        parts += [self._validation.info["fingerprint"]] if self._validation else [self.validation_fraction, self.seed]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
     @cached_property
     def images(self) -> Images:
         """The prepared images, exactly those that are trained on, as a set that can be measured."""
         prepared, names = self.prepared, self._source
-        return ArrayImages(
+        whole = ArrayImages(
             self.path,
             np.moveaxis(prepared.pixels, 1, 3),
             prepared.labels,
             self.classes,
             name_of=lambda index: names.name_of(int(prepared.kept[index])),
         )
+        return whole if self._split is None else whole.subset(self._split.train.tolist())
 
     def example_images(self, count: int = 1) -> Batch:
         """The first images as they are, as a batch, to try a model's forward pass on."""
-        first = np.arange(min(count, len(self.prepared.pixels)))
-        return ImageRows(self.prepared.folder, self.labels).batch(torch.from_numpy(Views().draw(0, first)))
+        first = np.arange(len(self.prepared.pixels)) if self._split is None else self._split.train
+        return ImageRows(self.prepared.folder, self.labels).batch(torch.from_numpy(Views().draw(0, first[:count])))
 
     def train_dataloader(self) -> EpochLoader:
         """Batches of `batch_size * batches_per_step` images; those that fill no batch are left out.
@@ -178,8 +239,27 @@ class ImageData(PreparedData[PreparedImages]):
         Where images lie on the device, the loader only says which: then `transfer_batch_to_device` makes the batch,
         which Lightning calls.
         """
-        rows = ImageRows(self.prepared.folder, self.labels, self.views, placed=self._is_resident())
+        train = None if self._split is None else self._split.train
+        rows = ImageRows(self.prepared.folder, self.labels, self.views, self._is_resident(), train)
         return self._training_loader(rows, self.batch_size * self.batches_per_step)
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
+        """The validation images as they are, in order, dealt out among the ranks; an empty list without validation.
+
+        Each image is on one rank, and all ranks have as many batches; `samples` says how many images of a batch count.
+        """
+        if self._split is None and self._validation is None:
+            return []
+        dealt = ValidationImages(self._validation_rows(), self.batch_size, *data_rank())
+        settings = worker_settings(self.num_workers, self.seed)
+        return DataLoader(dealt, batch_size=None, collate_fn=unbatched, **settings)
+
+    def _validation_rows(self) -> ImageRows:
+        """The validation images, neither mirrored nor moved."""
+        if self._validation is not None:
+            return ImageRows(self._validation.folder, self.labels)
+        assert self._split is not None
+        return ImageRows(self.prepared.folder, self.labels, indices=self._split.validation)
 
     def _is_resident(self) -> bool:
         """Whether batches are made on the device."""
@@ -190,12 +270,12 @@ class ImageData(PreparedData[PreparedImages]):
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Move a batch to the device, or make it of the images there."""
-        if "places" not in batch:
+        if "views" not in batch:
             return super().transfer_batch_to_device(batch, device, dataloader_idx)
         if self._resident is None:
             images = ImageRows(self.prepared.folder, self.labels, self.views)
             self._resident = images if device.type == "cpu" else Resident(images, device)
-        return self._resident.batch(batch["places"].to(device, non_blocking=True))
+        return self._resident.batch(batch["views"].to(device, non_blocking=True))
 
     def teardown(self, stage: str | None = None) -> None:
         """Free the device."""

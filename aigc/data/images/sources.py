@@ -5,24 +5,14 @@ from typing import get_args
 
 from aigc import assets
 from aigc.data.hints import check_choice, did_you_mean, near
-from aigc.data.images import hdf5, letters, torchvision_sets
-from aigc.data.images.archive import Zip
-from aigc.data.images.arrays import open_array
 from aigc.data.images.base import Images
 from aigc.data.images.decode import Alpha
-from aigc.data.images.folder import Folder
+from aigc.data.images.formats import OpenSettings, described, formats, prefixes
 from aigc.data.images.reading import OnBad, readable
-from aigc.data.images.sheets import SHEETS, open_sheet
 from aigc.errors import InputError
 
-HUB = "hub:"
-PREFIXES = (assets.PREFIX, "fonts:", torchvision_sets.PREFIX, HUB)
+PREFIXES = prefixes()
 """What begins the name of a set that is no path."""
-_ASSETS = ("asset:digits8.npz", *(f"{assets.PREFIX}{name}" for name in SHEETS))
-_ALLOWED = (
-    f"a folder of images, a .zip, .npz, .npy, {' or '.join(hdf5.SUFFIXES)} file, a folder saved by datasets, "
-    f"{', '.join(_ASSETS)}, {letters.NAME}, {torchvision_sets.PREFIX}NAME, or {HUB}NAME"
-)
 
 
 def open_images(
@@ -55,54 +45,29 @@ def open_images(
     check_choice("alpha", alpha, get_args(Alpha))
     check_choice("on_bad", on_bad, get_args(OnBad))
     try:
-        if where.startswith(torchvision_sets.PREFIX):
-            images = torchvision_sets.open_torchvision(where, root, download, alpha)
-        elif where == letters.NAME:
-            images = letters.Letters(size or letters.SIZE)
-        else:
-            images = _open(where, alpha)
+        images = _open(where, OpenSettings(alpha, size, root, download))
     except OSError as error:
         raise InputError(f"{where}: cannot be read: {error.strerror}.") from error
     return readable(images) if on_bad == "skip" else images
 
 
-def _open(where: str, alpha: Alpha) -> Images:
+def _open(where: str, settings: OpenSettings) -> Images:
     if not where.strip():
-        raise InputError(f"the path of the images is empty; give {_ALLOWED}.")
-    if where.startswith(HUB):
-        from aigc.data.images.hub import open_hub_images
-
-        return open_hub_images(where, where.removeprefix(HUB), alpha)
-    place = assets.resolve(where)
-    if where.startswith(assets.PREFIX) and place.name in SHEETS:
-        return open_sheet(where, place, SHEETS[place.name])
-    if place.is_dir():
-        return _open_folder(where, place, alpha)
-    if not place.exists():
-        raise InputError(f"{where}: no such file or folder.{_near(where, place)}")
-    suffix = place.suffix.lower()
-    if place.is_file() and suffix == ".zip":
-        return Zip(where, place, alpha)
-    if place.is_file() and suffix in (".npy", ".npz"):
-        return open_array(where, place, alpha)
-    if place.is_file() and suffix in hdf5.SUFFIXES:
-        return hdf5.HDF5(where, place, alpha)
-    raise InputError(f"{where}: images cannot be read from it; allowed: {_ALLOWED}.")
+        raise InputError(f"the path of the images is empty; allowed: {described()}.")
+    path = assets.resolve(where)
+    found = next((one for one in formats() if one.accepts(where, path)), None)
+    if found is not None:
+        return found.open(where, path, settings)
+    if not path.exists():
+        raise InputError(f"{where}: no such file or folder.{_near(where, path)}")
+    raise InputError(f"{where}: images cannot be read from it; allowed: {described()}.")
 
 
-def _open_folder(where: str, folder: Path, alpha: Alpha) -> Images:
-    """A folder that `datasets` saved, or one of image files."""
-    if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
-        from aigc.data.images.hub import open_saved_images
-
-        return open_saved_images(where, folder, alpha)
-    return Folder(where, folder, alpha)
-
-
-def _near(where: str, place: Path) -> str:
+def _near(where: str, path: Path) -> str:
     """What a person may have meant by what is not there."""
     prefix, colon, _ = where.partition(":")
     if not colon or "/" in prefix:
-        return near(place)
-    meant = did_you_mean(f"{prefix}:", PREFIXES)
-    return did_you_mean(where, [letters.NAME]) or meant or f" Names of sets begin with {', '.join(PREFIXES)}."
+        return near(path)
+    names = [name for one in formats() for name in one.names]
+    meant = did_you_mean(where, names) or did_you_mean(f"{prefix}:", PREFIXES)
+    return meant or f" Names of sets begin with {', '.join(PREFIXES)}."

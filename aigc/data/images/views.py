@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 INDEX, MIRRORED, TOP, LEFT = range(4)
-"""Columns of the places that `Views.draw` gives: the image's number, 0 or 1, and where its window begins."""
+"""Columns of what `Views.draw` gives: the index of the image, 0 or 1, and where its window begins."""
 
 _GOLDEN = 0x9E3779B97F4A7C15
 
@@ -27,50 +27,50 @@ class Views:
         """Draw what an epoch shows of some images: a function of seed, epoch and each image's number alone.
 
         Returns:
-            Places, of shape (n, 4).
+            int64 of shape (n, 4), see `INDEX`, `MIRRORED`, `TOP`, `LEFT`.
         """
-        places = np.zeros((len(indices), 4), np.int64)
-        places[:, INDEX] = indices
+        drawn = np.zeros((len(indices), 4), np.int64)
+        drawn[:, INDEX] = indices
         if self.flip or self.shift:
             key = _mixed(_mixed(np.uint64(self.seed + 1)) + np.uint64(epoch))
-            drawn = _mixed(key + indices.astype(np.uint64))
-            places[:, MIRRORED] = (drawn >> np.uint64(63)) * np.uint64(self.flip)
+            bits = _mixed(key + indices.astype(np.uint64))
+            drawn[:, MIRRORED] = (bits >> np.uint64(63)) * np.uint64(self.flip)
             # 31 bits each, as whole numbers from 0 to twice the padding: off by less than one in 10^7
             for column, low in ((TOP, 32), (LEFT, 1)):
-                part = (drawn >> np.uint64(low)) & np.uint64(2**31 - 1)
-                places[:, column] = (part * np.uint64(2 * self.shift + 1)) >> np.uint64(31)
-        return places
+                part = (bits >> np.uint64(low)) & np.uint64(2**31 - 1)
+                drawn[:, column] = (part * np.uint64(2 * self.shift + 1)) >> np.uint64(31)
+        return drawn
 
-    def show(self, images: Tensor, places: Tensor) -> Tensor:
+    def show(self, images: Tensor, drawn: Tensor) -> Tensor:
         """Show images as they were drawn; whole numbers are moved only, so that every device gives the same.
 
         Args:
             images: Of shape (n, channels, height, width), of any type.
-            places: What `draw` gave for them, on the same device.
+            drawn: What `draw` gave for them, on the same device.
 
         Returns:
             Of the same shape.
         """
         if self.shift:
-            return _moved(images, places, self.shift)
+            return _moved(images, drawn, self.shift)
         if self.flip:
-            return torch.where(places[:, MIRRORED, None, None, None].bool(), images.flip(3), images)
+            return torch.where(drawn[:, MIRRORED, None, None, None].bool(), images.flip(3), images)
         return images
 
 
-def _moved(images: Tensor, places: Tensor, shift: int) -> Tensor:
+def _moved(images: Tensor, drawn: Tensor, shift: int) -> Tensor:
     """The windows of padded and perhaps mirrored images, without padding anything: each pixel is looked up once."""
     number, channels, height, width = images.shape
-    rows = _reflected(torch.arange(height, device=images.device) + places[:, TOP, None] - shift, height)
-    columns = _reflected(torch.arange(width, device=images.device) + places[:, LEFT, None] - shift, width)
-    columns = torch.where(places[:, MIRRORED, None].bool(), columns.flip(1), columns)
+    rows = _reflected(torch.arange(height, device=images.device) + drawn[:, TOP, None] - shift, height)
+    columns = _reflected(torch.arange(width, device=images.device) + drawn[:, LEFT, None] - shift, width)
+    columns = torch.where(drawn[:, MIRRORED, None].bool(), columns.flip(1), columns)
     lookup = (rows[:, :, None] * width + columns[:, None, :]).view(number, 1, -1).expand(-1, channels, -1)
     return images.flatten(2).gather(2, lookup).view_as(images)
 
 
-def _reflected(places: Tensor, size: int) -> Tensor:
-    """Places beyond an edge, as many before it; the edge itself counts once."""
-    return size - 1 - (size - 1 - places.abs()).abs()
+def _reflected(positions: Tensor, size: int) -> Tensor:
+    """Positions beyond an edge, as many before it; the edge itself counts once."""
+    return size - 1 - (size - 1 - positions.abs()).abs()
 
 
 def _mixed(numbers: NDArray[np.uint64] | np.uint64) -> NDArray[np.uint64]:

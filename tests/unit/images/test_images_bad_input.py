@@ -31,16 +31,16 @@ def test_nothing_where_images_should_be(folder: Callable[..., Path], tmp_path: P
     assert refused(place).startswith(says)
     assert refused(tmp_path / "facse") == f"{tmp_path}/facse: no such file or folder. Did you mean 'faces'?"
     assert "The folder" in refused(tmp_path / "no/where")
-    assert refused(" ").startswith("the path of the images is empty; give a folder of images, a .zip, ")
+    assert refused(" ").startswith("the path of the images is empty; allowed: a .zip file, ")
     assert refused("asset:emoji.png").startswith("There is no asset 'emoji.png'. Assets: couplets.tsv, digits8.npz, ")
     for other in ("asset:couplets.tsv", place / "notes.txt"):
         assert refused(other).endswith(
-            "allowed: a folder of images, a .zip, .npz, .npy, .h5 or .hdf5 file, a folder saved by datasets, "
-            "asset:digits8.npz, asset:emoji32.png, fonts:letters, torchvision:NAME, or hub:NAME."
+            "allowed: a .zip file, an .npy or .npz file, asset:digits8.npz, a folder of images, an .h5 or .hdf5 file, "
+            "hub:NAME, fonts:letters, a folder saved by datasets, asset:emoji32.png, torchvision:NAME."
         )
     assert refused("font:letters").endswith("no such file or folder. Did you mean 'fonts:letters'?")
-    assert refused("torchvison:MNIST").endswith("no such file or folder. Did you mean 'torchvision:'?")
-    assert refused("x:y").endswith(" Names of sets begin with asset:, fonts:, torchvision:, hub:.")
+    assert refused("torchvison:MNIST").endswith("no such file or folder. Did you mean 'torchvision:MNIST'?")
+    assert refused("x:y").endswith(" Names of sets begin with asset:, hub:, fonts:, torchvision:.")
     assert refused("x" * 5000).endswith(": cannot be read: File name too long.")
 
 
@@ -131,7 +131,7 @@ def test_a_file_that_would_unpack_to_more_than_a_image_is_refused(
         archive.writestr("a.png", packed(ONE) + bytes(9_000_000))
     images = open_images(str(place))
     assert images.read(0).tolist() == ONE.tolist()
-    monkeypatch.setattr("aigc.data.images.archive.MOST_BYTES", 9_000_000)
+    monkeypatch.setattr("aigc.data.images.formats.archive.MOST_BYTES", 9_000_000)
     monkeypatch.setattr(zipfile.ZipFile, "open", None)  # it is not begun with
     with pytest.raises(InputError, match=r"bomb\.zip/a\.png: 9,000,\d+ bytes unpacked, which is too large"):
         images.read(0)

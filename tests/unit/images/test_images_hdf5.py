@@ -45,7 +45,7 @@ def refused(where: Path) -> str:
 def test_images_are_those_of_the_same_array(
     write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, block: int
 ) -> None:
-    monkeypatch.setattr("aigc.data.images.hdf5._BLOCK", block)
+    monkeypatch.setattr("aigc.data.images.formats.hdf5._BLOCK", block)
     place = write("a.HDF5", images=LAYOUTS[layout], labels=np.arange(11) % 3 + 7)
     np.save(tmp_path / "a.npy", LAYOUTS[layout])
     for alpha in ("drop", "white"):
@@ -68,7 +68,7 @@ def test_a_file_in_order_is_read_block_by_block(tmp_path: Path, monkeypatch: pyt
 
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("images", data=NOISE, chunks=(2, 6, 5, 3))
-    monkeypatch.setattr("aigc.data.images.hdf5._BLOCK", 5 * NOISE[0].nbytes)  # two chunks
+    monkeypatch.setattr("aigc.data.images.formats.hdf5._BLOCK", 5 * NOISE[0].nbytes)  # two chunks
     images = open_images(str(tmp_path / "a.h5"))
     monkeypatch.setattr(h5py, "File", counted)
     assert np.array_equal(np.stack([images.read(index) for index in range(11)]), NOISE)

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aigc.data.images import ImageData, letters, open_images
+from aigc.data.images import ImageData, open_images
+from aigc.data.images.formats import letters
 from aigc.errors import InputError
 
 

@@ -161,7 +161,7 @@ def test_hashing_many_files_is_shown(
     with caplog.at_level(logging.INFO, "aigc"):
         expected = open_images(place).fingerprint()
         assert caplog.messages == []
-        monkeypatch.setattr("aigc.data.images.folder._MANY", 5)
-        monkeypatch.setattr("aigc.data.images.folder._TICK", 2)
+        monkeypatch.setattr("aigc.data.images.formats.folder._MANY", 5)
+        monkeypatch.setattr("aigc.data.images.formats.folder._TICK", 2)
         assert open_images(place).fingerprint() == expected
     assert caplog.messages == ["hashing 5 images"]

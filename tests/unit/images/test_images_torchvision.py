@@ -11,7 +11,8 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from aigc.data.images import ImageData, Images, open_images, torchvision_sets
+from aigc.data.images import ImageData, Images, open_images
+from aigc.data.images.formats import torchvision_sets
 from aigc.errors import InputError
 from tests.unit.images.images_samples import packed, pixels
 

@@ -100,7 +100,7 @@ def trained(data: ImageData, folder: Path) -> list[dict]:
 def test_batches_made_on_the_device_have_the_same_bits(make: Callable[..., ImageData], tmp_path: Path) -> None:
     expected = trained(make(on_device=False), tmp_path)
     data = make(on_device=True)
-    assert set(next(iter(data.train_dataloader()))) == {"places"}
+    assert set(next(iter(data.train_dataloader()))) == {"views"}
     assert trained(data, tmp_path) == expected
     assert len(expected) == 10
     assert set(expected[0]) == {"images", "labels"}
@@ -119,7 +119,7 @@ def test_a_copy_on_the_device_gives_what_the_file_gives(
 
 
 @pytest.mark.parametrize(
-    ("on_device", "kind", "most", "placed"),
+    ("on_device", "kind", "most", "views_only"),
     [
         ("auto", "cpu", 1 << 30, False),
         ("auto", "cuda", 1 << 30, True),
@@ -134,12 +134,12 @@ def test_small_sets_are_kept_on_an_accelerator(
     on_device: object,
     kind: str,
     most: int,
-    placed: bool,
+    views_only: bool,
 ) -> None:
     monkeypatch.setattr("aigc.data.images.data.MOST_RESIDENT", most)
     data = make(on_device=on_device)
     data.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device(kind)))
-    assert data.train_dataloader().dataset.placed is placed
+    assert data.train_dataloader().dataset.views_only is views_only
 
 
 def test_what_is_copied_to_a_device_is_freed_at_the_end(make: Callable[..., ImageData]) -> None:

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, features
 
 from aigc.data.fingerprints import sha256_of
 from aigc.data.images.base import ImageArray, Images
+from aigc.data.images.formats.base import ImageFormat, OpenSettings
 from aigc.errors import InputError
 
 NAME = "fonts:letters"
@@ -27,7 +28,7 @@ FONTS = (
 """The typefaces for Latin text among the files of matplotlib, without their endings."""
 VARIANTS = 9
 """Images of each letter in each typeface; all but the first are moved and scaled a little."""
-FORMAT = 1
+DRAWING_VERSION = 1
 """Raised whenever other images would be drawn."""
 
 _CAPITAL = 0.56
@@ -88,7 +89,7 @@ class Letters(Images):
     @cached_property
     def _drawing(self) -> str:
         """All that decides how letters look, but their files."""
-        settings = (FORMAT, self.size, _CAPITAL, _SCALE, _SHIFT, _FINE, features.version("freetype2"))
+        settings = (DRAWING_VERSION, self.size, _CAPITAL, _SCALE, _SHIFT, _FINE, features.version("freetype2"))
         return hashlib.sha256(repr(settings).encode()).hexdigest()
 
     def _hash_all(self) -> list[str]:
@@ -118,3 +119,22 @@ def _font_folder() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise InputError(f"{NAME}: the typefaces come with a package that is missing: pip install matplotlib.")
     return Path(spec.submodule_search_locations[0]) / "mpl-data" / "fonts" / "ttf"
+
+
+class DrawnLetters(ImageFormat):
+    """The letters by their name."""
+
+    prefix = "fonts:"
+    names = (NAME,)
+    shown = NAME
+
+    def accepts(self, where: str, path: Path) -> bool:
+        """Whether it is the one name that there is."""
+        return where == NAME
+
+    def open(self, where: str, path: Path, settings: OpenSettings) -> Letters:
+        """Draw them in the size asked for."""
+        return Letters(settings.size or SIZE)
+
+
+FORMAT = DrawnLetters()

@@ -10,6 +10,8 @@ from pathlib import Path
 from aigc.data.fingerprints import sha256_of
 from aigc.data.images.decode import MOST_BYTES, Alpha
 from aigc.data.images.files import Files, is_hidden, is_image_file
+from aigc.data.images.formats.base import ImageFormat, OpenSettings
+from aigc.data.images.formats.saved import is_saved
 from aigc.data.progress import log_once, step
 from aigc.errors import InputError
 
@@ -113,3 +115,20 @@ def _check_inside(name: str, link: Path, root: str) -> None:
 def _is_special(path: Path) -> bool:
     """Whether a link leads to no file, though to something; one to nothing is an image that cannot be read."""
     return path.exists() and not path.is_file()
+
+
+class Folders(ImageFormat):
+    """A folder of image files, unless `datasets` saved it."""
+
+    shown = "a folder of images"
+
+    def accepts(self, where: str, path: Path) -> bool:
+        """Whether it is a folder that holds its images as files."""
+        return path.is_dir() and not is_saved(path)
+
+    def open(self, where: str, path: Path, settings: OpenSettings) -> Folder:
+        """Find the images below the folder."""
+        return Folder(where, path, settings.alpha)
+
+
+FORMAT = Folders()

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from aigc import assets
 from aigc.data.images.arrays import ArrayImages
 from aigc.data.images.decode import decode
+from aigc.data.images.formats.base import ImageFormat, OpenSettings
 
 
 @dataclass(frozen=True)
@@ -28,3 +30,22 @@ def open_sheet(name: str, path: Path, sheet: Sheet) -> ArrayImages:
     rows, columns = (side // sheet.size for side in pixels.shape[:2])
     cells = pixels.reshape(rows, sheet.size, columns, sheet.size, 3).swapaxes(1, 2)
     return ArrayImages(name, cells.reshape(-1, sheet.size, sheet.size, 3)[: sheet.number])
+
+
+class BundledSheets(ImageFormat):
+    """Sheets among the bundled files."""
+
+    prefix = assets.PREFIX
+    names = tuple(f"{assets.PREFIX}{name}" for name in SHEETS)
+    shown = ", ".join(names)
+
+    def accepts(self, where: str, path: Path) -> bool:
+        """Whether it is one of the sheets."""
+        return where in self.names
+
+    def open(self, where: str, path: Path, settings: OpenSettings) -> ArrayImages:
+        """Cut the sheet."""
+        return open_sheet(where, path, SHEETS[path.name])
+
+
+FORMAT = BundledSheets()

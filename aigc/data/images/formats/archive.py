@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aigc.data.images.decode import MOST_BYTES, Alpha, reason
 from aigc.data.images.files import Files, is_hidden, is_image_file
+from aigc.data.images.formats.base import ImageFormat, OpenSettings
 from aigc.errors import InputError
 
 _BLOCK = 1 << 20
@@ -80,3 +81,17 @@ def _name_of(member: zipfile.ZipInfo) -> str:
             with suppress(UnicodeError):  # what is no cp437, as zipfile takes it for, was told in another way
                 return member.filename.encode("cp437").decode(encoding)
     return member.filename
+
+
+class Archives(ImageFormat):
+    """A .zip of image files."""
+
+    suffixes = (".zip",)
+    shown = "a .zip file"
+
+    def open(self, where: str, path: Path, settings: OpenSettings) -> Zip:
+        """Open the archive."""
+        return Zip(where, path, settings.alpha)
+
+
+FORMAT = Archives()

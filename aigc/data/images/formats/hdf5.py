@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from aigc.data.fingerprints import sha256_of
-from aigc.data.images.arrays import ArrayImages, Headers, channels_last, images_key, labels_key, numbered, tell
+from aigc.data.images.arrays import ArrayImages, Headers, channels_last, images_key, labels_key, log_shape, numbered
 from aigc.data.images.base import ImageArray, Images
 from aigc.data.images.decode import Alpha, reason
+from aigc.data.images.formats.base import ImageFormat, OpenSettings
 from aigc.data.progress import step
 from aigc.errors import InputError
 
-SUFFIXES = (".h5", ".hdf5")
 _BLOCK = 4 << 20
 """Bytes that are read together, where the file's own chunks are not larger."""
 _LARGE = 1 << 30
@@ -57,7 +57,7 @@ class HDF5(Images):
             raise InputError(f"{name}: no whole HDF5 file: {reason(error)}.") from error
         whole: Any = np.broadcast_to(np.empty((), dtype), shape)  # takes no memory
         view = channels_last(name, whole)
-        tell(name, whole, view)
+        log_shape(name, whole, view)
         self._length, self._channels = len(view), view.shape[3]
         self._rows = max(1, _BLOCK // (together * int(np.prod(view.shape[1:])))) * together
         self._begin = -1
@@ -112,3 +112,17 @@ def _is_own(h5py: ModuleType, name: str, file: Any, key: str) -> bool:
     if is_link or (is_array and (file[key].is_virtual or file[key].external)):
         raise InputError(f"{name}: '{key}' is a link, or lies in another file. Copy what it leads to into this one.")
     return is_array
+
+
+class HDF5Files(ImageFormat):
+    """HDF5 files."""
+
+    suffixes = (".h5", ".hdf5")
+    shown = "an .h5 or .hdf5 file"
+
+    def open(self, where: str, path: Path, settings: OpenSettings) -> HDF5:
+        """Open the data set `images` of a file."""
+        return HDF5(where, path, settings.alpha)
+
+
+FORMAT = HDF5Files()

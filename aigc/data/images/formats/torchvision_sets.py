@@ -10,12 +10,13 @@ import numpy as np
 
 from aigc.config.problems import choices
 from aigc.data.fingerprints import cache_folder
-from aigc.data.images.archive import Zip
 from aigc.data.images.arrays import ArrayImages
 from aigc.data.images.base import Images
 from aigc.data.images.decode import Alpha, reason
 from aigc.data.images.files import Files
-from aigc.data.images.folder import Folder
+from aigc.data.images.formats.archive import Zip
+from aigc.data.images.formats.base import ImageFormat, OpenSettings
+from aigc.data.images.formats.folder import Folder
 from aigc.data.images.idx import read_idx
 from aigc.data.progress import step
 from aigc.errors import AigcError, InputError
@@ -178,3 +179,18 @@ SETS = {
     "LFW": Known("lfw-py", _lfw, fetched=False),
 }
 """The sets by torchvision's names."""
+
+
+class TorchvisionSets(ImageFormat):
+    """Sets by torchvision's names."""
+
+    prefix = PREFIX
+    names = tuple(f"{PREFIX}{name}" for name in SETS)
+    shown = f"{PREFIX}NAME"
+
+    def open(self, where: str, path: Path, settings: OpenSettings) -> Images:
+        """Open the training images of a set."""
+        return open_torchvision(where, settings.root, settings.download, settings.alpha)
+
+
+FORMAT = TorchvisionSets()

@@ -1,0 +1,61 @@
+"""What a format of image sets says of itself."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+from aigc.data.images.base import Images
+from aigc.data.images.decode import Alpha
+
+
+@dataclass(frozen=True)
+class OpenSettings:
+    """What a person may say of a set when it is opened.
+
+    Attributes:
+        alpha: What becomes of transparency.
+        size: Height and width of images that are drawn; None is the default of the format.
+        root: The folder of torchvision's sets; None is `torchvision` in the shared cache.
+        download: Whether a set may be fetched where its files are missing.
+    """
+
+    alpha: Alpha = "drop"
+    size: int | None = None
+    root: str | None = None
+    download: bool = False
+
+
+class ImageFormat(ABC):
+    """A format of image sets.
+
+    Attributes:
+        shown: How messages list it, for example `a folder of images`.
+        suffixes: What the names of its files end in, in lower case; empty if it is no format of files.
+        prefix: What the names of its sets begin with; empty for files and folders.
+        names: The sets that it has, where these are few.
+    """
+
+    shown: str
+    suffixes: tuple[str, ...] = ()
+    prefix: str = ""
+    names: tuple[str, ...] = ()
+
+    def accepts(self, where: str, path: Path) -> bool:
+        """Whether a set is of this format.
+
+        Args:
+            where: What a person wrote.
+            path: The file or folder that it would be.
+        """
+        if self.prefix:
+            return where.startswith(self.prefix)
+        return path.is_file() and path.suffix.lower() in self.suffixes
+
+    @abstractmethod
+    def open(self, where: str, path: Path, settings: OpenSettings) -> Images:
+        """Open a set that `accepts` has accepted.
+
+        Raises:
+            InputError: It is damaged, holds no images, or cannot be reached.
+            OSError: A file cannot be read.
+        """
