@@ -151,7 +151,7 @@ class ExactState(Callback):
         done, processed, place = total - self._begin.total, trainer.fit_loop.epoch_progress.current.processed, None
         if order.batches is None:
             passed = trainer.train_dataloader.passed(done)
-            epoch, batch_in_epoch, place = passed.epoch, passed.batch, passed.place
+            epoch, batch_in_epoch, place = passed.epoch, passed.batch, passed.position
             if passed.ended and processed > epoch:
                 epoch, batch_in_epoch, place = epoch + 1, 0, None
         else:

@@ -1,1 +1,1 @@
-"""Data: readers, split, tokenizers, packing, the cache of prepared data, and the datamodules."""
+"""Data: text and images for training; the cache of prepared data, loaders and samplers that both share."""

@@ -1,4 +1,4 @@
-"""What the datamodules share: data that are prepared once, and training batches in an order of seed and epoch."""
+"""The base of all data modules: data prepared once, and training batches in an order of seed and epoch."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -26,9 +26,9 @@ class PreparedData(LightningDataModule, ABC, Generic[Prepared]):
     """Data that are prepared once, kept in a cache, and opened by every process.
 
     Args:
-        path: Where the data lie.
+        path: Where the data are.
         batch_size: Samples in a batch.
-        shuffle: Whether the samples come in random order; otherwise in that of the data, each epoch alike.
+        shuffle: Whether the samples come in random order; otherwise in that of the data, the same in each epoch.
         num_workers: Processes that build batches beside the training process; 0 builds them in it.
         seed: Decides, together with the epoch, in which order the samples come.
         cache: Folder where prepared data are kept and found again.
@@ -52,7 +52,7 @@ class PreparedData(LightningDataModule, ABC, Generic[Prepared]):
 
     @abstractmethod
     def _prepare(self) -> Prepared:
-        """Find the prepared data in the cache or make them, and see that they are enough."""
+        """Find the prepared data in the cache or make them, and check that they fill a batch."""
 
     def prepare_data(self) -> None:
         """Find the prepared data in the cache or make them; a second call does nothing.
@@ -108,10 +108,10 @@ class PreparedData(LightningDataModule, ABC, Generic[Prepared]):
 
 
 def check_minimum(name: str, value: int, least: int) -> None:
-    """See that a number of the config is large enough.
+    """Check that a number of the config is large enough.
 
     Raises:
-        InputError: It is not; the message has its name.
+        InputError: It is smaller; the message names the key.
     """
     if value < least:
         raise InputError(f"data.{name} is {value}; allowed: at least {least}.")

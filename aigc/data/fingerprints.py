@@ -14,7 +14,7 @@ from aigc.runs.locks import locked
 
 STORE_FILE = "fingerprints.json"
 SMALL = 1 << 20
-"""Files below this many bytes are hashed each time, which takes no longer than looking them up."""
+"""Files below this many bytes are hashed each time, which takes no longer than finding them in the store."""
 SETTLED_AFTER = 2.0
 """Seconds after its last change before a file's hash is kept: another change in the same clock tick would be missed."""
 _MOST_ENTRIES = 10_000
@@ -22,7 +22,7 @@ _Signature = list[int]
 
 
 def sha256_of(paths: Iterable[Path], cache: Path | None = None) -> dict[Path, str]:
-    """The SHA-256 of each file's content, from the store where size and times of the file are those it was hashed at.
+    """Return the SHA-256 of each file's content, from the store if the file has the size and times it was hashed with.
 
     The time of the last change of the file's status, which nobody can set, is compared as well as that of its content,
     so that a copy with an older time is noticed.
@@ -77,7 +77,7 @@ class _Store:
         self._known: dict[str, Any] | None = None
 
     def find(self, path: Path, signature: _Signature) -> str | None:
-        """The hash of a file that looks as it did when it was hashed."""
+        """Return the hash of a file whose size and times have not changed; None if it is not known."""
         if self._known is None:
             self._known = self._read()
         entry = self._known.get(str(path.absolute()))
@@ -86,13 +86,13 @@ class _Store:
         return entry["sha256"] if isinstance(entry.get("sha256"), str) else None
 
     def save(self) -> None:
-        """Add what is new; a lock keeps two processes from losing each other's, and failing costs only time."""
+        """Write new hashes to the file; a lock keeps those of other processes, and a failure costs only time."""
         if not self.fresh:
             return
         with suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with locked(self.path.with_name(f".{self.path.name}.lock")):
-                older = {place: entry for place, entry in self._read().items() if place not in self.fresh}
+                older = {path: entry for path, entry in self._read().items() if path not in self.fresh}
                 newest = list((older | self.fresh).items())[-_MOST_ENTRIES:]
                 write_atomic(self.path, json.dumps(dict(newest), indent=0) + "\n")
 

@@ -1,4 +1,4 @@
-"""The half sentence that helps a person out of a typing error."""
+"""Hints for messages: the nearest name that exists."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -9,24 +9,24 @@ from aigc.errors import InputError
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` Did you mean 'x'?` with the nearest known name, or nothing when none is near."""
+    """Return ` Did you mean 'x'?` with the nearest known name, or nothing if none is near."""
     near = get_close_matches(name, list(known), n=1)
     return f" Did you mean '{near[0]}'?" if near else ""
 
 
-def near(place: Path) -> str:
-    """The same for a file that is not there, from the names in the folder where it should be."""
-    folder = place.parent
+def near(path: Path) -> str:
+    """The same for a missing file, from the names in the folder where it should be."""
+    folder = path.parent
     if not folder.is_dir():
         return f" The folder {folder} does not exist either."
-    return did_you_mean(place.name, [path.name for path in folder.iterdir()])
+    return did_you_mean(path.name, [other.name for other in folder.iterdir()])
 
 
 def check_choice(name: str, value: str, allowed: Iterable[str]) -> None:
-    """See that a value is one of those that are allowed.
+    """Check that a value is one of those that are allowed.
 
     Raises:
-        InputError: It is not; the message has the nearest and all of them.
+        InputError: It is not; the message names the nearest and all that are allowed.
     """
     known = list(allowed)
     if value not in known:

@@ -1,4 +1,4 @@
-"""Training batches in an order that can be entered at any place, without replaying what came before."""
+"""Training batches in an order that can be entered at any index, without replaying what came before."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ _FRESH = {"epoch": 0, "batch": 0, "sample": 0}
 
 
 class EpochLoader(DataLoader[Any]):
-    """A DataLoader over an `EpochSampler` that says what its order depends on, and goes on where it is told to.
+    """A DataLoader over an `EpochSampler` that reports what its order depends on, and can start at any sample.
 
     Lightning asks for `state_dict` when it saves and calls `load_state_dict` before the first batch of a resumed run.
     The position itself is counted by the training loop, so that batches which workers have prepared but which were
@@ -46,7 +46,7 @@ class EpochLoader(DataLoader[Any]):
         return [int(index) for index in sampler.order()[begun : begun + size * sampler.world_size]]
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Begin in `state["epoch"]`, after `state["sample"]` samples of all ranks in `state["batch"]` batches."""
+        """Start in `state["epoch"]`, after `state["sample"]` samples of all ranks in `state["batch"]` batches."""
         self.sampler.epoch = state["epoch"]
         self.sampler.start = state["sample"]
         self._began = dict(state)
@@ -63,7 +63,7 @@ def training_loader(
     collate: Callable[[Any], Any] | None = None,
     fingerprint: str | None = None,
 ) -> EpochLoader:
-    """Full batches, the samples that fill none left out, others in each epoch.
+    """Make a loader of full batches; the samples that fill no batch are left out, others in each epoch.
 
     Args:
         dataset: Has a length; randomness in it comes from `aigc.data.sampler.generator`.
@@ -85,12 +85,12 @@ def training_loader(
 
 
 def unbatched(batch: Any) -> Any:
-    """Give a batch as it is: a data set with `__getitems__` builds whole ones, and there is nothing to collate."""
+    """Return a batch as it is: a data set with `__getitems__` builds whole ones, and there is nothing to collate."""
     return batch
 
 
 def worker_settings(num_workers: int, seed: int) -> dict[str, Any]:
-    """What every loader of this project is made with."""
+    """Return the arguments that every loader of this project is made with."""
     return {
         "num_workers": num_workers,
         "persistent_workers": num_workers > 0,

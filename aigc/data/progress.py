@@ -1,4 +1,4 @@
-"""Progress of the steps before training: a bar for a person who watches, one line for a log."""
+"""Progress of the steps before training: a bar on a terminal, one line in a log."""
 
 import logging
 import sys
@@ -14,13 +14,13 @@ _log = logging.getLogger("aigc")
 
 @cache
 def log_once(message: str, level: int = logging.INFO) -> None:
-    """Log a line: a run opens its data once to see what they are, and once to train on them."""
+    """Log a line once in a process: a run may open its data twice, to check them and to train on them."""
     _log.log(level, message)
 
 
 @contextmanager
 def step(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show a step on stderr while it runs, and stop when asked: at its begin, its end, and at each unit between.
+    """Show a step on stderr while it runs; a request to stop is obeyed at its start, its end, and after each unit.
 
     Args:
         what: What is done, for example "tokenising 3,395 documents".
@@ -30,7 +30,7 @@ def step(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]
         A function that takes the number of units done since it was last called.
 
     Raises:
-        InterruptedRun: A person asked to stop.
+        InterruptedRun: The user asked to stop.
         PreemptedRun: The machine asked to stop.
     """
     stop.check()

@@ -1,4 +1,4 @@
-"""The order of training samples: a pure function of seed and epoch, entered at any place."""
+"""The order of training samples: a pure function of seed and epoch, which can be entered at any index."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,10 +9,10 @@ from torch.utils.data import Sampler
 
 
 class EpochSampler(Sampler[Any]):
-    """Every index once an epoch, in an order that only the seed and the epoch decide.
+    """Every index once an epoch, in an order that depends on the seed and the epoch alone.
 
-    Several ranks deal the one order out among them, so that a batch of all ranks together is the same for any number of
-    ranks; what is left over when it does not divide is left out.
+    Several ranks share one order, so that the batch of all ranks together is the same for any number of ranks. Indices
+    that do not divide evenly among the ranks are left out.
 
     Args:
         length: How many indices there are.
@@ -75,7 +75,9 @@ stream of (seed, 1, 0, 0) as well.
 
 
 def generator(seed: int, *numbers: int) -> np.random.Generator:
-    """Random numbers that depend on these numbers alone: (seed, epoch) for an order, (seed, epoch, index) for a sample.
+    """Return a generator that depends on these numbers alone.
+
+    They are (seed, epoch) for an order and (seed, epoch, index) for a sample.
 
     A data set that augments draws from `generator(seed, epoch, index)`: then neither the number of workers nor an
     interruption changes what it gives.

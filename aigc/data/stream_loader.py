@@ -1,4 +1,4 @@
-"""A loader for streams: no length, but a position of its own, and an epoch that ends on all ranks at one step."""
+"""A loader for streams: it has no length but a position, and its epochs end on all ranks at the same step."""
 
 import os
 from collections import deque
@@ -17,10 +17,10 @@ from aigc.errors import AigcError, InputError
 from aigc.runs.console import log
 
 _KEPT = 8
-"""Batches whose places are remembered; Lightning asks for one batch in advance."""
+"""Batches whose positions are remembered; Lightning asks for one batch in advance."""
 
 Batches = Callable[[int, Any], Iterator[tuple[Any, Any]]]
-"""Batches of an epoch from a place on (None: its beginning), each with the place after it."""
+"""Batches of an epoch from a position on (None: its start), each with the position after it."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +30,21 @@ class Passed:
     Attributes:
         epoch: The epoch.
         batch: Batches of it that are done.
-        place: Where the stream goes on, in plain containers.
+        position: Where the stream resumes, in plain containers.
         ended: Whether that was the last batch of the epoch.
     """
 
     epoch: int
     batch: int
-    place: Any
+    position: Any
     ended: bool = False
 
 
 class StreamLoader:
     """Batches of a stream, of which nobody knows how many there are.
 
-    All ranks end an epoch together, when the first has no whole optimiser step left. The place in the stream travels
-    with each batch, so that what was read in advance does not count: see `passed`.
+    All ranks end an epoch together, when the first has no whole optimiser step left. Each batch carries its position
+    in the stream, so that what was read in advance does not count: see `passed`.
 
     Args:
         batches: Gives the batches of an epoch.
@@ -52,7 +52,7 @@ class StreamLoader:
         group: Batches in an optimiser step.
         limit: Most batches in an epoch; None is all.
         ahead: Whether a process beside this one reads, tokenises and packs.
-        name: What a person calls the stream.
+        name: The name of the stream in messages.
         dealing: How its documents come to the ranks, in words.
     """
 
@@ -80,17 +80,17 @@ class StreamLoader:
 
     @property
     def sampler(self) -> "StreamLoader":
-        """Lightning tells the epoch to whatever stands here."""
+        """Lightning calls `set_epoch` of this object."""
         return self
 
-    def tell(self) -> None:
-        """Say what a person should know of it before a run."""
+    def log_dealing(self) -> None:
+        """Log what should be known of it before a run."""
         log.info(
             "streaming %s: %s; its length is not known, so trainer.max_steps ends training", self.name, self.dealing
         )
         log.info(
-            "a resumed run goes on with the next document, exactly; on another number of ranks it begins the epoch "
-            "anew, and only with resume.allow=[world_size]"
+            "a resumed run continues with the next document, exactly; on another number of ranks it starts the epoch "
+            "again, and only with resume.allow=[world_size]"
         )
 
     def set_epoch(self, epoch: int) -> None:
@@ -102,7 +102,7 @@ class StreamLoader:
         return {**self.order, "world_size": data_rank()[1]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Begin in `state["epoch"]`, after `state["batch"]` batches of it, at `state["place"]`."""
+        """Begin in `state["epoch"]`, after `state["batch"]` batches of it, at the position `state["place"]`."""
         self.epoch = state["epoch"]
         self._begin = Passed(state["epoch"], state["batch"], state.get("place"))
 
@@ -116,7 +116,7 @@ class StreamLoader:
             return self._begin
         index = batches - 1 - (self._count - len(self._passed))
         if not 0 <= index < len(self._passed):
-            raise RuntimeError(f"the place after batch {batches} is not known any more ({self._count} were read)")
+            raise RuntimeError(f"the position after batch {batches} is no longer known ({self._count} were read)")
         return self._passed[index]
 
     def __iter__(self) -> Iterator[Any]:
@@ -129,9 +129,9 @@ class StreamLoader:
                 full = len(group) == self.group
                 if not _all_ranks(full):
                     break
-                for batch, place in group:
+                for batch, position in group:
                     done += 1
-                    self._passed.append(Passed(begin.epoch, done, place, done == self.limit))
+                    self._passed.append(Passed(begin.epoch, done, position, done == self.limit))
                     self._count += 1
                     yield batch
             else:
@@ -141,7 +141,7 @@ class StreamLoader:
             source.close()
 
     def _end(self, begin: Passed, done: int, left_out: bool) -> None:
-        """Note that the epoch has ended; one without a step would be begun for ever."""
+        """Record that the epoch has ended; one without a step would start again forever."""
         if done == 0:
             size = self.order.get("batch_size")
             raise InputError(
@@ -164,7 +164,7 @@ class StreamLoader:
     def _open(self, begin: Passed) -> Any:
         """The batches from there on, made here or in a process beside this one."""
         if not self.ahead:
-            return self.batches(begin.epoch, begin.place)
+            return self.batches(begin.epoch, begin.position)
         return self._from_worker(begin)
 
     def _from_worker(self, begin: Passed) -> Iterator[tuple[Any, Any]]:
@@ -194,7 +194,7 @@ class _Reader(IterableDataset[Any]):
     def __iter__(self) -> Iterator[Any]:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads did not survive the fork
         try:
-            yield from self.batches(self.begin.epoch, self.begin.place)
+            yield from self.batches(self.begin.epoch, self.begin.position)
         except AigcError as error:
             yield error
 

@@ -6,7 +6,7 @@ import signal
 
 
 def leave_signals_alone(worker_id: int) -> None:
-    """Ignore requests to stop in a data worker; the training process decides, and its workers end when it does.
+    """Ignore requests to stop in a data worker; the training process decides, and its workers end with it.
 
     Without this a worker dies of SIGTERM, and training fails with "DataLoader worker is killed" instead of stopping at
     a step. For `DataLoader(worker_init_fn=leave_signals_alone)`.
@@ -19,10 +19,10 @@ def leave_signals_alone(worker_id: int) -> None:
 
 
 def _end_workers() -> None:
-    """At exit, multiprocessing asks what is left by SIGTERM, which these ignore, and would wait for ever."""
+    """Kill the workers that are left at exit: they ignore the SIGTERM of multiprocessing, which would wait forever."""
     children = [child for child in multiprocessing.active_children() if child.daemon]
     if children:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would tell of their death as of an error
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would report their death as an error
     for child in children:
         child.kill()
 

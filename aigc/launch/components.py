@@ -218,7 +218,7 @@ def batches_per_epoch(data: Any) -> int | None:
     """
     loader = data.train_dataloader()
     if isinstance(loader, StreamLoader):
-        loader.tell()
+        loader.log_dealing()
         return None
     try:
         return len(loader)

@@ -1,6 +1,6 @@
-"""Images: sets of them wherever they lie, decoding, and the datamodule that trains on them.
+"""Images: sets of images in any format, decoding, and the data module.
 
-Sets and decoding need no torch; what does is imported when it is asked for.
+Sets and decoding need no torch; what needs it is imported on first use.
 """
 
 from importlib import import_module

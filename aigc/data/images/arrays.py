@@ -32,13 +32,13 @@ class ArrayImages(Images):
     """Images of one size in an array.
 
     Args:
-        name: What a person calls the set.
+        name: The name of the set in messages.
         array: uint8 of shape (n, height, width), (n, height, width, channels) or (n, channels, height, width), with 1
             (grey), 3 (RGB) or 4 channels (RGB and alpha). Channels are the last axis wherever they can be.
         labels: Whole numbers of any values, shape (n,); None where there are none.
         classes: The names of the classes, where the labels are numbers of these; None names them after the labels.
-        alpha: What becomes of transparency.
-        name_of: Where a person finds an image; None shows its number.
+        alpha: How transparency is treated.
+        name_of: Where an image is, for messages; None shows its number.
 
     Raises:
         InputError: The array is of another kind or shape.
@@ -86,7 +86,7 @@ class ArrayImages(Images):
 
 
 def log_shape(name: str, array: NDArray[Any], pixels: NDArray[np.uint8]) -> None:
-    """Say how an array was understood."""
+    """Log how an array was understood."""
     number, height, width, channels = pixels.shape
     shape = f"height {height}, width {width}, channels {channels}"
     log_once(f"{name}: {array.dtype} of shape {array.shape}: {number:,} images, {shape}")
@@ -112,7 +112,7 @@ def channels_last(name: str, array: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def images_key(name: str, arrays: Headers) -> str:
-    """Which of several arrays holds the images.
+    """Find the array that holds the images.
 
     Raises:
         InputError: None does, or it is not clear which.
@@ -128,14 +128,14 @@ def images_key(name: str, arrays: Headers) -> str:
 
 
 def labels_key(name: str, arrays: Headers, number: int) -> str | None:
-    """Which array holds the labels of so many images; what cannot be labels is told and left out."""
+    """Find the array that holds the labels of the images; one that cannot hold labels is logged and left out."""
     key = next((key for key in _LABELS if key in arrays), None)
     if key is None:
         return None
     shape, dtype = arrays[key]
     if dtype.kind in "iu" and shape in ((number,), (number, 1)):
         return key
-    what = "%s: '%s' is no label for each image but %s of shape %s, and left out"
+    what = "%s: '%s' does not have a label for each image but is %s of shape %s, and is left out"
     _log.warning(what, name, key, dtype, shape)
     return None
 

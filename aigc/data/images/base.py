@@ -1,4 +1,4 @@
-"""A set of images, wherever they lie: numbered, named, read one by one, and known by a hash of their bytes."""
+"""The base class of image sets: numbered, named, read one by one, and identified by a hash of their bytes."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -18,9 +18,9 @@ class Images(ABC):
     """Images in an order, of any sizes. Reading is safe in several threads at once.
 
     Attributes:
-        name: What a person calls the set.
-        labels: The class of each image, int64 of shape (n,), from 0 on; None where there are no classes.
-        classes: The names of the classes, by label; empty where there are none.
+        name: The name of the set in messages.
+        labels: The class of each image, int64 of shape (n,), from 0; None without classes.
+        classes: The names of the classes, by label; empty without classes.
     """
 
     name: str
@@ -33,11 +33,11 @@ class Images(ABC):
 
     @abstractmethod
     def name_of(self, index: int) -> str:
-        """Where a person finds an image."""
+        """Return where an image is, for messages."""
 
     @abstractmethod
     def read(self, index: int) -> ImageArray:
-        """An image; the array is the caller's own.
+        """Read an image; the caller owns the array.
 
         Raises:
             InputError: It cannot be read or decoded.
@@ -55,7 +55,7 @@ class Images(ABC):
     def fingerprint(self) -> str:
         """SHA-256 over the images' bytes in order, and their labels.
 
-        Names count only as far as they decide the order, and where the set lies does not count at all. Files are hashed
+        Names count only as far as they decide the order, and the location of the set does not count. Files are hashed
         as they are, so that an image saved anew in another format is another one; images that lie in an array are
         hashed as pixels. Another treatment of alpha than dropping it counts too.
 
@@ -68,7 +68,7 @@ class Images(ABC):
         return total.hexdigest()
 
     def has_changed(self) -> bool:
-        """Whether the bytes are others than those that `fingerprint` has seen."""
+        """Whether the bytes differ from those that `fingerprint` has seen."""
         return self._hash_all() != self.hashes
 
     def subset(self, indices: Sequence[int] | slice) -> "Images":

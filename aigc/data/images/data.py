@@ -44,12 +44,12 @@ class ImageData(PreparedData[PreparedImages]):
             MNIST, FashionMNIST, CelebA, LFW), or `hub:NAME` on the Hugging Face Hub.
         resolution: Height and width that all images are scaled to; null keeps them, and all must be equal.
         channels: 3 for colour, 1 for grey.
-        crop: `center` takes the largest square in the middle; `none` squeezes an image that is no square.
+        crop: `center` takes the largest square in the middle; `none` squeezes an image that is not a square.
         labels: Whether batches have labels, from folders, from an array beside the images, or as the set has them.
-        alpha: What becomes of transparency: `drop` ignores it, `white` and `black` are grounds to lay images on.
-        on_bad: What becomes of an image that cannot be read: `fail`, or `skip`, which tells how many were left out.
-        flip: Whether training batches show images mirrored left to right, by chance, every second one.
-        shift: Training batches show images moved at random by up to so many pixels, their edges filled by reflection.
+        alpha: How transparency is treated: `drop` ignores it, `white` and `black` are backgrounds.
+        on_bad: How an image is treated that cannot be read: `fail`, or `skip`, which logs how many were left out.
+        flip: Whether training batches show images mirrored left to right, each with probability 1/2.
+        shift: Training batches show images moved at random by up to this many pixels, their edges filled by reflection.
         validation_fraction: Share of the distinct images that is held out, from 0 (none) to below 1; images with equal
             pixels are one.
         validation_path: Images for validation, read like `path`; `validation_fraction` is then without effect.
@@ -58,7 +58,7 @@ class ImageData(PreparedData[PreparedImages]):
             discriminator from one after the other.
         on_device: Whether images are kept on the accelerator and batches made there; `auto` does it up to 1 GiB.
             Nothing is copied on a CPU.
-        shuffle: Whether images come in random order; otherwise in that of the set, each epoch alike.
+        shuffle: Whether images come in random order; otherwise in that of the set, the same in each epoch.
         num_workers: Processes that build batches beside the training process; 0 builds them in it.
         seed: Decides which images are held out and in which order the others come.
         cache: Folder where prepared data are kept and found again.
@@ -151,7 +151,7 @@ class ImageData(PreparedData[PreparedImages]):
         return prepared
 
     def _check_labels(self, labels: Labels | None) -> None:
-        """Refuse a set without classes, or with images of one alone; tell of classes without images."""
+        """Check that there are images of two classes at least; classes without images are logged."""
         if labels is None:
             raise InputError(
                 f"data.labels: {self.path} has none. They come from folders, one level down and two at least, or from "
@@ -169,7 +169,7 @@ class ImageData(PreparedData[PreparedImages]):
             log_once(f"data.labels: {self.path} has no image of {len(missing)} classes: {', '.join(missing[:8])}")
 
     def _check_enough(self, number: int, height: int) -> None:
-        """Refuse images that fill no batch, and a shift that is larger than they are."""
+        """Check that the images fill a batch and are larger than the shift."""
         needed, product = self.batch_size * self.batches_per_step, f"data.batch_size {self.batch_size}"
         if self.batches_per_step > 1:
             product += f" x data.batches_per_step {self.batches_per_step} = {needed}"

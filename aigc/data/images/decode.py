@@ -16,7 +16,7 @@ from aigc.data.images.base import ImageArray
 from aigc.errors import InputError
 
 Alpha = Literal["drop", "white", "black"]
-"""What becomes of transparency: it is ignored, or the image is laid on a ground."""
+"""How transparency is treated: it is ignored, or the image is laid on a background."""
 
 SUFFIXES = {
     ".png": "PNG",
@@ -58,15 +58,15 @@ def decode(data: bytes | BinaryIO, name: str, alpha: Alpha = "drop") -> ImageArr
 
     Palettes, grey, black and white, CMYK become RGB as by Pillow's `convert("RGB")`, which is what reference
     implementations of FID read; so does alpha when it is dropped. Unlike there, 16-bit grey is scaled and not clipped,
-    and an image whose EXIF data say that it lies on its side is put upright. Of an animation the first frame is taken.
+    and an image whose EXIF data say that it is rotated is put upright. Of an animation the first frame is taken.
 
     Args:
         data: The content of the file, or the file, opened for reading bytes.
         name: What the image is called in messages.
-        alpha: What becomes of transparency.
+        alpha: How transparency is treated.
 
     Returns:
-        uint8 of shape (height, width, 3), an array of the caller's own.
+        uint8 of shape (height, width, 3); the caller owns the array.
 
     Raises:
         InputError: It is empty, no image, damaged, cut short, too large, or of a kind that has no fixed range.

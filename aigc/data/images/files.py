@@ -12,7 +12,7 @@ from aigc.data.images.decode import SUFFIXES, Alpha, decode
 from aigc.errors import InputError
 
 _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-"""Control characters, and bytes that are no UTF-8; spaces of other scripts and joined emoji are fine."""
+"""Control characters, and bytes that are not UTF-8; spaces of other scripts and joined emoji are fine."""
 
 
 class Files(Images):
@@ -22,10 +22,10 @@ class Files(Images):
     the classes, sorted by name. A folder that holds all of them, as archives often have, does not count.
 
     Args:
-        name: What a person calls the set.
+        name: The name of the set in messages.
         paths: The paths of the images inside the set, with `/` between folders.
         others: How many other files there are.
-        alpha: What becomes of transparency.
+        alpha: How transparency is treated.
 
     Raises:
         InputError: There is no image, or one with a name that cannot be shown.
@@ -62,7 +62,7 @@ class Files(Images):
 
     @abstractmethod
     def _hash_files(self) -> list[str]:
-        """SHA-256 of each file; of one that cannot be read anything that does not change, as reading it will tell."""
+        """Hash each file by SHA-256; for one that cannot be read, return anything that does not change."""
 
     def _hash_all(self) -> list[str]:
         hashes = self._hash_files()

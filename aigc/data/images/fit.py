@@ -1,4 +1,4 @@
-"""Images made alike: cut to a square, scaled, in colour or grey."""
+"""Fitting images: cut to a square, scaled, in colour or grey."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -53,7 +53,7 @@ def fit(array: ImageArray, recipe: ImageRecipe) -> NDArray[np.uint8]:
     Args:
         array: uint8 of shape (height, width, 3).
         recipe: With `crop="center"` the largest square in the middle is taken, with `none` the whole image, which
-            scaling squeezes where it is no square.
+            scaling squeezes if it is not a square.
 
     Returns:
         uint8 of shape (channels, height, width), contiguous.

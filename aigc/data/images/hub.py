@@ -27,10 +27,10 @@ class DatasetImages(Images):
     fingerprint of the data set and its number.
 
     Args:
-        name: What a person calls it.
+        name: Its name in messages.
         reopen: Opens the data set as it is now.
         roots: Folders that images may lie in which are files beside the data set and not part of it.
-        alpha: What becomes of transparency.
+        alpha: How transparency is treated.
 
     Raises:
         InputError: There is no column of images, or there are several.
@@ -69,25 +69,27 @@ class DatasetImages(Images):
         return decode(self._file(index, found["path"]) if content is None else content, self.name_of(index), self.alpha)
 
     def _take_labels(self, column: str, kind: Any, values: list[Any]) -> None:
-        """Labels of any kind that names classes; others are told and left out."""
+        """Take labels of any kind that names classes; others are logged and left out."""
         named = isinstance(kind, datasets.ClassLabel)
         if named and all(value is not None and value >= 0 for value in values):
             self.labels, self.classes = np.array(values, np.int64), tuple(kind.names)
         elif not named and any(all(isinstance(value, one) for value in values) for one in (int, str)):
             self.labels, self.classes = numbered(np.array(values))
         else:
-            _log.warning("%s: '%s' is no label for each image but %s, and left out", self.name, column, kind)
+            _log.warning(
+                "%s: '%s' does not have a label for each image but %s, and is left out", self.name, column, kind
+            )
 
     def _file(self, index: int, path: str) -> bytes:
         """The bytes of a file that a row names; a row could name any file of this machine."""
-        place = Path(path).resolve()
-        if not any(place.is_relative_to(root) for root in self._roots):
+        file = Path(path).resolve()
+        if not any(file.is_relative_to(root) for root in self._roots):
             what = f"its image is a file elsewhere, {path}. Save the data set with the images in it."
             raise InputError(f"{self.name_of(index)}: {what}")
-        if not place.is_file():  # reading a pipe would wait for ever
+        if not file.is_file():  # reading a pipe would wait for ever
             raise InputError(f"{self.name_of(index)}: there is no file {path}.")
         try:
-            return place.read_bytes()
+            return file.read_bytes()
         except OSError as error:
             raise InputError(f"{self.name_of(index)}: {path} cannot be read: {error.strerror}.") from error
 
@@ -113,9 +115,9 @@ def open_hub_images(where: str, name: str, alpha: Alpha = "drop") -> DatasetImag
     """A data set of the Hub, from the local cache where it is there already; of several splits, `train`.
 
     Args:
-        where: What a person calls it.
+        where: Its name in messages.
         name: `owner/name` or `name`.
-        alpha: What becomes of transparency.
+        alpha: How transparency is treated.
 
     Raises:
         InputError: There is no such data set, it cannot be reached, or it holds no images.
@@ -133,7 +135,7 @@ def _values(dataset: Any, column: str) -> list[Any]:
 
 def _column(features: Any, name: str, kind: type) -> str | None:
     """The column of that name, or the only one of that kind."""
-    alike = [column for column, feature in features.items() if isinstance(feature, kind)]
+    of_kind = [column for column, feature in features.items() if isinstance(feature, kind)]
     if name in features:
         return name
-    return str(alike[0]) if len(alike) == 1 else None
+    return str(of_kind[0]) if len(of_kind) == 1 else None

@@ -1,4 +1,4 @@
-"""Prepared images: decoded and made alike once, then kept in the cache under a key of all that decides it."""
+"""Prepared images: decoded and fitted once, then kept in the cache under a key of all their ingredients."""
 
 import hashlib
 import json
@@ -49,7 +49,7 @@ class PreparedImages:
 
     @cached_property
     def kept(self) -> NDArray[np.int64]:
-        """The number of each image in the set that it comes from."""
+        """The index of each image in the set that it comes from."""
         return np.asarray(np.load(self.folder / "kept.npy"))
 
 
@@ -57,7 +57,7 @@ def prepare(recipe: ImageRecipe, source: Images, cache: Path) -> PreparedImages:
     """Find the prepared images in the cache, or make them.
 
     Args:
-        recipe: How the images are made alike.
+        recipe: How the images are fitted.
         source: The images.
         cache: The folder that holds the entries, under `images/`.
 
@@ -125,7 +125,7 @@ def _write_header(file: BinaryIO, number: int, shape: tuple[int, ...]) -> None:
 
 def _check_square(name: str, shape: tuple[int, ...]) -> None:
     if shape[1] != shape[2]:
-        raise InputError(f"{name} is {_size(shape)}, no square. Set data.crop=center, or data.resolution.")
+        raise InputError(f"{name} is {_size(shape)}, which is not a square. Set data.crop=center, or data.resolution.")
 
 
 def _size(shape: tuple[int, ...]) -> str:

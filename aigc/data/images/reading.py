@@ -13,7 +13,7 @@ from aigc.data.progress import log_once, step
 from aigc.errors import InputError
 
 OnBad = Literal["fail", "skip"]
-"""What becomes of an image that cannot be read: it ends the reading, or it is left out and told of."""
+"""How an image is treated that cannot be read: it is an error, or it is left out and logged."""
 
 _MOST_THREADS = 4
 _AHEAD = 4
@@ -70,12 +70,12 @@ def decoded(
 
 
 def readable(images: Images) -> Images:
-    """The images of a set that can be decoded, which all are, once, to find out; the others are told of.
+    """Return the images of a set that can be decoded; all are decoded once to find out, and the others are logged.
 
     Raises:
         InputError: None can.
     """
-    with step(f"looking for damaged images in {images.name}", len(images)) as advance:
+    with step(f"checking for damaged images in {images.name}", len(images)) as advance:
         good = []
         for done, (index, _) in enumerate(decoded(images, "skip"), 1):
             good.append(index)
@@ -85,7 +85,7 @@ def readable(images: Images) -> Images:
 
 
 def _threads_for(images: Images) -> int:
-    """One thread for small images, to judge by the first."""
+    """Choose the number of threads: one if the first image is small."""
     try:
         small = images.read(0).nbytes < _WORTH_A_THREAD
     except InputError:

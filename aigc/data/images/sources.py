@@ -1,4 +1,4 @@
-"""Which images a person means by a path."""
+"""From a path or a name to a set of images."""
 
 from pathlib import Path
 from typing import get_args
@@ -12,7 +12,7 @@ from aigc.data.images.reading import OnBad, readable
 from aigc.errors import InputError
 
 PREFIXES = prefixes()
-"""What begins the name of a set that is no path."""
+"""What the names of sets begin with that are not paths."""
 
 
 def open_images(
@@ -34,13 +34,13 @@ def open_images(
             `black` lay the image on a ground.
         on_bad: What becomes of images that cannot be read: `fail` names the first one when it is read. `skip` decodes
             everything once here and gives the set of those that can be read: its length, numbers and fingerprint are
-            those of these images alone. How many were left out is told.
+            those of these images alone. How many were left out is logged.
         size: Height and width of images that are drawn, the letters; None means 32.
         root: The folder of torchvision's sets; None means `torchvision` in $AIGC_CACHE, or in ~/.cache/aigc.
         download: Whether a set of torchvision is fetched where its files are missing.
 
     Raises:
-        InputError: Nothing is there, it is of another kind, or it holds no images.
+        InputError: Nothing is there, its format is not known, or it holds no images.
     """
     check_choice("alpha", alpha, get_args(Alpha))
     check_choice("on_bad", on_bad, get_args(OnBad))

@@ -1,4 +1,4 @@
-"""What a training batch shows of an image: itself, mirrored, or moved a little; a function of whole numbers alone."""
+"""Views of images in training batches: as they are, mirrored, or shifted; computed with whole numbers alone."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Views:
 
     seed: int = 0
     flip: bool = False
-    """Whether every second image, by chance, is mirrored left to right."""
+    """Whether each image is mirrored left to right with probability 1/2."""
     shift: int = 0
     """By how many pixels images are padded, by reflection, before a window of their size is cut out at random."""
 
@@ -59,7 +59,7 @@ class Views:
 
 
 def _moved(images: Tensor, drawn: Tensor, shift: int) -> Tensor:
-    """The windows of padded and perhaps mirrored images, without padding anything: each pixel is looked up once."""
+    """The windows of padded and perhaps mirrored images, without padding anything: each pixel is read once."""
     number, channels, height, width = images.shape
     rows = _reflected(torch.arange(height, device=images.device) + drawn[:, TOP, None] - shift, height)
     columns = _reflected(torch.arange(width, device=images.device) + drawn[:, LEFT, None] - shift, width)

@@ -1,4 +1,4 @@
-"""Text: readers, split, tokenizers, packing, and the datamodules that train on it."""
+"""Text: formats, splits, tokenizers, objectives, packing, and the data modules."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -32,7 +32,7 @@ class TextModule(PreparedData[PreparedText]):
         sequence_length: Longest row in tokens.
         packing: Whether a row may hold several documents, which do not see each other.
         batch_size: Rows in a batch.
-        shuffle: Whether the rows come in random order; otherwise in that of the corpus, each epoch alike.
+        shuffle: Whether the rows come in random order; otherwise in that of the corpus, the same in each epoch.
         num_workers: Processes that build batches beside the training process; 0 builds them in it.
         seed: Decides the order of the rows, together with the epoch, and everything else that is drawn at random.
         cache: Folder where prepared data are kept and found again.

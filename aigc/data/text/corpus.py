@@ -1,4 +1,4 @@
-"""Where examples come from, and reading all of them."""
+"""Sources of examples, and reading all examples of one."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ class Source(ABC):
     """Where examples come from.
 
     Attributes:
-        name: What a person calls it.
+        name: Its name in messages.
     """
 
     name: str
@@ -71,7 +71,7 @@ def read_corpus(source: Source, layout: Layout, objective: Reads) -> Corpus:
 
     Args:
         source: The source.
-        layout: Where the examples stand in it.
+        layout: Where the examples are in it.
         objective: Makes the examples that are learned of them.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a corpus is made of, and in which of its columns that stands."""
+"""Examples, and in which columns of a corpus they are."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ class Example:
 
     Attributes:
         text: What is learned.
-        prompt: What stands before it and carries no loss; empty for plain text.
-        values: What stands in further columns that an objective asked for, by column.
+        prompt: What comes before it and carries no loss; empty for plain text.
+        values: The values of further columns that an objective asked for, by column.
     """
 
     text: str
@@ -31,13 +31,13 @@ class Example:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the examples stand in a corpus: in which columns of a table, or in which units of a text file.
+    """Where the examples of a corpus are: in which columns of a table, or in which units of a text file.
 
     Attributes:
         text_column: The column of the text; None means `text`.
         prompt_column: The column of the prompt.
         completion_column: The column of the text that follows it.
-        separator: What stands between the two; it belongs to the prompt.
+        separator: The text between the two; it belongs to the prompt.
         document: What one example of a file without columns is.
         further: Columns that an objective reads besides; they may hold anything.
         further_only: Whether the objective reads none but these.
@@ -55,7 +55,7 @@ class Layout:
     further_only: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what has two meanings."""
+        """Check that the columns do not contradict each other."""
         if (self.prompt_column is None) != (self.completion_column is None):
             raise InputError("data.prompt_column and data.completion_column belong together: set both or neither.")
         if self.text_column is not None and self.prompt_column is not None:
@@ -93,7 +93,7 @@ class Layout:
         """Check that no column is asked for, as a corpus without columns needs.
 
         Args:
-            name: What a person calls the corpus.
+            name: The name of the corpus in messages.
 
         Raises:
             InputError: One is.

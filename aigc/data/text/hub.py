@@ -16,7 +16,7 @@ class DatasetSource(Source):
     """A `datasets.Dataset`.
 
     Args:
-        name: What a person calls it.
+        name: Its name in messages.
         dataset: Its rows.
         fingerprint: A hash of its content.
     """
@@ -64,7 +64,7 @@ def open_hub(name: str, hint: str = "") -> DatasetSource:
 
     Args:
         name: `owner/name` or `name`.
-        hint: What else the person may have meant, for the message.
+        hint: What else may have been meant, for the message.
 
     Raises:
         InputError: There is no such data set, or it cannot be reached.
@@ -93,7 +93,7 @@ def _training_split(name: str, dataset: Any) -> Any:
 
 
 def refused(error: Exception) -> str:
-    """Why the Hub gave nothing, to be put behind a message."""
+    """Return why the Hub gave nothing, for the end of a message."""
     offline = " The Hub is switched off (HF_HUB_OFFLINE)." if datasets.config.HF_HUB_OFFLINE else ""
     return f"{offline} ({type(error).__name__}: {first_line(error)})"
 

@@ -1,4 +1,4 @@
-"""Prepared text: read, split, tokenised and packed once, then kept in the cache under a key of all that decides it."""
+"""Prepared text: read, split, tokenised and packed once, then kept in the cache under a key of all its ingredients."""
 
 import hashlib
 import json
@@ -212,7 +212,7 @@ def _split(recipe: CorpusRecipe, corpus: Corpus, validation: Corpus | None) -> t
         train, heldout = split(corpus.examples, recipe.validation_fraction, recipe.seed)
         return {"train": train, "validation": heldout}, corpus.skipped
     if shared := overlap(corpus.examples, validation.examples):
-        _log.warning("%s texts of the validation corpus also stand in the training corpus", f"{shared:,}")
+        _log.warning("%s texts of the validation corpus are also in the training corpus", f"{shared:,}")
     return {"train": corpus.examples, "validation": validation.examples}, corpus.skipped + validation.skipped
 
 

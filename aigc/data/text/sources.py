@@ -1,4 +1,4 @@
-"""Which corpus a person means by a path: a file, a folder of files, a saved data set, or one of the Hub."""
+"""From the path of a config to a corpus: a file, a folder of files, a saved data set, or one of the Hub."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ class FileSource(Source):
     """One file or several, read in the order of their names.
 
     Args:
-        name: What a person calls it.
+        name: Its name in messages.
         files: The files by the names that enter the fingerprint.
     """
 
@@ -51,18 +51,18 @@ def open_source(path: str) -> Source:
     """
     if not path.strip():
         raise InputError("data.path is empty; give a file, a folder, asset:NAME, or the name of a data set on the Hub")
-    place = assets.resolve(path)
-    if place.is_file():
-        if format_of(place) is None:
-            raise InputError(f"{path}: no reader for '{place.suffix or 'a file without an ending'}'; {_allowed()}.")
-        return FileSource(path, {place.suffix.lower(): place})
-    if place.is_dir():
-        return _open_folder(path, place)
-    if _may_be_hub_name(path, place):
+    found = assets.resolve(path)
+    if found.is_file():
+        if format_of(found) is None:
+            raise InputError(f"{path}: no reader for '{found.suffix or 'a file without an ending'}'; {_allowed()}.")
+        return FileSource(path, {found.suffix.lower(): found})
+    if found.is_dir():
+        return _open_folder(path, found)
+    if _may_be_hub_name(path, found):
         from aigc.data.text.hub import open_hub
 
-        return open_hub(path, hint=near(place) if place.parent.is_dir() else "")
-    raise InputError(f"{path}: no such file or folder.{near(place)}")
+        return open_hub(path, hint=near(found) if found.parent.is_dir() else "")
+    raise InputError(f"{path}: no such file or folder.{near(found)}")
 
 
 def _open_folder(path: str, folder: Path) -> Source:
@@ -77,10 +77,10 @@ def _open_folder(path: str, folder: Path) -> Source:
     return FileSource(path, dict(sorted(files.items())))
 
 
-def _may_be_hub_name(path: str, place: Path) -> bool:
+def _may_be_hub_name(path: str, found: Path) -> bool:
     """Whether a path that does not exist can be `owner/name` or `name` on the Hub."""
     looks_like_name = path.count("/") <= 1 and not path.startswith((".", "/", "~")) and not path.endswith("/")
-    return looks_like_name and format_of(place) is None
+    return looks_like_name and format_of(found) is None
 
 
 def is_data_file(path: Path) -> bool:

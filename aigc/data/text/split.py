@@ -1,4 +1,4 @@
-"""Training and validation examples, split so that no text stands on both sides."""
+"""Training and validation examples, split so that no text is on both sides."""
 
 import hashlib
 import heapq
@@ -46,7 +46,7 @@ def split(examples: Sequence[Example], fraction: float, seed: int) -> tuple[list
 
 
 def overlap(train: Iterable[Example], validation: Iterable[Example]) -> int:
-    """How many distinct texts (or prompts) stand on both sides."""
+    """Count the distinct texts (or prompts) that are on both sides."""
     return len({group_of(example, 0) for example in train} & {group_of(example, 0) for example in validation})
 
 
@@ -56,6 +56,6 @@ def normalise(text: str) -> str:
 
 
 def group_of(example: Example, seed: int) -> bytes:
-    """What may not be torn apart: a prompt with all its completions, or a text with all its copies."""
+    """Return the group that must stay together: a prompt with all its completions, or a text with all its copies."""
     kind, text = ("prompt", example.prompt) if example.prompt else ("text", example.text)
     return hashlib.sha256(f"{seed}\0{kind}\0{normalise(text)}".encode()).digest()

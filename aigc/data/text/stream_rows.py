@@ -47,9 +47,8 @@ class StreamRows:
     """The rows of one rank's share of a stream.
 
     Documents are gathered in windows, of about `WINDOW` rows or `shuffle_buffer` documents, whichever is more, and each
-    window is packed by itself. So a position is that of a window in the source and a number of rows: whoever resumes
-    from there reads that window again, and neither text nor tokens have to be kept. The rows are the same for any batch
-    size.
+    window is packed by itself. A position is that of a window in the source and a number of rows: a resumed run reads
+    that window again, so that neither text nor tokens have to be kept. The rows are the same for any batch size.
 
     Args:
         stream: The corpus.

@@ -22,12 +22,12 @@ class StreamedText(TextModule):
 
     Batches are those of `aigc.data.text.TextData`. The first documents are held out
     for validation; nothing that has their text (or prompt) is trained on. Each document is on one rank: ranks take
-    whole files where these are of like sizes and divide evenly, and else each reads all and keeps its share of the
-    documents. An epoch ends for all ranks when one has no more; what fills no batch is left out.
+    whole files if these are of similar sizes and divide evenly; otherwise each reads all files and keeps its share of
+    the documents. An epoch ends for all ranks when one has no more; what fills no batch is left out.
 
-    A resumed run goes on with the next document, exactly, whatever `num_workers` and `shuffle_buffer`: it reads the
-    interrupted file again up to there, without tokenising. With another number of ranks it cannot, and is refused.
-    Documents are mixed in blocks and not by the sliding buffer of `datasets`, as what is in that is part of no state.
+    A resumed run continues with the next document, exactly, whatever `num_workers` and `shuffle_buffer`: it reads the
+    interrupted file again up to there, without tokenising. With another number of ranks it cannot, which is an error.
+    Documents are mixed in blocks and not by the sliding buffer of `datasets`, whose content is not part of any state.
 
     The fingerprint says what the files are: name and content of those below 1 MiB, name, size and time of the last
     change of larger ones; of `hub:NAME`, the files' addresses with the revision. A large file that was copied without
@@ -112,6 +112,6 @@ class StreamedText(TextModule):
         )
 
     def _content(self) -> str:
-        """A hash of all that decides which rows there are: a position in them is none in others."""
+        """A hash of all that decides which rows there are: a position in them means nothing in others."""
         parts = [self.prepared.folder.name, self.row_settings.shuffle_buffer]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

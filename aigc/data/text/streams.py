@@ -24,15 +24,15 @@ from aigc.errors import InputError
 
 HUB = "hub:"
 _ALIKE = 1.1
-"""Files are dealt out whole where the largest is at most so many times as large as the smallest."""
+"""Files are dealt out whole if the largest is at most this many times as large as the smallest."""
 
 
 class Stream(ABC):
     """A corpus that is read document by document; it consists of shards, each of which is read from its beginning.
 
     Args:
-        name: What a person calls it.
-        layout: Where the examples stand in it.
+        name: Its name in messages.
+        layout: Where the examples are in it.
         objective: Makes the examples that are learned of those that are read.
     """
 
@@ -63,12 +63,12 @@ class Stream(ABC):
 
     @abstractmethod
     def _dataset(self, order: tuple[int, int] | None) -> tuple[Any, str]:
-        """The rows with the shards in an order of seed and epoch (None: as they are), and how they are dealt out."""
+        """The rows with the shards in an order of seed and epoch (None: as they are), and how ranks share them."""
 
     def dataset(
         self, order: tuple[int, int] | None = None, rank: int = 0, world_size: int = 1
     ) -> datasets.IterableDataset:
-        """The rows of one rank: whole shards where they are as many on each rank, else each so-manieth row.
+        """The rows of one rank: whole shards where they are as many on each rank, else every n-th row for n ranks.
 
         Args:
             order: Seed and epoch, which decide the order of the shards; None is their own.
@@ -81,7 +81,7 @@ class Stream(ABC):
         return rows
 
     def dealing(self, world_size: int) -> str:
-        """How the documents come to the ranks, in words."""
+        """Describe how the documents are dealt out among the ranks."""
         rows, strategy = self._dataset(None)
         if world_size == 1:
             return "one rank reads all"
@@ -102,9 +102,9 @@ class FileStream(Stream):
     """Files of text, each of them a shard, read by the readers of whole corpora.
 
     Args:
-        name: What a person calls it.
+        name: Its name in messages.
         files: The files in order.
-        layout: Where the examples stand in them.
+        layout: Where the examples are in them.
         objective: Makes the examples that are learned.
 
     Raises:
@@ -145,7 +145,7 @@ class FileStream(Stream):
         return datasets.IterableDataset.from_generator(read_files, gen_kwargs=shards), self._strategy()
 
     def _strategy(self) -> str:
-        """Files of unlike sizes would leave most of the largest unread, as an epoch ends with the first rank's."""
+        """Unequal files would leave most of the largest unread, as an epoch ends with that of the first rank."""
         sizes = [path.stat().st_size for path in self.files]
         return "auto" if max(sizes) <= _ALIKE * min(sizes) else "examples"
 
@@ -172,10 +172,10 @@ class HubStream(Stream):
 
     def __init__(self, name: str, layout: Layout, objective: Reads) -> None:
         super().__init__(name, layout, objective)
-        place, _, revision = name.removeprefix(HUB).partition("@")
+        address, _, revision = name.removeprefix(HUB).partition("@")
         config = datasets.DownloadConfig(max_retries=1)
         try:
-            self._builder = datasets.load_dataset_builder(place, revision=revision or None, download_config=config)
+            self._builder = datasets.load_dataset_builder(address, revision=revision or None, download_config=config)
             rows = self._builder.as_streaming_dataset()
         except Exception as error:  # the Hub's client raises its transport's own errors too
             raise InputError(f"{name}: no such data set could be opened on the Hub.{refused(error)}") from error
@@ -187,8 +187,8 @@ class HubStream(Stream):
         """SHA-256 over the files' addresses, which have the revision in them, and over what the Hub says of them."""
         files = self._builder.config.data_files or {}
         train = files.get("train", [])
-        told = [list(map(str, train)), [list(map(str, one)) for one in getattr(train, "origin_metadata", [])]]
-        return hashlib.sha256(json.dumps([self._builder.hash, told]).encode()).hexdigest()
+        known = [list(map(str, train)), [list(map(str, one)) for one in getattr(train, "origin_metadata", [])]]
+        return hashlib.sha256(json.dumps([self._builder.hash, known]).encode()).hexdigest()
 
     def _read(self, row: dict[str, Any]) -> Example:
         return self.layout.example(pick(row, self.layout, self.name))
@@ -206,7 +206,7 @@ def open_stream(path: str, layout: Layout, objective: Reads) -> Stream:
 
     Args:
         path: A file, a folder, a glob pattern, `asset:NAME`, or `hub:NAME`.
-        layout: Where the examples stand in it.
+        layout: Where the examples are in it.
         objective: Makes the examples that are learned.
 
     Raises:
@@ -214,13 +214,19 @@ def open_stream(path: str, layout: Layout, objective: Reads) -> Stream:
     """
     if path.startswith(HUB):
         return HubStream(path, layout, objective)
-    place = assets.resolve(path)
-    if place.is_dir():
-        found = sorted(place.rglob("*"))
+    located = assets.resolve(path)
+    if located.is_dir():
+        found = sorted(located.rglob("*"))
     else:
-        found = [place] if place.is_file() else sorted(Path(place.anchor).glob(str(place.relative_to(place.anchor))))
+        found = (
+            [located]
+            if located.is_file()
+            else sorted(Path(located.anchor).glob(str(located.relative_to(located.anchor))))
+        )
     files = [one for one in found if is_data_file(one)]
     if not files:
-        what = "no data file there" if found or place.is_dir() else "no such file or folder, and no file fits a pattern"
-        raise InputError(f"{path}: {what}; allowed: {suffixes()}, a folder, or hub:NAME.{near(place)}")
+        what = (
+            "no data file there" if found or located.is_dir() else "no such file or folder, and no file fits a pattern"
+        )
+        raise InputError(f"{path}: {what}; allowed: {suffixes()}, a folder, or hub:NAME.{near(located)}")
     return FileStream(path, files, layout, objective)

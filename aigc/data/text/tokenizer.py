@@ -22,7 +22,7 @@ _LETTER = regex.compile(r"\p{L}")
 
 
 def make_tokenizer(settings: TokenizerSettings, train_texts: Sequence[str]) -> PreTrainedTokenizerFast:
-    """The tokenizer that `settings` ask for; the same texts give the same `tokenizer.json`, byte for byte.
+    """Make the tokenizer that `settings` ask for; the same texts give the same `tokenizer.json`, byte for byte.
 
     Args:
         settings: Which kind, and how large.
@@ -102,14 +102,14 @@ def load_pretrained(path: str) -> PreTrainedTokenizerFast:
     """The tokenizer of a folder or of a model on the Hub; code that comes with it is never run.
 
     Raises:
-        InputError: It is not there, cannot be reached, is no fast tokenizer, or has no end token.
+        InputError: It is not there, cannot be reached, is not a fast tokenizer, or has no end token.
     """
-    place = Path(path).expanduser()
+    folder = Path(path).expanduser()
     looks_local = path.startswith((".", "/", "~")) or path.count("/") > 1
-    if looks_local and not place.is_dir():
+    if looks_local and not folder.is_dir():
         raise InputError(f"data.tokenizer.path: {path}: no such folder.")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(place) if place.is_dir() else path, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(str(folder) if folder.is_dir() else path, trust_remote_code=False)
     except Exception as error:  # the Hub's client raises its transport's own errors too
         reason = (str(error).splitlines() or [""])[0].rstrip(".")
         raise InputError(f"data.tokenizer.path: no tokenizer could be loaded from '{path}': {reason}.") from error

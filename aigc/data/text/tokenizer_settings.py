@@ -1,4 +1,4 @@
-"""What a config may say about the tokenizer."""
+"""Settings of the tokenizer in a config."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args

@@ -176,7 +176,7 @@ def test_texts_shared_with_a_validation_corpus_are_told(
     corpus: Path, write, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     data = make(corpus, tmp_path, validation=write("v.txt", "第3行 line 3\n別\n"))
-    assert "1 texts of the validation corpus also stand in the training corpus" in caplog.text
+    assert "1 texts of the validation corpus are also in the training corpus" in caplog.text
     assert data.info["train"]["examples"] == 40
     assert [example.text for example in data.heldout] == ["第3行 line 3", "別"]
 

@@ -44,9 +44,9 @@ def test_an_epoch_has_whole_steps_and_goes_on_after_any_batch(
     iterator = iter(first)
     assert [next(iterator) for _ in range(done)] == [(0, number) for number in range(done)]
     passed = first.passed(done)
-    assert (passed.epoch, passed.batch, passed.place) == (0, done, done)
+    assert (passed.epoch, passed.batch, passed.position) == (0, done, done)
     second = loader()
-    second.load_state_dict({"epoch": 0, "batch": done, "place": passed.place})
+    second.load_state_dict({"epoch": 0, "batch": done, "place": passed.position})
     assert list(second) == [(0, number) for number in range(done, whole)]
     assert second.passed(whole - done).ended
     second.set_epoch(1)
@@ -59,7 +59,7 @@ def test_what_was_read_in_advance_does_not_count() -> None:
     for _ in range(10):
         next(iterator)
     assert loader.passed(0).batch == 0
-    assert [loader.passed(done).place for done in (7, 8, 9, 10)] == [7, 8, 9, 10]
+    assert [loader.passed(done).position for done in (7, 8, 9, 10)] == [7, 8, 9, 10]
     with pytest.raises(RuntimeError, match="not known any more"):
         loader.passed(1)
 

@@ -88,7 +88,7 @@ def test_labels_of_any_kind_that_names_classes_are_taken(
         assert (images.labels.tolist(), images.classes) == expected
     else:
         assert images.labels is None
-        assert "'label' is no label for each image but " in caplog.text
+        assert "'label' does not have a label for each image but " in caplog.text
 
 
 def test_a_image_that_cannot_be_read_is_named_by_its_row(save: Callable[..., str], tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_sizes_that_differ_need_a_resolution(faces: Path, tmp_path: Path, folder
     with pytest.raises(InputError, match=says):
         make(faces, tmp_path, ImageRecipe())
     wide = folder({"a.png": pixels(0, 4, 6), "b.png": pixels(1, 4, 6)}, "wide")
-    with pytest.raises(InputError, match=r"a\.png is 6 x 4 pixels, no square\. Set data\.crop=center"):
+    with pytest.raises(InputError, match=r"a\.png is 6 x 4 pixels, .*Set data\.crop=center"):
         make(wide, tmp_path, ImageRecipe(crop="none"))
     assert make(wide, tmp_path, ImageRecipe()).pixels.shape == (2, 3, 4, 4)
 

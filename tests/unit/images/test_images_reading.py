@@ -135,7 +135,7 @@ def test_the_readable_ones_are_the_set_without_the_others(
     whole = folder(good | {"a/2a.png": packed(pixels(0))[:50], "b/0.jpg": b"", "b/x.png": b"text"}, "whole")
     with caplog.at_level(logging.INFO, "aigc"):
         images = open_images(str(whole), on_bad="skip")
-    assert f"looking for damaged images in {whole}" in caplog.messages
+    assert f"checking for damaged images in {whole}" in caplog.messages
     assert f"{whole}: 3 of 11 images cannot be read and are left out: " in caplog.text
     assert f"{whole}/a/2a.png, {whole}/b/0.jpg, {whole}/b/x.png" in caplog.text
     assert len(images) == len(without) == 8

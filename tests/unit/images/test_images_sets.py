@@ -182,7 +182,7 @@ def test_what_cannot_be_labels_is_told_and_left_out(tmp_path: Path, caplog: pyte
     np.savez(tmp_path / "a.npz", images=np.zeros((4, 6, 6, 3), np.uint8), y=np.zeros((4, 10)))
     with caplog.at_level(logging.INFO, "aigc"):
         assert open_images(str(tmp_path / "a.npz")).labels is None
-    assert "'y' is no label for each image but float64 of shape (4, 10), and left out" in caplog.text
+    assert "'y' does not have a label for each image but is float64 of shape (4, 10)" in caplog.text
     assert "uint8 of shape (4, 6, 6, 3): 4 images, height 6, width 6, channels 3" in caplog.text
 
 

@@ -8,15 +8,15 @@ __all__ = ["ImageFormat", "OpenSettings", "described", "formats", "prefixes"]
 
 
 def formats() -> tuple[ImageFormat, ...]:
-    """All formats, by the names of their modules."""
+    """Return all formats, by the names of their modules."""
     return find_formats(__name__, ImageFormat)
 
 
 def prefixes() -> tuple[str, ...]:
-    """What the name of a set begins with that is no path."""
+    """Return what the names of sets begin with that are not paths."""
     return tuple(dict.fromkeys([assets.PREFIX, *(one.prefix for one in formats() if one.prefix)]))
 
 
 def described() -> str:
-    """What can be opened, for messages."""
+    """Describe what can be opened, for messages."""
     return ", ".join(one.shown for one in formats())

@@ -22,12 +22,12 @@ class Zip(Files):
     """The image files in an archive, like those in a folder; nothing is written anywhere.
 
     Args:
-        name: What a person calls it.
+        name: Its name in messages.
         path: The archive.
-        alpha: What becomes of transparency.
+        alpha: How transparency is treated.
 
     Raises:
-        InputError: It is no whole archive, has no image in it, or a name that leads out of it.
+        InputError: The archive is damaged, has no image in it, or a name that leads out of it.
     """
 
     def __init__(self, name: str, path: Path, alpha: Alpha = "drop") -> None:
@@ -78,7 +78,7 @@ def _name_of(member: zipfile.ZipInfo) -> str:
     """A member's name; macOS and older Chinese Windows write UTF-8 or GB 2312 without saying so."""
     if not member.flag_bits & _SAYS_UTF8:
         for encoding in ("utf-8", "gb2312"):
-            with suppress(UnicodeError):  # what is no cp437, as zipfile takes it for, was told in another way
+            with suppress(UnicodeError):  # a name that is not cp437, which zipfile assumes, says so otherwise
                 return member.filename.encode("cp437").decode(encoding)
     return member.filename
 

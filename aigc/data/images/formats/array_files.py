@@ -17,9 +17,9 @@ def open_array(name: str, path: Path, alpha: Alpha = "drop") -> ArrayImages:
     """The images of a .npy file, which stays on disk, or of a .npz file, which is loaded; nothing is unpickled.
 
     Args:
-        name: What a person calls it.
+        name: Its name in messages.
         path: The file.
-        alpha: What becomes of transparency.
+        alpha: How transparency is treated.
 
     Raises:
         InputError: The file is damaged, or holds no images.

@@ -1,4 +1,4 @@
-"""What a format of image sets says of itself."""
+"""The base class of formats of image sets."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from aigc.data.images.decode import Alpha
 
 @dataclass(frozen=True)
 class OpenSettings:
-    """What a person may say of a set when it is opened.
+    """How a set is opened.
 
     Attributes:
-        alpha: What becomes of transparency.
+        alpha: How transparency is treated.
         size: Height and width of images that are drawn; None is the default of the format.
         root: The folder of torchvision's sets; None is `torchvision` in the shared cache.
         download: Whether a set may be fetched where its files are missing.
@@ -30,7 +30,7 @@ class ImageFormat(ABC):
 
     Attributes:
         shown: How messages list it, for example `a folder of images`.
-        suffixes: What the names of its files end in, in lower case; empty if it is no format of files.
+        suffixes: What the names of its files end in, in lower case; empty if it is not a format of files.
         prefix: What the names of its sets begin with; empty for files and folders.
         names: The sets that it has, where these are few.
     """
@@ -44,7 +44,7 @@ class ImageFormat(ABC):
         """Whether a set is of this format.
 
         Args:
-            where: What a person wrote.
+            where: The path or name, as it was given.
             path: The file or folder that it would be.
         """
         if self.prefix:

@@ -24,13 +24,13 @@ _TICK = 1000
 class Folder(Files):
     """The image files below a folder.
 
-    Hidden files are not looked at. A link to an image inside the folder counts as an image; a link to a folder inside
+    Hidden files are ignored. A link to an image inside the folder counts as an image; a link to a folder inside
     is not followed, as what lies there is found anyway.
 
     Args:
-        name: What a person calls it.
+        name: Its name in messages.
         folder: The folder.
-        alpha: What becomes of transparency.
+        alpha: How transparency is treated.
 
     Raises:
         InputError: There is no image, a folder cannot be listed, or a link leads out of the folder.
@@ -54,19 +54,19 @@ class Folder(Files):
             raise InputError(f"{self.name_of(index)}: cannot be read: {error.strerror}.") from error
 
     def _hash_files(self) -> list[str]:
-        places = [self.folder / path for path in self.paths]
-        many = len(places) >= _MANY
-        with step(f"hashing {len(places):,} images", len(places)) if many else nullcontext() as advance:
-            hashes = sha256_of(place for place in _told(places, advance) if os.access(place, os.R_OK))
-        return [hashes.get(place, "unreadable") for place in places]
+        paths = [self.folder / path for path in self.paths]
+        many = len(paths) >= _MANY
+        with step(f"hashing {len(paths):,} images", len(paths)) if many else nullcontext() as advance:
+            hashes = sha256_of(path for path in _reporting(paths, advance) if os.access(path, os.R_OK))
+        return [hashes.get(path, "unreadable") for path in paths]
 
 
-def _told(places: list[Path], advance: Callable[[int], None] | None) -> Iterator[Path]:
-    """The same, telling how far whoever takes them has come."""
-    for done, place in enumerate(places):
+def _reporting(paths: list[Path], advance: Callable[[int], None] | None) -> Iterator[Path]:
+    """The same paths; how many were taken is reported."""
+    for done, path in enumerate(paths):
         if advance and done and done % _TICK == 0:
             advance(_TICK)
-        yield place
+        yield path
 
 
 @dataclass

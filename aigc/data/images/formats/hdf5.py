@@ -31,9 +31,9 @@ class HDF5(Images):
     disk and is open only while it is read; each image is known by the hash of the whole file and its number.
 
     Args:
-        name: What a person calls it.
+        name: Its name in messages.
         path: The file.
-        alpha: What becomes of transparency.
+        alpha: How transparency is treated.
 
     Raises:
         InputError: The package h5py is missing, the file is damaged or leads to others, or it holds no images.

@@ -1,4 +1,4 @@
-"""The letters A to Z of many typefaces, drawn when they are asked for: images with classes that no file holds."""
+"""The letters A to Z of many typefaces, drawn on demand: images with classes that no file holds."""
 
 import hashlib
 import random
@@ -34,7 +34,7 @@ DRAWING_VERSION = 1
 _CAPITAL = 0.56
 """Height of an H as a share of the image's: then the widest letter fits, moved and scaled."""
 _SCALE, _SHIFT = 0.1, 0.04
-"""The largest change of the size, as a share of it, and of the place, as a share of the image's side."""
+"""The largest change of the size, as a share of it, and of the position, as a share of the image's side."""
 _FINE = 4
 """Letters are drawn so many times as large, and then made smaller."""
 
@@ -88,7 +88,7 @@ class Letters(Images):
 
     @cached_property
     def _drawing(self) -> str:
-        """All that decides how letters look, but their files."""
+        """Everything that decides how letters look besides their files."""
         settings = (DRAWING_VERSION, self.size, _CAPITAL, _SCALE, _SHIFT, _FINE, features.version("freetype2"))
         return hashlib.sha256(repr(settings).encode()).hexdigest()
 

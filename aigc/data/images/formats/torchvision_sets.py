@@ -1,4 +1,4 @@
-"""Well-known sets in the folders that torchvision keeps them in: their training images."""
+"""The training images of well-known sets, in the folders that torchvision keeps them in."""
 
 import logging
 import os
@@ -56,7 +56,7 @@ def open_torchvision(where: str, root: str | None = None, download: bool = False
         where: `torchvision:NAME`.
         root: The folder that torchvision calls root; None means `torchvision` in $AIGC_CACHE, or in ~/.cache/aigc.
         download: Whether torchvision fetches the set where files of it are missing.
-        alpha: What becomes of transparency.
+        alpha: How transparency is treated.
 
     Raises:
         InputError: There is no set of that name, files of it are missing or damaged, or it cannot be fetched.
@@ -119,8 +119,8 @@ def _mnist(classes: tuple[str, ...], *elsewhere: Path) -> Callable[[str, Path, A
 
     def open_idx(where: str, folder: Path, alpha: Alpha) -> Images:
         names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
-        places = [place for place in (folder, *elsewhere) if place.is_dir()] or [folder]
-        there = [[_packed_or_not(place / name) for name in names] for place in places]
+        folders = [one for one in (folder, *elsewhere) if one.is_dir()] or [folder]
+        there = [[_packed_or_not(one / name) for name in names] for one in folders]
         files = next((found for found in there if all(found)), there[0])
         if not all(files):
             raise _NotThereError(*(name for name, file in zip(names, files, strict=True) if not file))
@@ -159,10 +159,10 @@ def _celeba(where: str, folder: Path, alpha: Alpha) -> Images:
 
 def _lfw(where: str, folder: Path, alpha: Alpha) -> Images:
     """Faces in a folder for each person."""
-    place = next((_inner(folder / name) for name in _LFW if (folder / name).is_dir()), None)
-    if place is None:
+    found = next((_inner(folder / name) for name in _LFW if (folder / name).is_dir()), None)
+    if found is None:
         raise _NotThereError(f"{_LFW[0]}/")
-    return Folder(str(place), place, alpha)
+    return Folder(str(found), found, alpha)
 
 
 def _inner(folder: Path) -> Path:
