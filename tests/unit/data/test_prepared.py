@@ -69,7 +69,9 @@ def test_one_changed_byte_and_every_setting_change_the_entry(corpus: Path, tmp_p
     assert len(set(folders)) == len(folders)
 
 
-def test_the_content_of_a_pretrained_tokenizer_is_in_the_key_and_its_place_is_not(corpus: Path, tmp_path: Path) -> None:
+def test_the_content_of_a_pretrained_tokenizer_is_in_the_key_and_its_folder_is_not(
+    corpus: Path, tmp_path: Path
+) -> None:
     from transformers import AutoTokenizer
 
     made = make(corpus, tmp_path).tokenizer
@@ -172,7 +174,7 @@ def test_heldout_texts_and_rows_are_those_of_the_split(corpus: Path, tmp_path: P
     assert sorted(t for t in text.split("<|end|>") if t) == sorted(example.text for example in data.heldout)
 
 
-def test_texts_shared_with_a_validation_corpus_are_told(
+def test_texts_shared_with_a_validation_corpus_are_logged(
     corpus: Path, write, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     data = make(corpus, tmp_path, validation=write("v.txt", "第3行 line 3\n別\n"))

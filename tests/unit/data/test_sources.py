@@ -72,7 +72,7 @@ def test_columns_for_plain_text_are_refused(write) -> None:
         read_corpus(open_source(str(write("a.txt", "a"))), Layout(text_column="poem"), Causal())
 
 
-def test_the_fingerprint_follows_content_and_not_the_place(write, tmp_path: Path) -> None:
+def test_the_fingerprint_follows_the_content_and_not_the_path(write, tmp_path: Path) -> None:
     first = open_source(str(write("a.txt", "abc"))).fingerprint()
     assert open_source(str(write("elsewhere/b.txt", "abc"))).fingerprint() == first
     assert open_source(str(write("a.txt", "abd"))).fingerprint() != first

@@ -26,7 +26,7 @@ def numbers(length: int) -> Any:
 
 
 @given(st.integers(1, 30), st.integers(1, 5), st.integers(1, 40) | st.none(), st.data())
-def test_an_epoch_has_whole_steps_and_goes_on_after_any_batch(
+def test_an_epoch_has_whole_steps_and_resumes_after_any_batch(
     length: int, group: int, steps: int | None, data: st.DataObject
 ) -> None:
     limit = steps and steps * group
@@ -60,7 +60,7 @@ def test_what_was_read_in_advance_does_not_count() -> None:
         next(iterator)
     assert loader.passed(0).batch == 0
     assert [loader.passed(done).position for done in (7, 8, 9, 10)] == [7, 8, 9, 10]
-    with pytest.raises(RuntimeError, match="not known any more"):
+    with pytest.raises(RuntimeError, match="no longer known"):
         loader.passed(1)
 
 

@@ -112,7 +112,7 @@ def test_a_window_is_packed_like_a_corpus(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scheme", ["", "hub:"])
 @pytest.mark.parametrize("shuffle_buffer", [0, 16])
 @pytest.mark.parametrize(("rank", "world_size"), [(0, 1), (1, 2), (2, 3)])
-def test_what_comes_after_any_place_is_what_would_have_come(
+def test_a_stream_resumes_exactly_at_any_position(
     scheme: str, shuffle_buffer: int, rank: int, world_size: int, tmp_path: Path, small_windows: None
 ) -> None:
     folder = shards(tmp_path / "texts", 90, 70)

@@ -179,7 +179,7 @@ def test_data_before_preparation_say_what_to_call() -> None:
         _ = TextData("a.txt").tokenizer
 
 
-def test_steps_are_told_in_one_line_each(write, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_step_is_logged_in_one_line(write, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "aigc"):
         TextData(str(write("a.txt", "一\n二\n")), cache=str(tmp_path / "c"), batch_size=1).prepare_data()
     assert "tokenising 1 train documents" in caplog.messages

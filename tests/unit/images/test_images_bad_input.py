@@ -44,7 +44,7 @@ def test_nothing_where_images_should_be(folder: Callable[..., Path], tmp_path: P
     assert refused("x" * 5000).endswith(": cannot be read: File name too long.")
 
 
-def test_pipes_sockets_and_devices_are_told_and_not_opened(
+def test_pipes_sockets_and_devices_are_logged_and_not_opened(
     folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = folder({"a.png": ONE})
@@ -207,7 +207,7 @@ def test_a_header_that_promises_more_than_there_is_takes_no_memory(tmp_path: Pat
     )
 
 
-def test_how_an_array_is_read_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_how_an_array_is_read_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     np.save(tmp_path / "a.npy", np.zeros((2, 3, 8, 9), np.uint8))
     with caplog.at_level(logging.INFO, "aigc"):
         open_images(str(tmp_path / "a.npy"))

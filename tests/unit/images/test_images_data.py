@@ -77,7 +77,7 @@ def test_order_follows_the_epoch_and_not_the_workers_or_the_global_generator(
     assert straight[0] == straight[1]
 
 
-def test_a_loader_goes_on_in_the_middle_of_an_epoch(make: Callable[..., ImageData]) -> None:
+def test_a_loader_resumes_in_the_middle_of_an_epoch(make: Callable[..., ImageData]) -> None:
     views = {"flip": True, "shift": 1}
     whole = epochs(make(**views))
     loader = make(**views).train_dataloader()

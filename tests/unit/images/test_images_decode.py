@@ -151,7 +151,7 @@ def test_a_file_cut_short_anywhere_is_refused_or_whole(kind: str) -> None:
 
 
 @given(st.sampled_from(KINDS), st.integers(0, 2000), st.binary(min_size=1, max_size=4))
-def test_damage_gives_a_image_or_an_input_error_and_no_warning(kind: str, place: int, noise: bytes) -> None:
+def test_damage_gives_an_image_or_an_input_error_and_no_warning(kind: str, place: int, noise: bytes) -> None:
     file = bytearray(packed(pixels(5, 16, 16), kind))
     place %= len(file)
     file[place : place + len(noise)] = noise

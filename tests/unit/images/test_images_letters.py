@@ -67,7 +67,7 @@ def test_the_same_letters_are_drawn_again_and_in_the_size_that_is_asked_for(
     assert all(np.array_equal(batch["images"][index, 0].numpy(), own.read(index)[..., 0]) for index in range(30))
 
 
-def test_missing_typefaces_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_typefaces_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(letters, "FONTS", ("DejaVuSans", "Comic"))
         with pytest.raises(InputError, match=r"fonts:letters: matplotlib has no Comic\.ttf; install another version"):

@@ -90,9 +90,7 @@ def test_content_and_every_setting_change_entry_and_fingerprint(faces: Path, tmp
     assert renamed.info["fingerprint"] == made[-1].info["fingerprint"]
 
 
-def test_damaged_images_are_left_out_when_told_to(
-    faces: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_damaged_images_are_left_out_on_request(faces: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("a/0.png", "b/33.png"):
         (faces / name).write_bytes((faces / name).read_bytes()[:90])
     with pytest.raises(InputError, match=r"faces/a/0\.png: damaged or cut short"):
@@ -170,7 +168,9 @@ def test_sizes_that_differ_need_a_resolution(faces: Path, tmp_path: Path, folder
     assert make(wide, tmp_path, ImageRecipe()).pixels.shape == (2, 3, 4, 4)
 
 
-def test_preparing_is_told_and_warns_of_nothing(faces: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_preparing_is_logged_and_warns_of_nothing(
+    faces: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO, "aigc"), warnings.catch_warnings():
         warnings.simplefilter("error")
         make(faces, tmp_path)

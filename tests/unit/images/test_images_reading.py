@@ -89,7 +89,7 @@ def test_whoever_stops_early_begins_nothing_more_and_leaves_no_thread_behind() -
     assert sorted(images.begun) in ([0, 1], [0, 1, 2])  # what was waiting for a thread was not begun
 
 
-def test_a_bad_image_ends_the_reading_at_its_place() -> None:
+def test_a_bad_image_ends_the_reading_at_its_index() -> None:
     images, found = Slow(1000, bad=(5, 6)), []
     with pytest.raises(InputError, match=r"^slow/5: bad\. Such images are left out with data"):
         found.extend(index for index, _ in decoded(images, threads=2))
@@ -99,7 +99,7 @@ def test_a_bad_image_ends_the_reading_at_its_place() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_bad_images_are_left_out_and_told_once(threads: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_bad_images_are_left_out_and_logged_once(threads: int, caplog: pytest.LogCaptureFixture) -> None:
     found = [index for index, _ in decoded(Slow(2000, bad=(0, 3, 4, 5, 7)).subset(range(9)), "skip", threads=threads)]
     assert found == [1, 2, 6, 8]
     says = "slow: 5 of 9 images cannot be read and are left out: slow/0, slow/3, slow/4, ..."

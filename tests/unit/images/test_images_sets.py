@@ -178,7 +178,7 @@ def test_labels_of_an_archive_become_numbers_from_zero(tmp_path: Path, images: s
     assert open_images(str(tmp_path / "b.npz")).fingerprint() != found.fingerprint()
 
 
-def test_what_cannot_be_labels_is_told_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_cannot_be_labels_is_logged_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     np.savez(tmp_path / "a.npz", images=np.zeros((4, 6, 6, 3), np.uint8), y=np.zeros((4, 10)))
     with caplog.at_level(logging.INFO, "aigc"):
         assert open_images(str(tmp_path / "a.npz")).labels is None

@@ -34,12 +34,12 @@ def images(number, channels=3, size=4):
         (None, None),
     ],
 )
-def test_each_class_has_a_column_where_classes_go_round(labels, columns):
+def test_each_class_has_a_column_if_classes_take_turns(labels, columns):
     given = None if labels is None else torch.tensor(labels)
     assert columns_of(given) == columns
 
 
-def test_a_grid_holds_each_image_at_its_place():
+def test_a_grid_holds_each_image_at_its_position():
     given = images(5)
     sheet = grid(given, 3)
     assert sheet.shape == (3, 10, 16)
@@ -89,7 +89,7 @@ def test_the_grid_of_a_training_has_a_column_for_each_class(in_turn, tmp_path, m
     assert torch.equal(columns, torch.tensor([0, 128, 255]).byte().repeat(3, 1)) == in_turn
 
 
-def test_tensorboard_shows_a_image_under_its_step(tmp_path):
+def test_tensorboard_shows_an_image_under_its_step(tmp_path):
     logger = TensorBoard(Run(tmp_path))
     image = images(1)[0]
     log_image([logger, MetricsFileLogger(Run(tmp_path))], "samples/grid", image, 300)
@@ -158,7 +158,7 @@ def test_a_step_is_one_row_with_its_image(run):
     assert all("val/fid" in row for row in rows.values() if "samples/grid" in row)
 
 
-def test_a_killed_run_that_goes_on_shows_the_same_rows_and_images(run, tmp_path_factory):
+def test_a_killed_run_that_resumes_shows_the_same_rows_and_images(run, tmp_path_factory):
     whole, _ = attempt(Run(tmp_path_factory.mktemp("whole")), range(1, 7))
     _, places = attempt(run, range(1, 5))
     again, _ = attempt(run, range(4, 7), before=places[3])  # killed after step 4, saved at step 3

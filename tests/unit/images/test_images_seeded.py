@@ -160,7 +160,7 @@ def test_which_seeds_are_meant(keys, seeds):
         ({"mixing": "2"}, "expected ROWSxCOLUMNS"),
     ],
 )
-def test_seeds_that_cannot_be_are_said(keys, said):
+def test_impossible_seeds_are_named(keys, said):
     with pytest.raises(InputError, match=said):
         ImageChoice(**keys).seeds()
 
@@ -187,7 +187,7 @@ def test_on_a_way_there_is_one_class():
         ImageChoice(seed="5,2,3", interpolation=4, labels="A,B").labels_of(NAMES)
 
 
-def test_names_that_are_numbers_are_no_places():
+def test_names_that_are_numbers_are_not_indices():
     assert ImageChoice(labels="5,3", num_images=2).labels_of(["3", "5", "8"]) == [1, 0]
     with pytest.raises(InputError, match=r"labels=1: no class '1'\."):
         ImageChoice(labels="1").labels_of(["3", "5", "8"])
