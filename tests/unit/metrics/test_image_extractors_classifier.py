@@ -48,7 +48,7 @@ def extractor() -> ClassifierExtractor:
 def test_held_out_letters_are_recognised() -> None:
     images, labels = letters(1250, seed=0)
     fifth = torch.arange(1250) % 5 == 0
-    trained = train_classifier(images[~fifth], labels[~fifth], steps=150)
+    trained = train_classifier(images[~fifth], labels[~fifth], steps=100)
     assert trained.accuracy(images[fifth], labels[fifth]) >= 0.97
     wrong = labels[fifth].roll(1)
     assert trained.accuracy(images[fifth], wrong) < 0.3  # negative control

@@ -85,7 +85,7 @@ def test_shrinking_is_antialiased(extractor: EfficientNetLite0) -> None:
     assert float((seen - grey).norm() / grey.norm()) < 0.05 < 0.5 < float((black - grey).norm() / grey.norm())
 
 
-def test_a_image_has_the_same_features_in_any_batch(extractor: EfficientNetLite0) -> None:
+def test_an_image_has_the_same_features_in_any_batch(extractor: EfficientNetLite0) -> None:
     images = torch.cat([image(32).roll(place, 3) for place in range(32)])
     together = extractor(images).features
     for size in (1, 7):

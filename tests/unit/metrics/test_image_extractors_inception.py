@@ -89,14 +89,14 @@ def test_features_and_logits_are_torch_fidelitys(
     assert relative(extractor(half_pixel.round().byte()).features, expected[3:4]) > 1e-3
 
 
-def test_a_image_has_the_same_features_in_any_batch(extractor: Extractor, files: list[Path]) -> None:
-    images = read(files[3]).roll(1, 1).repeat(17, 1, 1, 1)
-    for place in range(17):
-        images[place, place % 3, place] = 255
+def test_an_image_has_the_same_features_in_any_batch(extractor: Extractor, files: list[Path]) -> None:
+    images = read(files[3]).roll(1, 1).repeat(7, 1, 1, 1)
+    for index in range(7):
+        images[index, index % 3, index] = 255
     together = extractor(images).features
-    alone = torch.cat([extractor(images[place : place + 1]).features for place in (0, 5, 16)])
-    assert relative(together[[0, 5, 16]], alone) < 1e-5
-    assert relative(together[[1, 6, 15]], alone) > 1e-3
+    alone = torch.cat([extractor(images[index : index + 1]).features for index in (0, 6)])
+    assert relative(together[[0, 6]], alone) < 1e-5
+    assert relative(together[[1, 5]], alone) > 1e-3
 
 
 def test_other_weights_are_named_honestly(extractor: Extractor, weights: Path) -> None:

@@ -99,11 +99,10 @@ def test_a_gaussian_is_at_no_distance_from_itself(both, scale):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("images", [2500, 300])
-def test_statistics_of_2048_dimensions_are_at_no_distance_from_themselves(images):
+@pytest.mark.parametrize(("images", "scale"), [(2500, 1.0), (300, 1e6)])
+def test_statistics_of_2048_dimensions_are_at_no_distance_from_themselves(images, scale):
     mean, covariance = statistics(features(images, 2048, 1, rank=64))
-    for scale in (1.0, 1e6):
-        assert frechet_distance(mean, scale * covariance, mean, scale * covariance) < 1e-6
+    assert frechet_distance(mean, scale * covariance, mean, scale * covariance) < 1e-6
 
 
 def test_devices_and_dtypes_mix():

@@ -28,7 +28,7 @@ def folders(tmp_path_factory):
     chance = np.random.default_rng(0)
     for name, brightness in (("generated", 255), ("real", 180)):
         (place / name).mkdir()
-        for number in range(15):
+        for number in range(10):
             mode, size = MODES[number % 3], SIZES[number % 5]
             channels = {"L": 1, "RGB": 3, "RGBA": 4}[mode]
             coarse = chance.integers(0, brightness, (5, 5, channels), dtype=np.uint8).squeeze()
@@ -54,13 +54,13 @@ def test_files_are_scored_as_torch_fidelity_scores_them(weights, folders, monkey
             kid=True,
             prc=True,
             kid_subsets=7,
-            kid_subset_size=12,
+            kid_subset_size=8,
             isc_splits=3,
             cache=False,
             verbose=False,
         )
     names = [word for name in ("fid", "kid", "is", "precision_recall") for word in ("--metric", name)]
-    options = [f"inception.weights_path={weights}", "kid.subsets=7", "kid.subset_size=12", "is.splits=3"]
+    options = [f"inception.weights_path={weights}", "kid.subsets=7", "kid.subset_size=8", "is.splits=3"]
     sets = [str(folders / "generated"), str(folders / "real")]
     assert main(["score-images", *sets, *names, *options, "--json"]) == 0
     ours = json.loads(capsys.readouterr().out)["metrics"]

@@ -1,21 +1,17 @@
 """Counters of text metrics that never saturate."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
 
 from aigc.metrics.text import BLEU
-from aigc.metrics.text.text_metric import AdditiveMetric
-from tests.unit.metrics.test_text_metric import DATA, each_additive, feed
+from tests.unit.metrics.test_text_metric import DATA, feed
 from tests.unit.metrics.text_samples import split
 
 
-@pytest.mark.parametrize("start", [2**24 - 10, 2**24, 2**31 - 10, 2**53])
-@each_additive
-def test_counters_do_not_saturate(build: Callable[[], AdditiveMetric], start: int) -> None:
-    metric = build()
+@pytest.mark.parametrize("start", [2**24 - 10, 2**31 - 10, 2**53])
+def test_counters_do_not_saturate(start: int) -> None:
+    metric = BLEU()
     rows = metric.statistics(*split(DATA)).sum(axis=0)
     metric.sums[:-1] += start
     before = metric.sums[:-1].tolist()

@@ -27,36 +27,36 @@ def of_all_ranks(found: Found, name: str) -> list[tuple[str, Found]]:
     return [(str(case), found[f"{case[0]}-{case[1]}"][f"{name}:{case[2]}"]) for case in cases]
 
 
-@pytest.mark.parametrize("name", METRICS)
-@pytest.mark.parametrize("when", ["first", "second", "third"])
-def test_ranks_say_what_one_process_says(found: Found, name: str, when: str) -> None:
+def test_ranks_say_what_one_process_says(found: Found) -> None:
     """After the second time the last rank alone has seen more; nothing is counted twice."""
-    alone = found["alone"][name]["first" if when == "first" else "second"]
-    for where, result in of_all_ranks(found, name):
-        assert result[when] == alone, where
+    for name in METRICS:
+        alone = found["alone"][name]
+        for where, result in of_all_ranks(found, name):
+            for when in ("first", "second", "third"):
+                assert result[when] == alone["first" if when == "first" else "second"], (name, when, where)
 
 
-@pytest.mark.parametrize("name", METRICS)
-def test_the_last_batch_matters(found: Found, name: str) -> None:
+def test_the_last_batch_matters(found: Found) -> None:
     """A negative control of the test above, and of what it compares."""
-    alone = found["alone"][name]
-    assert alone["first"]["scores"] != alone["second"]["scores"]
-    assert alone["first"]["details"] != alone["second"]["details"]
-    assert all(float.fromhex(score) > 0 for score in alone["second"]["scores"].values())
+    for name in METRICS:
+        alone = found["alone"][name]
+        assert alone["first"]["scores"] != alone["second"]["scores"]
+        assert alone["first"]["details"] != alone["second"]["details"]
+        assert all(float.fromhex(score) > 0 for score in alone["second"]["scores"].values())
 
 
-@pytest.mark.parametrize("name", METRICS)
-def test_a_compute_is_one_all_reduce_or_two_all_gathers(found: Found, name: str) -> None:
-    calls = ["all_gather"] * 2 if name in GATHERED else ["all_reduce"]
-    for where, result in of_all_ranks(found, name):
-        assert result["calls"] == calls, where
+def test_a_compute_is_one_all_reduce_or_two_all_gathers(found: Found) -> None:
+    for name in METRICS:
+        calls = ["all_gather"] * 2 if name in GATHERED else ["all_reduce"]
+        for where, result in of_all_ranks(found, name):
+            assert result["calls"] == calls, (name, where)
 
 
-@pytest.mark.parametrize("name", METRICS)
-def test_a_rank_keeps_its_own_state(found: Found, name: str) -> None:
-    for where, result in of_all_ranks(found, name):
-        assert result["restored"], where
-        assert result["reset"], where
+def test_a_rank_keeps_its_own_state(found: Found) -> None:
+    for name in METRICS:
+        for where, result in of_all_ranks(found, name):
+            assert result["restored"], (name, where)
+            assert result["reset"], (name, where)
 
 
 def test_a_sum_over_ranks_leaves_what_it_sums_as_it_is(found: Found) -> None:
@@ -64,7 +64,7 @@ def test_a_sum_over_ranks_leaves_what_it_sums_as_it_is(found: Found) -> None:
         assert found[f"{world}-{rank}"]["sum"] == [[sum(range(world)), world], [rank, 1]]
 
 
-@pytest.mark.parametrize("name", METRICS)
-def test_no_text_on_any_rank_is_an_error_and_no_end(found: Found, name: str) -> None:
-    for where, result in of_all_ranks(found, name):
-        assert "to measure" in result.get("nothing", ""), where
+def test_no_text_on_any_rank_is_an_error_and_no_end(found: Found) -> None:
+    for name in METRICS:
+        for where, result in of_all_ranks(found, name):
+            assert "to measure" in result.get("nothing", ""), (name, where)
