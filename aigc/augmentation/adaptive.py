@@ -23,19 +23,19 @@ GROUPS: dict[str, Transform] = {
     "noise": noise,
     "cutout": cutout,
 }
-"""In the order in which they are done."""
+"""In the order in which they are applied."""
 Share = Annotated[float, Bound(0, 1)]
 
 
 class GroupedAugment(Pipeline):
     """The transforms of Karras et al. (2020, "Training generative adversarial networks with limited data").
 
-    Generated images do not take the changes over as long as enough images are left alone: keep the probability below
-    about 0.8.
+    The generator does not learn the changes as long as enough images stay unchanged: keep the probability below about
+    0.8.
 
     Args:
-        probability: How likely each change is for an image.
-        blit: What that is multiplied by for mirroring, quarter turns and moves by whole pixels; 0 leaves them out.
+        probability: Probability of each change for an image.
+        blit: Its factor for mirroring, quarter turns and moves by whole pixels; 0 leaves them out.
         geometry: Likewise, for scaling, rotation and moves by any amount.
         colour: Likewise, for brightness, contrast, luma, hue and saturation.
         filtering: Likewise, for bands of spatial frequencies made stronger or weaker.
@@ -66,15 +66,15 @@ class GroupedAugment(Pipeline):
 
 
 class ScheduledAugment(GroupedAugment):
-    """Moves the probability along half a cosine, as R3GAN does (Huang et al., 2025).
+    """Grouped augmentation whose probability follows half a cosine, as in R3GAN (Huang et al., 2025).
 
     The shares of the transforms are those of `GroupedAugment`; R3GAN's are 0.5 for colour and 1 for blit, geometry and
     cutout.
 
     Args:
-        final_probability: How likely each change is in the end.
-        ramp_images: Real images of all ranks after which it is.
-        probability: How likely each change is at first.
+        final_probability: Final probability of each change.
+        ramp_images: Real images of all ranks until the final probability.
+        probability: Initial probability of each change.
         **groups: Shares of the transforms.
 
     Raises:
@@ -98,31 +98,31 @@ class ScheduledAugment(GroupedAugment):
 
     @torch.no_grad()
     def adapt(self, real_logits: Tensor) -> None:
-        """Count the real images, as many as there are logits, and move the probability."""
+        """Count the real images, one per logit, and update the probability."""
         self._seen += sum_over_all(torch.ones_like(real_logits, dtype=torch.int64).sum())
         risen = (1 - torch.cos((self._seen / self.ramp_images).clamp(max=1) * math.pi)) / 2
         self.probability.copy_(self.first_probability + (self.final_probability - self.first_probability) * risen)
 
 
 class AdaptiveAugment(GroupedAugment):
-    """Raises the probability where the discriminator overfits, and lowers it where it does not (Karras et al., 2020).
+    """Augmentation that raises its probability while the discriminator overfits, else lowers it (Karras et al., 2020).
 
     It overfits where the mean sign of its logits of real images is above the target. The shares of the transforms are
     those of `GroupedAugment`. All counts lie on the device and are the same on all ranks.
 
     Args:
-        target: Mean sign of the logits of real images that is aimed at.
+        target: Target for the mean sign of the logits of real images.
         speed_images: Real images over which the probability can go from 0 to 1; a tenth of it or less suits short runs.
         every_n_steps: Steps of the discriminator between two changes of the probability.
-        maximum: The probability never goes beyond.
-        probability: How likely each change is at first.
+        maximum: Upper limit of the probability.
+        probability: Initial probability of each change.
         **groups: Shares of the transforms.
 
     Attributes:
         overfitting: The mean sign that the last change of the probability came from, a float32 scalar buffer.
 
     Raises:
-        InputError: The probability begins beyond the maximum, or all transforms are left out.
+        InputError: The probability begins above the maximum, or all transforms are left out.
     """
 
     reads_signs = True
@@ -140,7 +140,7 @@ class AdaptiveAugment(GroupedAugment):
         **groups: float,
     ) -> None:
         if probability > maximum:
-            raise InputError(f"AdaptiveAugment: probability is {probability}, beyond the maximum of {maximum}.")
+            raise InputError(f"AdaptiveAugment: probability is {probability}, above the maximum of {maximum}.")
         super().__init__(probability, **groups)
         self.target = target
         self.speed_images = speed_images

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Augmentation(nn.Module, ABC):
-    """Changes whatever the discriminator is shown, real and made images alike; differentiable by the images.
+    """Base class of augmentations: change what the discriminator sees, real and generated images alike; differentiable.
 
     It works on whole batches, on their device, and draws from the global generator of that device.
 
@@ -19,7 +19,7 @@ class Augmentation(nn.Module, ABC):
 
     probability: Tensor
     reads_signs: ClassVar[bool] = False
-    """Whether it goes by the signs of logits, so that these have to mean something."""
+    """Whether it uses the signs of logits, which then must mean real or generated."""
 
     def __init__(self, probability: float = 1.0) -> None:
         super().__init__()
@@ -30,21 +30,21 @@ class Augmentation(nn.Module, ABC):
         """Change images of shape (n, channels, height, width) from -1 to 1; shape and dtype stay."""
 
     def adapt(self, real_logits: Tensor) -> None:
-        """Learn from what the discriminator says of real images, (n,), at each of its steps; most have nothing to."""
+        """Adapt to the logits of real images, (n,), after each step of the discriminator; by default do nothing."""
 
 
 Transform = Callable[[Tensor, Tensor], Tensor]
 """Changes floating images of shape (n, channels, height, width), each with a probability, a scalar tensor.
 
-It keeps shape and dtype, and reads no number back from the device. At probability 0 it gives back the very bits.
+It keeps shape and dtype, and reads no number back from the device. At probability 0 the result is bit-identical.
 """
 
 
 class Pipeline(Augmentation):
-    """Transforms in a row, in float32 whatever the images' dtype and the precision of the training (float64 stays).
+    """Transforms in sequence, in float32 for any dtype of images and any precision of training (float64 stays).
 
     Args:
-        transforms: What is done, in this order, and by what share of `probability`.
+        transforms: The transforms in order, each with its share of `probability`.
         probability: How likely each change is, from 0 to 1.
     """
 

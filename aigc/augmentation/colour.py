@@ -13,8 +13,8 @@ def colour(images: Tensor, probability: Tensor) -> Tensor:
 
     Brightness is moved by a normal number that deviates by 0.2. Contrast and saturation are multiplied; the factor's
     logarithm to the base 2 deviates by 0.5 and 1. Luma is mirrored about 0, or not, and hue turned by any angle about
-    the axis from black to white. Grey images have neither hue nor saturation. Results may leave -1 to 1. An image to
-    which nothing happens keeps its bits.
+    the axis from black to white. Grey images have neither hue nor saturation. Results may leave -1 to 1. An unchanged
+    image stays bit-identical.
 
     Args:
         images: Floating, (n, 1 or 3, height, width).
@@ -41,18 +41,18 @@ def colour(images: Tensor, probability: Tensor) -> Tensor:
 def recolour(
     images: Tensor, brightness: Tensor, contrast: Tensor, luma: Tensor, hue: Tensor, saturation: Tensor
 ) -> Tensor:
-    """Do all five changes, in this order, as one affine map of colours.
+    """Apply all five changes in this order, as one affine map of colours.
 
     None of them mixes the axis from black to white with the plane across it. So along the axis there is one factor, and
     in the plane one factor and one rotation.
 
     Args:
         images: (n, 3, height, width).
-        brightness: What is added, (n,).
-        contrast: What all is multiplied by, (n,).
-        luma: What the part along the axis is multiplied by, (n,).
+        brightness: Added number, (n,).
+        contrast: Factor of all, (n,).
+        luma: Factor along the axis, (n,).
         hue: Angle from red to green, (n,).
-        saturation: What the part across the axis is multiplied by, (n,).
+        saturation: Factor across the axis, (n,).
     """
     channels = torch.eye(3, dtype=images.dtype, device=images.device)
     axis = torch.full_like(channels, 1 / 3)

@@ -1,4 +1,4 @@
-"""Changes that take something away from an image."""
+"""Changes that remove information from an image: noise and cutout."""
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ def cutout(images: Tensor, probability: Tensor) -> Tensor:
 
 
 def _block(images: Tensor, size: int) -> Tensor:
-    """Which of `size` pixels in a row are in the block, (n, size) of bool."""
+    """Mark which of `size` pixels in a row lie in the block, (n, size) of bool."""
     block = size // 2
     centre = torch.randint(size + 1 - block % 2, (len(images), 1), device=images.device)
     pixels = torch.arange(size, device=images.device) - (centre - block // 2)

@@ -1,4 +1,4 @@
-"""Differentiable augmentation: the same few changes all through the training."""
+"""Differentiable augmentation: the same few changes throughout training."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -18,7 +18,7 @@ Policy = Literal["color", "translation", "cutout"]
 
 
 class DiffAugment(Pipeline):
-    """Changes every image by all policies (Zhao et al., 2020, "Differentiable augmentation for data-efficient GANs").
+    """Apply all policies to every image (Zhao et al., 2020, "Differentiable augmentation for data-efficient GANs").
 
     Args:
         policy: What is done, in this order: color (brightness, saturation and contrast), translation (by up to 1/8,

@@ -1,4 +1,4 @@
-"""Random numbers, one or a few for each image, and changes that happen with a probability."""
+"""Random numbers per image, and changes that are applied with a probability."""
 
 import math
 
@@ -32,15 +32,15 @@ def angle(images: Tensor) -> Tensor:
 
 
 def happens(images: Tensor, probability: Tensor) -> Tensor:
-    """Whether something happens to each image, (n,) of bool: never at 0, always at 1."""
+    """Draw whether each image is changed, (n,) of bool: never at probability 0, always at 1."""
     return torch.rand(len(images), device=images.device) < probability
 
 
 def sometimes(drawn: Tensor, probability: Tensor, neutral: float) -> Tensor:
-    """What was drawn for each image, (n, ...), with a probability, and else the number that changes nothing."""
+    """Keep the drawn numbers, (n, ...), of an image with a probability, else take the neutral number."""
     return drawn.masked_fill(~happens(drawn, probability).view(-1, *[1] * (drawn.dim() - 1)), neutral)
 
 
 def choose(changed: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    """The new image where it is changed, (n,) of bool, and the very bits of the old one elsewhere."""
+    """Return the new image where `changed`, (n,) of bool, and the bits of the old one elsewhere."""
     return torch.where(changed.view(-1, 1, 1, 1), new, old)

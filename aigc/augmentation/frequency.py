@@ -15,7 +15,7 @@ def filtering(images: Tensor, probability: Tensor) -> Tensor:
     """Multiply each of four bands of frequencies by a factor, each with a probability (Karras et al., 2020).
 
     The factor's logarithm to the base 2 deviates by 1. All bands are then scaled so that an image with the usual
-    spectrum, ten times the power in the lowest band, keeps its power. An image to which nothing happens keeps its bits.
+    spectrum, ten times the power in the lowest band, keeps its power. An unchanged image stays bit-identical.
 
     Args:
         images: Floating, (n, channels, height, width).
@@ -37,7 +37,7 @@ def amplify_bands(images: Tensor, gains: Tensor) -> Tensor:
 
 
 def bands(frequencies: Tensor) -> Tensor:
-    """How much of each frequency is in each band; the shares of a frequency add up to 1.
+    """Return the share of each frequency in each band; the shares of a frequency add up to 1.
 
     Args:
         frequencies: From 0 to pi, in radians for each pixel, (m,).
@@ -56,18 +56,18 @@ def bands(frequencies: Tensor) -> Tensor:
 
 
 def frequencies(size: int, like: Tensor) -> Tensor:
-    """Of the waves of `size` pixels, in radians for each pixel, from 0 to just below pi; (size,)."""
+    """Return the frequencies of `size` pixels, in radians per pixel, from 0 to just below pi; (size,)."""
     return torch.arange(size, dtype=like.dtype, device=like.device) * (math.pi / size)
 
 
 def amplify(images: Tensor, down: Tensor, across: Tensor, finer: int = 1) -> Tensor:
-    """Multiply the waves of images by gains, and look at them at more places.
+    """Multiply the waves of images by gains, and sample them more finely.
 
     Args:
         images: (n, channels, height, width).
         down: Gains of the waves along columns, at `frequencies(height, images)`; (n, height).
         across: Gains of the waves along rows, (n, width).
-        finer: How many places lie side by side in each pixel; the images' values are those of the pixels' centres.
+        finer: Samples per pixel along each axis; the values of the images are those at the centres of pixels.
 
     Returns:
         (n, channels, finer * height, finer * width).
@@ -78,7 +78,7 @@ def amplify(images: Tensor, down: Tensor, across: Tensor, finer: int = 1) -> Ten
 
 
 def _matrices(gains: Tensor, finer: int) -> Tensor:
-    """What amplifies columns of pixels: to waves, times gains, and back; (n, finer * size, size)."""
+    """Return matrices that transform columns to waves, apply gains, and transform back; (n, finer * size, size)."""
     size = gains.shape[1]
     norm = torch.full_like(gains[0], 2 / size)
     norm[0].fill_(1 / size)  # an assignment would wait for a GPU
@@ -86,6 +86,6 @@ def _matrices(gains: Tensor, finer: int) -> Tensor:
 
 
 def _waves(size: int, finer: int, like: Tensor) -> Tensor:
-    """The waves at all places, (finer * size, size)."""
-    places = (torch.arange(finer * size, dtype=like.dtype, device=like.device) + 0.5) / finer
-    return torch.cos(places.unsqueeze(1) * frequencies(size, like))
+    """Return the waves at all sample positions, (finer * size, size)."""
+    positions = (torch.arange(finer * size, dtype=like.dtype, device=like.device) + 0.5) / finer
+    return torch.cos(positions.unsqueeze(1) * frequencies(size, like))

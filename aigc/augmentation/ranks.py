@@ -1,4 +1,4 @@
-"""What augmentations know of other ranks."""
+"""Sums over ranks."""
 
 import torch.distributed as dist
 from torch import Tensor
@@ -7,5 +7,5 @@ from aigc.distributed.collectives import sum_over_ranks
 
 
 def sum_over_all(counts: Tensor) -> Tensor:
-    """The sum of a tensor over all ranks, by one all_reduce; the tensor itself where there is one process."""
+    """Return the sum of a tensor over all ranks, by one all_reduce; the tensor itself where there is one process."""
     return sum_over_ranks(counts)[0] if dist.is_available() and dist.is_initialized() else counts

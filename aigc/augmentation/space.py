@@ -21,7 +21,7 @@ def blit(images: Tensor, probability: Tensor) -> Tensor:
     """Mirror left and right, turn by quarters, and move by up to 1/8: each with a probability (Karras et al., 2020).
 
     Each choice is drawn evenly from all there are, no change among them. What comes in at an edge is the mirror image.
-    Images that are no squares are turned by halves.
+    Images that are not square are turned by half turns.
 
     Args:
         images: Floating, (n, channels, height, width).
@@ -41,7 +41,7 @@ def blit(images: Tensor, probability: Tensor) -> Tensor:
 
 
 def move(images: Tensor, matrices: Tensor) -> Tensor:
-    """Move whole pixels by matrices of `affine` that map them onto each other; no bit of them changes."""
+    """Move whole pixels by matrices that map pixels onto pixels; values stay bit-identical."""
     return nearest(images, *positions(matrices, *images.shape[2:]))
 
 
@@ -49,7 +49,7 @@ def geometry(images: Tensor, probability: Tensor) -> Tensor:
     """Scale, rotate, scale along one direction, and move: each with a probability (Karras et al., 2020).
 
     The logarithm to the base 2 of both scales deviates by 0.2, angles are any, and the move deviates by 1/8 of the
-    image. What comes in at an edge is the mirror image. An image to which nothing happens keeps its bits.
+    image. What comes in at an edge is the mirror image. An unchanged image stays bit-identical.
 
     Args:
         images: Floating, (n, channels, height, width).
@@ -72,11 +72,11 @@ def geometry(images: Tensor, probability: Tensor) -> Tensor:
 
 
 def warp(images: Tensor, matrices: Tensor) -> Tensor:
-    """Show images as matrices of `affine` say.
+    """Resample images by affine matrices.
 
-    They are first interpolated to twice their size by the waves that they are made of, and then linearly. What linear
-    interpolation takes from a wave on average is given to it before. Waves too fine for the pixels of the result are
-    left out, as they would show as coarse ones; about that limit gains fall along half a cosine. Where an image shrinks
+    They are first interpolated to twice their size by their cosine waves, and then linearly. The average loss of linear
+    interpolation is compensated beforehand. Waves too fine for the pixels of the result are removed, as they would
+    alias; around that limit gains fall along half a cosine. Where an image shrinks
     in one direction alone, it loses its fine waves in the other, too.
 
     Args:
@@ -90,14 +90,14 @@ def warp(images: Tensor, matrices: Tensor) -> Tensor:
 
 
 def _largest_step(matrices: Tensor) -> Tensor:
-    """How far apart neighbours in the result can lie in the image, (n,): the largest singular value."""
+    """Return the largest distance in the image of neighbours in the result, (n,): the largest singular value."""
     (a, b), (c, d) = (matrices[:, row, :2].unbind(1) for row in (0, 1))
     squares, area = a * a + b * b + c * c + d * d, a * d - b * c
     return ((squares + (squares.square() - 4 * area.square()).clamp(min=0).sqrt()) / 2).sqrt()
 
 
 def _gains(frequencies: Tensor, limit: Tensor) -> Tensor:
-    """Of waves, (n, m): 1 below 3/4 of the limit, 1/2 at it, 0 beyond 5/4; and what linear interpolation needs."""
+    """Return gains of waves, (n, m), compensated: 1 below 3/4 of the limit, 1/2 at it, 0 above 5/4."""
     fall = 0.5 + 0.5 * torch.cos(((frequencies / limit - 0.75) * 2).clamp(0, 1) * math.pi)
     return fall / torch.sinc(frequencies / (2 * math.pi * FINER)).square()
 
@@ -119,7 +119,7 @@ def translation(columns: Tensor, rows: Tensor) -> Tensor:
 
 
 def compose(*matrices: Tensor) -> Tensor:
-    """The product of matrices of shape (n, 3, 3); not by a matrix product, which TF32 would round to three digits."""
+    """Multiply matrices of shape (n, 3, 3); not by `@`, which TF32 would round to three digits."""
     product = matrices[0]
     for matrix in matrices[1:]:
         product = (product.unsqueeze(3) * matrix.unsqueeze(1)).sum(2)
@@ -127,7 +127,7 @@ def compose(*matrices: Tensor) -> Tensor:
 
 
 def changes(matrices: Tensor) -> Tensor:
-    """Which are not the identity, (n,) of bool; products of identities are, to the last bit."""
+    """Return which are not the identity, (n,) of bool; products of identities are exact."""
     identity = torch.eye(3, dtype=matrices.dtype, device=matrices.device)
     return (matrices != identity).flatten(1).any(1)
 
@@ -138,10 +138,10 @@ def _matrices(rows: Sequence[Sequence[Tensor | float]], like: Tensor) -> Tensor:
 
 
 def positions(matrices: Tensor, height: int, width: int, finer: int = 1) -> tuple[Tensor, Tensor]:
-    """Where the pixels of a result lie in images.
+    """Return the positions of the pixels of a result in images.
 
     Args:
-        matrices: Of `affine`, in pixels of the result, (n, 3, 3).
+        matrices: Affine, in pixels of the result, (n, 3, 3).
         height: Of the result.
         width: Likewise.
         finer: How many times as high and wide the images are.
@@ -157,7 +157,7 @@ def positions(matrices: Tensor, height: int, width: int, finer: int = 1) -> tupl
 
 
 def nearest(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The pixels that are nearest to positions.
+    """Return the pixels nearest to positions.
 
     Args:
         images: (n, channels, height, width).
@@ -172,7 +172,7 @@ def nearest(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def bilinear(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Linear interpolation between the four pixels about positions; shapes as of `nearest`."""
+    """Interpolate linearly between the four pixels around positions; shapes as for `nearest`."""
     height, width = images.shape[2:]
     rows, columns = _mirrored(rows, height), _mirrored(columns, width)
     top, left = rows.floor(), columns.floor()
@@ -184,13 +184,13 @@ def bilinear(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def _mirrored(where: Tensor, size: int) -> Tensor:
-    """Positions brought between the centres of the first and the last pixel, by mirrors at the outer edges of both."""
+    """Mirror positions at the outer edges of the image into the range of pixel centres."""
     along = (where + 0.5) / size
     return (size * (along - 2 * (along / 2).round()).abs() - 0.5).clamp(0, size - 1)
 
 
 def _pixels(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The pixels at whole positions inside the images."""
+    """Return the pixels at whole positions inside the images."""
     # Not `grid_sample` or reflection padding: their derivatives have no deterministic form on a GPU.
     index = (rows * images.shape[3] + columns).long()
     found = images.flatten(2).gather(2, index.flatten(1).unsqueeze(1).expand(-1, images.shape[1], -1))

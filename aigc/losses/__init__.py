@@ -29,7 +29,7 @@ def get(name: str) -> "AdversarialLoss":
             another module in `aigc.losses.adversarial`.
 
     Raises:
-        InputError: There is no such loss.
+        InputError: The loss is unknown.
     """
     if name not in names():
         raise InputError(f"there is no adversarial loss {name!r}. {choices(name, names())}")

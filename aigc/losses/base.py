@@ -1,4 +1,4 @@
-"""What adversarial losses and regularisers are, and what a training step shows them."""
+"""Base classes of adversarial losses and regularisers, and what a training step passes to them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from aigc.config.types import Bound
 
 
 class AdversarialLoss(ABC):
-    """What discriminator and generator minimise, as means over the batch.
+    """Base class of adversarial losses of discriminator and generator, as means over the batch.
 
-    Logits are float tensors of one shape, (n,) or (n, height, width), the higher the more real the discriminator takes
-    an image for. The losses are float scalars.
+    Logits are float tensors of one shape, (n,) or (n, height, width), higher means more real. The
+    losses are float scalars.
     """
 
     compares: ClassVar[bool] = False
@@ -24,33 +24,33 @@ class AdversarialLoss(ABC):
 
     @abstractmethod
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """What the discriminator minimises."""
+        """Return the loss of the discriminator."""
 
     @abstractmethod
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-        """What the generator minimises."""
+        """Return the loss of the generator."""
 
 
 @dataclass(frozen=True)
 class DiscriminatorPhase:
-    """What a regulariser of the discriminator sees. Images are what the discriminator was shown, augmented.
+    """Input of a regulariser of the discriminator. Images are augmented, as the discriminator sees them.
 
-    What is of generated images may be None where all regularisers of the step have `needs_fake` false.
+    Fields of generated images may be None where no regulariser of the step needs them (`needs_fake`).
 
     Attributes:
-        judge: (images, labels) to one number for each image, (n,); differentiable twice.
+        discriminate: Maps (images, labels) to one number per image, (n,); twice differentiable.
         real: Real images, (n, channels, height, width).
         fake: Generated images, of the same shape.
         real_labels: Classes of the real images, int64 (n,), or None.
-        fake_labels: Classes that were asked for.
-        real_logits: What `judge` says of the real images, with its graph.
-        fake_logits: What it says of the generated ones.
+        fake_labels: Classes that the generated images were conditioned on.
+        real_logits: Output of `discriminate` for the real images, with its graph.
+        fake_logits: The same for the generated images.
         real_gradient: Derivative of the sum of `real_logits` with respect to the real images before augmentation,
             itself differentiable; only for regularisers that ask for it.
         fake_gradient: The same of the generated images.
     """
 
-    judge: Callable[[Tensor, Tensor | None], Tensor]
+    discriminate: Callable[[Tensor, Tensor | None], Tensor]
     real: Tensor
     fake: Tensor | None
     real_labels: Tensor | None
@@ -62,13 +62,13 @@ class DiscriminatorPhase:
 
 
 class Regulariser(nn.Module, ABC):
-    """A penalty on top of an adversarial loss; what it has to remember are buffers, and so in each checkpoint.
+    """A penalty added to an adversarial loss. Its state is kept in buffers, and so in each checkpoint.
 
     Args:
-        weight: What the plain penalty is multiplied by.
-        every_n_steps: 1 adds it to each step's loss. More makes it a step of its own, every so many steps and so many
+        weight: Factor of the plain penalty.
+        every_n_steps: 1 adds it to the loss of each step. n > 1 makes it a step of its own, every n steps and n
             times as strong ("lazy", Karras et al., 2020), and scales learning rate and betas to match.
-        final_weight: What the weight comes to at the end of the run; None leaves it.
+        final_weight: Weight at the end of the run; None keeps the weight constant.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Regulariser(nn.Module, ABC):
         self._final_weight = weight if final_weight is None else final_weight
 
     def advance(self, share: float) -> None:
-        """Set the weight of a step: the first one at 0, the final one at 1."""
+        """Set the weight for a share of the run, from 0 (first weight) to 1 (final weight)."""
         self.weight = self._first_weight + (self._final_weight - self._first_weight) * share
 
 
@@ -91,25 +91,25 @@ class DiscriminatorRegulariser(Regulariser):
     """A penalty in the discriminator's phase."""
 
     real_gradient: ClassVar[bool] = False
-    """Whether it looks at `DiscriminatorPhase.real_gradient`."""
+    """Whether it uses `DiscriminatorPhase.real_gradient`."""
     fake_gradient: ClassVar[bool] = False
-    """Whether it looks at `DiscriminatorPhase.fake_gradient`."""
+    """Whether it uses `DiscriminatorPhase.fake_gradient`."""
     needs_fake: ClassVar[bool] = True
-    """Whether it looks at generated images; where nothing does, none are generated."""
+    """Whether it uses generated images; where no regulariser does, none are generated."""
     differentiates: ClassVar[bool] = False
     """Whether it takes a derivative with respect to images at all: no batch normalisation and no float16 then."""
 
     def draw(self, real: Tensor) -> dict[str, Tensor]:
-        """What is random in it, from the global generator; apart from `forward`, which may be compiled.
+        """Draw its random numbers from the global generator; apart from `forward`, which may be compiled.
 
         Args:
-            real: Real images, of whose shape, dtype and device it may be.
+            real: Real images; they give shape, dtype and device.
         """
         return {}
 
     @abstractmethod
     def forward(self, phase: DiscriminatorPhase, drawn: dict[str, Tensor]) -> Tensor:
-        """The plain penalty, a scalar, before the weight."""
+        """Return the plain penalty, a scalar, before the weight."""
 
 
 class GeneratorRegulariser(Regulariser):
@@ -117,7 +117,7 @@ class GeneratorRegulariser(Regulariser):
 
     @abstractmethod
     def forward(self, generator: nn.Module, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """The plain penalty, a scalar, before the weight.
+        """Return the plain penalty, a scalar, before the weight.
 
         Args:
             generator: The `aigc.models.images.base.ImageGenerator` that is trained.

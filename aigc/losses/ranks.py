@@ -1,4 +1,4 @@
-"""What losses know of other ranks: the means that one batch split over them would have."""
+"""Means over ranks, equal to those of one batch that is split over the ranks."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 def mean_over_ranks(numbers: Tensor) -> Tensor:
-    """The mean of a tensor over all ranks, by one all_reduce; differentiable, and unchanged where there is one rank.
+    """Return the mean of a tensor over all ranks, by one all_reduce; differentiable.
 
-    Its derivative counts what it does to the losses of all ranks, so that the mean of the ranks' gradients is the
-    gradient of the mean of their losses. Every rank has to call it, and to go back through it.
+    With one rank the tensor is returned unchanged. The derivative includes the losses of all ranks, so that the mean of
+    the ranks' gradients is the gradient of the mean of their losses. Every rank must call it, forward and backward.
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return numbers

@@ -1,4 +1,4 @@
-"""What torchmetrics leaves open about metrics over several ranks, closed."""
+"""Base classes of torchmetrics metrics that are safe over several ranks."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -20,8 +20,8 @@ class DistributedMetric(Metric):
     """A torchmetrics metric whose `compute` is safe on several ranks; it must be called on each of them.
 
     Args:
-        gather: What puts the states of the ranks together, a function of `aigc.distributed.collectives`.
-        over_ranks: Whether `compute` is about all ranks, or about this one alone.
+        gather: Function that combines the states of the ranks, one of `aigc.distributed.collectives`.
+        over_ranks: Whether `compute` covers all ranks, or this one alone.
     """
 
     is_differentiable = False
@@ -33,7 +33,7 @@ class DistributedMetric(Metric):
 
     @contextmanager
     def sync_context(self, *args: Any, should_unsync: bool = True, **kwargs: Any) -> Iterator[None]:
-        """Put the states of the ranks together, and go back to the own state afterwards, after an error too."""
+        """Combine the states of the ranks, and restore the own state afterwards, also after an error."""
         try:
             with super().sync_context(*args, should_unsync=should_unsync, **kwargs):
                 yield
@@ -46,7 +46,7 @@ class DistributedMetric(Metric):
 
 
 class SumMetric(DistributedMetric):
-    """A metric whose state is one row of whole numbers, which batches and ranks add to; one all_reduce.
+    """A metric whose state is one row of integers, summed over batches and ranks by one all_reduce.
 
     Args:
         width: How many numbers.

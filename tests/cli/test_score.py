@@ -260,7 +260,7 @@ BAD = {
     "an option as file": (["p.txt", "r.txt", "tokenize=zh"], "an option as metric.option=value"),
     "unknown metric": (["p.txt", "r.txt", "--metric", "perplexity"], "allowed: bleu, chrf, distinct"),
     "download": (["p.txt", "r.txt", "bleu.tokenize=flores200"], "nothing is downloaded"),
-    "bad pattern": (["p.txt", "--metric", "form_accuracy", "form_accuracy.pattern=("], "no valid pattern"),
+    "bad pattern": (["p.txt", "--metric", "form_accuracy", "form_accuracy.pattern=("], "not a valid pattern"),
     "no class": (["p.txt", "--metric", "aigc.Nothing"], "aigc.Nothing: aigc has no class"),
     "no scorer": (["p.txt", "--metric", "aigc.errors.InputError"], "is no aigc.metrics.text.scorer.Scorer"),
     "twice the same": (

@@ -1,1 +1,1 @@
-"""Adversarial losses, one class in each module; the module's name is that of the loss."""
+"""Adversarial losses, one class in each module; the name of the module is the name of the loss."""

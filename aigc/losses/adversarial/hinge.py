@@ -8,7 +8,7 @@ from aigc.losses.precision import at_least_float32
 
 
 class Hinge(AdversarialLoss):
-    """The discriminator learns of images within its margin alone (Lim and Ye, 2017; Miyato et al., 2018)."""
+    """The discriminator learns only from images within its margin (Lim and Ye, 2017; Miyato et al., 2018)."""
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Mean max(0, 1 - real) + mean max(0, 1 + fake)."""

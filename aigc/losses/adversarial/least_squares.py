@@ -7,9 +7,9 @@ from aigc.losses.precision import at_least_float32
 
 
 class LeastSquares(AdversarialLoss):
-    """Logits are drawn to 1 for real and to 0 for made images (Mao et al., 2017); without the paper's halves.
+    """Squared distance of logits to 1 for real, to 0 for generated images (Mao et al., 2017), without factors 1/2.
 
-    Logits near 0.5 say that the discriminator cannot tell, unlike with the other losses.
+    A logit of 0.5 means undecided; with the other losses it is 0.
     """
 
     centred = False

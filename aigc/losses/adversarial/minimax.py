@@ -1,4 +1,4 @@
-"""The loss of the first GANs, in the form that saturates."""
+"""The minimax loss of the first GANs, which saturates."""
 
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -8,10 +8,10 @@ from aigc.losses.precision import at_least_float32
 
 
 class Minimax(AdversarialLoss):
-    """Both sides play for one value (Goodfellow et al., 2014): the discriminator's chance to be right, in logarithms.
+    """Both networks play for one value, the log-likelihood of the discriminator (Goodfellow et al., 2014).
 
-    The generator minimises mean log(1 - sigmoid(fake)), whose derivative vanishes while the discriminator sees through
-    everything; `non_saturating` is the remedy of the same paper.
+    The generator minimises mean log(1 - sigmoid(fake)), whose derivative vanishes where the discriminator
+    rejects all generated images; `non_saturating` is the remedy of the same paper.
     """
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

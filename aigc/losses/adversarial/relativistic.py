@@ -8,7 +8,7 @@ from aigc.losses.precision import at_least_float32
 
 
 class Relativistic(AdversarialLoss):
-    """Whether a real image is more real than a made one, pair by pair (Jolicoeur-Martineau, 2018).
+    """The logit of a real image less that of a generated one, pair by pair (Jolicoeur-Martineau, 2018).
 
     The loss of R3GAN (Huang et al., 2025), beside R1 and R2. It depends on differences of logits alone.
     """
@@ -20,7 +20,7 @@ class Relativistic(AdversarialLoss):
         """-mean log sigmoid(real - fake).
 
         Raises:
-            ValueError: There are not as many real images as made ones.
+            ValueError: There are not as many real images as generated ones.
         """
         return F.softplus(-_differences(real_logits, fake_logits)).mean()
 
@@ -28,7 +28,7 @@ class Relativistic(AdversarialLoss):
         """-mean log sigmoid(fake - real).
 
         Raises:
-            ValueError: There are no real logits, or not as many as made ones.
+            ValueError: There are no real logits, or not as many as generated ones.
         """
         return F.softplus(_differences(real_logits, fake_logits)).mean()
 
@@ -38,7 +38,7 @@ def _differences(real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
         raise ValueError("the relativistic loss compares: its generator, too, needs the logits of real images")
     if real_logits.shape != fake_logits.shape:
         raise ValueError(
-            f"the relativistic loss compares each real image with a made one, but real logits have the shape "
+            f"the relativistic loss compares each real image with a generated one, but real logits have the shape "
             f"{tuple(real_logits.shape)} and fake ones {tuple(fake_logits.shape)}: give equal batches, or take "
             "relativistic_average"
         )

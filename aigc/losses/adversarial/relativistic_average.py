@@ -10,7 +10,7 @@ from aigc.losses.ranks import mean_over_ranks
 
 
 class RelativisticAverage(AdversarialLoss):
-    """Whether real images are more real than made ones on average, and the reverse (Jolicoeur-Martineau, 2018).
+    """Logits of each kind less the mean logit of the other kind (Jolicoeur-Martineau, 2018).
 
     The averages are those of the batch on all ranks, and have derivatives. They are of what is seen at once: a batch
     in several micro-batches has several. Not halved, as in the paper. It depends on differences of logits alone.
@@ -35,7 +35,7 @@ class RelativisticAverage(AdversarialLoss):
 
 
 def _differences(real_logits: Tensor | None, fake_logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Real logits less the average made one, and made logits less the average real one."""
+    """Return real logits less the mean generated one, and generated logits less the mean real one."""
     if real_logits is None:
         raise ValueError("the relativistic average loss compares: its generator, too, needs the logits of real images")
     real, fake = at_least_float32(real_logits), at_least_float32(fake_logits)

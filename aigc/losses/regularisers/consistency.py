@@ -1,4 +1,4 @@
-"""Consistency regularisation: one judgement of an image and of the same one moved a little."""
+"""Consistency regularisation: the same discriminator output for an image and its shifted copy."""
 
 from typing import Annotated
 
@@ -45,23 +45,23 @@ def flip_and_shift(images: Tensor, reach: int) -> Tensor:
 
 
 def draw_flip_and_shift(images: Tensor, reach: int) -> tuple[Tensor, Tensor]:
-    """Which rows and columns of each image `flip_and_shift` shows, int64 of shape (n, height) and (n, width)."""
+    """Draw the rows, int64 (n, height), and columns, int64 (n, width), that `flip_and_shift` shows."""
     count, _, height, width = images.shape
-    place = images.device
-    rows = _shifted(count, height, reach, place)
-    columns = _shifted(count, width, reach, place)
-    mirrored = torch.rand(count, 1, device=place) < 0.5
+    device = images.device
+    rows = _shifted(count, height, reach, device)
+    columns = _shifted(count, width, reach, device)
+    mirrored = torch.rand(count, 1, device=device) < 0.5
     return rows, torch.where(mirrored, width - 1 - columns, columns)
 
 
 def picked(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Images put together of some of their rows, (n, ...), and columns."""
+    """Select rows, (n, ...), and columns of each image."""
     number = torch.arange(len(images), device=images.device)[:, None, None]
     return images.movedim(1, -1)[number, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
 
 
 def _shifted(count: int, size: int, reach: int, device: torch.device) -> Tensor:
-    """Which row of the old image is in each of the new one, (count, size)."""
+    """Draw the source row of each row, (count, size)."""
     reach = min(reach, size - 1)
     moved = torch.arange(size, device=device) + torch.randint(-reach, reach + 1, (count, 1), device=device)
     return size - 1 - (size - 1 - moved.abs()).abs()
@@ -71,7 +71,7 @@ class Consistency(DiscriminatorRegulariser):
     """Consistency regularisation of the discriminator on real images, mirrored with probability 1/2 and shifted.
 
     Args:
-        weight: What the mean squared difference of the logits is multiplied by (10 in Zhang et al., 2020).
+        weight: Factor of the mean squared difference of the logits (10 in Zhang et al., 2020).
         shift: By how many pixels images are shifted at most, down or up and left or right.
     """
 
@@ -82,10 +82,10 @@ class Consistency(DiscriminatorRegulariser):
         self.shift = shift
 
     def draw(self, real: Tensor) -> dict[str, Tensor]:
-        """Which rows and columns of each image are shown."""
+        """Draw the rows and columns of each image that are shown."""
         return dict(zip(("rows", "columns"), draw_flip_and_shift(real, self.shift), strict=True))
 
     def forward(self, phase: DiscriminatorPhase, drawn: dict[str, Tensor]) -> Tensor:
-        """The penalty of the real images."""
+        """Return the penalty for the real images."""
         moved = picked(phase.real, drawn["rows"], drawn["columns"])
-        return consistency_penalty(phase.real_logits, phase.judge(moved, phase.real_labels))
+        return consistency_penalty(phase.real_logits, phase.discriminate(moved, phase.real_labels))

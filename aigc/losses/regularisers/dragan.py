@@ -8,14 +8,16 @@ from torch import Tensor
 from aigc.config.types import Bound
 from aigc.losses.base import DiscriminatorPhase, DiscriminatorRegulariser
 from aigc.losses.regularisers.gradient_penalty import norm_penalty, per_image
-from aigc.losses.regularisers.input_gradient import Judge
+from aigc.losses.regularisers.input_gradient import Discriminate
 
 
-def dragan_penalty(discriminator: Judge, real: Tensor, seed: int, target: float = 1.0, reach: float = 0.5) -> Tensor:
+def dragan_penalty(
+    discriminator: Discriminate, real: Tensor, seed: int, target: float = 1.0, reach: float = 0.5
+) -> Tensor:
     """Compute the mean (|gradient| - target)² at points around real images (Kodali et al., 2017).
 
     Args:
-        discriminator: Images to one number for each, (n,), or to a judgement.
+        discriminator: Maps images to one number each, (n,), or to a `DiscriminatorOutput`.
         real: Real images, (n, ...).
         seed: Of the points; see `around`. Drawn in float32 on the CPU.
         target: The norm that costs nothing.
@@ -31,7 +33,7 @@ def dragan_penalty(discriminator: Judge, real: Tensor, seed: int, target: float 
 
 
 def around(real: Tensor, shares: Tensor, noise: Tensor, reach: float) -> Tensor:
-    """Points around real images as in the code of Kodali et al.: image + share * reach * deviation * noise.
+    """Return points around real images as in the code of Kodali et al.: image + share * reach * deviation * noise.
 
     Args:
         real: Real images, (n, ...).
@@ -49,7 +51,7 @@ class DRAGAN(DiscriminatorRegulariser):
         weight: What the mean (|gradient| - target)² is multiplied by (10 in Kodali et al., 2017).
         target: The norm that costs nothing.
         reach: How far from its image a pixel is moved at most, in standard deviations of all pixels of the batch.
-        every_n_steps: 1 adds it to each step's loss; more makes it a step of its own, every so many and so many times
+        every_n_steps: 1 adds it to the loss of each step; n > 1 makes it a step of its own, every n steps and n times
             as strong.
     """
 
@@ -68,11 +70,11 @@ class DRAGAN(DiscriminatorRegulariser):
         self.reach = reach
 
     def draw(self, real: Tensor) -> dict[str, Tensor]:
-        """What share of the reach each image is moved by, and how each pixel is."""
+        """Draw the share of the reach for each image, and the noise of each pixel."""
         shares = torch.rand(per_image(real), dtype=real.dtype, device=real.device)
         return {"shares": shares, "noise": torch.rand_like(real)}
 
     def forward(self, phase: DiscriminatorPhase, drawn: dict[str, Tensor]) -> Tensor:
-        """The penalty at the points."""
+        """Return the penalty at the points."""
         points = around(phase.real, drawn["shares"], drawn["noise"], self.reach)
-        return norm_penalty(lambda images: phase.judge(images, phase.real_labels), points, self.target)
+        return norm_penalty(lambda images: phase.discriminate(images, phase.real_labels), points, self.target)

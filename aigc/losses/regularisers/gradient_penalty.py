@@ -1,4 +1,4 @@
-"""The gradient penalty of WGAN-GP: a slope of 1 between real and made images."""
+"""The gradient penalty of WGAN-GP: a slope of 1 between real and generated images."""
 
 from typing import Annotated
 
@@ -7,14 +7,14 @@ from torch import Tensor
 
 from aigc.config.types import Bound
 from aigc.losses.base import DiscriminatorPhase, DiscriminatorRegulariser
-from aigc.losses.regularisers.input_gradient import Judge, input_gradient, root, squared_norm
+from aigc.losses.regularisers.input_gradient import Discriminate, input_gradient, root, squared_norm
 
 
-def gradient_penalty(discriminator: Judge, real: Tensor, fake: Tensor, seed: int, target: float = 1.0) -> Tensor:
-    """Compute the mean (|gradient| - target)² at random mixes of real and made images (Gulrajani et al., 2017).
+def gradient_penalty(discriminator: Discriminate, real: Tensor, fake: Tensor, seed: int, target: float = 1.0) -> Tensor:
+    """Compute the mean (|gradient| - target)² at random mixes of real and generated images (Gulrajani et al., 2017).
 
     Args:
-        discriminator: Images to one number for each, (n,), or to a judgement.
+        discriminator: Maps images to one number each, (n,), or to a `DiscriminatorOutput`.
         real: Real images, (n, ...).
         fake: Made images, of the same shape.
         seed: Of the shares of the real images, uniform from 0 to 1, one for each mix; drawn in float32 on the CPU.
@@ -31,36 +31,36 @@ def gradient_penalty(discriminator: Judge, real: Tensor, fake: Tensor, seed: int
 
 
 def per_image(images: Tensor) -> tuple[int, ...]:
-    """The shape of one number for each image, that broadcasts with them."""
+    """Return the shape of one number per image that broadcasts with images."""
     return (len(images), *(1 for _ in images.shape[1:]))
 
 
 def mix(real: Tensor, fake: Tensor, shares: Tensor) -> Tensor:
-    """Points on the lines from made images, share 0, to real ones, share 1.
+    """Interpolate between generated images (share 0) and real ones (share 1).
 
     Raises:
         ValueError: The shapes differ.
     """
     if real.shape != fake.shape:
         raise ValueError(
-            f"the gradient penalty mixes each real image with a made one, but real ones have the shape "
-            f"{tuple(real.shape)} and made ones {tuple(fake.shape)}: give equal batches"
+            f"the gradient penalty mixes each real image with a generated one, but real ones have the shape "
+            f"{tuple(real.shape)} and generated ones {tuple(fake.shape)}: give equal batches"
         )
     return fake + shares * (real - fake)
 
 
-def norm_penalty(discriminator: Judge, images: Tensor, target: float) -> Tensor:
-    """The mean squared distance of the gradient's norm from a target; where the gradient is 0, its derivative is 0."""
+def norm_penalty(discriminator: Discriminate, images: Tensor, target: float) -> Tensor:
+    """Return the mean squared distance of gradient norms from a target; the derivative at a zero gradient is 0."""
     return (root(squared_norm(input_gradient(discriminator, images)[1])) - target).square().mean()
 
 
 class GradientPenalty(DiscriminatorRegulariser):
-    """The gradient penalty of WGAN-GP, at a random mix of each real and made image, with the real one's label.
+    """The gradient penalty of WGAN-GP, at a random mix of each real and generated image, with the real one's label.
 
     Args:
         weight: What the mean (|gradient| - target)² is multiplied by (10 in Gulrajani et al., 2017).
         target: The norm that costs nothing.
-        every_n_steps: 1 adds it to each step's loss; more makes it a step of its own, every so many and so many times
+        every_n_steps: 1 adds it to the loss of each step; n > 1 makes it a step of its own, every n steps and n times
             as strong.
     """
 
@@ -76,11 +76,11 @@ class GradientPenalty(DiscriminatorRegulariser):
         self.target = target
 
     def draw(self, real: Tensor) -> dict[str, Tensor]:
-        """The shares of the real images."""
+        """Draw the shares of the real images."""
         return {"shares": torch.rand(per_image(real), dtype=real.dtype, device=real.device)}
 
     def forward(self, phase: DiscriminatorPhase, drawn: dict[str, Tensor]) -> Tensor:
-        """The penalty at the mixes."""
+        """Return the penalty at the mixes."""
         assert phase.fake is not None
         mixes = mix(phase.real, phase.fake, drawn["shares"])
-        return norm_penalty(lambda images: phase.judge(images, phase.real_labels), mixes, self.target)
+        return norm_penalty(lambda images: phase.discriminate(images, phase.real_labels), mixes, self.target)

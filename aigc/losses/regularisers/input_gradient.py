@@ -1,4 +1,4 @@
-"""By how much a discriminator's answers change with the pixels."""
+"""The gradient of a discriminator with respect to its input."""
 
 from collections.abc import Callable
 
@@ -8,19 +8,19 @@ from torch import Tensor
 from aigc.losses.precision import at_least_float32
 from aigc.models.images.gan.base import DiscriminatorOutput
 
-Judge = Callable[[Tensor], Tensor | DiscriminatorOutput]
-"""A discriminator: images to one number for each, (n,), or to a judgement, of which `per_image` is differentiated."""
+Discriminate = Callable[[Tensor], Tensor | DiscriminatorOutput]
+"""A discriminator: maps images to one number each, (n,), or to an output whose `per_image` is differentiated."""
 
 
-def input_gradient(judge: Judge, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Judge images, and differentiate the judgement with respect to them, in one forward pass.
+def input_gradient(discriminate: Discriminate, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Apply a discriminator and differentiate its output with respect to the images, in one forward pass.
 
-    Both results can be differentiated further, by the discriminator's weights, also inside of a compiled function,
-    where `torch.autograd.grad` cannot stand. The discriminator must not change its buffers meanwhile: no batch
+    Both results can be differentiated further, with respect to the weights, also inside a compiled function,
+    where `torch.autograd.grad` is not supported. The discriminator must not change its buffers meanwhile: no batch
     normalisation.
 
     Args:
-        judge: Images to one number for each, (n,), or to a judgement, of which `per_image` is differentiated.
+        discriminate: The discriminator.
         images: (n, ...), of a float type.
 
     Returns:
@@ -28,8 +28,8 @@ def input_gradient(judge: Judge, images: Tensor) -> tuple[Tensor, Tensor]:
     """
 
     def summed(pixels: Tensor) -> tuple[Tensor, Tensor]:
-        answer = judge(pixels)
-        values = answer if isinstance(answer, Tensor) else answer.per_image()
+        output = discriminate(pixels)
+        values = output if isinstance(output, Tensor) else output.per_image()
         return at_least_float32(values).sum(), values
 
     gradient, values = torch.func.grad(summed, has_aux=True)(images)
@@ -37,11 +37,11 @@ def input_gradient(judge: Judge, images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def squared_norm(gradient: Tensor) -> Tensor:
-    """The sum of squares of each image's gradient, (n,); in float32, or in float64 of a float64 gradient."""
+    """Return the sum of squares of the gradient per image, (n,); in float32, or in float64 of a float64 gradient."""
     return at_least_float32(gradient).flatten(1).square().sum(1)
 
 
 def root(squares: Tensor) -> Tensor:
-    """The square root, with the derivative 0 at 0, where it has none."""
+    """Return the square root, with derivative 0 at 0, where it has none."""
     zero = squares == 0
     return squares.masked_fill(zero, 1).sqrt().masked_fill(zero, 0)

@@ -1,4 +1,4 @@
-"""The LeCam penalty: logits that stay near what they were on average."""
+"""The LeCam penalty: logits that stay near their moving averages."""
 
 from typing import Annotated
 
@@ -18,13 +18,13 @@ def lecam_penalty(
     """Compute mean max(0, real - fake_average)² + mean max(0, real_average - fake)² (Tseng et al., 2021).
 
     The paper's formula has no max(0, ·); the authors' code has, with which the paper's scores were made. The two are
-    equal wherever images lie on their own side of the other kind's average.
+    equal wherever the logits of each kind lie beyond the average of the other kind.
 
     Args:
         real_logits: Of real images, (n,).
-        fake_logits: Of made images, (n,).
+        fake_logits: Of generated images, (n,).
         real_average: Moving average of the logits of real images, a constant.
-        fake_average: The same of made ones.
+        fake_average: The same of generated ones.
 
     Returns:
         A scalar without the weight.
@@ -35,7 +35,7 @@ def lecam_penalty(
 
 
 class LeCam(DiscriminatorRegulariser):
-    """The LeCam penalty, for small data sets; its moving averages are of all ranks and know the present batch.
+    """The LeCam penalty, for small data sets. Its moving averages cover all ranks and include the current batch.
 
     Each micro-batch moves the averages, so that several of them need a `decay` nearer to 1.
 
@@ -58,7 +58,7 @@ class LeCam(DiscriminatorRegulariser):
             self.register_buffer(name, torch.zeros(()))
 
     def forward(self, phase: DiscriminatorPhase, drawn: dict[str, Tensor]) -> Tensor:
-        """Remember the logits, then compare them with what is remembered."""
+        """Update the moving averages, then return the penalty."""
         assert phase.fake_logits is not None
         self._remember(phase.real_logits, phase.fake_logits)
         return lecam_penalty(phase.real_logits, phase.fake_logits, self.real_average, self.fake_average)

@@ -44,14 +44,14 @@ def path_length_penalty(
 
 
 class PathLength(GeneratorRegulariser):
-    """Path length regularisation, by the styles of a generator that has such, else by its latents.
+    """Path length regularisation, with respect to the styles of the generator where it has them, else to its latents.
 
     Each micro-batch moves the average, as in the code of Karras et al.
 
     Args:
         weight: What the mean (length - average)² is multiplied by (2 in the code of Karras et al., 2020).
         decay: Share of the present batch in the moving average of lengths.
-        every_n_steps: 1 adds it to each step's loss; more makes it a step of its own, every so many and so many times
+        every_n_steps: 1 adds it to the loss of each step; n > 1 makes it a step of its own, every n steps and n times
             as strong.
     """
 
@@ -68,7 +68,7 @@ class PathLength(GeneratorRegulariser):
         self.register_buffer("average", torch.zeros(()))
 
     def forward(self, generator: nn.Module, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """The penalty of freshly made images; the noise is drawn from the global generator of their device."""
+        """Return the penalty for new generated images; the noise is drawn from the global generator of their device."""
         if isinstance(generator, StyleGenerator):
             styles = at_least_float32(generator.mapping(latents, labels))
             styles = styles if styles.requires_grad else styles.detach().requires_grad_()  # of a frozen mapping

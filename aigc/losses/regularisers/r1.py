@@ -1,4 +1,4 @@
-"""The R1 penalty: a flat discriminator where real images are."""
+"""The R1 penalty: small gradients of the discriminator at real images."""
 
 from typing import Annotated
 
@@ -6,14 +6,14 @@ from torch import Tensor
 
 from aigc.config.types import Bound
 from aigc.losses.base import DiscriminatorPhase, DiscriminatorRegulariser
-from aigc.losses.regularisers.input_gradient import Judge, input_gradient, squared_norm
+from aigc.losses.regularisers.input_gradient import Discriminate, input_gradient, squared_norm
 
 
-def r1_penalty(discriminator: Judge, real: Tensor) -> Tensor:
+def r1_penalty(discriminator: Discriminate, real: Tensor) -> Tensor:
     """Compute the mean squared norm of the gradient at real images (Mescheder et al., 2018), without gamma / 2.
 
     Args:
-        discriminator: Images to one number for each, (n,), or to a judgement.
+        discriminator: Maps images to one number each, (n,), or to a `DiscriminatorOutput`.
         real: Real images, (n, ...).
 
     Returns:
@@ -27,7 +27,7 @@ class R1(DiscriminatorRegulariser):
 
     Args:
         gamma: Strength; halved, as in the paper (Mescheder et al., 2018).
-        every_n_steps: 1 adds it to each step's loss; more makes it a step of its own, every so many and so many times
+        every_n_steps: 1 adds it to the loss of each step; n > 1 makes it a step of its own, every n steps and n times
             as strong.
         final_gamma: What the strength comes to at the end of the run, on half a cosine, as in R3GAN; None leaves it.
     """
@@ -45,6 +45,6 @@ class R1(DiscriminatorRegulariser):
         super().__init__(gamma / 2, every_n_steps, None if final_gamma is None else final_gamma / 2)
 
     def forward(self, phase: DiscriminatorPhase, drawn: dict[str, Tensor]) -> Tensor:
-        """The mean squared norm at the real images."""
+        """Return the mean squared norm at the real images."""
         assert phase.real_gradient is not None
         return squared_norm(phase.real_gradient).mean()

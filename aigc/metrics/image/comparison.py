@@ -18,7 +18,7 @@ _INCEPTION = 2048
 def compare(
     measures: Iterable[ImageMeasure], generated: Statistics, real: Statistics | None, heldout: Statistics | None = None
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Compute all measures; those that look at pairs of features share one pass over the pairs.
+    """Compute all measures; those that need pairs of features share one pass over the pairs.
 
     Args:
         measures: Which.
@@ -32,7 +32,7 @@ def compare(
         made them, 2,048 dimensions are taken for that network.
 
     Raises:
-        InputError: The two sets were seen by different extractors, or do not suffice for a measure.
+        InputError: The two sets have different extractors, or are too small for a measure.
     """
     if real is not None:
         generated.check_same_extractor(real)
@@ -63,7 +63,7 @@ def compare(
 
 
 def nearest(features: Tensor, real: Statistics, number: int) -> Tensor:
-    """The real images nearest to each of some generated ones, the nearest first.
+    """Return the real images nearest to each generated one, nearest first.
 
     Args:
         features: Of the generated images, of shape (n, dimensions).
@@ -80,7 +80,7 @@ def nearest(features: Tensor, real: Statistics, number: int) -> Tensor:
 
 
 def _known(generated: Statistics, real: Statistics | None) -> Statistics:
-    """The set whose extractor is known: files of others do not tell theirs."""
+    """Return the set whose extractor is known: files of other programs do not name theirs."""
     known = next((one for one in (generated, real) if one is not None and one.identity), generated)
     if not known.identity and known.dimensions != _INCEPTION:
         return Statistics("_unknown", "", "", known.count, known.mean, known.covariance)

@@ -1,4 +1,4 @@
-"""One forward pass over images, from which every measure is made."""
+"""Statistics of features from one forward pass over images, for every measure."""
 
 from typing import Any
 
@@ -22,9 +22,9 @@ class FeatureStatistics(DistributedMetric):
     """Sums of features in float64, and a bounded number of the features themselves when a measure asks for them.
 
     The sums are additive over batches and ranks: one all_reduce. Which features are kept depends on the images' indices
-    and on nothing else, so that neither batches nor ranks matter.
+    and on nothing else, so that batches and ranks have no effect.
 
-    The extractor is no part of this metric's state: it is in no state_dict, and so in no checkpoint.
+    The extractor is not part of this metric's state: it is in no state_dict, and so in no checkpoint.
 
     Args:
         extractor: What turns images into features.
@@ -43,7 +43,7 @@ class FeatureStatistics(DistributedMetric):
         self, extractor: Extractor, keep: bool = False, reservoir: int = 50_000, over_ranks: bool = True
     ) -> None:
         super().__init__(_gather, over_ranks)
-        self._extractor = (extractor,)  # in a tuple, torch takes it for no part of this module
+        self._extractor = (extractor,)  # in a tuple, torch does not register it as a submodule
         self._keep = keep
         self._reservoir = reservoir
         size = extractor.dimensions
@@ -72,7 +72,7 @@ class FeatureStatistics(DistributedMetric):
         self.add(self.extractor(images), indices, labels)
 
     def add(self, extracted: Extracted, indices: Tensor | None = None, labels: Tensor | None = None) -> None:
-        """Add images by their features; arguments and errors as of `update`."""
+        """Add images by their features; arguments and errors as for `update`."""
         self._update_count += 1  # torchmetrics warns of a compute before any update
         features = extracted.features.detach()
         logits = None if extracted.logits is None else extracted.logits.detach()
@@ -117,14 +117,14 @@ class FeatureStatistics(DistributedMetric):
         return made
 
     def _numbers(self, count: int) -> Tensor:
-        """Numbers that no other rank gives, for images that come without."""
+        """Return numbers for images without indices, different on each rank."""
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         rank, ranks = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
         seen = round(float(self.moments[0]))
         return torch.arange(seen, seen + count) * ranks + rank
 
     def _chosen(self) -> Tensor:
-        """The rows that are kept, by rising index."""
+        """Return the rows that are kept, by rising index."""
         width = _HEAD + self.extractor.dimensions + (self.extractor.classes or 0)
         # The state of one rank is a list; torchmetrics makes one tensor of those of several.
         parts = [self.kept] if isinstance(self.kept, Tensor) else self.kept
@@ -141,7 +141,7 @@ def _indices(rows: Tensor) -> Tensor:
 
 
 def _gather(state: Tensor, group: Any = None) -> list[Tensor]:
-    """Sums are added up; rows, of which each rank has its own number, are put in a row."""
+    """Sum the sums; concatenate the rows, of which each rank has its own number."""
     return sum_over_ranks(state, group) if state.dtype == torch.float64 else gather_bytes(state, group)
 
 

@@ -35,26 +35,26 @@ class FrechetDistance(ImageMeasure):
         return found
 
     def counts(self, comparison: Comparison, name: str) -> list[str]:
-        """The floor is of two parts of the real images."""
+        """Return the sizes of both parts of the real images for the floor."""
         part, real = comparison.heldout, comparison.real
         if name != "fid_floor" or part is None or real is None or part.count is None or real.count is None:
             return super().counts(comparison, name)
         return [str(part.count), str(real.count - part.count)]
 
     def _warn_of_few(self, comparison: Comparison) -> None:
-        """Once is enough: the same numbers of images are compared again and again."""
+        """Warn once: the same numbers of images are compared at every evaluation."""
         one = comparison.generated
         fewest = min((s.count for s in (one, comparison.real) if s is not None and s.count), default=one.dimensions)
         if fewest >= one.dimensions or self._warned:
             return
         self._warned = True
-        told = f"; fid_floor{one.suffix} is what real images get" if comparison.heldout is not None else ""
+        hint = f"; fid_floor{one.suffix} is what real images get" if comparison.heldout is not None else ""
         log.warning(
             "fid%s: fewer images than dimensions (%s, %s), so the distance is far too large%s; kid has no such bias",
             one.suffix,
             f"{fewest:,}",
             f"{one.dimensions:,}",
-            told,
+            hint,
         )
 
 
@@ -76,7 +76,7 @@ def frechet_distance(mu1: Array, cov1: Array, mu2: Array, cov2: Array) -> float:
         cov2: The other covariance.
 
     Raises:
-        TypeError: Something is no floating array or tensor.
+        TypeError: Something is not a floating-point array or tensor.
         ValueError: Shapes do not fit, or a covariance is not symmetric.
         InputError: A number is NaN or infinite.
     """
@@ -106,5 +106,5 @@ def _gaussian(mu: Array, cov: Array, number: str) -> tuple[Tensor, Tensor]:
     if len(mean) != len(covariance):
         raise ValueError(f"mu{number} has {len(mean)} dimensions, but cov{number} has {len(covariance)}")
     if not is_symmetric(covariance):
-        raise ValueError(f"cov{number} is not symmetric: it is no covariance")
+        raise ValueError(f"cov{number} is not symmetric: it is not a covariance")
     return mean, covariance

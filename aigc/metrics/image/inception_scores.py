@@ -71,7 +71,7 @@ def inception_score(logits: Array, splits: int = 10, seed: int | None = None) ->
         Mean and standard deviation over the parts, from 1 to the number of classes.
 
     Raises:
-        TypeError: The logits are no floating array or tensor.
+        TypeError: The logits are not a floating-point array or tensor.
         ValueError: Their shape is another one.
         InputError: There are fewer images than parts, or fewer than two, or a logit is not finite.
     """

@@ -1,4 +1,4 @@
-"""What measures of images take, checked: features as arrays or tensors, and statistics of them."""
+"""Checks of the input of measures: features as arrays or tensors, and statistics of them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +27,7 @@ def as_features(given: Array, owner: str = "", what: str = "features") -> Tensor
         The same numbers without gradient, float32 or float64; half precision is widened.
 
     Raises:
-        TypeError: They are no floating array or tensor.
+        TypeError: They are not a floating-point array or tensor.
         ValueError: Their shape is another one.
         InputError: There are fewer than two images, or a number is NaN or infinite.
     """
@@ -39,7 +39,7 @@ def as_features(given: Array, owner: str = "", what: str = "features") -> Tensor
         raise InputError(f"{name} of at least two images are needed, got {len(rows)}")
     if not bool(torch.isfinite(rows).all()):
         first = int((~torch.isfinite(rows)).any(dim=1).nonzero()[0, 0])
-        raise InputError(f"{name} of image {first} are not finite: the image is broken, or the network that saw it")
+        raise InputError(f"{name} of image {first} are not finite: the image or the network is broken")
     return rows
 
 
@@ -47,23 +47,21 @@ def as_statistic(given: Array, name: str, axes: int) -> Tensor:
     """Check a mean or a covariance; returned in float64.
 
     Raises:
-        TypeError: It is no floating array or tensor.
+        TypeError: It is not a floating-point array or tensor.
         ValueError: It has not so many axes, all of one length.
         InputError: A number in it is NaN or infinite.
     """
     values = _as_tensor(given, name).double()
     if values.ndim != axes or len(set(values.shape)) != 1 or not len(values):
-        told = "(dimensions,)" if axes == 1 else "(dimensions, dimensions)"
-        raise ValueError(f"{name} must have the shape {told}, got {tuple(values.shape)}")
+        shape = "(dimensions,)" if axes == 1 else "(dimensions, dimensions)"
+        raise ValueError(f"{name} must have the shape {shape}, got {tuple(values.shape)}")
     if not bool(torch.isfinite(values).all()):
-        raise InputError(
-            f"{name} holds numbers that are not finite: the images are broken, or the network that saw them"
-        )
+        raise InputError(f"{name} holds numbers that are not finite: the images or the network are broken")
     return values
 
 
 def in_float64(rows: Tensor) -> Iterator[Tensor]:
-    """Cut rows into parts of float64: a copy of all of them at once would be large."""
+    """Yield parts of the rows in float64: a copy of all at once would be large."""
     for start in range(0, len(rows), ROWS):
         yield rows[start : start + ROWS].double()
 

@@ -75,7 +75,7 @@ def kernel_distance(
         Mean and standard deviation over the subsets (divisor: their number).
 
     Raises:
-        TypeError: Features are no floating array or tensor.
+        TypeError: Features are not a floating-point array or tensor.
         ValueError: Shapes do not fit.
         InputError: There are fewer than two images, or features are not finite; `subsets` is below 1, `subset_size`
             below 2.
@@ -115,7 +115,7 @@ class KernelSums(PairConsumer):
             yield random.choice(n, size, replace=False), random.choice(m, size, replace=False)
 
     def fill(self, generated: Tensor, real: Tensor) -> None:
-        """See the pairs alone, without other consumers: subset by subset where all of them have fewer pairs."""
+        """Visit the pairs without other consumers: subset by subset where that means fewer pairs."""
         size = min(self.subset_size, len(generated), len(real))
         if 4 * self.subsets * size**2 < (len(generated) + len(real)) ** 2:
             self._distances = _one_by_one(generated, real, self)
@@ -139,7 +139,7 @@ class KernelSums(PairConsumer):
         self._sums = torch.zeros(3, self.subsets, dtype=torch.float64, device=like.device)
 
     def within(self, which: int, rows: slice, columns: slice, dots: Tensor) -> None:
-        """Sum over the pairs of one set; an image with itself is none."""
+        """Sum over the pairs of one set; without an image with itself."""
         kernel = self._kernel(dots, self._shifts[which][rows], self._shifts[which][columns])
         if rows == columns:
             kernel.fill_diagonal_(0)
@@ -152,7 +152,7 @@ class KernelSums(PairConsumer):
         self._sums[2] += _sums(kernel, self._members[0][:, rows], self._members[1][:, columns])
 
     def result(self) -> tuple[float, float]:
-        """Mean and standard deviation over the subsets, when all pairs were seen."""
+        """Mean and standard deviation over the subsets, after all pairs."""
         distances = self._distances
         if distances is None:
             size = self._size

@@ -76,7 +76,7 @@ def precision_recall_density_coverage(real: Array, fake: Array, k: int = 5) -> P
         k: Which neighbour; torch-fidelity and NVIDIA take 3 for precision and recall, prdc takes 5.
 
     Raises:
-        TypeError: Features are no floating array or tensor.
+        TypeError: Features are not a floating-point array or tensor.
         ValueError: Shapes do not fit.
         InputError: Features are not finite, or k is not from 1 to the number of images less one, on either side.
     """
@@ -127,7 +127,7 @@ class Manifold(PairConsumer):
         self._keep(which, rows, distances)
 
     def between(self, rows: slice, columns: slice, dots: Tensor) -> None:
-        """See what lies in which ball."""
+        """Find what lies in which ball."""
         if not self._balls:
             self._balls = [self._radii(which) for which in (0, 1)]
         (_, closed_fake), (open_real, closed_real) = self._balls
@@ -138,7 +138,7 @@ class Manifold(PairConsumer):
         self._covered[columns] |= distances.amin(dim=0) < open_real[columns]
 
     def result(self) -> PRDC:
-        """The four shares, when all pairs were seen."""
+        """The four shares, after all pairs."""
         shares = [float(part.double().mean()) for part in (self._precise, self._recalled, self._inside, self._covered)]
         return PRDC(shares[0], shares[1], shares[2] / self.k, shares[3])
 

@@ -1,4 +1,4 @@
-"""What a measure of generated images is, and what it looks at."""
+"""Base class of measures of generated images, and their input."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
@@ -11,7 +11,7 @@ from aigc.metrics.image.statistics import Statistics
 
 
 class Comparison(NamedTuple):
-    """What a measure looks at."""
+    """Input of a measure."""
 
     generated: Statistics
     real: Statistics | None
@@ -21,12 +21,12 @@ class Comparison(NamedTuple):
 
 
 class ImageMeasure(ABC):
-    """A number, or a few, about a set of generated images."""
+    """Base class of measures: one score or a few of a set of generated images."""
 
     metric_name: ClassVar[str] = ""
     """Name for `aigc score-images --metric`; empty: it has none."""
     names: tuple[str, ...] = ()
-    """The scores that it gives."""
+    """Names of its scores."""
     needs_features = False
     """Whether it needs the features of the images, or their logits, and not only mean and covariance."""
     needs_real = True
@@ -34,7 +34,7 @@ class ImageMeasure(ABC):
 
     @abstractmethod
     def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
-        """Name to score.
+        """Return name to score.
 
         Args:
             comparison: What is compared.
@@ -45,20 +45,20 @@ class ImageMeasure(ABC):
         """
 
     def refuses(self, generated: int, real: int, classes: int | None) -> str | None:
-        """Why it cannot measure so many images, seen by an extractor of so many classes (None has none), if so."""
+        """Return why it cannot measure these numbers of images and classes of an extractor; None if it can."""
         return None
 
     def counts(self, comparison: Comparison, name: str) -> list[str]:
-        """How many images a score is made of, of one set or both: of a large set, features are kept of some."""
+        """Return the numbers of images behind a score; of a large set only some features are kept."""
         sets = [comparison.generated, comparison.real] if self.needs_real else [comparison.generated]
         return [_count(one, self.needs_features) for one in sets if one is not None]
 
     def consumer(self) -> PairConsumer | None:
-        """What has to see the pairs of features, in one pass for all measures."""
+        """Return the consumer of pairs of features, which are visited in one pass for all measures."""
         return None
 
     def options(self, comparison: Comparison) -> str:
-        """What else changes the scores, in a signature: `subsets:100|size:1000`."""
+        """Return the options that change the scores, for a signature: `subsets:100|size:1000`."""
         return ""
 
 

@@ -1,4 +1,4 @@
-"""How near generated images are to real ones, and the Fréchet distance that is raised where they are too near."""
+"""How near generated images are to real ones, and the Fréchet distance with a penalty for memorisation."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ _NOTHING = 1e-8
 
 
 class Memorisation(ImageMeasure):
-    """The Fréchet distance, raised where generated images are too near to real ones (Bai et al., 2021), `mifid`.
+    """The Fréchet distance, increased where generated images are too near to real ones (Bai et al., 2021), `mifid`.
 
     `memorisation` beside it is the mean cosine distance to the nearest real image.
 
@@ -66,7 +66,7 @@ def memorisation_distance(fake: Array, real: Array) -> float:
         From 0 to 1.
 
     Raises:
-        TypeError: Features are no floating array or tensor.
+        TypeError: Features are not a floating-point array or tensor.
         ValueError: Shapes do not fit.
         InputError: There are fewer than two images, or features are not finite.
     """
@@ -111,7 +111,7 @@ class NearestCosine(PairConsumer):
         self._place = torch.zeros(len(sets[0]), dtype=torch.int64, device=like.device)
 
     def within(self, which: int, rows: slice, columns: slice, dots: Tensor) -> None:
-        """Look at nothing."""
+        """Do nothing: pairs within a set are not needed."""
 
     def between(self, rows: slice, columns: slice, dots: Tensor) -> None:
         """Keep the largest |cos|; the generated image's own length changes no order and is left out."""
@@ -122,7 +122,7 @@ class NearestCosine(PairConsumer):
         self._place[rows] = torch.where(larger, places + columns.start, self._place[rows])
 
     def result(self) -> float:
-        """The mean distance to the image found, when all pairs were seen."""
+        """The mean distance to the image found, after all pairs."""
         fake, real = (points.features for points in self._sets)
         distances = []
         for first in range(0, len(fake), ROWS):

@@ -44,7 +44,7 @@ class Points:
 
 
 class PairConsumer(ABC):
-    """What looks at the pairs of two sets of images, 0 the generated ones and 1 the real ones.
+    """Base class of what visits the pairs of two sets of images: 0 is generated, 1 is real.
 
     `start` comes first, then all pairs within the sets, then all pairs between them.
     """
@@ -54,7 +54,7 @@ class PairConsumer(ABC):
 
     @abstractmethod
     def start(self, sets: tuple[Points, Points]) -> None:
-        """Prepare for these sets, and forget all others.
+        """Prepare for these sets.
 
         Raises:
             InputError: They are too small for what is measured.
@@ -62,7 +62,7 @@ class PairConsumer(ABC):
 
     @abstractmethod
     def within(self, which: int, rows: slice, columns: slice, dots: Tensor) -> None:
-        """Look at a block of pairs of one set. A block on the diagonal (rows == columns) holds each pair twice.
+        """Take a block of pairs of one set. A block on the diagonal (rows == columns) holds each pair twice.
 
         Of the other pairs each comes once: a block serves its rows, and turned over its columns.
 
@@ -75,11 +75,11 @@ class PairConsumer(ABC):
 
     @abstractmethod
     def between(self, rows: slice, columns: slice, dots: Tensor) -> None:
-        """Look at a block of pairs between the sets: rows of generated images, columns of real ones."""
+        """Take a block of pairs between the sets: rows of generated images, columns of real ones."""
 
 
 def visit_pairs(generated: Array, real: Array, consumers: Sequence[PairConsumer]) -> None:
-    """Show all pairs to all consumers: n²/2 + m²/2 + nm dot products, whatever the number of consumers.
+    """Pass all pairs to all consumers: n²/2 + m²/2 + nm dot products, whatever the number of consumers.
 
     The dot products are of float32 where features of both sets are, else of float64. They are of float64 too where
     float32 products are set to a reduced precision (TF32, bfloat16), and where features are so large or small that
@@ -92,7 +92,7 @@ def visit_pairs(generated: Array, real: Array, consumers: Sequence[PairConsumer]
         consumers: What looks at the pairs; results are theirs.
 
     Raises:
-        TypeError: Features are no floating array or tensor.
+        TypeError: Features are not a floating-point array or tensor.
         ValueError: Shapes do not fit.
         InputError: There are fewer than two images, or too few for a consumer, or features are not finite.
     """

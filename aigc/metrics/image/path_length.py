@@ -16,7 +16,7 @@ _PARALLEL = 1e-7
 
 
 def interpolate(start: Tensor, end: Tensor, t: float | Tensor, how: str = "lerp") -> Tensor:
-    """Go a part of the way from some latents to others.
+    """Interpolate between latents.
 
     `lerp` goes straight. `slerp` goes along an arc (Shoemake, 1985), each vector by itself, with lengths between those
     of its ends: between Gaussian latents it stays where Gaussian latents are. Where the ends are parallel or opposite,

@@ -1,4 +1,4 @@
-"""Images as networks make them, floats from -1 to 1, and as files and metrics have them, bytes from 0 to 255."""
+"""Conversion between images as floats from -1 to 1 and as bytes from 0 to 255."""
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ def quantise(images: Tensor) -> Tensor:
         uint8 from 0 to 255, of the same shape and on the same device.
 
     Raises:
-        InputError: The images are no floats, or one holds NaN.
+        InputError: The images are not floating-point, or one holds NaN.
     """
     if not images.is_floating_point():
         raise InputError(f"quantise takes floats from -1 to 1, not {images.dtype}; bytes need no quantising.")
@@ -30,7 +30,7 @@ def quantise(images: Tensor) -> Tensor:
 
 
 def dequantise(images: Tensor) -> Tensor:
-    """The way back: u / 127.5 - 1 as float32 from -1 to 1; `quantise` returns exactly the same bytes.
+    """Invert `quantise`: u / 127.5 - 1 as float32 from -1 to 1; `quantise` returns exactly the same bytes.
 
     Args:
         images: uint8 from 0 to 255, any shape.

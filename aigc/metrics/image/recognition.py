@@ -1,4 +1,4 @@
-"""Whether generated images show the classes that were asked for, as a classifier sees it."""
+"""Recognition: whether a classifier finds the requested classes in generated images."""
 
 from aigc.errors import InputError
 from aigc.metrics.image.measure import Comparison, ImageMeasure
@@ -17,7 +17,7 @@ class Recognition(ImageMeasure):
     needs_real = False
 
     def refuses(self, generated: int, real: int, classes: int | None) -> str | None:
-        """No classes."""
+        """Without classes."""
         return None if classes else "recognising classes needs an extractor that has them: extractor=classifier"
 
     def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What measures need to know of a set of images: mean and covariance of their features, and where asked, features."""
+"""Statistics of a set of images: mean and covariance of their features, and optionally the features."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ from aigc.errors import InputError
 
 
 class Statistics:
-    """A set of images as a feature extractor sees it.
+    """Statistics of the features of a set of images.
 
     Args:
         suffix: What the extractor adds to a score's name; empty for the reference Inception network.
@@ -54,7 +54,7 @@ class Statistics:
         return len(self.mean)
 
     def without(self, part: "Statistics") -> "Statistics":
-        """The mean and covariance of the images that are left when a part of them is taken away."""
+        """Return mean and covariance of the images without a part of them."""
         assert self.count is not None
         assert part.count is not None
         count = self.count - part.count
@@ -63,7 +63,7 @@ class Statistics:
         return Statistics(self.suffix, self.description, self.identity, count, mean, outer / (count - 1))
 
     def check_same_extractor(self, other: "Statistics") -> None:
-        """See that two sets were seen by the same extractor.
+        """Check that two sets have the same extractor.
 
         Raises:
             InputError: They were not.
@@ -88,7 +88,7 @@ def _outer(one: Statistics) -> Tensor:
 
 
 def smallest(indices: npt.NDArray[np.int64], number: int, seed: int = 0) -> npt.NDArray[np.int64]:
-    """Places of the images that a draw of so many picks: a function of their indices alone, whatever their order.
+    """Draw images: return positions that depend on the indices alone, in any order of them.
 
     Args:
         indices: Distinct numbers of images, of shape (n,).
@@ -96,7 +96,7 @@ def smallest(indices: npt.NDArray[np.int64], number: int, seed: int = 0) -> npt.
         seed: Another one picks others.
 
     Returns:
-        Places in `indices`, by rising index.
+        Positions in `indices`, by rising index.
     """
     if len(indices) <= number:
         return np.argsort(indices, kind="stable")
@@ -105,7 +105,7 @@ def smallest(indices: npt.NDArray[np.int64], number: int, seed: int = 0) -> npt.
 
 
 def _mixed(indices: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.uint64]:
-    """The finaliser of SplitMix64 (Steele, Lea and Flood, 2014), under which no two indices meet."""
+    """The finaliser of SplitMix64 (Steele, Lea and Flood, 2014), which is injective."""
     mixed = indices.astype(np.uint64) + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

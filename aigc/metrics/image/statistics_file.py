@@ -1,4 +1,4 @@
-"""Statistics as .npz files, in the layout that pytorch-fid and clean-fid read: mu and sigma, and more for us."""
+"""Statistics as .npz files, in the layout of pytorch-fid and clean-fid: mu and sigma, and further arrays."""
 
 import io
 import zipfile
@@ -31,7 +31,7 @@ _Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def write_statistics(path: Path, statistics: Statistics) -> None:
-    """Write a file, whole or not at all.
+    """Write a file atomically.
 
     Raises:
         OSError: The folder does not exist, cannot be written, or is full.
@@ -125,7 +125,7 @@ def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _count(arrays: _Arrays) -> int | None:
-    """How many images, if the file says it."""
+    """Return the number of images, if the file has it."""
     if "count" not in arrays:
         return None
     given = arrays["count"]

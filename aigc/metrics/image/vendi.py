@@ -36,7 +36,7 @@ def vendi_score(features: Array) -> float:
         From 1 to the smaller of n and dimensions (with zero vectors, one more).
 
     Raises:
-        TypeError: Features are no floating array or tensor.
+        TypeError: Features are not a floating-point array or tensor.
         ValueError: Their shape is another one.
         InputError: There are fewer than two images, or features are not finite.
     """

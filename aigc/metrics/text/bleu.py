@@ -13,8 +13,8 @@ from aigc.metrics.text.sacrebleu_tokenizers import Tokenizer
 from aigc.metrics.text.scorer import Details, Integers
 from aigc.metrics.text.scripts import FITS, agreed, by_tokenizer, fit, mixture
 
-LOOK_CUT = 100
-"""So many predictions that end in a period of its own are no accident."""
+TOKENIZED_LINES = 100
+"""From this number of predictions that end in a separate period, warn that texts are tokenized."""
 _OWN = 1 + len(FITS)
 
 
@@ -23,9 +23,9 @@ class BLEUScorer(SacrebleuScorer):
 
     `tokenize=auto` chooses for each pair by the script of its references: `char` where more than a tenth of their
     letters are kana, hangul, or of another script that sets no spaces between words (Thai, Lao, Khmer, Burmese, Tibetan
-    and the like), `zh` where more than a tenth are Chinese characters, and `13a` elsewhere. The signature tells what
-    was chosen; where it names one tokeniser, the score is sacrebleu's with that one: lines that another one cut differ
-    in no token. A corpus where more than one line in ten is of another script than most is warned of.
+    and the like), `zh` where more than a tenth are Chinese characters, and `13a` elsewhere. The signature names the
+    choice; where it names one tokeniser, the score is sacrebleu's with that one: lines cut by another one have the
+    same tokens. A corpus where more than one line in ten is of another script than most gives a warning.
 
     Args:
         tokenize: auto, or sacrebleu's tokeniser: 13a, zh, char, intl, none, and where what they need is installed
@@ -59,7 +59,7 @@ class BLEUScorer(SacrebleuScorer):
 
     @property
     def _columns(self) -> int:
-        # Predictions that look as if they were cut already; with `auto` pairs of each fit; sacrebleu's own numbers.
+        # Predictions that seem tokenized already; with `auto` the pairs of each fit; sacrebleu's own numbers.
         return _OWN + 2 + 2 * self._options.max_ngram_order
 
     def _engine(self, chosen: str = "") -> sacrebleu.BLEU:
@@ -74,8 +74,8 @@ class BLEUScorer(SacrebleuScorer):
         fits = [fit(references, prediction) for prediction, references in pairs]
         table[range(len(pairs)), [1 + FITS.index(names) for names in fits]] = 1
         for name in {names[0] for names in fits}:
-            places = [place for place, names in enumerate(fits) if names[0] == name]
-            table[places, _OWN:] = self._statistics(self._engine(name), [pairs[place] for place in places])
+            rows = [row for row, names in enumerate(fits) if names[0] == name]
+            table[rows, _OWN:] = self._statistics(self._engine(name), [pairs[row] for row in rows])
         return table
 
     def _scores(self, sums: Integers, pairs: int) -> dict[str, float]:
@@ -100,27 +100,27 @@ class BLEUScorer(SacrebleuScorer):
         name = agreed(lines)
         if name:
             return sacrebleu_signature(self._engine(name), references, **self._options.unusual)
-        told = ",".join(f"{used}:{number}" for used, number in by_tokenizer(lines).items())
+        used_by = ",".join(f"{used}:{number}" for used, number in by_tokenizer(lines).items())
         return sacrebleu_signature(
-            self._engine(), references, tok=f"{AUTO}[{told}]" if told else AUTO, **self._options.unusual
+            self._engine(), references, tok=f"{AUTO}[{used_by}]" if used_by else AUTO, **self._options.unusual
         )
 
     def _warnings(self, sums: Integers, pairs: int) -> dict[str, str]:
         messages = {}
-        told = mixture(_lines(sums))
-        if told:
+        mixed = mixture(_lines(sums))
+        if mixed:
             messages["scripts"] = (
-                f"the references mix scripts: lines are {told}. To compare the score with others, score the languages "
+                f"the references mix scripts: lines are {mixed}. To compare the score with others, score the languages "
                 "apart, or choose tokenize yourself."
             )
-        if sums[0] >= LOOK_CUT:
+        if sums[0] >= TOKENIZED_LINES:
             messages["cut"] = (
-                f"{sums[0]} predictions end in ' .', as if they were cut into tokens already. BLEU cuts texts itself: "
+                f"{sums[0]} predictions end in ' .', as if they were tokenized already. BLEU tokenizes texts itself: "
                 "give them as people write them, or set tokenize=none."
             )
         return messages
 
 
 def _lines(sums: Integers) -> dict[tuple[str, ...], int]:
-    """How many lines there are of each fit."""
+    """Return the number of lines of each fit."""
     return dict(zip(FITS, sums[1:_OWN].tolist(), strict=True))

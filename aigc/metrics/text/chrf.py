@@ -15,7 +15,7 @@ class CHRFScorer(SacrebleuScorer):
     """Corpus chrF from 0 to 100, equal to sacrebleu's (Popović, 2015 and 2017).
 
     Where several references of a prediction score alike, such as 0, sacrebleu counts the one given first. Here it is
-    the shortest one, so that their order never counts: the score is sacrebleu's with the references of each prediction
+    the shortest one, so that their order has no effect: the score is sacrebleu's with the references of each prediction
     from short to long, and the signature says `ties:shortest`.
 
     Args:

@@ -1,4 +1,4 @@
-"""Classes of texts as ids, checked."""
+"""Classes of texts as ids, with checks."""
 
 from collections.abc import Sequence
 from numbers import Integral
@@ -23,16 +23,16 @@ class Ids(NamedTuple):
 
 
 def check_labels(who: str, labels: Sequence[str]) -> list[str]:
-    """Return the names of classes as a list; an InputError in the name of `who` where they name no classes."""
+    """Return the names of classes as a list; an InputError that names `who` where they are not valid."""
     if isinstance(labels, str) or not isinstance(labels, Sequence) or len(labels) < 2:
         raise InputError(f"{who}: labels is {labels!r}. Allowed: a list of at least two names.")
     seen: dict[str, int] = {}
-    for place, label in enumerate(labels):
+    for index, label in enumerate(labels):
         if not isinstance(label, str):
-            raise InputError(f"{who}: labels[{place}] is {label!r}, a name must be a text.")
+            raise InputError(f"{who}: labels[{index}] is {label!r}, a name must be a text.")
         if label in seen:
-            raise InputError(f"{who}: labels[{seen[label]}] and labels[{place}] are both {label!r}.")
-        seen[label] = place
+            raise InputError(f"{who}: labels[{seen[label]}] and labels[{index}] are both {label!r}.")
+        seen[label] = index
     return list(labels)
 
 
@@ -68,7 +68,7 @@ def prediction_ids(predictions: Classes, labels: Sequence[str], counted: Tensor)
         predictions: What `reference_ids` takes, or a floating tensor of shape (texts, classes), of which the largest
             counts.
         labels: The names of the classes, in the order of their ids.
-        counted: Which texts count, bool of shape (texts,); what the others have is not looked at.
+        counted: Which texts count, bool of shape (texts,); the others are ignored.
 
     Returns:
         int64 of shape (texts,), on the device of `counted`.
@@ -99,34 +99,34 @@ def prediction_ids(predictions: Classes, labels: Sequence[str], counted: Tensor)
 
 
 def _as_tensor(what: str, classes: Classes, labels: Sequence[str], unknown: int) -> Tensor:
-    """Names and lists as ids, `unknown` for a name that is none; tensors and arrays as they are."""
+    """Convert names and lists to ids, `unknown` for an unknown name; return tensors and arrays as they are."""
     if isinstance(classes, Tensor | np.ndarray):
         return torch.as_tensor(classes)
     if isinstance(classes, str) or not isinstance(classes, Sequence):
         raise TypeError(f"{what} must be a tensor or a list of names, got {classes!r}")
-    known = {label: place for place, label in enumerate(labels)}
+    known = {label: index for index, label in enumerate(labels)}
     given: Sequence[Any] = classes
     ids = []
-    for place, each in enumerate(given):
+    for index, each in enumerate(given):
         if isinstance(each, str):
             ids.append(known.get(each, unknown))
         elif isinstance(each, bool) or not isinstance(each, Integral):
-            raise TypeError(f"{what}[{place}] must be the name of a class or its id, got {each!r}")
+            raise TypeError(f"{what}[{index}] must be the name of a class or its id, got {each!r}")
         else:
             ids.append(int(each))
     return torch.tensor(ids, dtype=torch.int64)
 
 
 def _check(what: str, given: Any, ids: Tensor, counted: Tensor, labels: Sequence[str]) -> None:
-    """ValueError where an id that counts is none; it names what was given."""
+    """Raise ValueError where a counted id is not a class; the message names what was given."""
     wrong = counted & ((ids < 0) | (ids >= len(labels)))
     if not wrong.any():
         return
-    place = _first(wrong)
-    if isinstance(given[place], str):
-        raise ValueError(f"{what}[{place}] is {given[place]!r}, which is no label: {suggest(given[place], labels)}")
+    index = _first(wrong)
+    if isinstance(given[index], str):
+        raise ValueError(f"{what}[{index}] is {given[index]!r}, which is not a label: {suggest(given[index], labels)}")
     most = len(labels) - 1
-    raise ValueError(f"{what}[{place}] is {int(ids[place])}, but the ids of {len(labels)} labels are 0 to {most}")
+    raise ValueError(f"{what}[{index}] is {int(ids[index])}, but the ids of {len(labels)} labels are 0 to {most}")
 
 
 def _whole(given: Tensor) -> bool:

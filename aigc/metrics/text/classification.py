@@ -1,4 +1,4 @@
-"""How well texts are classified: accuracy, F1, and a table of the classes."""
+"""Classification of texts: accuracy, F1, and a table of the classes."""
 
 import math
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class ClassificationReport(SumMetric):
         ignore_index: The id of references that do not count, such as -100; null counts all.
 
     Raises:
-        InputError: There are fewer than two labels, one is no text, or two are the same.
+        InputError: There are fewer than two labels, one is not a string, or two are the same.
     """
 
     higher_is_better = True
@@ -52,7 +52,7 @@ class ClassificationReport(SumMetric):
         Args:
             predictions: The class of each text: ids, an integer tensor of shape (texts,); or scores, of which the
                 largest counts, a floating tensor of shape (texts, classes); or names. What stands where a reference is
-                ignored is not looked at.
+                ignored may be anything.
             references: The right classes: ids, an integer tensor of shape (texts,), or names.
 
         Raises:
@@ -155,7 +155,7 @@ def _percent(part: int, whole: int) -> float:
 
 
 def _align(rows: list[list[str]]) -> str:
-    """Columns of equal width on the screen, where a Chinese character is two columns wide: the first to the left."""
+    """Pad columns to equal width on the screen, where a Chinese character is two wide; align the first one left."""
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:

@@ -1,4 +1,4 @@
-"""Several systems measured on the same texts, and compared with the first of them."""
+"""Scores of several systems on the same texts, compared with the first system."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,9 +23,9 @@ _BATCH = 1000
 
 @dataclass
 class SystemScores:
-    """One system: what each metric says of it, by metric; and by score what resampling says of that.
+    """Results of one system: scores by metric, and estimates from resampling by score.
 
-    A score that is no sum over the texts has no estimate. The baseline has no p-values.
+    A score that is not a sum over the texts has no estimate. The baseline has no p-values.
     """
 
     measured: dict[str, Measured] = field(default_factory=dict)
@@ -67,11 +67,11 @@ def measure_systems(
     tables: dict[tuple[str, int], Integers] = {}
     for name, scorer in scorers.items():
         measured_texts = whole if whole and scorer.of_whole_texts else systems
-        for place, (texts, result) in enumerate(zip(measured_texts, results, strict=True)):
+        for index, (texts, result) in enumerate(zip(measured_texts, results, strict=True)):
             try:
                 if isinstance(scorer, AdditiveScorer):
-                    tables[name, place] = _statistics(scorer, texts, references)
-                    measured = scorer.measured(tables[name, place].sum(axis=0))
+                    tables[name, index] = _statistics(scorer, texts, references)
+                    measured = scorer.measured(tables[name, index].sum(axis=0))
                 else:
                     measured = scorer.measure(texts, references)
             except (TypeError, ValueError) as error:
@@ -83,8 +83,8 @@ def measure_systems(
         drawn = dict(zip(tables, resampled_sums(list(tables.values()), samples, seed), strict=True))
         for name, scorer in scorers.items():
             if isinstance(scorer, AdditiveScorer):
-                places = range(len(systems))
-                _compare([resampled_scores(drawn[name, place], scorer.scores_of) for place in places], results)
+                indices = range(len(systems))
+                _compare([resampled_scores(drawn[name, index], scorer.scores_of) for index in indices], results)
     return results
 
 
@@ -100,10 +100,10 @@ def _statistics(scorer: AdditiveScorer, texts: Sequence[str], references: Refere
 
 
 def _compare(resampled: Sequence[Mapping[str, Floats]], results: Sequence[SystemScores]) -> None:
-    """Note what the resampled scores of one metric say of each system; the first system is the baseline."""
+    """Add the estimates from the resampled scores of one metric to each system; the first system is the baseline."""
     baseline = results[0].scores
-    for place, (scores, result) in enumerate(zip(resampled, results, strict=True)):
+    for index, (scores, result) in enumerate(zip(resampled, results, strict=True)):
         for name, values in scores.items():
             result.estimates[name] = estimate(values)
-            if place:
+            if index:
                 result.p_values[name] = p_value(resampled[0][name], values, result.scores[name] - baseline[name])

@@ -1,4 +1,4 @@
-"""How many of the generated n-grams are different ones."""
+"""Distinct-n: the share of different n-grams."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from aigc.metrics.text.tokenizer import ScriptTokenizer
 
 
 class DistinctNScorer(CollectionScorer):
-    """Share of different n-grams among all n-grams of all texts, in percent (Li et al., 2016).
+    """The share of different n-grams among all n-grams of all texts, in percent (Li et al., 2016).
 
     n-grams are of characters in Chinese and of words elsewhere, without case and punctuation, and never run from one
     text into the next. A score is NaN where no text has so many units. It falls as the number of texts grows: compare
@@ -19,7 +19,7 @@ class DistinctNScorer(CollectionScorer):
         orders: The lengths of the n-grams; each gives a score distinct_<order>.
 
     Raises:
-        InputError: There is no order, or one is no whole number from 1 on.
+        InputError: There is no order, or one is not a whole number of at least 1.
     """
 
     metric_name = "distinct"
@@ -27,7 +27,7 @@ class DistinctNScorer(CollectionScorer):
     def __init__(self, orders: Sequence[int] = (1, 2)) -> None:
         lengths = list(orders) if isinstance(orders, Sequence) else []
         if not lengths or not all(type(length) is int and length > 0 for length in lengths):
-            raise InputError(f"{self.name}: orders is {orders!r}. Allowed: a list of whole numbers from 1 on.")
+            raise InputError(f"{self.name}: orders is {orders!r}. Allowed: a list of whole numbers of at least 1.")
         self._orders = tuple(dict.fromkeys(lengths))
         self._tokenizer = ScriptTokenizer(accents=True)
         super().__init__()
@@ -46,7 +46,7 @@ class DistinctNScorer(CollectionScorer):
         return scores, details
 
     def _count(self, texts: Sequence[str]) -> dict[int, tuple[int, int]]:
-        """For each order the numbers of different and of all n-grams."""
+        """Return for each order the numbers of different and of all n-grams."""
         cut = [self._tokenizer.tokenize(text) for text in texts]
         counts = {}
         for order in self._orders:

@@ -1,4 +1,4 @@
-"""How many generated texts are exactly what they should be."""
+"""Exact match: the share of predictions that equal a reference."""
 
 import json
 import re
@@ -20,8 +20,8 @@ class ExactMatchScorer(AdditiveScorer):
     """Share of predictions that are equal to one of their references, in percent.
 
     It has the options of the metric `exact_match` of Hugging Face evaluate, and its results with one reference and
-    ASCII text. What is to be ignored is removed on both sides in the order of the arguments below. As there, texts of
-    which nothing is left are equal only if they were equal before, and spaces at the ends count. Beyond evaluate,
+    ASCII text. Ignored parts are removed from predictions and references in the order of the arguments below. As there,
+    texts that become empty are equal only if they were equal before, and spaces at the ends count. Unlike evaluate's,
     punctuation and digits are those of all scripts, full-width ones too.
 
     Args:
@@ -31,7 +31,7 @@ class ExactMatchScorer(AdditiveScorer):
         ignore_numbers: Remove decimal digits.
 
     Raises:
-        InputError: An expression is not valid, or is no text.
+        InputError: An expression is not valid, or is not a string.
     """
 
     metric_name = "exact_match"
@@ -77,8 +77,8 @@ class ExactMatchScorer(AdditiveScorer):
     def _matches(self, text: str, references: list[str]) -> bool:
         if text in references:
             return True
-        left = self._reduce(text)
-        return bool(left) and any(left == self._reduce(reference) for reference in references)
+        reduced = self._reduce(text)
+        return bool(reduced) and any(reduced == self._reduce(reference) for reference in references)
 
     def _reduce(self, text: str) -> str:
         for expression in self._expressions:
@@ -96,11 +96,13 @@ def _compile(who: str, patterns: Sequence[str]) -> list[re.Pattern[str]]:
     if isinstance(patterns, str) or not isinstance(patterns, Sequence):
         raise InputError(f"{who}: regexes_to_ignore is {patterns!r}. Allowed: a list of regular expressions, or null.")
     compiled = []
-    for place, pattern in enumerate(patterns):
+    for index, pattern in enumerate(patterns):
         if not isinstance(pattern, str):
-            raise InputError(f"{who}: regexes_to_ignore[{place}] is {pattern!r}. Allowed: a regular expression.")
+            raise InputError(f"{who}: regexes_to_ignore[{index}] is {pattern!r}. Allowed: a regular expression.")
         try:
             compiled.append(re.compile(pattern))
         except (re.error, OverflowError) as error:  # it says at which position
-            raise InputError(f"{who}: regexes_to_ignore[{place}] {pattern!r} is no valid pattern: {error}.") from error
+            raise InputError(
+                f"{who}: regexes_to_ignore[{index}] {pattern!r} is not a valid pattern: {error}."
+            ) from error
     return compiled

@@ -1,4 +1,4 @@
-"""How many generated texts have the form they should have."""
+"""Form accuracy: the share of texts of a given form."""
 
 from collections.abc import Callable
 
@@ -63,12 +63,12 @@ class FormAccuracyScorer(AdditiveScorer):
 
 
 def _compile(pattern: str) -> "regex.Pattern[str]":
-    # A word with underscores is a valid expression that matches only itself: surely a slip in a form's name.
+    # A word with underscores is a valid expression that matches only itself: probably a misspelt form.
     if pattern not in FORMS and "_" in pattern and pattern.isidentifier():
         raise InputError(f"FormAccuracy: there is no form {pattern!r}. {choices(pattern, FORMS)}")
     try:
         return regex.compile(FORMS.get(pattern, pattern), regex.VERSION1)
     except regex.error as error:
         raise InputError(
-            f"FormAccuracy: {pattern!r} is no valid pattern: {error}. Named forms: {', '.join(FORMS)}."
+            f"FormAccuracy: {pattern!r} is not a valid pattern: {error}. Named forms: {', '.join(FORMS)}."
         ) from error

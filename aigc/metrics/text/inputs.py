@@ -1,4 +1,4 @@
-"""What metrics of text take, checked."""
+"""Checks of the texts that metrics take."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ Pair = tuple[str, list[str]]
 
 
 def check_texts(texts: Sequence[str], what: str) -> list[str]:
-    """Return `texts` as a list; a lone string, or anything in it that is no string, is a TypeError."""
+    """Return `texts` as a list; a lone string, or an element that is not a string, is a TypeError."""
     if isinstance(texts, str) or not isinstance(texts, Sequence):
         raise TypeError(f"{what} must be a list of texts, got {_kind(texts)}")
     for index, text in enumerate(texts):
@@ -26,7 +26,7 @@ def pair_up(predictions: Sequence[str], references: References) -> list[Pair]:
 
     Raises:
         ValueError: The numbers of predictions and references differ, or a prediction has no reference.
-        TypeError: Something in them is no text; the message says where.
+        TypeError: An element is not a string; the message names it.
     """
     if isinstance(references, str) or not isinstance(references, Sequence):
         raise TypeError(f"references must be a list of texts or a list of lists, got {_kind(references)}")

@@ -1,4 +1,4 @@
-"""How well a language model predicts a text, from sums that any batching and any number of ranks add up to."""
+"""Perplexity and bits per byte, from sums over any batches and ranks."""
 
 import math
 from typing import Any
@@ -22,7 +22,7 @@ class Perplexity(SumMetric):
 
     Losses are computed in float32 or better and summed exactly, so that the score is the same for any split of the
     tokens. Perplexity per token depends on the tokeniser; the scores per character and per byte do not, and are those
-    to compare models by. They are given where all batches told their characters and bytes.
+    to compare models by. They are given where all batches gave their characters and bytes.
 
     Args:
         ignore_index: The label of positions that do not count.
@@ -51,7 +51,7 @@ class Perplexity(SumMetric):
             bytes: How many bytes of UTF-8 they stand for; null where nobody counted.
 
         Raises:
-            ValueError: Shapes do not fit, a label is no token of the vocabulary, or a number of tokens, characters or
+            ValueError: Shapes do not fit, a label is not in the vocabulary, or a number of tokens, characters or
                 bytes is none.
         """
         if isinstance(predictions, Tensor) and predictions.ndim:

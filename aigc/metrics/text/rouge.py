@@ -27,7 +27,7 @@ Tokens = Sequence[Hashable]
 
 
 class _Cut(NamedTuple):
-    """A text, cut: its tokens, and those of each of its sentences."""
+    """The tokens of a text, and those of each of its sentences."""
 
     tokens: Tokens
     sentences: list[Tokens]
@@ -144,8 +144,8 @@ class ROUGEScorer(AdditiveScorer):
 def _check_types(who: str, types: Sequence[str]) -> tuple[str, ...]:
     wrong = [types] if isinstance(types, str) else [name for name in types if name not in TYPES]
     if wrong or not types:
-        told = choices(wrong[0] if wrong else "", TYPES)
-        raise InputError(f"{who}: rouge_types is {types!r}, a list of types is expected. {told}")
+        allowed = choices(wrong[0] if wrong else "", TYPES)
+        raise InputError(f"{who}: rouge_types is {types!r}, a list of types is expected. {allowed}")
     return tuple(dict.fromkeys(types))
 
 
@@ -154,7 +154,7 @@ def _ngrams(tokens: Tokens, order: int) -> Iterable[Hashable]:
 
 
 def _overlap(some: Iterable[Hashable], others: Iterable[Hashable]) -> int:
-    """How many n-grams both have, each as often as the one that has it more rarely."""
+    """Count the n-grams in common, each as often as in the text where it is rarer."""
     left: dict[Hashable, int] = {}
     for ngram in others:
         left[ngram] = left.get(ngram, 0) + 1
@@ -177,7 +177,7 @@ def _compare_sentences(prediction: list[Tokens], reference: list[Tokens]) -> lis
         for places, width in sentences:
             if not words.isdisjoint(places):
                 union.update(lcs_places(tokens, places, width))
-        taken += [tokens[place] for place in union]
+        taken += [tokens[index] for index in union]
     # No token counts more often than both texts have it, as in ROUGE-1.5.5.
     ours = [*chain.from_iterable(prediction)]
     return [_overlap(taken, ours), len(ours), sum(map(len, reference))]

@@ -1,4 +1,4 @@
-"""Which of sacrebleu's tokenisers are at hand: none is ever downloaded."""
+"""Availability of sacrebleu's tokenisers: none is ever downloaded."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,14 +18,14 @@ _PACKAGES = {
 
 
 def check_tokenizer(who: str, name: str) -> None:
-    """See that a tokeniser can be used here and now.
+    """Check that a tokeniser can be used on this machine.
 
     Args:
         who: The metric, for messages.
         name: One of `Tokenizer`.
 
     Raises:
-        InputError: There is no such tokeniser, or what it needs is not installed; the message says what to install.
+        InputError: The tokeniser is unknown, or what it needs is not installed; the message says what to install.
     """
     allowed = get_args(Tokenizer)
     if name not in allowed:

@@ -1,4 +1,4 @@
-"""How texts are measured, with neither torch nor torchmetrics: options in, texts in, scores out."""
+"""Base classes of scorers: they measure texts with neither torch nor torchmetrics."""
 
 import warnings
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ Details = dict[str, Any]
 
 
 class Measured(NamedTuple):
-    """What a scorer says of a corpus."""
+    """Scores of a corpus, with details and signature."""
 
     scores: dict[str, float]
     details: Details
@@ -23,7 +23,7 @@ class Measured(NamedTuple):
 
 
 class TextMeasure:
-    """What scorers and text metrics have in common: what they need to know, and their name."""
+    """Common base of scorers and text metrics: what they need, and their names."""
 
     metric_name: ClassVar[str] = ""
     """Name for `aigc score --metric`; empty: it has none."""
@@ -34,19 +34,19 @@ class TextMeasure:
 
     @property
     def name(self) -> str:
-        """Its name in messages."""
+        """Name in messages."""
         return type(self).__name__.removesuffix("Scorer")
 
     def warn(self, messages: Mapping[str, str]) -> None:
-        """Warn of what this scorer has not yet warned of: each message stands under what it is about."""
-        told: set[str] = self.__dict__.setdefault("_told", set())
-        for about in messages.keys() - told:
-            told.add(about)
-            warnings.warn(f"{self.name}: {messages[about]}", stacklevel=4)
+        """Issue warnings by topic, each topic once."""
+        warned: set[str] = self.__dict__.setdefault("_warned", set())
+        for topic in messages.keys() - warned:
+            warned.add(topic)
+            warnings.warn(f"{self.name}: {messages[topic]}", stacklevel=4)
 
 
 class Scorer(TextMeasure, ABC):
-    """A way to measure generated texts. Its options are those of its constructor."""
+    """Base class of scorers of generated texts; the options are the parameters of the constructor."""
 
     @abstractmethod
     def measure(self, predictions: Sequence[str], references: References | None = None) -> Measured:
@@ -58,12 +58,12 @@ class Scorer(TextMeasure, ABC):
 
         Raises:
             ValueError: There is no text, the numbers of predictions and references differ, or a prediction has none.
-            TypeError: Something in them is no text; the message says where.
+            TypeError: An element is not a string; the message names it.
         """
 
 
 class AdditiveScorer(Scorer):
-    """A scorer whose scores follow from sums of integers over the pairs: any batches, ranks and order add up to them.
+    """A scorer whose scores are functions of sums of integers over the pairs, and so of any batches, ranks and order.
 
     The first columns count pairs, their references, and the squares of those numbers; a subclass adds its own ones.
     """
@@ -73,31 +73,31 @@ class AdditiveScorer(Scorer):
     @property
     @abstractmethod
     def _columns(self) -> int:
-        """How many integers a pair gives, the shared ones not counted."""
+        """Number of integers per pair, without the shared ones."""
 
     @abstractmethod
     def _rows(self, pairs: list[Pair]) -> Integers | list[list[int]]:
-        """The integers of each pair: shape (pairs, columns)."""
+        """Return the integers of each pair, of shape (pairs, columns)."""
 
     @abstractmethod
     def _scores(self, sums: Integers, pairs: int) -> dict[str, float]:
-        """The scores from the sums of the own columns and the number of pairs, which is not 0."""
+        """Return the scores from the sums of the own columns and the number of pairs, which is not 0."""
 
     def _details(self, sums: Integers, pairs: int) -> Details:
-        """What there is to say besides the scores; the arguments are those of `_scores`."""
+        """Return details beside the scores; arguments as for `_scores`."""
         return {}
 
     def _warnings(self, sums: Integers, pairs: int) -> dict[str, str]:
-        """What a person should know who reads the scores, each under what it is about; arguments as of `_scores`."""
+        """Warnings about the scores by topic; arguments as for `_scores`."""
         return {}
 
     @abstractmethod
     def _signature(self, sums: Integers, references: str) -> str:
-        """How the score is made; `references` is their number as `nrefs:1`, `nrefs:var`, or empty when unknown."""
+        """Return how the score is made; `references` is `nrefs:1` and so on, `nrefs:var`, or empty when unknown."""
 
     @property
     def width(self) -> int:
-        """How many integers a pair gives."""
+        """Number of integers per pair."""
         return self._SHARED + self._columns
 
     def statistics(self, predictions: Sequence[str], references: References | None = None) -> Integers:
@@ -144,7 +144,7 @@ class AdditiveScorer(Scorer):
         return self.measured(self.statistics(predictions, references).sum(axis=0))
 
     def measured(self, sums: Integers) -> Measured:
-        """All there is to say of the sums over a corpus; warns of what a person should know."""
+        """Return scores, details and signature from the sums over a corpus; warn where the scores need care."""
         self.warn(self._warnings(*self._split(sums)))
         scores = self.scores_of(sums)
         return Measured(scores, {**scores, **self._details(*self._split(sums))}, self.signature_of(sums))
@@ -155,7 +155,7 @@ class AdditiveScorer(Scorer):
 
 
 class CollectionScorer(Scorer):
-    """A scorer of a collection of texts as a whole, whose score is no sum over its texts: diversity, for one."""
+    """A scorer of a collection of texts as a whole, whose score is not a sum over its texts, such as diversity."""
 
     needs_references = False
 
@@ -166,10 +166,10 @@ class CollectionScorer(Scorer):
 
     @abstractmethod
     def _analyse(self, texts: Sequence[str]) -> tuple[dict[str, float], Details]:
-        """Name to score of the texts, in any order, and what there is to say besides."""
+        """Name to score of the texts, in any order, and details."""
 
     def _warnings(self, texts: Sequence[str]) -> dict[str, str]:
-        """What a person should know who reads the scores, each under what it is about."""
+        """Warnings about the scores by topic."""
         return {}
 
     def scores_of(self, texts: Sequence[str]) -> dict[str, float]:
@@ -184,7 +184,7 @@ class CollectionScorer(Scorer):
         return {**scores, **more}
 
     def measure(self, predictions: Sequence[str], references: References | None = None) -> Measured:
-        """Score a collection; references are checked for their number and not looked at."""
+        """Score a collection; references are only checked for their number."""
         texts = check_texts(predictions, "predictions")
         if references is not None:
             pair_up(texts, references)
@@ -195,6 +195,6 @@ class CollectionScorer(Scorer):
 
 
 def check_not_empty(name: str, texts: int) -> None:
-    """ValueError where there is no text: 0 would look like a score."""
+    """Raise ValueError where there is no text: 0 would seem to be a score."""
     if not texts:
         raise ValueError(f"{name} has no text to measure: add some first")

@@ -1,4 +1,4 @@
-"""Which of sacrebleu's tokenisers fits the script of a text."""
+"""Choice of sacrebleu's tokeniser by the script of a text."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ MIXED = 10
 """A corpus mixes scripts when more than one line in so many is of another script than most."""
 
 # Of the characters beyond the basic plane, and some within, `zh` knows nothing: it would take a line of them for one
-# word. Two of its ranges, meant for those, are of two characters each; what they take in is no Chinese.
+# word. Two of its ranges, meant for those, are of two characters each; these characters are not Chinese.
 _KNOWN = "".join(f"{first}-{last}" for first, last in _UCODE_RANGES if len(first) == len(last) == 1)
 _CHINESE = regex.compile(rf"[[\p{{Han}}\p{{Bopomofo}}]&&[{_KNOWN}]]", regex.VERSION1)
 _ONLY_KNOWN = regex.compile(rf"[{_KNOWN}\s]*", regex.VERSION1)
@@ -28,7 +28,7 @@ _ENTITY = re.compile(r"&(?:quot|amp|lt|gt);")
 
 
 def fit(references: Sequence[str], prediction: str = "") -> tuple[str, ...]:
-    """The one of `FITS` for a line: by the script of its references, and by all its texts where two cut it alike."""
+    """Return the one of `FITS` for a line, by the script of its references; by all texts where two cut it alike."""
     text = "".join(references)
     if text.isascii():
         return ("13a", "zh") if all(map(_cut_alike, (prediction, *references))) else ("13a",)
@@ -46,7 +46,7 @@ def _cut_alike(text: str) -> bool:
 
 
 def agreed(lines: Mapping[tuple[str, ...], int]) -> str:
-    """The tokeniser that cuts each line of a corpus as its own one does; empty where there is none.
+    """Return a tokeniser that cuts each line of a corpus as its own does; empty where there is none.
 
     Args:
         lines: How many lines there are of each of `FITS`.
@@ -57,7 +57,7 @@ def agreed(lines: Mapping[tuple[str, ...], int]) -> str:
 
 
 def by_tokenizer(lines: Mapping[tuple[str, ...], int]) -> dict[str, int]:
-    """How many lines each tokeniser cuts; the argument is that of `agreed`."""
+    """Return the number of lines per tokeniser; the argument is that of `agreed`."""
     return {
         name: number for name in NAMES if (number := sum(count for names, count in lines.items() if names[0] == name))
     }
@@ -82,12 +82,12 @@ def mixture(lines: Mapping[tuple[str, ...], int]) -> str:
 
 
 def majority(lines: Mapping[tuple[str, ...], int]) -> str:
-    """The tokeniser that fits most lines, `13a` where there are none; the argument is that of `agreed`."""
+    """Return the tokeniser that fits most lines, `13a` where there are none; the argument is that of `agreed`."""
     return max(NAMES, key=lambda name: sum(count for names, count in lines.items() if name in _scripts(names)))
 
 
 def _scripts(names: tuple[str, ...]) -> tuple[str, ...]:
-    """English is no Chinese, though `zh` cuts most of it as `13a` does."""
+    """Keep English apart from Chinese, though `zh` cuts most of it as `13a` does."""
     return names[:1] if names[0] == "13a" else names
 
 

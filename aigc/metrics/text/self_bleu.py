@@ -29,7 +29,7 @@ class SelfBLEUScorer(CollectionScorer):
     without tokens scores 0, and a single text NaN: it has no others.
 
     `tokenize=auto` takes for all texts the tokeniser that fits most of them by the rule of `BLEUScorer`. The signature
-    tells which it was for the texts that were scored last.
+    names it for the texts that were scored last.
 
     Args:
         tokenize: auto, or sacrebleu's tokeniser: 13a, zh, char, intl, none, and where what they need is installed
@@ -69,7 +69,7 @@ class SelfBLEUScorer(CollectionScorer):
         unusual = self._options.unusual
         if self._options.tokenize == AUTO and not self._chosen:
             unusual["tok"] = AUTO
-        # No number of references is told: the references are the other texts.
+        # Without a number of references: these are the other texts.
         return sacrebleu_signature(self._options.engine(self._chosen), "", **unusual)
 
     def _analyse(self, texts: Sequence[str]) -> tuple[dict[str, float], Details]:
@@ -83,13 +83,13 @@ class SelfBLEUScorer(CollectionScorer):
         nearest = _nearest_lengths(lengths)
         second = _second_counts([ngrams for ngrams, _ in counted])
         scores = []
-        for place, (ngrams, length) in enumerate(counted):
+        for index, (ngrams, length) in enumerate(counted):
             matches, totals = [0] * order, [0] * order
             for ngram, count in ngrams.items():
-                # The others' largest count is as large as one's own, or else it is the second largest of all.
+                # The largest count of the others is at least that of the text, or it is the second largest of all.
                 matches[len(ngram) - 1] += min(count, second.get(ngram, 0))
                 totals[len(ngram) - 1] += count
-            scores.append(engine._compute_score_from_stats([length, nearest[place], *matches, *totals]).score)
+            scores.append(engine._compute_score_from_stats([length, nearest[index], *matches, *totals]).score)
         score = math.fsum(scores) / len(scores)  # fsum rounds once: no order of the texts counts
         short = sum(length < order for length in lengths)
         return {"self_bleu": score}, {"texts": len(texts), "tokens": sum(lengths), "short_texts": short}
@@ -101,11 +101,11 @@ class SelfBLEUScorer(CollectionScorer):
     def _warnings(self, texts: Sequence[str]) -> dict[str, str]:
         if self._options.tokenize != AUTO:
             return {}
-        told = mixture(self._lines(texts))
-        if not told:
+        mixed = mixture(self._lines(texts))
+        if not mixed:
             return {}
         return {
-            "scripts": f"the texts mix scripts: lines are {told}, and all are cut with {self._chosen}. Score the "
+            "scripts": f"the texts mix scripts: lines are {mixed}, and all are cut with {self._chosen}. Score the "
             "languages apart, or choose tokenize yourself."
         }
 
@@ -128,7 +128,7 @@ def _nearest_lengths(lengths: Sequence[int]) -> list[int]:
     ordered = sorted(lengths)
     nearest = {}
     for length in set(lengths):
-        place = bisect_left(ordered, length)
-        others = ordered[max(place - 1, 0) : place] + ordered[place + 1 : place + 2]
+        index = bisect_left(ordered, length)
+        others = ordered[max(index - 1, 0) : index] + ordered[index + 1 : index + 2]
         nearest[length] = min(others, key=lambda other: (abs(other - length), other))
     return [nearest[length] for length in lengths]

@@ -1,4 +1,4 @@
-"""Whether one system is better than another, or only luckier in its test set: paired bootstrap resampling.
+"""Paired bootstrap resampling: whether one system is better than another by more than chance.
 
 Philipp Koehn: Statistical Significance Tests for Machine Translation Evaluation (2004). The resamples, intervals and
 p-values are those of sacrebleu's `--paired-bs`, which sums in float32 where the sums here are exact.
@@ -74,12 +74,12 @@ def resampled_scores(sums: Integers, scores_of: Callable[[Integers], dict[str, f
 def estimate(scores: Floats) -> Estimate:
     """Mean and 95 % interval of resampled scores of shape (samples,)."""
     ordered = np.sort(scores)
-    outside = len(ordered) // 40  # 2.5 % on each side
+    outside = len(ordered) // 40  # 2.5 % at each end
     return Estimate(float(ordered.mean()), float(0.5 * (ordered[-1 - outside] - ordered[outside])))
 
 
 def p_value(baseline: Floats, system: Floats, difference: float) -> float:
-    """How often a difference at least this large comes by chance, two-sided.
+    """Return the two-sided probability of a difference at least this large by chance.
 
     Args:
         baseline: Scores of one system on each resample, of shape (samples,).
@@ -88,7 +88,7 @@ def p_value(baseline: Floats, system: Floats, difference: float) -> float:
 
     Returns:
         At least 1 / (samples + 1). Of systems that never differ it is 1, where sacrebleu gives that smallest value;
-        NaN where a score is no number.
+        NaN where a score is NaN.
     """
     differences = np.abs(system - baseline)
     if np.isnan(differences).any() or np.isnan(difference):
@@ -100,7 +100,7 @@ def p_value(baseline: Floats, system: Floats, difference: float) -> float:
 
 
 def _draw(generator: np.random.Generator, samples: int, texts: int) -> Integers:
-    """How often each text is in each resample: shape (samples, texts). Calls go on in one stream of random numbers."""
+    """How often each text is in each resample: shape (samples, texts). Calls continue one stream of random numbers."""
     chosen = generator.choice(texts, size=(samples, texts), replace=True)
     chosen += texts * np.arange(samples)[:, None]
     return np.bincount(chosen.ravel(), minlength=samples * texts).reshape(samples, texts)

@@ -1,4 +1,4 @@
-"""Scorers as torchmetrics: they collect over batches and ranks, and any way to split a corpus gives the same score."""
+"""Scorers as torchmetrics metrics: they collect over batches and ranks; any split of a corpus gives the same score."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class TextMetric(TextMeasure, DistributedMetric):
 
         Raises:
             ValueError: The numbers of predictions and references differ, or a prediction has no reference.
-            TypeError: Something in them is no text; the message says where.
+            TypeError: An element is not a string; the message names it.
         """
 
     @abstractmethod
@@ -36,7 +36,7 @@ class TextMetric(TextMeasure, DistributedMetric):
 
     @abstractmethod
     def details(self) -> Details:
-        """What the scores were made of, over all ranks: plain numbers, the scores among them."""
+        """Return what the scores were made of, over all ranks: plain numbers, the scores among them."""
 
     @property
     @abstractmethod
@@ -60,7 +60,7 @@ class AdditiveMetric(AdditiveScorer, TextMetric, SumMetric):
         self.count(torch.from_numpy(self.statistics(predictions, references).sum(axis=0)))
 
     def forward(self, predictions: Sequence[str], references: References | None = None) -> dict[str, Tensor]:
-        """Add texts and return the scores of these alone, on this rank; errors as of `update` and `compute`."""
+        """Add texts and return the scores of these alone, on this rank; errors as for `update` and `compute`."""
         before = _numbers(self.counted)
         self.update(predictions, references)
         return as_tensors(self.scores_of(_numbers(self.counted) - before))
@@ -94,7 +94,7 @@ class AdditiveMetric(AdditiveScorer, TextMetric, SumMetric):
 
 
 class CollectionMetric(CollectionScorer, TextMetric):
-    """A scorer with the texts as state, as one tensor of bytes: their score is no sum, so the ranks gather them."""
+    """A scorer with the texts as state, as one tensor of bytes: the score is not a sum, so the ranks gather them."""
 
     texts: Tensor
 
@@ -104,14 +104,14 @@ class CollectionMetric(CollectionScorer, TextMetric):
         self._computed_texts: list[str] = []
 
     def update(self, predictions: Sequence[str], references: References | None = None) -> None:
-        """Add texts; references are checked for their number and not looked at."""
+        """Add texts; references are only checked for their number."""
         texts = check_texts(predictions, "predictions")
         if references is not None:
             pair_up(texts, references)
         self.texts = torch.cat([self.texts, _to_bytes(texts).to(self.texts.device)])
 
     def forward(self, predictions: Sequence[str], references: References | None = None) -> dict[str, Tensor]:
-        """Add texts and return the scores of these alone, on this rank; errors as of `update` and `compute`."""
+        """Add texts and return the scores of these alone, on this rank; errors as for `update` and `compute`."""
         self.update(predictions, references)
         return as_tensors(self.scores_of(sorted(predictions)))
 
@@ -135,7 +135,7 @@ def as_metric(scorer: type[Scorer]) -> type[TextMetric]:
 
 
 def as_tensors(scores: dict[str, float]) -> dict[str, Tensor]:
-    """Scores as scalars of float64, in the main memory: not every device knows that type."""
+    """Convert scores to float64 scalars on the CPU: not every device has that type."""
     return {name: torch.tensor(score, dtype=torch.float64) for name, score in scores.items()}
 
 
@@ -147,7 +147,7 @@ _END = b"\xff"  # a byte that UTF-8 never has
 
 
 def _to_bytes(texts: list[str]) -> Tensor:
-    # A lone surrogate is no character, yet Python's texts can hold one.
+    # A lone surrogate is not a character, yet a Python string can hold one.
     data = b"".join(text.encode("utf-8", "surrogatepass") + _END for text in texts)
     return torch.from_numpy(np.frombuffer(data, dtype=np.uint8).copy())
 

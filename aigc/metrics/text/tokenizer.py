@@ -112,7 +112,7 @@ def choose_tokenizer(who: str, tokenizer: str | Tokenize, use_stemmer: bool) -> 
         use_stemmer: Whether Latin words are reduced to their stem.
 
     Raises:
-        InputError: There is no such tokeniser, what it needs is not installed, or it gives no words to reduce.
+        InputError: The tokeniser is unknown, what it needs is not installed, or it gives no words to reduce.
     """
     if callable(tokenizer):
         if use_stemmer:

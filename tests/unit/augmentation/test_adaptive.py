@@ -102,5 +102,5 @@ def test_a_restart_changes_no_bit(kind):
 
 
 def test_a_beginning_beyond_the_maximum_is_refused():
-    with pytest.raises(InputError, match=r"probability is 0.5, beyond the maximum of 0.4"):
+    with pytest.raises(InputError, match=r"probability is 0.5, above the maximum of 0.4"):
         AdaptiveAugment(probability=0.5, maximum=0.4)

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from aigc.losses import R1, R2, LeCam, get, names, path_length_penalty
-from tests.unit.losses.judges import Quadratic, images, phase_of
+from tests.unit.losses.discriminators import Quadratic, images, phase_of
 from tests.unit.metrics.worlds import fork_worlds
 
 COUNT = 6
@@ -20,27 +20,27 @@ COUNT = 6
 def found(part: slice, compiled: bool) -> dict[str, Tensor]:
     """Gradients of all that is minimised, and averages, of a part of one batch; compiled, what knows other ranks."""
     regularisers, lecam = nn.ModuleList([R1(0.5), R2(0.5)]), LeCam(decay=0.5)
-    average, judge = get("relativistic_average"), Quadratic(6)
+    average, discriminator = get("relativistic_average"), Quadratic(6)
     real, fake = (images(COUNT, 1, 2, 3, seed=seed)[part] for seed in (1, 2))
-    phase, gradients = phase_of(judge, real, fake), {}
+    phase, gradients = phase_of(discriminator, real, fake), {}
     for name in names():
         loss = get(name).discriminator(phase.real_logits, phase.fake_logits)
         loss = loss + sum(regulariser.weight * regulariser(phase, {}) for regulariser in regularisers)
-        gradients[name] = gradient_of(loss, judge.parameters())
-        deceived = get(name).generator(phase.real_logits, judge(real / 2))
-        gradients[f"{name}_generator"] = gradient_of(deceived, judge.parameters())
+        gradients[name] = gradient_of(loss, discriminator.parameters())
+        deceived = get(name).generator(phase.real_logits, discriminator(real / 2))
+        gradients[f"{name}_generator"] = gradient_of(deceived, discriminator.parameters())
 
     def together(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         seen = dataclasses.replace(phase, real_logits=real_logits, fake_logits=fake_logits)
         return average.discriminator(real_logits, fake_logits) + lecam(seen, {})
 
     whole = torch.compile(together, backend="aot_eager", fullgraph=True) if compiled else together
-    gradients["together"] = gradient_of(whole(phase.real_logits, phase.fake_logits), judge.parameters())
+    gradients["together"] = gradient_of(whole(phase.real_logits, phase.fake_logits), discriminator.parameters())
     gradients |= dict(lecam.named_buffers())
     styles = real.flatten(1).requires_grad_()
-    made = (judge.slope * styles.square()).view_as(fake)
+    made = (discriminator.slope * styles.square()).view_as(fake)
     penalty, gradients["path_average"] = path_length_penalty(made, styles, fake, torch.zeros(()))
-    return gradients | {"path_length": gradient_of(penalty, [judge.slope])}
+    return gradients | {"path_length": gradient_of(penalty, [discriminator.slope])}
 
 
 def gradient_of(loss: Tensor, parameters: Iterable[Tensor]) -> Tensor:

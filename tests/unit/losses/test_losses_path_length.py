@@ -6,7 +6,7 @@ from torch import nn
 
 from aigc.losses import PathLength, path_length_penalty
 from aigc.models.images.gan import Generator, StyleGenerator
-from tests.unit.losses.judges import images
+from tests.unit.losses.discriminators import images
 
 PIXELS = 2 * 3
 

@@ -15,7 +15,7 @@ from aigc.losses import (
 )
 from aigc.losses.regularisers.input_gradient import root
 from aigc.models.images.gan.base import DiscriminatorOutput
-from tests.unit.losses.judges import Convolutional, Quadratic, images
+from tests.unit.losses.discriminators import Convolutional, Quadratic, images
 
 REAL, FAKE = images(5, 1, 2, 3, seed=1), images(5, 1, 2, 3, seed=2)
 
@@ -50,44 +50,44 @@ def close(found, expected):
 @pytest.mark.parametrize("count", [1, 5])
 @pytest.mark.parametrize("penalty", [r1_penalty, r2_penalty])
 def test_r1_and_r2_are_the_mean_squared_norm_and_derived_by_hand(penalty, count):
-    judge, shown = Quadratic(6), REAL[:count]
-    value, gradients = penalised(lambda judge: penalty(judge, shown), judge)
-    close(value, judge.gradient(shown).square().sum(1).mean())
-    close(gradients, judge.weight_gradients(shown))
+    discriminator, shown = Quadratic(6), REAL[:count]
+    value, gradients = penalised(lambda discriminator: penalty(discriminator, shown), discriminator)
+    close(value, discriminator.gradient(shown).square().sum(1).mean())
+    close(gradients, discriminator.weight_gradients(shown))
 
 
 def test_r1_of_a_linear_discriminator_is_its_squared_slope():
-    judge = Quadratic(6, curved=False)
-    value, gradients = penalised(lambda judge: r1_penalty(judge, REAL), judge)
-    close(value, judge.slope.square().sum())
-    close(gradients[1], 2 * judge.slope.detach())
+    discriminator = Quadratic(6, curved=False)
+    value, gradients = penalised(lambda discriminator: r1_penalty(discriminator, REAL), discriminator)
+    close(value, discriminator.slope.square().sum())
+    close(gradients[1], 2 * discriminator.slope.detach())
 
 
 PENALTIES = {
-    "gradient_penalty": lambda judge, target: gradient_penalty(judge, REAL, FAKE, 3, target),
-    "dragan_penalty": lambda judge, target: dragan_penalty(judge, REAL, 3, target),
+    "gradient_penalty": lambda discriminator, target: gradient_penalty(discriminator, REAL, FAKE, 3, target),
+    "dragan_penalty": lambda discriminator, target: dragan_penalty(discriminator, REAL, 3, target),
 }
 
 
 @pytest.mark.parametrize("target", [0.0, 1.0, 2.5])
 @pytest.mark.parametrize("name", PENALTIES)
 def test_penalties_of_the_norm_are_derived_by_hand(name, target):
-    judge = Quadratic(6)
-    watched = Watched(judge)
+    discriminator = Quadratic(6)
+    watched = Watched(discriminator)
     value = PENALTIES[name](watched, target)
-    gradients = list(torch.autograd.grad(value, judge.parameters()))
-    norms = judge.gradient(watched.images).norm(dim=1, keepdim=True)
+    gradients = list(torch.autograd.grad(value, discriminator.parameters()))
+    norms = discriminator.gradient(watched.images).norm(dim=1, keepdim=True)
     close(value, (norms - target).square().mean())
-    close(gradients, judge.weight_gradients(watched.images, 1 - target / norms))
+    close(gradients, discriminator.weight_gradients(watched.images, 1 - target / norms))
 
 
 @pytest.mark.parametrize("name", PENALTIES)
 def test_penalties_of_the_norm_of_a_linear_discriminator_look_at_its_slope_alone(name):
-    judge = Quadratic(6, curved=False)
-    value, gradients = penalised(lambda judge: PENALTIES[name](judge, 1.0), judge)
-    norm = judge.slope.detach().norm()
+    discriminator = Quadratic(6, curved=False)
+    value, gradients = penalised(lambda discriminator: PENALTIES[name](discriminator, 1.0), discriminator)
+    norm = discriminator.slope.detach().norm()
     close(value, (norm - 1) ** 2)
-    close(gradients[1], 2 * (norm - 1) / norm * judge.slope.detach())
+    close(gradients[1], 2 * (norm - 1) / norm * discriminator.slope.detach())
 
 
 def test_mixes_lie_on_the_lines_between_made_and_real_images():
@@ -110,26 +110,26 @@ def test_points_around_real_images_lie_within_half_a_deviation():
 
 
 def test_the_seed_alone_decides_where_the_penalty_is_taken():
-    judge = Quadratic(6)
+    discriminator = Quadratic(6)
     torch.manual_seed(0)
-    first = gradient_penalty(judge, REAL, FAKE, 3)
+    first = gradient_penalty(discriminator, REAL, FAKE, 3)
     state = torch.get_rng_state()
-    assert gradient_penalty(judge, REAL, FAKE, 3) == first != gradient_penalty(judge, REAL, FAKE, 4)
+    assert gradient_penalty(discriminator, REAL, FAKE, 3) == first != gradient_penalty(discriminator, REAL, FAKE, 4)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_unequal_batches_are_refused():
-    with pytest.raises(ValueError, match=r"\(5, 1, 2, 3\) and made ones \(4, 1, 2, 3\): give equal batches"):
+    with pytest.raises(ValueError, match=r"\(5, 1, 2, 3\) and generated ones \(4, 1, 2, 3\): give equal batches"):
         gradient_penalty(Quadratic(6), REAL, FAKE[:4], 0)
 
 
 @pytest.mark.parametrize("penalty", [r1_penalty, *PENALTIES.values()])
 def test_penalties_are_derived_as_often_as_one_likes(penalty):
     def of_weights(first, last):
-        def judge(pixels):
+        def discriminator(pixels):
             return (torch.tanh(pixels.flatten(1)[:2] @ first) @ last).flatten()
 
-        return penalty(judge, REAL[:2] if penalty is r1_penalty else 1.0)
+        return penalty(discriminator, REAL[:2] if penalty is r1_penalty else 1.0)
 
     weights = [images(6, 2, seed=4).requires_grad_(), images(2, 1, seed=5).requires_grad_()]
     assert torch.autograd.gradcheck(of_weights, weights)
@@ -150,24 +150,24 @@ def test_a_flat_discriminator_has_finite_derivatives():
 
 
 def test_one_pass_gives_the_values_and_the_gradient_of_their_sum():
-    judge = Quadratic(6)
-    watched = Watched(judge)
+    discriminator = Quadratic(6)
+    watched = Watched(discriminator)
     values, gradient = input_gradient(watched, REAL)
     assert len(watched.shown) == 1
-    close(values, judge(REAL))
-    close(gradient.flatten(1), judge.gradient(REAL))
+    close(values, discriminator(REAL))
+    close(gradient.flatten(1), discriminator.gradient(REAL))
     assert values.requires_grad
     assert not REAL.requires_grad
 
 
 def test_of_a_judgement_the_logits_and_the_mean_of_the_pixels_are_derived():
-    def judge(pixels):
+    def discriminator(pixels):
         return DiscriminatorOutput(3 * pixels.sum((1, 2, 3)), pixels=pixels[:, 0].square())
 
-    values, gradient = input_gradient(judge, REAL)
+    values, gradient = input_gradient(discriminator, REAL)
     close(values, 3 * REAL.sum((1, 2, 3)) + REAL.square().mean((1, 2, 3)))
     close(gradient, 3 + 2 * REAL / 6)
-    close(r1_penalty(judge, REAL), (3 + 2 * REAL / 6).square().sum((1, 2, 3)).mean())
+    close(r1_penalty(discriminator, REAL), (3 + 2 * REAL / 6).square().sum((1, 2, 3)).mean())
 
 
 def test_norms_are_summed_in_float32_at_least():
@@ -178,20 +178,24 @@ def test_norms_are_summed_in_float32_at_least():
     assert squared_norm(small.double()).dtype == torch.float64
 
 
-def losses_of(judge, real, fake):
-    total = r1_penalty(judge, real) + r2_penalty(judge, fake) + gradient_penalty(judge, real, fake, 0)
-    return total + get("relativistic").discriminator(judge(real), judge(fake))
+def losses_of(discriminator, real, fake):
+    total = (
+        r1_penalty(discriminator, real)
+        + r2_penalty(discriminator, fake)
+        + gradient_penalty(discriminator, real, fake, 0)
+    )
+    return total + get("relativistic").discriminator(discriminator(real), discriminator(fake))
 
 
 def test_autocast_in_bfloat16_gives_nearly_the_same_gradients():
     torch.manual_seed(0)
-    judge, real, fake = Convolutional(), images(8, 1, 6, 6, seed=1).float(), images(8, 1, 6, 6, seed=2).float()
+    discriminator, real, fake = Convolutional(), images(8, 1, 6, 6, seed=1).float(), images(8, 1, 6, 6, seed=2).float()
 
     def gradient(**autocast):
         with torch.autocast("cpu", torch.bfloat16, **autocast):
-            total = losses_of(judge, real, fake)
+            total = losses_of(discriminator, real, fake)
         assert total.dtype == torch.float32
-        return torch.cat([one.flatten() for one in torch.autograd.grad(total, judge.parameters())])
+        return torch.cat([one.flatten() for one in torch.autograd.grad(total, discriminator.parameters())])
 
     exact = gradient(enabled=False)
     assert (gradient() - exact).norm() < 0.05 * exact.norm()
@@ -200,6 +204,6 @@ def test_autocast_in_bfloat16_gives_nearly_the_same_gradients():
 
 
 def test_batch_normalisation_is_refused_by_torch():
-    judge = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(6, 1), nn.Flatten(0)).double()
+    discriminator = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(6, 1), nn.Flatten(0)).double()
     with pytest.raises(RuntimeError, match="in-place"):
-        r1_penalty(judge, REAL)
+        r1_penalty(discriminator, REAL)

@@ -22,7 +22,7 @@ from aigc.losses import (
     r2_penalty,
 )
 from aigc.losses.regularisers.consistency import flip_and_shift, picked
-from tests.unit.losses.judges import Convolutional, Quadratic, images, phase_of
+from tests.unit.losses.discriminators import Convolutional, Quadratic, images, phase_of
 
 REAL, FAKE = images(5, 1, 2, 3, seed=1), images(5, 1, 2, 3, seed=2)
 SETTINGS = {
@@ -42,25 +42,25 @@ def close(found, expected):
 
 @pytest.mark.parametrize(("kind", "plain", "shown"), [(R1, r1_penalty, REAL), (R2, r2_penalty, FAKE)])
 def test_r1_and_r2_take_the_gradient_of_the_step_and_half_of_gamma(kind, plain, shown):
-    judge, regulariser = Quadratic(6), kind(gamma=4.0, every_n_steps=16)
+    discriminator, regulariser = Quadratic(6), kind(gamma=4.0, every_n_steps=16)
     assert (regulariser.weight, regulariser.every_n_steps, regulariser.differentiates) == (2.0, 16, True)
     assert (regulariser.real_gradient, regulariser.fake_gradient) == (kind is R1, kind is R2)
-    found = regulariser(phase_of(judge, REAL, FAKE), {})
-    close(found, plain(judge, shown))
-    close(list(torch.autograd.grad(found, judge.parameters())), judge.weight_gradients(shown))
+    found = regulariser(phase_of(discriminator, REAL, FAKE), {})
+    close(found, plain(discriminator, shown))
+    close(list(torch.autograd.grad(found, discriminator.parameters())), discriminator.weight_gradients(shown))
 
 
 @pytest.mark.parametrize("regulariser", [GradientPenalty(target=2.0), DRAGAN(target=2.0)])
 def test_penalties_of_the_norm_are_taken_where_was_drawn_with_the_labels_of_real_images(regulariser):
-    judge, labels = Quadratic(6), torch.arange(5)
+    discriminator, labels = Quadratic(6), torch.arange(5)
     asked = []
 
     def watched(pixels, given):
         asked.append((pixels.detach(), given))
-        return judge(pixels)
+        return discriminator(pixels)
 
-    phase = phase_of(judge, REAL, FAKE, labels)
-    object.__setattr__(phase, "judge", watched)
+    phase = phase_of(discriminator, REAL, FAKE, labels)
+    object.__setattr__(phase, "discriminate", watched)
     torch.manual_seed(0)
     drawn = regulariser.draw(REAL)
     values = [regulariser(phase, drawn) for _ in range(2)]
@@ -69,9 +69,12 @@ def test_penalties_of_the_norm_are_taken_where_was_drawn_with_the_labels_of_real
     assert all(torch.equal(part, drawn[name]) for name, part in regulariser.draw(REAL).items())
     points, given = torch.tensor(asked[0][0].tolist(), dtype=torch.float64), asked[0][1]
     assert given is labels
-    norms = judge.gradient(points).norm(dim=1, keepdim=True)
+    norms = discriminator.gradient(points).norm(dim=1, keepdim=True)
     close(values[0], (norms - 2).square().mean())
-    close(list(torch.autograd.grad(values[0], judge.parameters())), judge.weight_gradients(points, 1 - 2 / norms))
+    close(
+        list(torch.autograd.grad(values[0], discriminator.parameters())),
+        discriminator.weight_gradients(points, 1 - 2 / norms),
+    )
 
 
 def test_lecam_by_hand():
@@ -85,10 +88,10 @@ def test_lecam_by_hand():
 
 
 def test_lecam_remembers_logits_without_bias_and_without_gradient():
-    regulariser, decay, judge = LeCam(decay=0.9), 0.9, Quadratic(6)
+    regulariser, decay, discriminator = LeCam(decay=0.9), 0.9, Quadratic(6)
     means = []
     for step in range(1, 5):
-        phase = phase_of(judge, images(3, 1, 2, 3, seed=step), images(3, 1, 2, 3, seed=-step))
+        phase = phase_of(discriminator, images(3, 1, 2, 3, seed=step), images(3, 1, 2, 3, seed=-step))
         means.append((phase.real_logits.mean().item(), phase.fake_logits.mean().item()))
         found = regulariser(phase, {})
         shares = [(1 - decay) * decay ** (step - before) / (1 - decay**step) for before in range(1, step + 1)]
@@ -104,23 +107,23 @@ def test_lecam_remembers_logits_without_bias_and_without_gradient():
 
 
 def test_consistency_by_hand():
-    judge = Quadratic(6, curved=False)
-    found = consistency_penalty(judge(REAL), judge(FAKE))
-    differences, moved = judge(REAL) - judge(FAKE), (REAL - FAKE).flatten(1)
+    discriminator = Quadratic(6, curved=False)
+    found = consistency_penalty(discriminator(REAL), discriminator(FAKE))
+    differences, moved = discriminator(REAL) - discriminator(FAKE), (REAL - FAKE).flatten(1)
     close(found, differences.square().mean())
-    gradient = torch.autograd.grad(found, judge.slope)[0]
+    gradient = torch.autograd.grad(found, discriminator.slope)[0]
     close(gradient, (2 * differences[:, None] * moved).mean(0).detach())
     with pytest.raises(ValueError, match=r"one shape, got \(5,\) and \(1,\)"):
-        consistency_penalty(judge(REAL), judge(FAKE[:1]))
+        consistency_penalty(discriminator(REAL), discriminator(FAKE[:1]))
 
 
 def test_consistency_compares_real_images_with_moved_ones():
     torch.manual_seed(0)
-    judge, regulariser = Quadratic(6), Consistency(shift=1)
-    phase, drawn = phase_of(judge, REAL, FAKE), regulariser.draw(REAL)
+    discriminator, regulariser = Quadratic(6), Consistency(shift=1)
+    phase, drawn = phase_of(discriminator, REAL, FAKE), regulariser.draw(REAL)
     moved = picked(REAL, drawn["rows"], drawn["columns"])
     assert not torch.equal(moved, REAL)
-    close(regulariser(phase, drawn), (judge(REAL) - judge(moved)).square().mean())
+    close(regulariser(phase, drawn), (discriminator(REAL) - discriminator(moved)).square().mean())
     assert not regulariser.differentiates
 
 
@@ -155,14 +158,14 @@ def test_images_smaller_than_the_shift_are_moved_within_themselves(height, width
 @pytest.mark.parametrize("loss", ["relativistic", "relativistic_average"])
 def test_a_whole_discriminator_loss_is_compiled_with_the_same_gradients(loss):
     torch.manual_seed(0)
-    judge, real, fake = Convolutional(), images(4, 1, 6, 6, seed=1).float(), images(4, 1, 6, 6, seed=2).float()
+    discriminator, real, fake = Convolutional(), images(4, 1, 6, 6, seed=1).float(), images(4, 1, 6, 6, seed=2).float()
     adversarial = get(loss)
 
     def run(compiled: bool):
         regularisers = nn.ModuleList([R1(1.0), R2(1.0), GradientPenalty(), DRAGAN(), LeCam(), Consistency()])
 
         def total(real, fake, drawn):
-            phase = phase_of(judge, real, fake)
+            phase = phase_of(discriminator, real, fake)
             penalties = [
                 regulariser.weight * regulariser(phase, draws)
                 for regulariser, draws in zip(regularisers, drawn, strict=True)
@@ -172,7 +175,7 @@ def test_a_whole_discriminator_loss_is_compiled_with_the_same_gradients(loss):
         torch.manual_seed(1)
         drawn = [regulariser.draw(real) for regulariser in regularisers]
         whole = torch.compile(total, backend="aot_eager", fullgraph=True) if compiled else total
-        gradients = [torch.autograd.grad(whole(real, fake, drawn), judge.parameters()) for _ in range(2)]
+        gradients = [torch.autograd.grad(whole(real, fake, drawn), discriminator.parameters()) for _ in range(2)]
         return gradients[1], list(regularisers.buffers())
 
     eager, compiled = run(False), run(True)

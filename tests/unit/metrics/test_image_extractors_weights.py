@@ -181,7 +181,7 @@ def test_a_damaged_file_is_named_and_runs_no_code(
     content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"net\.pth: damaged, or no weights that torch saved"):
+    with pytest.raises(InputError, match=r"net\.pth: damaged, or not weights saved by torch"):
         load(put(tmp_path / "net.pth", content))
     assert not Path("touched").exists()
 

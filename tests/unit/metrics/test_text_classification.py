@@ -180,7 +180,7 @@ def test_details_follow_the_last_update() -> None:
         (torch.zeros(2, 5), [0], ValueError, "2 predictions but 1 references"),
         ([0, 5], [0, 0], ValueError, r"predictions\[1\] is 5, but the ids of 5 labels are 0 to 4"),
         ([0], [-100], ValueError, r"references\[0\] is -100, but the ids"),
-        (["好评", "坏评"], ["好评", "好评"], ValueError, r"predictions\[1\] is '坏评', which is no label"),
+        (["好评", "坏评"], ["好评", "好评"], ValueError, r"predictions\[1\] is '坏评', which is not a label"),
         (["好评"], ["nuetral"], ValueError, r"references\[0\] is 'nuetral'.*did you mean neutral"),
         (torch.zeros(1, 4), [0], ValueError, "predictions have 4 scores each, but there are 5 labels"),
         (torch.tensor([[0.0, math.nan, 0, 0, 0]]), [0], ValueError, r"predictions\[0\] has a score that is NaN"),

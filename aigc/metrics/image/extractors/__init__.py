@@ -1,7 +1,7 @@
 """Networks that turn images into features, by name; each kind is imported when it is asked for.
 
-A kind is also a class for a config, `_target_: aigc.metrics.image.extractors.Inception`, and so is every class of a
-person's own that derives from `Extractor`.
+A kind is also a class for a config, `_target_: aigc.metrics.image.extractors.Inception`, and so is your own class that
+derives from `Extractor`.
 """
 
 import inspect
@@ -30,7 +30,7 @@ def get_extractor(name: str, **settings: Any) -> "Extractor":
         settings: What the kind's class takes, or `train_classifier`.
 
     Raises:
-        InputError: There is no such kind or setting, a setting is missing, or the weights are not to be had.
+        InputError: There is no such kind or setting, a setting is missing, or the weights are not available.
     """
     kinds = named_classes(__name__, "name")
     if name not in kinds:

@@ -1,4 +1,4 @@
-"""What turns images into features, whichever network does it."""
+"""Base classes of feature extractors."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -13,7 +13,7 @@ from aigc.metrics.image.extractors.precision import full_precision
 
 
 class Extracted(NamedTuple):
-    """What an extractor sees in n images.
+    """Output of an extractor for n images.
 
     Attributes:
         features: float32 (n, dimensions).
@@ -25,17 +25,17 @@ class Extracted(NamedTuple):
 
 
 class Extractor(nn.Module, ABC):
-    """A fixed network with its own preprocessing; base of all kinds, and of a person's own.
+    """Base class of extractors: a fixed network with its own preprocessing.
 
     Features do not depend on what surrounds them: the network is always in evaluation mode, in float32 without TF32 and
-    autocast, and knows no gradients. A kind sets the attributes and has an `extract`.
+    autocast, and without gradients. A kind sets the attributes and has an `extract`.
 
     Attributes:
         name: Part of a metric's name: `fid_clip`.
         dimensions: Numbers in a feature.
         classes: How many classes there are logits of; None for none.
         preprocessing: What happens to an image before the network, shortly. It is part of `identity`, so features in
-            caches are found by it: who changes the preprocessing changes the text.
+            caches are found by it: change it together with the preprocessing.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Extractor(nn.Module, ABC):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Extracted:
-        """See images.
+        """Extract features from images.
 
         Args:
             images: uint8 (n, channels, height, width) from 0 to 255, of any size; 1 channel is grey, 2 are grey and
@@ -67,7 +67,7 @@ class Extractor(nn.Module, ABC):
         if len(pixels) == 0:
             logits = None if self.classes is None else torch.zeros(0, self.classes, device=device)
             return Extracted(torch.zeros(0, self.dimensions, device=device), logits)
-        self.eval()  # parts that a subclass has added since are in training mode
+        self.eval()  # parts added by a subclass since are in training mode
         with full_precision(device.type):
             features, logits = self.extract(pixels.to(device))
         self._check(len(pixels), features, logits)
@@ -90,7 +90,7 @@ class Extractor(nn.Module, ABC):
 
     @property
     def suffix(self) -> str:
-        """What a score's name ends in: nothing for the published Inception network, whose score is a plain `fid`."""
+        """Suffix of a score's name: empty for the published Inception network, whose score is a plain `fid`."""
         return f"_{self.name}"
 
     @property
@@ -117,7 +117,7 @@ class Extractor(nn.Module, ABC):
 
 
 class ModuleExtractor(Extractor):
-    """Any network of a person's own.
+    """An extractor around your own network.
 
     Args:
         module: Takes float32 (n, 3, height, width); returns features (n, dimensions), or features and logits.
@@ -129,7 +129,7 @@ class ModuleExtractor(Extractor):
         size: Resize images to so many pixels a side, bicubic and antialiased; None leaves them as they are.
 
     Raises:
-        InputError: The name is no word that a metric's name can end in, or the size is no size.
+        InputError: The name is not a valid suffix of a metric's name, or the size is not positive.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A small network trained on the classes of a data set: features and classes where no pretrained network is at home."""
+"""A small network trained on the classes of a data set: features and classes where no pretrained network fits."""
 
 import hashlib
 from pathlib import Path
@@ -96,7 +96,7 @@ class Network(nn.Module):
 def train_classifier(
     images: Tensor, labels: Labels | None, seed: int = 0, cache: Path | str | None = None, steps: int = 600
 ) -> ClassifierExtractor:
-    """Train the network on labelled images, or find it where it was kept: 600 steps take 13 s on two CPU cores.
+    """Train the network on labelled images, or load it from the cache: 600 steps take 13 s on two CPU cores.
 
     The training has a random state of its own and leaves that of the caller as it was. On one kind of machine the same
     arguments give the same weights.
@@ -171,7 +171,7 @@ def _read(path: Path) -> Network:
 
 
 def _key(images: Tensor, labels: Tensor, seed: int, steps: int) -> str:
-    """A hash of all that decides the weights, 16 digits."""
+    """Return a hash of all that determines the weights, 16 digits."""
     digest = hashlib.sha256(f"{FORMAT} {tuple(images.shape)} {seed} {steps};".encode())
     for tensor in (images, labels):
         digest.update(tensor.cpu().contiguous().numpy().tobytes())

@@ -1,4 +1,4 @@
-"""What extractors do to bytes before their own preprocessing: the checks, three channels, another size."""
+"""Common preprocessing of extractors: checks, three channels, resizing."""
 
 import torch
 import torch.nn.functional as F  # noqa: N812

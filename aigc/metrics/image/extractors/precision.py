@@ -1,4 +1,4 @@
-"""float32 as it is, and the same bits each time, whatever a training has switched on around it."""
+"""Full float32 precision and deterministic results, independent of the settings of training."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

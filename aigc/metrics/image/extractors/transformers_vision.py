@@ -16,7 +16,7 @@ from aigc.metrics.image.extractors.weights import is_offline
 
 
 class VisionTransformer(Extractor):
-    """What the kinds share: loading, and pixels from 0 to 255 brought to the colours that the network was trained with.
+    """Base class: loading, and normalisation of pixels as in the training of the network.
 
     Attributes:
         mean: Of the colours of the training images, from 0 to 1.

@@ -1,4 +1,4 @@
-"""Files of published weights: found where a person has put them, or downloaded once, whole and verified."""
+"""Files of published weights: found on this machine, or downloaded once and verified."""
 
 import http.client
 import os
@@ -18,12 +18,12 @@ from aigc.runs.files import replacing, sha256_file
 
 _BLOCK = 1 << 20
 _TIMEOUT = 30
-"""Seconds that a server may keep silent."""
+"""Seconds to wait for an answer of the server."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """Weights that everybody uses.
+    """A file of published weights.
 
     Attributes:
         what: In a sentence: "the Inception network's weights".
@@ -39,7 +39,7 @@ class Published:
 
     @property
     def help(self) -> str:
-        """What a person does on a machine without a network."""
+        """What to do on a machine without a network."""
         return (
             f"Download {self.url} where there is a network; then name the file (inception.weights_path=FILE for "
             "`aigc score-images`, weights_path in the extractor's node of a config), or put it into a folder and set "
@@ -48,7 +48,7 @@ class Published:
 
 
 def find(published: Published, given: str | None = None) -> Path:
-    """The file of weights: given, named by AIGC_WEIGHTS, in torch's cache, or downloaded into it.
+    """Return the file of weights: given, named by AIGC_WEIGHTS, in torch's cache, or downloaded into it.
 
     Args:
         published: What is looked for.
@@ -104,7 +104,7 @@ def in_folder(published: Published, folder: Path) -> Path | None:
 
 
 def load(path: Path) -> dict[str, Tensor]:
-    """The tensors in a file that `torch.save` made; nothing but tensors is read, so no code is run.
+    """The tensors in a file that `torch.save` made; only tensors are read, so no code runs.
 
     Raises:
         InputError: The file is damaged, or holds something else.
@@ -113,7 +113,7 @@ def load(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling damaged bytes raises whatever it comes across
         reason = (str(error).splitlines() or [""])[0][:120]
-        what = "damaged, or no weights that torch saved"
+        what = "damaged, or not weights saved by torch"
         raise InputError(f"{path}: {what} ({type(error).__name__}: {reason})") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"{path}: holds no state_dict, a mapping from names to tensors.")
@@ -122,7 +122,7 @@ def load(path: Path) -> dict[str, Tensor]:
 
 @contextmanager
 def loading(path: Path, network: str) -> Iterator[None]:
-    """While weights are put into a network: those of another one are an InputError, which names some of the keys."""
+    """Turn errors of loading weights into a network into an InputError that names some of the keys."""
     try:
         yield
     except RuntimeError as error:
@@ -132,7 +132,7 @@ def loading(path: Path, network: str) -> Iterator[None]:
 
 
 def is_offline() -> bool:
-    """Whether the person has switched the network off."""
+    """Whether the network is switched off by an environment variable."""
     switches = (os.environ.get(name, "") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
     return any(switch.upper() in ("1", "ON", "YES", "TRUE") for switch in switches)
 
