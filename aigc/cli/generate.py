@@ -78,7 +78,7 @@ def _read_prompts(file: str | None) -> list[str]:
         return split_lines(stdin_bytes(), "stdin")
     lines = read_lines(file)
     if not lines:
-        raise InputError(f"{file}: there is no prompt in it; expected one a line")
+        raise InputError(f"{file}: it holds no prompts; expected one a line")
     return lines
 
 

@@ -74,8 +74,8 @@ def _submit_sweep(options: argparse.Namespace) -> None:
         return
     job = submit_sweep(made, cluster)
     if options.json:
-        told = {"sweep": made.id, "job": job, "trials": len(made.trials), "path": str(made.folder)}
-        print(json.dumps(told, ensure_ascii=False))
+        record = {"sweep": made.id, "job": job, "trials": len(made.trials), "path": str(made.folder)}
+        print(json.dumps(record, ensure_ascii=False))
     else:
         print(f"{made.id}  job {job}  {len(made.trials)} trials")
 

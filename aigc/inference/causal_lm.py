@@ -68,7 +68,7 @@ class SavedCausalLM(SavedModel):
 
         if not (self.run.model / "config.json").is_file():
             raise InputError(f"{self.run.id} has no model (status {self.run.status}); a finished run has one")
-        # The model reads its own tokens, whatever the data: a tokenizer trained anew would number them otherwise.
+        # The model reads its own tokens, whatever the data: a newly trained tokenizer would number them differently.
         cfg.data.tokenizer = {"kind": "pretrained", "path": str(self.run.model)}
         return validate(self.run, cfg, overrides)
 

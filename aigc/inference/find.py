@@ -35,7 +35,7 @@ def saved_model(run: Run) -> SavedModel:
 
     Raises:
         InputError: The run has no model yet, or what describes it is damaged.
-        ConfigError: The class that model/aigc.json names is not trusted, cannot be imported, or is no `SavedModel`.
+        ConfigError: The class that model/aigc.json names is not trusted, cannot be imported, or is not a `SavedModel`.
     """
     described = run.model / MODEL_CLASS_FILE
     if not described.is_file():

@@ -43,27 +43,27 @@ def score_rows(metrics: dict[str, float], signatures: dict[str, str] | None = No
 
 def print_description(run: Run) -> None:
     """Print what `aigc show` prints."""
-    told, seen = describe(run), look([run])[0]
-    manifest = told["manifest"]
+    described, seen = describe(run), look([run])[0]
+    manifest = described["manifest"]
     git = manifest["git"].get("working_directory") or {}
     code = f"{(git.get('sha') or '')[:12]}{' with changes (code.patch)' if git.get('dirty') else ''}" or "no git"
     rows = [
-        ("run", told["id"]),
+        ("run", described["id"]),
         ("status", seen.status + (f": {seen.message}" if seen.message else "")),
-        ("step", str(told["step"])),
-        ("started", str(told["started"])),
-        ("time", duration(told["duration"])),
+        ("step", str(described["step"])),
+        ("started", str(described["started"])),
+        ("time", duration(described["duration"])),
         ("command", " ".join(manifest["command"])),
-        ("overrides", " ".join(told["overrides"]) or "none"),
+        ("overrides", " ".join(described["overrides"]) or "none"),
         ("seed", str(manifest["seed"])),
         ("code", code),
         ("data", str(manifest["data_fingerprint"])[:16]),
         ("hardware", f"{manifest['hardware'].get('cpu')}, {len(manifest['hardware'].get('gpus') or [])} GPUs"),
         ("threads", str((manifest.get("threads") or {}).get("torch"))),
         ("packages", ", ".join(f"{n} {v}" for n, v in list(manifest["packages"].items())[:4])),
-        ("checkpoints", ", ".join(told["checkpoints"]) or "none"),
-        ("model", str(run.model) if told["has_model"] else "none"),
-        ("samples", f"{len(told['samples'])} files"),
+        ("checkpoints", ", ".join(described["checkpoints"]) or "none"),
+        ("model", str(run.model) if described["has_model"] else "none"),
+        ("samples", f"{len(described['samples'])} files"),
         ("folder", str(run.path)),
     ]
     if seen.job_id:

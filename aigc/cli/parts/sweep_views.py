@@ -38,8 +38,8 @@ def show_plan(plan: SweepPlan, as_json: bool) -> None:
         rows.append((trial, str(folder.status(plan.run_id(trial)).status) if begun else "new"))
     if as_json:
         for trial, status in rows:
-            told = {"trial": trial.number, "run": plan.run_id(trial), "overrides": trial.overrides, "status": status}
-            print(json.dumps(told | {"same": trial.same}, ensure_ascii=False))
+            record = {"trial": trial.number, "run": plan.run_id(trial), "overrides": trial.overrides, "status": status}
+            print(json.dumps(record | {"same": trial.same}, ensure_ascii=False))
         return
     shown = [("trial", "status", "overrides", "run")]
     shown += [(str(trial.number), status, _words(trial), plan.run_id(trial)) for trial, status in rows]
@@ -152,10 +152,10 @@ def show_status(folder: SweepFolder, as_json: bool) -> None:
         record = folder.status(trial.run)
         status = "pruned" if folder.is_pruned(trial.run) else str(record.status)
         counts[status] = counts.get(status, 0) + 1
-        told = {"trial": trial.number, "status": status, "step": record.step, "message": record.message}
+        row = {"trial": trial.number, "status": status, "step": record.step, "message": record.message}
         if as_json:
             more = {"overrides": trial.overrides, "differs_in": differing[trial.run], "run": trial.run}
-            print(json.dumps(told | more, ensure_ascii=False))
+            print(json.dumps(row | more, ensure_ascii=False))
         step = "" if record.step is None else str(record.step)
         why = "" if status in (Status.FINISHED, "pruned") else record.message or ""
         rows.append((str(trial.number), status, step, label[trial.run], trial.run, why))
