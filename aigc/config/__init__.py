@@ -1,4 +1,4 @@
-"""Configs: composed from YAML, checked with file and line, built into objects; no torch at import."""
+"""Compose configs from YAML, check them with file and line, build objects from them; no torch at import."""
 
 from aigc.config.build import build, factory
 from aigc.config.check import check

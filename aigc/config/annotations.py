@@ -1,4 +1,4 @@
-"""From an annotation in source code to a type that values are compared with, without evaluating code."""
+"""Types of annotations in source code, found without evaluating code."""
 
 import ast
 import typing
@@ -30,11 +30,11 @@ T = TypeVar("T")
 Resolve = Callable[[ast.expr], Any]
 
 OBJECT = object()
-"""What `resolve` answers for a class whose instances no YAML value can be; a function is none either."""
+"""What `resolve` returns for a class whose instances cannot be written in YAML; functions count as such."""
 
 
 def annotation_type(node: ast.expr | None, resolve: Resolve) -> Any:
-    """The type that an annotation names; `resolve` is asked for names that are no builtin; Any when it is unclear."""
+    """Return the type that an annotation names, Any when it is unclear; `resolve` is called for names not built in."""
     if node is None:
         return Any
     if isinstance(node, ast.Constant):
@@ -54,7 +54,7 @@ def annotation_type(node: ast.expr | None, resolve: Resolve) -> Any:
 
 
 def annotation_slot(node: ast.expr | None) -> Slot | None:
-    """The place of `_target_` nodes that an annotation declares; its arguments are literals."""
+    """Return the slot of `_target_` nodes that an annotation declares; its arguments are literals."""
     if not isinstance(node, ast.Subscript) or ast.unparse(node.value).rpartition(".")[2] != "Annotated":
         return None
     items = node.slice.elts if isinstance(node.slice, ast.Tuple) else []
@@ -89,7 +89,7 @@ def _plain(kind: Any) -> Any:
 
 
 def _call(node: ast.expr, kind: type[T]) -> T | None:
-    """What `Bound(1)` or `Slot("a.Base")` in source code makes."""
+    """Evaluate `Bound(1)` or `Slot("a.Base")` in source code."""
     if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == kind.__name__:
         keywords = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords if keyword.arg}
         return kind(*(ast.literal_eval(argument) for argument in node.args), **keywords)

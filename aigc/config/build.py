@@ -16,24 +16,24 @@ T = TypeVar("T")
 
 
 def build(node: Mapping[str, Any] | DictConfig, expect: type[T], key: str = "", **supplied: Any) -> T:
-    """Make the object that a node describes.
+    """Build the object that a node describes.
 
-    Nested `_target_` nodes are passed on as plain mappings: whoever takes them builds them with its own expectation.
+    Nested `_target_` nodes are passed as plain mappings; the class that takes them builds them with its own `expect`.
 
     Args:
         node: A mapping with `_target_` and the parameters of that class.
         expect: The class must be this one or derive from it.
-        key: The node's place in the config, for messages.
+        key: The node's key in the config, for messages.
         supplied: Parameters that the framework adds; they win over the node's.
 
     Raises:
-        ConfigError: The target is not trusted, is no class, or is not what is expected here; or it refuses a value.
+        ConfigError: The target is not trusted, not a class, or not a subclass of `expect`; or it refuses a value.
     """
     return factory(node, expect, key)(**supplied)
 
 
 def factory(node: Mapping[str, Any] | DictConfig, expect: type[T], key: str = "") -> Callable[..., T]:
-    """As `build`, but returns a function that takes the supplied parameters and then makes the object."""
+    """As `build`, but return a function that takes the supplied parameters and builds the object."""
     values = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else dict(node)
     assert isinstance(values, dict)
     target = values.pop("_target_", None)
@@ -52,7 +52,7 @@ def factory(node: Mapping[str, Any] | DictConfig, expect: type[T], key: str = ""
 
 
 def _with_dataclasses(cls: type, values: dict[Any, Any], key: str) -> dict[Any, Any]:
-    """Mappings for parameters that are annotated with a dataclass, made into one."""
+    """Convert mappings to dataclasses where a parameter is annotated with one."""
     hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
     made = dict(values)
     for name, value in values.items():
@@ -67,10 +67,10 @@ def _with_dataclasses(cls: type, values: dict[Any, Any], key: str) -> dict[Any, 
 
 
 def target_class(target: str, expect: type[T], key: str = "") -> type[T]:
-    """Import the class that a dotted path names and see that it may stand here.
+    """Import the class that a dotted path names and check that it is allowed here.
 
     Raises:
-        ConfigError: Not trusted (before anything is imported), not found, no class, or not of the expected base.
+        ConfigError: Not trusted (before anything is imported), not found, not a class, or not of the expected base.
     """
     if not is_trusted(target):
         raise ConfigError([Problem(f"{key}._target_", how_to_trust(target))])
@@ -82,11 +82,13 @@ def target_class(target: str, expect: type[T], key: str = "") -> type[T]:
     except (ImportError, AttributeError) as error:
         raise ConfigError([Problem(f"{key}._target_", f"cannot import {target}: {error}")]) from error
     if not isinstance(found, type):
-        raise ConfigError([Problem(f"{key}._target_", f"{target} is no class; only classes are built from a config")])
+        raise ConfigError(
+            [Problem(f"{key}._target_", f"{target} is not a class; only classes are built from a config")]
+        )
     # The class itself decides, not the path that led to it: torch.x.os.y would be an alias into another package.
     if not is_trusted(found.__module__):
         raise ConfigError([Problem(f"{key}._target_", how_to_trust(found.__module__))])
     if not issubclass(found, expect):
-        what = f"{target} is no {expect.__module__}.{expect.__qualname__}, which is expected here"
+        what = f"{target} is not a subclass of {expect.__module__}.{expect.__qualname__}, which is expected here"
         raise ConfigError([Problem(f"{key}._target_", what)])
     return found

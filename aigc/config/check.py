@@ -1,4 +1,4 @@
-"""Every leaf of a composed config against the schema and the targets' signatures; all problems in one error."""
+"""Check every leaf of a config against the schema and the signatures of targets; report all problems together."""
 
 import importlib
 import re
@@ -21,14 +21,14 @@ _Found = tuple[str, str]
 
 
 def check(cfg: DictConfig, deep: bool = False) -> None:
-    """See that a config is right, without importing torch unless asked to.
+    """Check a config, without importing torch unless asked to.
 
     Args:
         cfg: A config from `compose`, or one read from a run folder.
         deep: Also import every target and compare its class with what its slot expects.
 
     Raises:
-        ConfigError: Every unknown key, wrong type, missing value, failing interpolation and wrong target.
+        ConfigError: It lists every unknown key, wrong type, missing value, failing interpolation and wrong target.
     """
     problems = find_problems(cfg, deep)
     if problems:
@@ -36,7 +36,7 @@ def check(cfg: DictConfig, deep: bool = False) -> None:
 
 
 def find_problems(cfg: DictConfig, deep: bool = False) -> list[Problem]:
-    """What `check` raises, as a list."""
+    """Return the problems that `check` raises."""
     found: list[_Found] = []
     plain = _plain(cfg, "", found)
     found += _root_problems(plain)
@@ -51,12 +51,12 @@ def find_problems(cfg: DictConfig, deep: bool = False) -> list[Problem]:
 
 
 def node_problems(key: str, node: Mapping[str, Any], expect: str) -> list[Problem]:
-    """What is wrong with one `_target_` node whose class should derive from `expect`, a dotted path."""
+    """Return the problems of one `_target_` node whose class should derive from `expect`, a dotted path."""
     return [Problem(*found) for found in _node_problems(key, node, Slot(expect))]
 
 
 def _source(cfg: DictConfig, key: str) -> str | None:
-    """The key whose value this one repeats, as `${cluster.gpus}` does: what is wrong with it is told once, there."""
+    """Return the key that this one refers to, as `${cluster.gpus}` does; a problem is reported there only."""
     above, _, name = key.rpartition(".")
     parent = OmegaConf.select(cfg, above) if above else cfg
     node = parent._get_node(name) if isinstance(parent, DictConfig) else None
@@ -65,7 +65,7 @@ def _source(cfg: DictConfig, key: str) -> str | None:
 
 
 def _plain(node: Any, key: str, found: list[_Found]) -> Any:
-    """The tree with interpolations resolved; what cannot be resolved is noted and replaced by MISSING."""
+    """Return the tree with interpolations resolved; what fails is added to `found` and replaced by MISSING."""
     names = range(len(node)) if isinstance(node, ListConfig) else list(node)
     values = {}
     for name in names:
@@ -122,14 +122,14 @@ def _node_problems(key: str, node: Any, slot: Slot | None) -> Iterator[_Found]:
     if not isinstance(node, Mapping) or "_target_" not in node:
         yield (
             key,
-            f"{node!r} is no node with a _target_, which names the class to build" if node else "needs a _target_",
+            f"{node!r} is not a node with a _target_, which names the class to build" if node else "needs a _target_",
         )
         return
     target = node["_target_"]
     if target is MISSING:
         return
     if not isinstance(target, str):
-        yield f"{key}._target_", f"{target!r} is no dotted path of a class"
+        yield f"{key}._target_", f"{target!r} is not the dotted path of a class"
         return
     if not is_trusted(target):
         yield f"{key}._target_", how_to_trust(target)
@@ -140,7 +140,7 @@ def _node_problems(key: str, node: Any, slot: Slot | None) -> Iterator[_Found]:
         yield f"{key}._target_", str(error)
         return
     if slot and is_subclass(target, slot.expect) is False:
-        yield f"{key}._target_", f"{target} is no {slot.expect}, which is expected here"
+        yield f"{key}._target_", f"{target} is not a subclass of {slot.expect}, which is expected here"
         return
     yield from _parameter_problems(key, node, takes, slot.supplied if slot else ())
 
@@ -160,7 +160,7 @@ def _parameter_problems(
             yield from _slot_problems(f"{key}.{name}", value, slot)
             continue
         built = isinstance(value, Mapping) and "_target_" in value and union_options(known[name].type)
-        if not built:  # a union may have had a class or a function, which no plain value is but a node can make
+        if not built:  # a union may hold a class or a function, which a node builds but a plain value cannot be
             yield from mismatches(f"{key}.{name}", value, known[name].type)
         yield from _nested_nodes(f"{key}.{name}", value)
     for name, parameter in known.items():
@@ -195,7 +195,11 @@ def _import(dotted: str) -> type:
 
 
 def known_keys(cfg: DictConfig) -> dict[str, Parameter]:
-    """Every key that a config may set; nodes contribute what their targets take."""
+    """Return every key that a config may set; nodes contribute the parameters of their targets.
+
+    Raises:
+        ConfigError: A node is wrong, so that its parameters are not known.
+    """
     sections, slots = schema.sections(), schema.slots()
     keys: dict[str, Parameter] = {}
     for key, parameter in schema.fields_of(schema.Config).parameters.items():
@@ -239,7 +243,7 @@ def _nodes(key: str, value: Any, slot: Slot) -> Iterator[tuple[str, Any, Slot]]:
 
 
 def _below(key: str, parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """The parameters under their full keys; those of nested dataclasses too."""
+    """Return parameters under their full keys; those of nested dataclasses too."""
     keys: dict[str, Parameter] = {}
     for name, parameter in parameters.items():
         keys[f"{key}.{name}"] = parameter

@@ -1,4 +1,4 @@
-"""Composition: Hydra's defaults list and override grammar, merged here so that every key keeps its file and line."""
+"""Composition of configs: Hydra's defaults list and override grammar, merged so that keys keep file and line."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,13 +22,13 @@ ROOT = "train"
 
 
 def compose(overrides: Sequence[str] = ()) -> DictConfig:
-    """The config of one run: `conf/train.yaml`, its defaults list, and what was typed.
+    """Compose the config of one run: `conf/train.yaml`, its defaults list, and what was typed.
 
     Args:
         overrides: Hydra's override grammar (`experiment=lm/couplets`, `trainer.max_steps=10`, `~logger.wandb`).
 
     Returns:
-        The composed config, interpolations unresolved; `check` tells whether it is right.
+        The composed config, interpolations unresolved; `check` checks it.
 
     Raises:
         ConfigError: A group choice that does not exist, or an override or file that does not parse.
@@ -37,13 +37,13 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
 
 
 class Composer:
-    """Composes many configs: files are read once for each set of group choices."""
+    """Composer of many configs, which reads files once for each set of group choices."""
 
     def __init__(self) -> None:
         self._merged: dict[tuple[str, ...], tuple[DictConfig, Origins, dict[str, str]]] = {}
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
-        """As the function `compose`."""
+        """Compose a config as the function `compose` does."""
         parsed = parse_overrides(overrides)
         groups = [o for o in parsed if _is_group(o)]
         problems = _wrong_choices(groups)
@@ -55,7 +55,7 @@ class Composer:
         return _finished(cfg, origins, choices, [o for o in parsed if o not in groups], problems)
 
     def choices(self, overrides: Sequence[str]) -> dict[str, str]:
-        """The choice of each config group, whether it was typed or a defaults list names it."""
+        """Return the choice of each config group, typed or from a defaults list."""
         return self._files(tuple(_choice(o) for o in parse_overrides(overrides) if _is_group(o)))[2]
 
     def _files(self, groups: tuple[str, ...]) -> tuple[DictConfig, Origins, dict[str, str]]:
@@ -68,7 +68,7 @@ class Composer:
 def _finished(
     cfg: DictConfig, origins: Origins, choices: dict[str, str], overrides: list[Any], problems: list[Problem]
 ) -> DictConfig:
-    """The config with keys set as typed, an experiment's name, and all defaults."""
+    """Return the config with keys set as typed, the experiment's name, and all defaults."""
     for override in overrides:
         try:
             apply_override(cfg, override)
@@ -94,7 +94,7 @@ def _experiment_file(choices: Mapping[str, str]) -> str:
 
 
 def override(cfg: DictConfig, overrides: Sequence[str], allowed: Sequence[str]) -> DictConfig:
-    """A copy of a frozen config with some keys set anew; `group=choice` replaces that whole section.
+    """Copy a frozen config and change some keys; `group=choice` replaces that whole section.
 
     Args:
         cfg: A run's config.
@@ -127,7 +127,7 @@ def override(cfg: DictConfig, overrides: Sequence[str], allowed: Sequence[str]) 
 
 @contextmanager
 def _hydra_loader() -> Iterator[Any]:
-    """Hydra's config loader over our search path; whatever Hydra state the caller has is put back."""
+    """Open Hydra's config loader over our search path; restore the caller's Hydra state afterwards."""
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.plugins import Plugins
@@ -140,7 +140,7 @@ def _hydra_loader() -> Iterator[Any]:
 
 
 def _is_group(override: Any) -> bool:
-    """Whether an override chooses from a group; `group=null` empties the section that a group fills instead."""
+    """Whether an override chooses from a group; `group=null` empties a section, and chooses no preset."""
     group = override.key_or_group
     fills_section = group in slots() or group in sections()
     chooses = override.is_delete() or override.value() is not None or not fills_section
@@ -148,7 +148,7 @@ def _is_group(override: Any) -> bool:
 
 
 def _choice(override: Any) -> str:
-    """The choice in Hydra's grammar, whose defaults lists take no `group=null`."""
+    """Return the choice in Hydra's grammar, whose defaults lists accept no `group=null`."""
     none = not override.is_delete() and override.value() is None
     return f"~{override.key_or_group}" if none else str(override.input_line)
 
@@ -201,7 +201,7 @@ def _merge_files(loader: Any, groups: list[str]) -> tuple[DictConfig, Origins, d
 
 
 def _drop_replaced(cfg: DictConfig, loaded: DictConfig) -> None:
-    """Drop lists that a mapping replaces and the reverse, which OmegaConf does not merge; `check` knows what may be."""
+    """Drop lists that a mapping replaces and the reverse, as OmegaConf cannot merge them; `check` follows."""
     for name in list(loaded):
         new, old = loaded._get_node(name), cfg._get_node(name)
         if isinstance(new, DictConfig) and isinstance(old, DictConfig):
@@ -212,7 +212,7 @@ def _drop_replaced(cfg: DictConfig, loaded: DictConfig) -> None:
 
 
 def fill_defaults(cfg: DictConfig) -> None:
-    """Keys that no file names take the default of their dataclass."""
+    """Set keys that no file names to the default of their dataclass."""
     for key, parameter in fields_of(Config).parameters.items():
         if not parameter.required and key not in cfg:
             cfg[key] = parameter.default
@@ -220,7 +220,7 @@ def fill_defaults(cfg: DictConfig) -> None:
         section = cfg.get(key) if key in cfg else {}
         if isinstance(section, Mapping):
             defaults = {name: p.default for name, p in fields.parameters.items() if not p.required}
-            cfg[key] = OmegaConf.merge(defaults, section)  # what stands there wins, also an interpolation that fails
+            cfg[key] = OmegaConf.merge(defaults, section)  # set values win, also an interpolation that fails
 
 
 def _load(path: Path, package: str) -> DictConfig:

@@ -1,4 +1,4 @@
-"""Faults of config files that composition itself cannot place: which file, which line, what was meant."""
+"""Faults of config files whose file and line composition does not report."""
 
 import re
 from pathlib import Path
@@ -13,9 +13,9 @@ from aigc.config.problems import ConfigError, Problem, suggest
 
 
 def group_choices() -> dict[str, list[str]]:
-    """Every config group with its choices, as in `conf/<group>/<choice>.yaml`; a person's own included.
+    """Return every config group with its choices, as in `conf/<group>/<choice>.yaml`; a person's own included.
 
-    A file whose name begins with `_` is no choice but a part of others.
+    A file whose name begins with `_` is not a choice but a part of others.
     """
     choices: dict[str, set[str]] = {}
     for folder in search_folders():
@@ -27,25 +27,25 @@ def group_choices() -> dict[str, list[str]]:
 
 
 def unreadable(error: Exception) -> ConfigError:
-    """A file that does not load, with its place; OmegaConf's own error does not name the file, so it is sought."""
+    """Make the error of a file that does not load; as OmegaConf's own does not name the file."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
-        place = f"{shown_path(Path(mark.name))}:{mark.line + 1}:{mark.column + 1}"
-        return ConfigError([Problem("", f"this is no valid YAML: {error.problem}", place)])
+        origin = f"{shown_path(Path(mark.name))}:{mark.line + 1}:{mark.column + 1}"
+        return ConfigError([Problem("", f"invalid YAML: {error.problem}", origin)])
     for folder in search_folders():
         for path in sorted(folder.rglob("*.yaml")):
             try:
                 OmegaConf.load(path)
             except OmegaConfBaseException as cause:
-                place = f"{shown_path(path)}:{dict(key_lines(path)).get(cause.full_key or '', 1)}"
-                return ConfigError([Problem(cause.full_key or "", str(cause).splitlines()[0], place)])
+                origin = f"{shown_path(path)}:{dict(key_lines(path)).get(cause.full_key or '', 1)}"
+                return ConfigError([Problem(cause.full_key or "", str(cause).splitlines()[0], origin)])
             except (yaml.YAMLError, UnicodeDecodeError):
-                continue  # another file's fault is not this one's
+                continue  # another file has another fault
     return ConfigError([Problem("", str(error).splitlines()[0])])
 
 
 def no_such_group(error: Exception) -> ConfigError:
-    """`override /modle: gpt2` in a defaults list."""
+    """Make the error of `override /modle: gpt2` in a defaults list."""
     text = " ".join(str(error).split())
     found = re.search(r"In '([^']+)': Could not override '/?([^'@]+)", text)
     if found is None:
@@ -64,7 +64,7 @@ def no_such_group(error: Exception) -> ConfigError:
 
 
 def defaults_origin(missing: str) -> str:
-    """The file and line of a defaults list that names a config which does not exist."""
+    """Return the file and line of a defaults list that names a config which does not exist."""
     group, _, choice = missing.rpartition("/")
     for folder in search_folders():
         for path in sorted(folder.rglob("*.yaml")):

@@ -1,4 +1,4 @@
-"""The text of a config as a run folder keeps it: resolved, but for what comes from the environment."""
+"""The text of a config in a run folder: resolved, except for what comes from the environment."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from omegaconf.resolvers import oc
 
 
 def frozen_yaml(cfg: DictConfig) -> str:
-    """YAML with every interpolation resolved, except those that read the environment, directly or through others."""
+    """Return YAML with all interpolations resolved but those that read the environment, directly or through others."""
     with _environment_watched() as reads:
         return OmegaConf.to_yaml(OmegaConf.create(_frozen(cfg, reads)))
 
@@ -30,7 +30,7 @@ def _frozen_item(node: Any, name: Any, reads: list[str]) -> Any:
 
 @contextmanager
 def _environment_watched() -> Iterator[list[str]]:
-    """Note every read of the environment while interpolations are resolved."""
+    """Record every read of the environment while interpolations are resolved."""
     reads: list[str] = []
 
     def read(*arguments: Any) -> Any:

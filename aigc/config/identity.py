@@ -1,4 +1,4 @@
-"""One hash for what a config means: two configs with the same identity train the same model to the last bit."""
+"""A hash of what a config means: configs with the same identity train the same model to the last bit."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from aigc.errors import InputError
 
-# Where things are written, who is told, and the name: none of it reaches a number.
+# Where things are written and logged, and the name: none of it changes a number.
 NOT_COUNTED = (
     "paths",
     "logger",
@@ -24,17 +24,17 @@ NOT_COUNTED = (
     "data.cache",
     "data.num_workers",
 )
-# Named nodes, of which `null` means the same as not being there.
+# Sections of named nodes, where `null` means the same as a missing node.
 _NAMED = ("callbacks", "evaluation")
 
 
 def identity(cfg: DictConfig | Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical form of a resolved config, as 64 hexadecimal digits.
+    """Return the SHA-256 of the canonical form of a resolved config, as 64 hexadecimal digits.
 
-    Keys count in no order and numbers by their value, so that 1e-3 and 0.001, or 1 and 1.0, are the same; a text is
-    never a number. Interpolations count by what they resolve to, environment variables included. The seed counts.
-    Paths, loggers, the progress display, the experiment's name and the sections `run`, `resume`, `sweep` and `cluster`
-    do not.
+    The order of keys does not count, and numbers count by their value: 1e-3 and 0.001, or 1 and 1.0, are the same;
+    a text is never a number. Interpolations count by what they resolve to, environment variables included.
+    The seed counts. Paths, loggers, the progress display, the experiment's name and the sections `run`, `resume`,
+    `sweep` and `cluster` do not.
 
     Args:
         cfg: A config from `compose`, one read from a run folder, or a plain mapping.
@@ -48,13 +48,13 @@ def identity(cfg: DictConfig | Mapping[str, Any]) -> str:
 
 
 def _counted(cfg: DictConfig) -> dict[Any, Any]:
-    """The plain resolved config without what does not count."""
+    """Return the plain resolved config without what does not count."""
     try:
         plain = OmegaConf.to_container(cfg, resolve=True)
-    except OmegaConfBaseException:  # perhaps of something that does not count
+    except OmegaConfBaseException:  # it may belong to a key that does not count
         plain = _resolved_in_parts(cfg)
     assert isinstance(plain, dict)
-    _take_out(plain)
+    _delete_uncounted(plain)
     for section in _NAMED:
         if isinstance(nodes := plain.get(section), dict):
             plain[section] = {name: node for name, node in nodes.items() if node is not None}
@@ -62,9 +62,9 @@ def _counted(cfg: DictConfig) -> dict[Any, Any]:
 
 
 def _resolved_in_parts(cfg: DictConfig) -> dict[Any, Any]:
-    bare = OmegaConf.to_container(cfg, resolve=False)  # a copy without flags that forbid taking keys out
+    bare = OmegaConf.to_container(cfg, resolve=False)  # a copy without flags that forbid deleting keys
     assert isinstance(bare, dict)
-    _take_out(bare, whole_sections=False)
+    _delete_uncounted(bare, whole_sections=False)
     cfg = OmegaConf.create(bare)
     try:
         return {name: _plain(cfg, name) for name in cfg if name not in NOT_COUNTED}
@@ -73,8 +73,8 @@ def _resolved_in_parts(cfg: DictConfig) -> dict[Any, Any]:
         raise InputError(f"{key}{str(error).splitlines()[0]}") from error
 
 
-def _take_out(plain: dict[Any, Any], whole_sections: bool = True) -> None:
-    """Remove what does not count."""
+def _delete_uncounted(plain: dict[Any, Any], whole_sections: bool = True) -> None:
+    """Delete what does not count."""
     for name in NOT_COUNTED:
         section, _, key = name.partition(".")
         if key and isinstance(plain.get(section), dict):
@@ -89,7 +89,7 @@ def _plain(cfg: DictConfig, name: Any) -> Any:
 
 
 def _canonical(node: Any) -> Any:
-    """A tree of which equal configs have an equal JSON text, and others another."""
+    """Return a tree whose JSON text is equal for configs that mean the same, and for no others."""
     if isinstance(node, Mapping):
         # repr keeps the key 1 apart from "1".
         return {"map": sorted([repr(key), _canonical(value)] for key, value in node.items())}

@@ -6,7 +6,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def conf_folder() -> Path:
-    """The shipped `conf`: `aigc/conf` in an installed wheel, `conf` beside the package in a checkout."""
+    """Return the shipped `conf`: `aigc/conf` in an installed wheel, `conf` beside the package in a checkout."""
     for folder in (PACKAGE / "conf", PACKAGE.parent / "conf"):
         if (folder / "train.yaml").is_file():
             return folder
@@ -14,19 +14,19 @@ def conf_folder() -> Path:
 
 
 def own_conf_folder() -> Path | None:
-    """`./conf` of the working directory, unless it is the shipped one."""
+    """Return `./conf` of the working directory, unless it is the shipped one."""
     folder = Path.cwd() / "conf"
     return folder if folder.is_dir() and folder.resolve() != conf_folder().resolve() else None
 
 
 def search_folders() -> list[Path]:
-    """Folders in which a config is sought, first match wins: a person's own, then the shipped one."""
+    """Return the folders that are searched for a config, in order: a person's own, then the shipped one."""
     own = own_conf_folder()
     return ([own] if own else []) + [conf_folder()]
 
 
 def shown_path(path: Path) -> str:
-    """A path as a person would type it: relative to the working directory when it lies below."""
+    """Return a path as a person would type it: relative to the working directory when it lies below."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which file and line set a key: read from the YAML files, as composition itself forgets it."""
+"""The file and line that set each key, read from the YAML files, as Hydra does not keep them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,39 +13,39 @@ COMMAND_LINE = "command line"
 
 
 class Origins:
-    """Key → where its value was set last, as `file:line` or `command line: what was typed`."""
+    """Origins of values by key, as `file:line` or `command line: what was typed`."""
 
     def __init__(self) -> None:
-        self._places: dict[str, str] = {}
+        self._origins: dict[str, str] = {}
         self.implied = ""
-        """The file of the experiment that a defaults list names and nobody typed."""
+        """The file of the experiment that was not typed but comes from the defaults list."""
 
     def read(self, path: Path, package: str) -> None:
-        """Note every key of one file; `package` is the dotted place it is merged into, empty for the root."""
+        """Record every key of one file; `package` is the key it is merged into, empty for the root."""
         for key, line in key_lines(path):
             if key.split(".")[0] != "defaults":
-                self._places[f"{package}.{key}" if package else key] = f"{shown_path(path)}:{line}"
+                self._origins[f"{package}.{key}" if package else key] = f"{shown_path(path)}:{line}"
 
     def typed(self, key: str, text: str) -> None:
-        """Note a key that was set on the command line, with all that is below it."""
-        self._places = {name: place for name, place in self._places.items() if not name.startswith(f"{key}.")}
-        place = f"{COMMAND_LINE}: {text}"
-        self._places[key] = place
+        """Record a key that was set on the command line, with all keys below it."""
+        self._origins = {name: origin for name, origin in self._origins.items() if not name.startswith(f"{key}.")}
+        origin = f"{COMMAND_LINE}: {text}"
+        self._origins[key] = origin
         while "." in key:
             key = key.rpartition(".")[0]
-            self._places.setdefault(key, place)
+            self._origins.setdefault(key, origin)
 
     def hint(self, key: str) -> str:
-        """What to do about a key that only the implied experiment sets."""
+        """Return advice for a problem with a key that the implied experiment sets; empty for other keys."""
         set_by_it = self.implied and self.of(key).startswith(f"{self.implied}:")
         return "; experiment=null leaves out what the default experiment sets" if set_by_it else ""
 
     def of(self, key: str) -> str:
-        """Where the key, or the nearest key above it, was set; empty when nobody did."""
+        """Return where the key, or the nearest key above it, was set; empty when it was not."""
         key = key.partition("[")[0]
         while key:
-            if key in self._places:
-                return self._places[key]
+            if key in self._origins:
+                return self._origins[key]
             key = key.rpartition(".")[0]
         return ""
 
@@ -62,13 +62,13 @@ def set_origins(cfg: DictConfig, origins: Origins) -> None:
 
 
 def key_lines(path: Path) -> Iterator[tuple[str, int]]:
-    """Every dotted key of a YAML file with its line, counted from 1."""
+    """Yield every dotted key of a YAML file with its line, counted from 1."""
     try:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = shown_path(path) + (f":{mark.line + 1}:{mark.column + 1}" if mark else "")
-        raise ConfigError([Problem("", f"this is no valid YAML: {error.problem}", where)]) from error
+        raise ConfigError([Problem("", f"invalid YAML: {error.problem}", where)]) from error
     except UnicodeDecodeError as error:
         raise ConfigError([Problem("", f"not UTF-8 at byte {error.start}", shown_path(path))]) from error
     if root is not None:

@@ -1,4 +1,4 @@
-"""What was typed: Hydra's override grammar, read and applied."""
+"""Overrides in Hydra's grammar: parse and apply them."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _KEY = re.compile(r"[+~]{0,2}[A-Za-z_][\w/@:$-]*(\.[\w/@:$-]+)*", re.ASCII)
 
 
 def parse_overrides(overrides: Sequence[str], sweeps: bool = False, origin: str = COMMAND_LINE) -> list[Any]:
-    """Hydra's `Override` objects; every one that cannot be read is reported in one ConfigError.
+    """Parse overrides to Hydra's `Override` objects; all that cannot be read are reported in one ConfigError.
 
     Args:
         overrides: What was typed.
@@ -42,19 +42,19 @@ def parse_overrides(overrides: Sequence[str], sweeps: bool = False, origin: str 
 
 
 def _why_unreadable(text: str) -> str:
-    """What a person has most likely left out; Hydra speaks of its grammar's tokens."""
+    """Return what was most likely left out; Hydra's own messages name tokens of its grammar."""
     key, equals, value = text.partition("=")
     if not text.strip():
         return "it is empty"
     if not equals:
-        return "a key without a value" if _KEY.fullmatch(text) else "this is no key with a value"
+        return "a key without a value" if _KEY.fullmatch(text) else "not a key with a value"
     if not _KEY.fullmatch(key):
-        return f"{key!r} is no key" if key else "a value without a key"
+        return f"{key!r} is not a key" if key else "a value without a key"
     return f"the value {value!r} has a bracket, a quote or a comma too many or too few"
 
 
 def _parse_or_quote(parser: Any, text: str) -> Any:
-    """Hydra's grammar knows Latin letters only outside quotes; paths and texts have others, `~`, and more."""
+    """Parse an override; quote its value where needed, as Hydra's grammar allows only Latin letters outside quotes."""
     from hydra.errors import HydraException
 
     if text.startswith("="):
@@ -82,5 +82,5 @@ def apply_override(cfg: DictConfig, override: Any) -> None:
         else:
             raise ConfigError([Problem(key, "no such key to delete", f"{COMMAND_LINE}: {override.input_line}")])
     else:
-        # An unknown key is added here and refused by `check`, which knows the nearest right name.
+        # An unknown key is added here and refused by `check`, which suggests the nearest known name.
         OmegaConf.update(cfg, key, override.value(), merge=True, force_add=True)

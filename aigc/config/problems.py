@@ -1,4 +1,4 @@
-"""What is wrong with a config, said so that a person can mend it: key, place, value, what is allowed, nearest name."""
+"""Problems of a config with what a person needs to fix them: key, origin, value, what is allowed, nearest name."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from aigc.errors import InputError
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: the full key (`trainer.max_steps`), what, and where it was set (`file:line`)."""
+    """One problem: the full key (`trainer.max_steps`), what is wrong, and where the key was set (`file:line`)."""
 
     key: str
     what: str
@@ -21,7 +21,7 @@ class Problem:
 
 
 class ConfigError(InputError):
-    """All problems of one config together."""
+    """An error with all problems of one config."""
 
     def __init__(self, problems: Sequence[Problem]):
         self.problems = list(problems)
@@ -31,7 +31,7 @@ class ConfigError(InputError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a person most likely meant, or None."""
+    """Return the known name that was most likely meant, or None."""
     names = list(known)
     same = [one for one in names if one.casefold() == name.casefold()]
     begun = [one for one in names if len(name) > 2 and one.casefold().startswith(name.casefold())]
@@ -40,14 +40,14 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def choices(name: object, allowed: Iterable[str]) -> str:
-    """`Did you mean b? Allowed: a, b, c.`, for a value that is none of these."""
+    """Return `Did you mean b? Allowed: a, b, c.` for a value that is not allowed."""
     names = list(allowed)
     near = nearest(str(name), names)
     return (f"Did you mean {near}? " if near else "") + f"Allowed: {', '.join(names)}."
 
 
 def suggest(name: str, known: Iterable[str], prefix: str = "", most: int = 12) -> str:
-    """`did you mean X?` when a known name is near, else the list of known names."""
+    """Return `did you mean X?` when a known name is near, else the list of known names."""
     names = sorted(known)
     near = nearest(name, names)
     if near:

@@ -1,4 +1,4 @@
-"""The sections of a config and the places of `_target_` nodes. A field's docstring is its help text."""
+"""The sections of a config and the slots of `_target_` nodes. The docstring of a field is its help text."""
 
 import ast
 import dataclasses
@@ -30,7 +30,7 @@ class Trainer:
     """How several ranks share the work: each has all weights (ddp, which auto means), a part of each that is gathered
     to compute (fsdp), or a part that it also computes with (model_parallel)."""
     tensor_parallel_size: Annotated[int, Bound(1)] = 1
-    """Ranks that compute each batch together, with model_parallel; data.batch_size is that of all of them."""
+    """Ranks that compute each batch together, with model_parallel; data.batch_size is the size of that batch."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"] = "auto"
     """Number format; auto takes bf16-mixed where the machine is faster with it, else 32-true."""
     accumulate_grad_batches: Annotated[int, Bound(1)] = 1
@@ -50,11 +50,10 @@ class Trainer:
     num_threads: Annotated[int, Bound(1)] | None = None
     """CPU threads of torch; null leaves torch's own choice. Part of what makes numbers repeat."""
     deterministic: bool | Literal["warn"] = True
-    """Use deterministic algorithms, and fail (true) or warn where there is none, or do not care (false). No cost was
-    measured on CPUs; GPUs can lose tenths of the speed where fast kernels add in any order, and gain numbers that
-    repeat."""
+    """Use deterministic algorithms, and fail (true) or warn where there are none; false allows others. CPUs showed no
+    cost; GPUs can lose tenths of their speed, as fast kernels add in any order, but results repeat."""
     detect_anomaly: bool = False
-    """Find the operation that made a NaN; slow."""
+    """Find the operation that produced a NaN; slow."""
     profiler: Literal["simple", "advanced"] | None = None
     """Time Lightning's hooks and write the report to the run folder."""
 
@@ -76,17 +75,17 @@ class RunSettings:
     id: str | None = None
     """Name of the run folder; null makes one from the experiment and the time."""
     resume: Literal["auto"] | None = None
-    """Go on with the newest run of the same config if there is one, else start (auto): one command for job scripts."""
+    """Resume the newest run of the same config if there is one, else start (auto): one command for job scripts."""
     patience: Annotated[float, Bound(0)] = 60.0
-    """Seconds to go on trying when the disk is full or cannot be written, before the run fails."""
+    """Seconds to keep trying when the disk is full or cannot be written, before the run fails."""
 
 
 @dataclass
 class Resume:
-    """How a run goes on from a checkpoint."""
+    """How a run resumes from a checkpoint."""
 
     allow: list[Literal["batch_size", "data", "world_size", "seed", "order", "precision"]] = field(default_factory=list)
-    """What may differ from the checkpoint; the numbers are then no longer those of an uninterrupted run."""
+    """What may differ from the checkpoint; results then differ from those of an uninterrupted run."""
 
 
 @dataclass
@@ -94,29 +93,29 @@ class Sweep:
     """Which trials a sweep has, and how they are run."""
 
     kind: Literal["grid", "random", "list", "optuna"] = "grid"
-    """Every combination (grid), some by chance (random), one a line of a file (list), or chosen by Optuna (optuna)."""
+    """Every combination (grid), random ones (random), one a line of a file (list), or Optuna's choice (optuna)."""
     trials: Annotated[int, Bound(1)] | None = None
     """Draws of a random sweep, each with every seed listed, or trials of a search; 20 by sweep=random or optuna."""
     path: str | None = None
     """File of a list: a line of overrides for each trial."""
     seed: Annotated[int, Bound(0)] = 0
-    """Of what a random sweep or Optuna chooses; the trials' own seed is the key `seed`."""
+    """Seed of the choices of a random sweep or of Optuna; the key `seed` is that of the trials."""
     monitor: str | None = None
-    """Metric that Optuna searches by; null takes the one that chooses checkpoints."""
+    """Metric that Optuna optimises; null takes the one that chooses checkpoints."""
     direction: Literal["minimize", "maximize"] | None = None
     """Which values are better; null takes that of the checkpoints."""
     pruner: Literal["median", "halving", "hyperband"] | None = None
-    """How Optuna ends trials early by their values on the way (median by sweep=optuna); null lets all run on."""
+    """How Optuna stops trials early by their intermediate values (median by sweep=optuna); null stops none."""
     name: str | None = None
     """Name of the sweep folder; null makes one from the trials. A sweep with a name can be extended."""
     workers: Annotated[int, Bound(1)] | None = None
     """Trials at once; null takes one for each GPU, or one for each CPU core, and one in a job array without GPUs."""
     per_task: Annotated[int, Bound(1)] = 1
-    """Trials that one task of a job array works on, one after another or on the devices that it has."""
+    """Trials that one task of a job array runs, one after another or on the devices that it has."""
     at_once: Annotated[int, Bound(1)] | None = None
     """Tasks of a job array that run at the same time; null leaves it to the cluster."""
     max_failures: Annotated[int, Bound(0)] | None = None
-    """Start no more trials once more than so many have failed under one command; null goes on whatever fails."""
+    """Start no more trials once more than this many have failed under one command; null sets no limit."""
 
 
 @dataclass
@@ -144,7 +143,7 @@ class Config:
     run: RunSettings
     """Which run folder is worked on."""
     resume: Resume
-    """How a run goes on from a checkpoint."""
+    """How a run resumes from a checkpoint."""
     sweep: Sweep
     """Which trials a sweep has, and how they are run."""
     scheduler: Annotated[

@@ -1,4 +1,4 @@
-"""A person's `./conf` goes before the shipped one in Hydra's search path: it adds choices and may replace them."""
+"""Hydra plugin that puts a person's `./conf` before the shipped one: it adds choices and may replace them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +10,14 @@ from aigc.config.locate import own_conf_folder
 
 
 class OwnConfFirst(SearchPathPlugin):
-    """Works only inside `active()`: a Hydra plugin is seen by every Hydra application of the process."""
+    """Search path plugin that works only inside `active()`, as every Hydra application of the process sees plugins."""
 
     _active = False
 
     @classmethod
     @contextmanager
     def active(cls) -> Iterator[None]:
-        """Switch the plugin on for one composition."""
+        """Enable the plugin for one composition."""
         before, cls._active = cls._active, True
         try:
             yield

@@ -1,4 +1,4 @@
-"""Where a class stands in source code: found as `import` would find it, without importing anything."""
+"""Source code of classes, found as `import` would find it, without importing anything."""
 
 import ast
 import importlib.util
@@ -12,7 +12,7 @@ from aigc.config.renamed import new_name
 
 
 class TargetError(ValueError):
-    """The class does not exist, or is no class; the message says which and what is near."""
+    """The class does not exist or is not a class; the message names it and the nearest name."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Module:
 
 @dataclass(frozen=True)
 class ClassSource:
-    """A class statement and the module it stands in; two are equal when they are the same class."""
+    """A class statement and its module; two are equal when they are the same class."""
 
     name: str
     module: Module
@@ -34,19 +34,19 @@ class ClassSource:
 
 
 def find_class(target: str) -> ClassSource:
-    """The class that a dotted path names, through re-exports; as `import` would find it.
+    """Find the class that a dotted path names, through re-exports, as `import` would.
 
     Raises:
-        TargetError: No such package, module or class (with the nearest name), or something else than a class.
+        TargetError: No such package, module or class (with the nearest name), or not a class.
     """
     parts = target.split(".")
     if len(parts) < 2 or not all(part.isidentifier() for part in parts):
-        raise TargetError(f"{target!r} is no dotted path of a class, like package.module.Class")
+        raise TargetError(f"{target!r} is not the dotted path of a class, like package.module.Class")
     if new := new_name(target):
         raise TargetError(f"{target} is now {new}")
     module = find_module(parts[0])
     if module is None:
-        raise TargetError(f"there is no package {parts[0]!r} here; install it or correct the name")
+        raise TargetError(f"package {parts[0]!r} is not installed; install it or correct the name")
     for index, part in enumerate(parts[1:-1], 2):
         inner = find_module(".".join(parts[:index]))
         if inner is None:
@@ -60,7 +60,7 @@ def find_class(target: str) -> ClassSource:
 
 @cache
 def find_module(name: str) -> Module | None:
-    """The source of a dotted module name; None when there is none."""
+    """Return the source of a dotted module name; None when there is none."""
     top, *rest = name.split(".")
     try:
         spec = importlib.util.find_spec(top)
@@ -170,7 +170,7 @@ def _literals(node: ast.ClassDef, attribute: str) -> list[str]:
 
 
 def resolve_expression(module: Module, expression: ast.expr) -> ClassSource | None:
-    """The class that `Name`, `package.Name` or `Name[...]` means inside a module."""
+    """Return the class that `Name`, `package.Name` or `Name[...]` means inside a module."""
     if isinstance(expression, ast.Subscript):
         expression = expression.value
     try:
@@ -193,7 +193,7 @@ def resolve_expression(module: Module, expression: ast.expr) -> ClassSource | No
 
 
 def imported_from(module: Module, statement: ast.ImportFrom) -> str:
-    """The absolute module name of a `from ... import`."""
+    """Return the absolute module name of a `from ... import`."""
     if statement.level == 0:
         return statement.module or ""
     is_package = module.path.name == "__init__.py"
@@ -208,7 +208,7 @@ def assigns(statement: ast.Assign, name: str) -> bool:
 
 
 def top_level(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Statements of a module, also those inside top-level `if` and `try`."""
+    """Return the statements of a module, also those inside top-level `if` and `try`."""
     flat: list[ast.stmt] = []
     for statement in body:
         flat.append(statement)

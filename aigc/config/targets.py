@@ -1,4 +1,4 @@
-"""What a `_target_` class takes, read from its source: nothing is imported, so it costs no torch and runs no code."""
+"""Signatures of `_target_` classes, read from their source: nothing is imported, so no torch and no foreign code."""
 
 import ast
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from aigc.config.types import Fields, Parameter
 
 @dataclass(frozen=True)
 class Signature:
-    """The parameters of a class; `open` when it takes further keywords that cannot be known from its source."""
+    """The parameters of a class; `open` when it accepts further keywords that its source does not name."""
 
     parameters: dict[str, Parameter]
     open: bool
@@ -32,7 +32,7 @@ class Signature:
 
 @cache
 def signature(target: str) -> Signature:
-    """What the class named by a dotted path takes.
+    """Return the signature of the class that a dotted path names.
 
     Raises:
         TargetError: As `find_class`.
@@ -41,7 +41,7 @@ def signature(target: str) -> Signature:
 
 
 def is_subclass(target: str, base: str) -> bool | None:
-    """Whether the class derives from the base, as far as its source shows; None when a base class is out of reach."""
+    """Whether the class derives from the base; None when the source of a base class cannot be found."""
     try:
         return _derives(find_class(target), find_class(base), frozenset())
     except TargetError:
@@ -143,13 +143,13 @@ def _dataclass_fields(module: Module, node: ast.ClassDef) -> dict[str, Parameter
 
 
 def parameter_type(module: Module, annotation: ast.expr | None) -> Any:
-    """The type that an annotation inside a module means; Any where it is unclear."""
+    """Return the type that an annotation inside a module means; Any where it is unclear."""
     kind = annotation_type(annotation, lambda expression: _named_type(module, expression))
     return Any if kind is OBJECT else kind
 
 
 def _named_type(module: Module, expression: ast.expr) -> Any:
-    """A dataclass as `Fields`, an alias as what it stands for, another class as OBJECT, Any for the rest."""
+    """Return `Fields` for a dataclass, the type behind an alias, OBJECT for another class, Any for the rest."""
     if ast.unparse(expression).rpartition(".")[2] == "Tensor":
         return OBJECT
     if _from_library(module, expression):
@@ -166,7 +166,7 @@ def _named_type(module: Module, expression: ast.expr) -> Any:
 
 
 def _from_library(module: Module, expression: ast.expr) -> bool:
-    """Whether a name comes from one of the field's libraries, whose sources are too long to follow every name in."""
+    """Whether a name comes from a trusted library, whose sources are too long to follow every name."""
     libraries = set(TRUSTED) - {"aigc"}
     head = ast.unparse(expression).split(".")[0]
     sources = [module.name]
@@ -179,7 +179,7 @@ def _from_library(module: Module, expression: ast.expr) -> bool:
 
 
 def _alias(module: Module, expression: ast.expr, depth: int = 0) -> tuple[Module, ast.expr] | None:
-    """`Kind = Literal[...]` or `Number = int | float`, also when it is imported."""
+    """Return the expression of `Kind = Literal[...]` or `Number = int | float`, also when it is imported."""
     if not isinstance(expression, ast.Name) or depth > 4:
         return None
     for statement in top_level(module.tree.body):
@@ -195,7 +195,7 @@ def _alias(module: Module, expression: ast.expr, depth: int = 0) -> tuple[Module
 
 
 def argument_docs(doc: str) -> dict[str, str]:
-    """The sentences of a Google docstring's `Args:` section, by parameter."""
+    """Return the text of each parameter in the `Args:` section of a Google docstring."""
     docs: dict[str, str] = {}
     lines = iter(doc.expandtabs().splitlines())
     for line in lines:

@@ -1,4 +1,4 @@
-"""Which packages a `_target_` may come from: the field's libraries, and what the person at the keyboard names."""
+"""Packages that a `_target_` may come from: the field's libraries, and those that the person names."""
 
 import tomllib
 from pathlib import Path
@@ -14,12 +14,12 @@ def trust(packages: list[str]) -> None:
 
 
 def named_packages() -> list[str]:
-    """What was named in this process, for those that it starts."""
+    """Return the packages named in this process, to pass on to processes that it starts."""
     return list(_named)
 
 
 def trusted_packages() -> tuple[str, ...]:
-    """Every trusted package: the built-in ones, `--trust`, and `trusted` under `[tool.aigc]` in ./pyproject.toml."""
+    """Return every trusted package: built-in, `--trust`, and `trusted` under `[tool.aigc]` in ./pyproject.toml."""
     return (*TRUSTED, *_named, *_from_project())
 
 
@@ -29,7 +29,7 @@ def is_trusted(target: str) -> bool:
 
 
 def how_to_trust(target: str) -> str:
-    """What a person does to use their own package."""
+    """Return what to do to use a package of one's own."""
     package = target.split(".")[0]
     return (
         f"package {package!r} is not trusted; if it is yours, add --trust {package}"

@@ -1,4 +1,4 @@
-"""Whether a plain value has a declared type, and what the type allows, in a person's words."""
+"""Comparison of plain values with declared types, and descriptions of types for messages."""
 
 import types
 import typing
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from aigc.config.problems import suggest
 
 MISSING = object()
-"""Stands for a value that is reported elsewhere (`???` or an interpolation that fails)."""
+"""Placeholder of a value that is reported elsewhere (`???` or an interpolation that fails)."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a `_target_` node stands: the base class it must have, and what the framework passes when it builds it.
+    """A position for a `_target_` node: its base class, and what the framework passes when it builds the node.
 
     Sections of a config and parameters of a class are annotated with it: `Annotated[dict[str, Any], Slot("a.Base")]`.
     """
@@ -30,7 +30,7 @@ class Slot:
     expect: str
     supplied: tuple[str, ...] = ()
     named: bool = False
-    """A mapping of names to nodes, of which `null` switches one off."""
+    """Whether it holds a mapping of names to nodes, where `null` switches one off."""
     optional: bool = False
 
 
@@ -44,12 +44,12 @@ class Parameter:
     default: Any = None
     doc: str = ""
     slot: Slot | None = None
-    """Where a mapping that is given for it is a node, or named nodes."""
+    """The slot, where a mapping given for it is a node or holds named nodes."""
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """A union whose members may be `Fields`, which `typing.Union` does not take."""
+    """A union whose members may be `Fields`, which `typing.Union` does not accept."""
 
     options: tuple[Any, ...]
 
@@ -63,9 +63,9 @@ class Fields:
 
 
 def mismatches(key: str, value: Any, expected: Any) -> Iterator[tuple[str, str]]:
-    """Every (key, what is wrong) in a plain value, compared with a type; nothing when it fits.
+    """Yield (key, what is wrong) for each mismatch of a plain value and a type.
 
-    An integer is a float, a float is no integer, a boolean is no number. Unknown types allow everything.
+    An integer fits float; a float does not fit int, and a boolean fits neither. Unknown types allow everything.
     """
     if value is MISSING or _fits_exactly(value, expected):
         return
@@ -91,7 +91,7 @@ def mismatches(key: str, value: Any, expected: Any) -> Iterator[tuple[str, str]]
 
 
 def allowed(expected: Any) -> str:
-    """What a type allows, in words: `an integer of at least 1`, `one of fast, slow`."""
+    """Describe what a type allows: `an integer of at least 1`, `one of fast, slow`."""
     if isinstance(expected, Fields):
         return f"a mapping with the keys {', '.join(expected.parameters)}"
     origin, arguments = typing.get_origin(expected), typing.get_args(expected)
@@ -112,7 +112,7 @@ def allowed(expected: Any) -> str:
 
 
 def union_options(expected: Any) -> tuple[Any, ...]:
-    """The members of a union; empty for any other type."""
+    """Return the members of a union; empty for any other type."""
     if isinstance(expected, OneOf):
         return expected.options
     if typing.get_origin(expected) in (typing.Union, types.UnionType):
@@ -121,7 +121,7 @@ def union_options(expected: Any) -> tuple[Any, ...]:
 
 
 def shown(value: Any) -> str:
-    """A value as a message shows it, at most 60 characters."""
+    """Return a value as messages show it, at most 60 characters."""
     text = "null" if value is None else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 

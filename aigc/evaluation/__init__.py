@@ -1,4 +1,4 @@
-"""Callbacks that generate, measure, and save samples; imported when they are asked for."""
+"""Callbacks that generate, measure, and save samples; a module is imported when its class is used."""
 
 from aigc.config.exports import lazy_exports
 

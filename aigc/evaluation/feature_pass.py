@@ -15,7 +15,7 @@ from aigc.metrics.image.extractors import Extracted, Extractor, train_classifier
 from aigc.metrics.image.extractors.classifier import SIZE
 
 _WAITING = 4
-"""Batches' worth of images of several sizes that are held at most."""
+"""Largest number of batches of images that wait for others of their size."""
 
 
 def measure_images(
@@ -30,14 +30,14 @@ def measure_images(
 
     Args:
         images: The images.
-        extractor: What turns them into features.
+        extractor: Computes the features.
         keep: Whether features and logits are kept.
-        reservoir: Of how many at most.
-        heldout: Numbers of images that are also measured by themselves.
-        batch_size: Images of one size that are extracted together.
+        reservoir: Largest number of images for which they are kept.
+        heldout: Indices of images that are also measured apart.
+        batch_size: Number of images of one size in a batch.
 
     Returns:
-        Statistics of all, and of those held out if there are any.
+        Statistics of all images, and of the held-out ones if there are any.
 
     Raises:
         InputError: An image cannot be read, its features are not finite, or there are fewer than two.
@@ -61,25 +61,25 @@ def measure_images(
 
 
 def classifier_of(images: Images, cache: Path) -> Extractor:
-    """The small network trained on the classes of a set of images, or found in the cache.
+    """Train a small network on the classes of a set of images, or read it from the cache.
 
     Raises:
         InputError: The images have no labels, or cannot be read.
     """
     if images.labels is None:
-        raise InputError(f"{images.name}: the extractor `classifier` learns from labels, and there are none")
+        raise InputError(f"{images.name}: the extractor `classifier` learns from labels, but these images have none")
     arrays = [array for _, array in decoded(images, apply=_small)]
     pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
     return train_classifier(pixels, images.labels, cache=cache / "classifiers")
 
 
 def _small(image: ImageArray) -> ImageArray:
-    """As large as the classifier sees images anyway."""
+    """Resize to the size at which the classifier sees images."""
     return np.array(Image.fromarray(image).resize((SIZE, SIZE), Image.Resampling.BICUBIC))
 
 
 def _batches(images: Images, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Numbers and images (uint8, NCHW) of one size; smaller batches where too many of several sizes wait."""
+    """Yield indices and images (uint8, NCHW) of one size; batches are smaller where too many sizes wait."""
     waiting: dict[tuple[int, ...], list[tuple[int, np.ndarray]]] = {}
     held = 0
     for number, image in decoded(images):

@@ -1,4 +1,4 @@
-"""While a task that makes images trains: its samples measured against the real images, and shown."""
+"""Evaluation of generated images against the real ones during training."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -32,30 +32,30 @@ _CLASSIFIER = "classifier"
 
 
 class ImageGeneration(Evaluation):
-    """Makes images at some steps and at the end, records metrics as `val/<name>`, saves and logs images.
+    """Evaluation that generates images at some steps and at the end, and saves and logs some of them.
 
-    One pass of the extractor serves all metrics. The real images are those of the training data as the task sees
-    them; their statistics are kept in the cache under a hash of their content. Beside the Fréchet distance stands what
-    real images reach against other real images (`fid_floor...`). Training's random state is not touched. Images
-    lie in samples/; TensorBoard and W&B show them as samples/grid, samples/interpolation and samples/neighbours.
+    One pass of the extractor serves all metrics. The real images are the training images as the task sees them; their
+    statistics are cached under a hash of their content. `fid_floor...` is the Fréchet distance between real images and
+    other real images. The random state of training does not change. TensorBoard and W&B show the images as
+    samples/grid, samples/interpolation and samples/neighbours.
 
     Args:
         metrics: Named `_target_` nodes of aigc.metrics.image; null switches one off.
-        extractor: The network that sees the images: inception, efficientnet_lite0, clip, dinov2, classifier (trained on
-            the data's labels), or a `_target_` node. Only the reference Inception network gives scores named `fid`.
-        samples: How many images are measured. The Fréchet distance falls with their number: compare equal numbers only.
+        extractor: The network that extracts features: inception, efficientnet_lite0, clip, dinov2, classifier (trained
+            on the labels of the data), or a `_target_` node. Only the reference Inception network gives `fid` itself.
+        samples: Number of images to measure. The Fréchet distance falls with it: compare equal numbers only.
         every_n_steps: Steps (generator steps of a GAN) between evaluations; null evaluates at the end only.
         at_start: Also evaluate before the first step.
-        batch_size: Images made at the same time.
-        seed: Same seed, same latents; training draws from elsewhere.
-        reservoir: Features of how many images are kept at most, for the metrics that need them.
+        batch_size: Images generated at the same time.
+        seed: The same seed gives the same latents; training uses other streams of random numbers.
+        reservoir: Largest number of images whose features are kept, for the metrics that need them.
         grid: Images in the grid, of the same latents at every step; 0 saves none.
-        strip: Images on the way from one latent to another, in four rows; 0 saves none.
-        neighbours: Samples that are shown beside the training images nearest to them; 0 saves none.
-        cache: Where statistics of real images are kept.
+        strip: Images of an interpolation between two latents, in four rows; 0 saves none.
+        neighbours: Samples shown beside their nearest training images; 0 saves none.
+        cache: Folder of the statistics of real images.
 
     Raises:
-        InputError: Two metrics give one score, or the extractor cannot be made.
+        InputError: The extractor is not known.
     """
 
     measure_class = ImageMeasure
@@ -96,7 +96,7 @@ class ImageGeneration(Evaluation):
 
     def prepare(self) -> None:
         """Build the extractor."""
-        with torch.random.fork_rng(devices=[]):  # a network that draws its first weights must not change a training's
+        with torch.random.fork_rng(devices=[]):  # initial weights must not use up random numbers of training
             if isinstance(self._chosen, dict):
                 self.extractor = build(self._chosen, Extractor, f"{self.key}.extractor")
             elif self._chosen != _CLASSIFIER:
@@ -125,12 +125,12 @@ class ImageGeneration(Evaluation):
             states.setdefault(self.state_key, states.pop(old))
 
     def evaluate(self, trainer: Trainer, module: ImageTask) -> None:
-        """Measure, record, save images; all ranks must call it."""
-        make(module, draw(module, 1, self.seed, _GRID))  # the same on all ranks, so that none waits for a diverged one
+        """Measure, record, and save images; all ranks must call it."""
+        make(module, draw(module, 1, self.seed, _GRID))  # equal on all ranks: all fail if it diverged
         data: Any = trainer.datamodule
         extractor = self._ready(data.images).to(module.device)
         real = self._statistics_of_real(data.images, extractor)
-        if self.metrics:  # otherwise images alone are wanted
+        if self.metrics:  # otherwise only images are wanted
             self._measure(module, extractor, real)
         if trainer.is_global_zero:
             self.samples_folder(trainer)
@@ -153,15 +153,15 @@ class ImageGeneration(Evaluation):
         return any(metric.needs_features for metric in self.metrics.values())
 
     def _ready(self, images: Images) -> Extractor:
-        """The extractor, trained if it is to be."""
+        """Return the extractor; the classifier is trained first."""
         if self.extractor is None:
             self.extractor = classifier_of(images, self.cache)
         return self.extractor
 
     def _statistics_of_real(self, images: Images, extractor: Extractor) -> Real | None:
-        """Once in a process; None where nothing looks at them."""
-        looked_at = self.neighbours > 0 or any(metric.needs_real for metric in self.metrics.values())
-        if self._real is None and looked_at:
+        """Return them, computed once in a process; None where nothing needs them."""
+        needed = self.neighbours > 0 or any(metric.needs_real for metric in self.metrics.values())
+        if self._real is None and needed:
             keep = self._keeps or self.neighbours > 0
             self._real = real_statistics(
                 images, extractor, self.cache, keep, self.samples, self.reservoir, self.batch_size
@@ -171,7 +171,7 @@ class ImageGeneration(Evaluation):
     def _images(
         self, module: ImageTask, images: Images, extractor: Extractor, real: Real | None
     ) -> Iterator[tuple[str, Tensor]]:
-        """What there is to look at, by name."""
+        """Yield images to save with their titles."""
         if self.grid:
             yield "grid", self._grid(module)
         if self.strip:
@@ -180,20 +180,20 @@ class ImageGeneration(Evaluation):
             yield "neighbours", self._beside_nearest(module, images, extractor, real)
 
     def _grid(self, module: ImageTask) -> Tensor:
-        """Images of fixed latents; where the task has classes, each has a column."""
+        """Return images of fixed latents; where the task has classes, each has a column."""
         drawn = draw(module, self.grid, self.seed, _GRID)
         in_turn = module.grid_conditions(self.grid)
         conditions = drawn.conditions | {name: one.to(module.device) for name, one in in_turn.items()}
         return grid(make(module, drawn._replace(conditions=conditions)), columns_of(in_turn.get("labels")))
 
     def _beside_nearest(self, module: ImageTask, real_images: Images, extractor: Extractor, real: Real) -> Tensor:
-        """Samples beside their nearest training images."""
+        """Return samples beside their nearest training images."""
         images = make(module, draw(module, self.neighbours, self.seed, _NEIGHBOURS))
         indices = nearest(extractor(images).features, real.whole, 4)
         return beside(images, [[real_images.read(int(index)) for index in row] for row in indices])
 
     def _strip(self, module: ImageTask) -> Tensor:
-        """Four ways of so many images between two latents each, of one condition each."""
+        """Return four rows of interpolations between two latents, each of one condition."""
         rows = []
         for way in range(4):
             ends = draw(module, 2, self.seed, _STRIP, way)

@@ -1,4 +1,4 @@
-"""Statistics of real images, kept under a key of their content: measured once, and never stale."""
+"""Statistics of real images, cached under a hash of their content: measured once, never stale."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -16,13 +16,13 @@ from aigc.metrics.image.extractors import Extractor
 from aigc.metrics.image.moments import mean_and_covariance, sums
 
 FORMAT = 1
-"""Raised whenever the same ingredients would give other statistics."""
+"""Increased whenever the same ingredients would give other statistics."""
 _SMALL = 20_000
-"""Images of a set whose features are kept whether a metric asks for them or not."""
+"""Largest set whose features are always kept."""
 
 
 class Real(NamedTuple):
-    """Real images, and a random part of them, which says what a perfect generator would reach."""
+    """Statistics of real images and of a random part of them, which show what a perfect generator would reach."""
 
     whole: Statistics
     heldout: Statistics | None
@@ -37,7 +37,7 @@ def real_statistics(
     reservoir: int = 50_000,
     batch_size: int = 64,
 ) -> Real:
-    """Find the statistics of real images in the cache, or measure them.
+    """Read the statistics of real images from the cache, or measure them.
 
     The key is a hash of the images' bytes and order, how many there are, the extractor's weights and preprocessing,
     and of what is kept; where they lie does not count. Of several processes one measures, and the others wait for it.
@@ -46,12 +46,12 @@ def real_statistics(
 
     Args:
         images: The images.
-        extractor: What turns them into features.
+        extractor: Computes the features.
         cache: The folder that holds the entries, under `image_statistics/`.
         keep: Whether features and logits are kept.
-        heldout: How many images are also measured by themselves, half of all at most.
-        reservoir: Features of how many images are kept at most.
-        batch_size: Images that are extracted together.
+        heldout: Number of images that are also measured apart, at most half of all.
+        reservoir: Largest number of images whose features are kept.
+        batch_size: Number of images in a batch.
 
     Raises:
         InputError: An image cannot be read or changed meanwhile, there are fewer than two, or the cache cannot be
@@ -75,7 +75,7 @@ def real_statistics(
         apart = [] if whole_kept or heldout < 2 else smallest(np.arange(len(images)), heldout).tolist()
         whole, part = measure_images(images, extractor, keep, reservoir, apart, batch_size)
         if images.has_changed():  # they would be kept under the key of other content
-            raise InputError(f"{images.name} changed while it was measured. Start again when it is at rest.")
+            raise InputError(f"{images.name} changed while it was measured. Start again once it no longer changes.")
         write_statistics(aside / "whole.npz", whole)
         if part is not None:
             write_statistics(aside / "heldout.npz", part)
@@ -89,7 +89,7 @@ def real_statistics(
 
 
 def _part(whole: Statistics, number: int) -> Statistics | None:
-    """The statistics of so many images whose features are kept, picked as a pass over the images picks them."""
+    """Return the statistics of a part of the images from their features, the part that a pass would choose."""
     if number < 2:
         return None
     assert whole.features is not None

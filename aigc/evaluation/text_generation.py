@@ -1,4 +1,4 @@
-"""At each validation, texts written for held-out prompts, measured against what really followed."""
+"""Evaluation of generated texts against the continuations of held-out prompts."""
 
 import json
 import random
@@ -27,7 +27,7 @@ from aigc.tasks import CausalLM
 
 
 class Pair(NamedTuple):
-    """A prompt, what really followed, and the part of the prompt that belongs to the text itself."""
+    """A prompt, its true continuation, and the part of the prompt that belongs to the text itself."""
 
     given: str
     reference: str
@@ -35,16 +35,16 @@ class Pair(NamedTuple):
 
 
 class TextGeneration(Evaluation):
-    """Generates for held-out prompts, records metrics as `val/<name>`, saves samples/step-NNNNNN.jsonl.
+    """Evaluation that generates texts for held-out prompts at each validation and saves samples/step-NNNNNN.jsonl.
 
-    A held-out example with a prompt of its own uses that; of any other text a part is given and the rest is written.
+    A held-out example with a prompt of its own uses it; of any other text the model is given the beginning.
 
     Args:
         metrics: Named `_target_` nodes of aigc.metrics.text; null switches one off.
-        samples: How many held-out examples are used; the same ones at every validation.
-        prompt_pattern: Regular expression for the beginning of a text that is given; null gives the first half.
-        sampling: How to draw, as for `aigc generate`.
-        shown: How many of the written texts are printed.
+        samples: Number of held-out examples; the same ones at every validation.
+        prompt_pattern: Regular expression that matches the beginning to give of a text; null gives its first half.
+        sampling: Sampling controls, as for `aigc generate`.
+        shown: Number of generated texts to print.
     """
 
     measure_class = TextMetric
@@ -81,7 +81,7 @@ class TextGeneration(Evaluation):
         return list(metric.scores_of(texts)) if isinstance(metric, CollectionScorer) else ()
 
     def evaluate(self, trainer: Trainer, module: CausalLM) -> None:
-        """Generate, measure, save, show."""
+        """Generate, measure, save and print texts."""
         data: Any = trainer.datamodule
         pairs = self.pairs(data.heldout)
         if not pairs:
@@ -92,8 +92,8 @@ class TextGeneration(Evaluation):
         sampling = replace(self.sampling, max_new_tokens=self.sampling.max_new_tokens or 2 * longest, num_samples=1)
         with trainer.strategy.precision_plugin.forward_context():
             written = [texts[0] for texts in generate_texts(module.model, data.tokenizer, prompts, sampling, True)]
-        # All ranks write all texts, as they would alone; each measures its share, and the metrics add the shares up.
-        # The ranks' devices are of one kind, so that their texts are the same: those of the first one are kept.
+        # All ranks generate all texts, as one alone would; each measures its share, and the metrics sum over the ranks.
+        # The devices of all ranks are of one kind, so their texts are equal: those of the first rank are saved.
         mine = slice(trainer.global_rank, None, trainer.world_size)
         values, signatures = self.measure(pairs[mine], written[mine])
         self.record(module, values, signatures)
@@ -101,7 +101,7 @@ class TextGeneration(Evaluation):
         self._show(prompts, written)
 
     def pairs(self, heldout: list[Example]) -> list[Pair]:
-        """The chosen examples; a text too short to give a part of is left out."""
+        """Return the chosen examples; a text that is too short to split is left out."""
         chosen = heldout
         if len(heldout) > self.samples:
             picked = random.Random(0).sample(range(len(heldout)), self.samples)
@@ -110,9 +110,9 @@ class TextGeneration(Evaluation):
         return [pair for pair in pairs if pair.given and pair.reference]
 
     def measure(self, pairs: list[Pair], written: list[str]) -> tuple[dict[str, float], dict[str, str]]:
-        """Scores of every metric over all ranks, and how each was made.
+        """Return the scores of every metric over all ranks, and how each was computed.
 
-        A form is that of the whole text where a part of it was given.
+        The form is checked on the whole text where a part of it was given.
         """
         references = [pair.reference for pair in pairs]
         whole = [pair.kept + text for pair, text in zip(pairs, written, strict=True)]

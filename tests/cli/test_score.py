@@ -262,7 +262,7 @@ BAD = {
     "download": (["p.txt", "r.txt", "bleu.tokenize=flores200"], "nothing is downloaded"),
     "bad pattern": (["p.txt", "--metric", "form_accuracy", "form_accuracy.pattern=("], "not a valid pattern"),
     "no class": (["p.txt", "--metric", "aigc.Nothing"], "aigc.Nothing: aigc has no class"),
-    "no scorer": (["p.txt", "--metric", "aigc.errors.InputError"], "is no aigc.metrics.text.scorer.Scorer"),
+    "no scorer": (["p.txt", "--metric", "aigc.errors.InputError"], "not a subclass of aigc.metrics.text.scorer.Scorer"),
     "twice the same": (
         ["p.txt", "r.txt", "--metric", "bleu", "--metric", METRICS.targets["bleu"]],
         "another metric gives bleu",

@@ -23,11 +23,11 @@ def test_supplied_parameters_come_from_the_framework():
     [
         ("os.system", "not trusted"),
         ("subprocess.Popen", "not trusted"),
-        ("torch.load", "no class"),
+        ("torch.load", "not a class"),
         ("torch.utils.data.dataloader.os.system", "cannot import"),
         ("torch.utils.cpp_extension.subprocess.Popen", "cannot import"),
         ("torch.nn.Nothing", "cannot import"),
-        ("torch.nn.Linear", "is no"),
+        ("torch.nn.Linear", "not a subclass"),
     ],
 )
 def test_nothing_else_is_built(target, said):

@@ -47,12 +47,12 @@ def problems(overrides, **kwargs):
             "callbacks.progress.every_second",
             "did you mean callbacks.progress.every_seconds",
         ),
-        ("data._target_=torch.nn.Linear", "data._target_", "is no pytorch_lightning.LightningDataModule"),
+        ("data._target_=torch.nn.Linear", "data._target_", "not a subclass of pytorch_lightning.LightningDataModule"),
         ("scheduler._target_=os.system", "scheduler._target_", "package 'os' is not trusted"),
         ("scheduler._target_=nothing_there.X", "scheduler._target_", "not trusted"),
         ("scheduler._target_=torch.load", "scheduler._target_", "function"),
         ("model._partial_=true", "model._partial_", "takes no '_partial_'"),
-        ("callbacks.extra=3", "callbacks.extra", "no node with a _target_"),
+        ("callbacks.extra=3", "callbacks.extra", "not a node with a _target_"),
         (
             "evaluation.generation.metrics.bleu.tokenise=zh",
             "evaluation.generation.metrics.bleu.tokenise",
@@ -116,7 +116,7 @@ def test_deep_finds_a_class_of_the_wrong_base(own_place, monkeypatch):
     monkeypatch.syspath_prepend(own_place)
     overrides = ["+callbacks.mine._target_=mine_b.Mine"]
     check(compose(overrides))
-    assert "is no pytorch_lightning" in problems(overrides, deep=True)["callbacks.mine._target_"]
+    assert "not a subclass of pytorch_lightning" in problems(overrides, deep=True)["callbacks.mine._target_"]
 
 
 @given(st.integers() | st.floats(allow_nan=False) | st.text() | st.booleans() | st.none())

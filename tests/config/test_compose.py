@@ -114,8 +114,8 @@ def test_grammar_errors_name_the_override():
     [
         ("trainer.max_steps", "a key without a value"),
         ("=3", "a value without a key"),
-        ("max steps=3", "'max steps' is no key"),
-        ("trainer..x=3", "'trainer..x' is no key"),
+        ("max steps=3", "'max steps' is not a key"),
+        ("trainer..x=3", "'trainer..x' is not a key"),
         ("", "it is empty"),
         ("a={x:1,", "a bracket, a quote or a comma too many or too few"),
     ],

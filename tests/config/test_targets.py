@@ -62,9 +62,9 @@ def test_subclasses_are_followed_through_reexports():
         ("torch.optim.AdmaW", "did you mean AdamW"),
         ("torch.optimm.AdamW", "did you mean optim"),
         ("nothing_here.X", "no package"),
-        ("AdamW", "no dotted path"),
+        ("AdamW", "not the dotted path"),
         ("torch.nn.functional.relu", "function"),
-        ("torch..X", "no dotted path"),
+        ("torch..X", "not the dotted path"),
     ],
 )
 def test_what_is_not_there_is_said(target, said):

@@ -32,6 +32,7 @@ ATTRIBUTES = {
     "_is_none": "omegaconf.DictConfig",
     "_is_synced": "torchmetrics.Metric",
     "_kwargs": "pytorch_lightning.loggers.TensorBoardLogger",
+    "_model_mapping": "transformers.AutoModelForCausalLM",
     "_preprocess_segment": "sacrebleu.metrics.BLEU",
     "_signal_connector": "pytorch_lightning.Trainer",
     "_trainer": "pytorch_lightning.LightningModule",
