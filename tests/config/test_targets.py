@@ -61,7 +61,7 @@ def test_subclasses_are_followed_through_reexports():
     [
         ("torch.optim.AdmaW", "did you mean AdamW"),
         ("torch.optimm.AdamW", "did you mean optim"),
-        ("nothing_here.X", "no package"),
+        ("nothing_here.X", "not installed"),
         ("AdamW", "not the dotted path"),
         ("torch.nn.functional.relu", "function"),
         ("torch..X", "not the dotted path"),
