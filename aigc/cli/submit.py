@@ -5,13 +5,16 @@ import json
 
 from aigc.cli.parts.options import ConfigParser, fields_help, use_trusted
 
-_SETTINGS = "aigc.launch.clusters.slurm.Slurm"
-
 
 class _Parser(ConfigParser):
     def format_help(self) -> str:
         """Return the help with the settings of a job."""
-        return super().format_help() + "\n" + fields_help(_SETTINGS, "settings of a job:", "cluster.") + "\n"
+        from aigc.launch.clusters.kinds import class_name, default_kind, kinds
+
+        target = class_name(kinds()[default_kind()])
+        return super().format_help() + "
+" + fields_help(target, "settings of a job:", "cluster.") + "
+"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,13 +65,13 @@ def run(options: argparse.Namespace) -> None:
 def _submit_sweep(options: argparse.Namespace) -> None:
     """Submit a sweep as a job array."""
     from aigc.launch.clusters.submit import cluster_of
-    from aigc.launch.sweeps.array import array_script, one_driver, submit_sweep
+    from aigc.launch.sweeps.array import array_script, submit_sweep
     from aigc.launch.sweeps.trials import plan
 
     made = plan(_on_cluster(options.overrides))
     for trial in made.trials:
         cluster_of(trial.cfg)
-    cluster = one_driver(cluster_of(made.cfg))
+    cluster = cluster_of(made.cfg).for_array_task()
     if options.dry_run:
         print(array_script(made, cluster), end="")
         return
@@ -81,13 +84,15 @@ def _submit_sweep(options: argparse.Namespace) -> None:
 
 
 def _on_cluster(overrides: list[str]) -> list[str]:
-    """What was typed, and slurm unless another cluster is."""
+    """What was typed, and the default cluster with a queue unless another is named."""
+    from aigc.launch.clusters.kinds import default_kind
+
     named = any(text.startswith("cluster=") for text in overrides)
-    return overrides if named else ["cluster=slurm", *overrides]
+    return overrides if named else [f"cluster={default_kind()}", *overrides]
 
 
 def _config(overrides: list[str]):  # type: ignore[no-untyped-def]
-    """A checked config that names a cluster; slurm unless another is typed."""
+    """A checked config that names a cluster with a queue."""
     from aigc.config import check, compose
     from aigc.launch.clusters.submit import check_cluster
 

@@ -25,7 +25,7 @@ class Trainer:
     """Devices on each node, each with a rank of its own; auto, as trainer=ddp and fsdp have it, takes every GPU there
     is, and on a machine without a GPU one rank."""
     nodes: Annotated[int, Bound(1)] = 1
-    """Machines; more than one needs cluster=slurm, whose cluster.nodes sets this."""
+    """Machines; more than one needs a cluster with a queue, whose cluster.nodes sets this."""
     strategy: Literal["auto", "ddp", "fsdp", "model_parallel"] = "auto"
     """How several ranks share the work: each has all weights (ddp, which auto means), a part of each that is gathered
     to compute (fsdp), or a part that it also computes with (model_parallel)."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from aigc.launch.clusters.kinds import job_variables
 from aigc.runs.environment import environment
 from aigc.runs.manifest import hardware
 
@@ -21,7 +22,7 @@ def describe_machine() -> dict[str, Any]:
         "hardware": hardware() | describe_devices(),
         "threads": describe_threads(),
         "determinism": describe_determinism(),
-        "environment": environment(),
+        "environment": environment() | job_variables(),
     }
 
 

@@ -18,10 +18,11 @@ from omegaconf import DictConfig, OmegaConf
 from aigc.config.trust import trust
 from aigc.errors import AigcError, InputError, exit_code, is_out_of_memory
 from aigc.launch.attempt import attempt_config
+from aigc.launch.clusters.kinds import adopt_ranks
 from aigc.launch.devices import settle_devices
 from aigc.launch.memory import advice
 from aigc.launch.ranks.exits import KilledRank, RankExit, RankExits, exit_of, log_of
-from aigc.launch.ranks.group import Agreement, Ranks, adopt_slurm, check_ranks, joined, read_ranks
+from aigc.launch.ranks.group import Agreement, Ranks, check_ranks, joined, read_ranks
 from aigc.launch.ranks.lifeline import LIFELINE, hold_lifeline
 from aigc.launch.train import Training
 from aigc.runs import Run, stop
@@ -206,11 +207,11 @@ def main() -> int:
 def _work_as_told(path: Path, overrides: Sequence[str]) -> int:
     """Work as the rank that the environment says; return the exit code."""
     watched = LIFELINE in os.environ  # by a launcher that tells errors itself
-    ranks, by_srun, code = Ranks(), False, 0
+    ranks, by_cluster, code = Ranks(), False, 0
     try:
         hold_lifeline()
         run = Run.open(path)
-        by_srun = adopt_slurm()
+        by_cluster = adopt_ranks()
         ranks = read_ranks()
         cfg = attempt_config(run, overrides)
         settle_devices(cfg)
@@ -227,7 +228,7 @@ def _work_as_told(path: Path, overrides: Sequence[str]) -> int:
         code = exit_code(error)
     if code and ranks.world_size > 1:
         gc.collect()  # the traceback held the connections to the others, who notice when they are closed
-        if by_srun:
+        if by_cluster:
             return RankExits(path).leave(ranks.rank, ranks.world_size, code)
         if not ranks.first:
             RankExits(path).wait_for([0])  # a launcher may kill all when this one has ended, as it writes down why

@@ -31,8 +31,6 @@ _VARIABLES = frozenset(
         ),
         *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_LAUNCH_BLOCKING", "NVIDIA_TF32_OVERRIDE"),
         *("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "TOKENIZERS_PARALLELISM"),
-        *("SLURM_JOB_ID", "SLURM_JOB_NAME", "SLURM_JOB_NODELIST", "SLURM_NNODES", "SLURM_NTASKS", "SLURM_PROCID"),
-        *("SLURM_CPUS_PER_TASK", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT"),
         *("RANK", "LOCAL_RANK", "WORLD_SIZE", "AIGC_OUTPUTS", "AIGC_CACHE"),
     )
 )
@@ -42,7 +40,7 @@ _FAMILIES = (
 )
 # These say where things lie and who runs them, or are set by libraries; the hardware tells which GPUs are visible.
 _WITHOUT_EFFECT = re.compile(
-    r"SLURM_.*|TMPDIR|LANG|LC_.*|TZ|AIGC_.*|.*_OFFLINE|TOKENIZERS_PARALLELISM|CUDA_VISIBLE_DEVICES|CUDA_DEVICE_ORDER|"
+    r"TMPDIR|LANG|LC_.*|TZ|AIGC_.*|.*_OFFLINE|TOKENIZERS_PARALLELISM|CUDA_VISIBLE_DEVICES|CUDA_DEVICE_ORDER|"
     r"CUDA_LAUNCH_BLOCKING|CUBLAS_WORKSPACE_CONFIG|TORCH_HOME|.*_DIR|.*_DEBUG|.*_LOGS?|RANK|LOCAL_RANK|"
     r"KMP_(INIT_AT_FORK|DUPLICATE_LIB_OK)|PYTORCH_NVML_BASED_CUDA_CHECK"
 )
@@ -79,13 +77,17 @@ def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
         variables: The environment; None means this process's.
     """
     variables = os.environ if variables is None else variables
-    allowed = {name: variables[name] for name in sorted(variables) if name in _VARIABLES or name.startswith(_FAMILIES)}
+    allowed = {name: variables[name] for name in sorted(variables) if _is_kept(name)}
     return redact_mapping(allowed)
 
 
 def may_change_numbers(variable: str) -> bool:
     """Say whether another value of this environment variable could give other numbers."""
-    return _WITHOUT_EFFECT.fullmatch(variable) is None
+    return _is_kept(variable) and _WITHOUT_EFFECT.fullmatch(variable) is None
+
+
+def _is_kept(variable: str) -> bool:
+    return variable in _VARIABLES or variable.startswith(_FAMILIES)
 
 
 @cache

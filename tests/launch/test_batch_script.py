@@ -11,7 +11,7 @@ from aigc.config import ConfigError, compose
 from aigc.config.check import find_problems
 from aigc.config.freeze import frozen_yaml
 from aigc.errors import InputError
-from aigc.launch.clusters import JobPlan, NoAnswer
+from aigc.launch.clusters import JobArray, JobPlan, NoAnswer
 from aigc.launch.clusters import submit as submission
 from aigc.launch.clusters.slurm import Slurm, commands
 from aigc.launch.clusters.submit import check_cluster, cluster_of, preview, resubmit, submit
@@ -61,7 +61,7 @@ def test_setup_comes_before_the_ranks(own_place):
 
 
 def test_never_requeue_and_an_array(own_place):
-    plan = JobPlan("sweep", own_place, own_place / "job-%j.log", ["true"], array="0-5%2")
+    plan = JobPlan("sweep", own_place, own_place / "job-%j.log", ["true"], array=JobArray(6, 2))
     text = Slurm(requeue="never").script(plan)
     assert {"array=0-5%2", "no-requeue"} <= set(options(text))
     assert "scontrol requeue" not in text

@@ -15,7 +15,7 @@ from tests.launch.tiny_runs import command, finish, place_at, reached, run_in, s
 from tests.waiting import wait_until
 
 QUEUED, RUNNING = ClusterJob(JobState.QUEUED, "Resources"), ClusterJob(JobState.RUNNING)
-GONE, CANCELLED = ClusterJob(JobState.GONE), ClusterJob(JobState.GONE, "CANCELLED")
+GONE, CANCELLED = ClusterJob(JobState.GONE), ClusterJob(JobState.GONE, "CANCELLED", cancelled=True)
 
 
 def record(status: Status, silent: float = 0, pid: int | None = 7) -> StatusRecord:

@@ -8,7 +8,7 @@ from aigc.errors import InputError
 from aigc.launch.clusters import NoAnswer
 from aigc.launch.clusters.submit import cluster_of
 from aigc.launch.sweeps import devices
-from aigc.launch.sweeps.array import array_script, frozen_plan, one_driver, submit_sweep
+from aigc.launch.sweeps.array import array_script, frozen_plan, submit_sweep
 from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.trials import plan
 from tests.launch.test_batch_script import put_sbatch
@@ -18,7 +18,7 @@ NAMED = ["cluster=slurm", "cluster.gpus=0", "cluster.tasks=1", "cluster.freeze_c
 
 def submit(*overrides):
     made = plan([*NAMED, *overrides])
-    return submit_sweep(made, one_driver(cluster_of(made.cfg))), SweepFolder(made.folder.absolute())
+    return submit_sweep(made, cluster_of(made.cfg).for_array_task()), SweepFolder(made.folder.absolute())
 
 
 def seeds(folder, number):
@@ -79,7 +79,7 @@ def test_a_task_that_begins_before_its_trials_are_listed_lists_them(own_place, m
 )
 def test_a_task_of_an_array_has_the_cores_of_all_ranks(given, cores, own_place):
     made = plan(["cluster=slurm", *given, "seed=1,2"])
-    text = array_script(made, one_driver(cluster_of(made.cfg)))
+    text = array_script(made, cluster_of(made.cfg).for_array_task())
     assert "#SBATCH --ntasks-per-node=1\n" in text
     assert [line for line in text.splitlines() if "cpus-per-task" in line] == (
         [f"#SBATCH --cpus-per-task={cores}", f"srun --kill-on-bad-exit=1 --cpus-per-task={cores} \\"] if cores else []

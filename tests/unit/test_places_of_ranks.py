@@ -4,8 +4,9 @@ import pytest
 
 from aigc.config import compose
 from aigc.errors import InputError
+from aigc.launch.clusters.kinds import adopt_ranks
 from aigc.launch.devices import check_devices, gpus, settle_devices
-from aigc.launch.ranks.group import Ranks, adopt_slurm, check_ranks, read_ranks
+from aigc.launch.ranks.group import Ranks, check_ranks, read_ranks
 
 TORCHRUN = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}
 SLURM = {"SLURM_PROCID": "5", "SLURM_NTASKS": "8", "SLURM_LOCALID": "1", "SLURM_NNODES": "2"}
@@ -18,11 +19,11 @@ def test_a_process_alone_is_the_first_of_one():
 
 def test_torchrun_and_srun_say_the_same():
     from_slurm = dict(SLURM)
-    adopt_slurm(from_slurm)
+    adopt_ranks(from_slurm)
     assert read_ranks(from_slurm) == read_ranks(TORCHRUN) == Ranks(5, 8, 1, 4)
     assert read_ranks(TORCHRUN).nodes == 2
     both = SLURM | {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
-    adopt_slurm(both)
+    adopt_ranks(both)
     assert read_ranks(both) == Ranks()
 
 
@@ -35,7 +36,7 @@ def test_a_variable_that_is_missing_is_named(name):
 
 def test_nodes_have_equally_many_tasks():
     with pytest.raises(InputError, match="7 tasks on 2 nodes"):
-        adopt_slurm(SLURM | {"SLURM_NTASKS": "7"})
+        adopt_ranks(SLURM | {"SLURM_NTASKS": "7"})
 
 
 def test_as_many_ranks_as_the_config_says():

@@ -1,10 +1,11 @@
-"""What every cluster can do: write a script, take it, tell of its queue, tell a job to end."""
+"""What a kind of cluster does: write a batch script, queue it, report on jobs, end them, know them from inside."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, Self
 
 from aigc.config.problems import Problem
 from aigc.errors import AigcError
@@ -29,13 +30,43 @@ class ClusterJob:
     Args:
         state: What the cluster does with it.
         reason: Why it waits or how it ended, in the cluster's word; empty where it says nothing.
+        cancelled: Whether a person has cancelled it.
     """
 
     state: JobState
     reason: str = ""
+    cancelled: bool = False
 
     def __str__(self) -> str:
         return f"{self.state} ({self.reason})" if self.reason else str(self.state)
+
+
+@dataclass(frozen=True)
+class CurrentJob:
+    """The job that a process belongs to, as its environment says.
+
+    Args:
+        id: Its id, as `Cluster.queue` takes it.
+        launch: Names this launch of the job, which differs after it was requeued.
+        task: Its number in a job array, from 0; None where it is not in one.
+    """
+
+    id: str
+    launch: str
+    task: int | None = None
+
+
+@dataclass(frozen=True)
+class JobArray:
+    """Jobs that differ in their number alone.
+
+    Args:
+        tasks: How many there are.
+        at_once: How many may run at the same time; None leaves it to the cluster.
+    """
+
+    tasks: int
+    at_once: int | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +81,7 @@ class JobPlan:
         python_path: Folders whose code comes before everything else.
         after: What runs once when the ranks have failed without a word; their exit code is added.
         status: The run's status.json; None where the job is not one run.
-        array: Task numbers of a job array in the cluster's grammar, such as `0-5%2`; None makes one job.
+        array: The tasks of a job array; None makes one job.
     """
 
     name: str
@@ -60,16 +91,23 @@ class JobPlan:
     python_path: Sequence[Path] = ()
     after: Sequence[str] = ()
     status: Path | None = None
-    array: str | None = None
+    array: JobArray | None = None
 
 
 class Cluster(ABC):
-    """Where runs execute. What belongs to one job is a method; what only needs a job's id is a class method."""
+    """Where runs execute. What belongs to one job is a method; what only needs a job's id is a class method.
+
+    A new kind is a subclass in a file of its own, and a YAML in `conf/cluster` with its name.
+    """
 
     name = ""
-    """How messages call it."""
+    """How messages and `conf/cluster` call it."""
     here = False
     """Whether runs execute in the process that starts them."""
+    default = False
+    """Whether it is taken where a queue is needed and none is named."""
+    variables: tuple[str, ...] = ()
+    """Environment variables that describe a job, for the manifest."""
 
     def problems(self, nodes: int, devices: int) -> Iterator[Problem]:
         """What is wrong with the settings, and with a run of that many nodes and devices on each."""
@@ -81,7 +119,7 @@ class Cluster(ABC):
 
     @abstractmethod
     def check_ready(self) -> None:
-        """See that jobs can be submitted from this machine; InputError where not."""
+        """Check that jobs can be submitted from this machine; InputError where not."""
 
     @abstractmethod
     def script(self, plan: JobPlan) -> str:
@@ -110,3 +148,38 @@ class Cluster(ABC):
     @abstractmethod
     def cancel(cls, job: str) -> None:
         """Take a job out of the queue, or end it."""
+
+    @classmethod
+    def cancel_command(cls, job: str) -> str:
+        """What a person types to end a job."""
+        return f"the cluster's command to cancel job {job}"
+
+    @classmethod
+    def settings_for(cls, nodes: int, devices: int, on_gpus: bool) -> dict[str, Any]:
+        """Settings of a job for a run with so many nodes and devices on each."""
+        return {}
+
+    def for_array_task(self) -> Self:
+        """The cluster with one process for each task of an array, which starts the ranks of its trials itself.
+
+        Raises:
+            InputError: A trial has more than one node.
+        """
+        return self
+
+    @classmethod
+    def current_job(cls, environ: Mapping[str, str]) -> CurrentJob | None:
+        """The job of this cluster that a process belongs to, by its environment; None outside of one."""
+        return None
+
+    @classmethod
+    def rank_variables(cls, environ: Mapping[str, str]) -> dict[str, str]:
+        """What torchrun would set (RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE) for a rank of this cluster.
+
+        Empty where the cluster starts one process, and `aigc` the ranks. MASTER_ADDR and MASTER_PORT are up to the
+        batch script.
+
+        Raises:
+            InputError: The cluster's variables contradict each other.
+        """
+        return {}

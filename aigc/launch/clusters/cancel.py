@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from aigc.errors import InputError
 from aigc.launch.clusters import Cluster, JobState
-from aigc.launch.clusters.run_state import Seen, cluster_class, job_of, look
+from aigc.launch.clusters.kinds import cluster_class
+from aigc.launch.clusters.run_state import Seen, job_of, look
 from aigc.runs import Run
 from aigc.runs.manifest import close_dead_attempts
 from aigc.runs.status import Status, StatusRecord, read_status, write_status
@@ -40,10 +41,11 @@ def cancel(run: Run, patience: float = 60.0) -> StatusRecord:
     waits = seen.job is not None and seen.job.state is not JobState.GONE
     if seen.status not in _WORKS and not waits:
         raise InputError(f"run {run.id} is {seen.status}: there is nothing to cancel")
-    shared = waits and run.manifest["jobs"][-1].get("shared")
-    if shared and (seen.status != Status.RUNNING or read_status(run.path).host != socket.gethostname()):
+    shared = submitted is not None and waits and run.manifest["jobs"][-1].get("shared")
+    if shared and submitted and (seen.status != Status.RUNNING or read_status(run.path).host != socket.gethostname()):
         raise InputError(
-            f"run {run.id}: its job {seen.job_id} works on other trials, too: `scancel {seen.job_id}` ends all of them"
+            f"run {run.id}: its job {seen.job_id} works on other trials, too: "
+            f"`{cluster_class(submitted[0]).cancel_command(submitted[1])}` ends all of them"
         )
     if submitted is None or not waits or shared:
         _interrupt_here(run)

@@ -17,9 +17,11 @@ def main() -> None:
     run, code = Run(Path(sys.argv[1])), int(sys.argv[2])
     if read_status(run.path).status not in (Status.PENDING, Status.KILLED):
         return
+    from aigc.launch.clusters.kinds import adopt_launch
     from aigc.launch.ranks.exits import RankExit, RankExits, is_lost_contact
     from aigc.launch.worker import note_exit_of_ranks
 
+    adopt_launch()
     how = f"was killed by signal {code - 128}" if code > 128 else f"ended with exit code {code} and no word"
     cause = RankExits(run.path).cause()
     if cause is None or is_lost_contact(cause.message):  # the others felt it, the one that died had no word

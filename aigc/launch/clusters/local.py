@@ -49,4 +49,4 @@ class Local(Cluster):
 
     @staticmethod
     def _no_queue() -> InputError:
-        return InputError("cluster=local has no queue: `aigc train` runs here, `aigc submit cluster=slurm` elsewhere")
+        return InputError("cluster=local has no queue: `aigc train` runs here; name another cluster")

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aigc.config import ConfigError
-from aigc.config.build import target_class
 from aigc.errors import AigcError, InputError
-from aigc.launch.clusters import Cluster, ClusterJob, JobState
+from aigc.launch.clusters import ClusterJob, JobState
+from aigc.launch.clusters.kinds import cluster_class
 from aigc.runs import Run
 from aigc.runs.console import log
 from aigc.runs.status import FAILURES, Status, StatusRecord, read_status
@@ -45,16 +45,6 @@ def job_of(run: Run) -> tuple[str, str] | None:
     except InputError:
         return None
     return (jobs[-1]["cluster"], jobs[-1]["id"]) if jobs else None
-
-
-def cluster_class(target: str) -> type[Cluster]:
-    """The class of a cluster by the name that a manifest has; ConfigError where it may not be imported."""
-    return target_class(target, Cluster, "cluster")
-
-
-def class_name(cluster: Cluster) -> str:
-    """The name by which `cluster_class` finds the class of a cluster."""
-    return f"{type(cluster).__module__}.{type(cluster).__qualname__}"
 
 
 def look(runs: Sequence[Run]) -> list[Seen]:
@@ -123,7 +113,7 @@ def _truth(record: StatusRecord, job_id: str, job: ClusterJob) -> tuple[Status, 
         return Status.PENDING, f"job {job_id} is {job}"
     if job.state is JobState.RUNNING and record.status is Status.PENDING:
         return Status.PENDING, f"job {job_id} has begun"
-    if job.state is JobState.GONE and record.status is Status.PREEMPTED and job.reason == "CANCELLED":
+    if job.state is JobState.GONE and record.status is Status.PREEMPTED and job.cancelled:
         return record.status, f"job {job_id} was cancelled; {record.message}"
     waits = record.status is Status.PENDING and record.pid is None
     if job.state is JobState.GONE and (waits or (record.status is Status.RUNNING and not alive)):

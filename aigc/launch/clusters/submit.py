@@ -18,8 +18,9 @@ from aigc.config.trust import named_packages
 from aigc.errors import InputError
 from aigc.launch.clusters import Cluster, JobPlan, JobState, NoAnswer
 from aigc.launch.clusters.frozen_code import CODE, freeze_code, planned_folders
+from aigc.launch.clusters.kinds import class_name, default_kind, kinds
 from aigc.launch.clusters.local import Local
-from aigc.launch.clusters.run_state import class_name, look
+from aigc.launch.clusters.run_state import look
 from aigc.launch.start import runs_root, start
 from aigc.runs import Run
 from aigc.runs.console import log
@@ -152,10 +153,11 @@ def resubmit(run: Run, overrides: Sequence[str]) -> str:
 def _on_cluster(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """A config whose cluster is one with a queue, with as many ranks as the run has."""
     if _named(cfg).here:
-        node = OmegaConf.to_container(compose(["cluster=slurm"]).cluster, resolve=False)
-        ranks = {"nodes": cfg.trainer.nodes, "tasks": cfg.trainer.devices}
-        gpus = 0 if cfg.trainer.accelerator == "cpu" else cfg.trainer.devices
-        cfg.cluster = {**node, **ranks, "gpus": gpus}  # type: ignore[dict-item]
+        name = default_kind()
+        node = OmegaConf.to_container(compose([f"cluster={name}"]).cluster, resolve=False)
+        on_gpus = cfg.trainer.accelerator != "cpu"
+        sizes = kinds()[name].settings_for(cfg.trainer.nodes, cfg.trainer.devices, on_gpus)
+        cfg.cluster = {**node, **sizes}  # type: ignore[dict-item]
     changed = override(cfg, overrides, ("cluster",))
     check(changed)
     return changed

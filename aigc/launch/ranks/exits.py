@@ -15,6 +15,8 @@ from aigc.runs.files import write_json
 
 LAUNCH = "AIGC_LAUNCH"
 """Environment variable that tells the ranks of one launch from those of another; a launcher sets it."""
+JOB = "AIGC_JOB"
+"""Environment variable with the launch of a cluster's job, for ranks that no launcher of ours has started."""
 
 
 class KilledRank(AigcError):
@@ -89,8 +91,7 @@ class RankExits:
 
     def __init__(self, folder: Path, launch: str | None = None) -> None:
         self.folder = folder
-        job = f"{os.environ.get('SLURM_JOB_ID', '0')}-{os.environ.get('SLURM_RESTART_COUNT', '0')}"
-        self.launch = launch or os.environ.get(LAUNCH, job)
+        self.launch = launch or os.environ.get(LAUNCH) or os.environ.get(JOB, "0")
 
     def note(self, ending: RankExit) -> None:
         """Write one down; a disk that refuses must not hide the error itself."""
@@ -115,10 +116,11 @@ class RankExits:
         return there
 
     def leave(self, rank: int, world_size: int, code: int) -> int:
-        """Wait until a rank that srun has started may end, and return its exit code.
+        """Wait until a rank that a cluster has started may end, and return its exit code.
 
-        srun kills all ranks once one ends with a code. So the first ends last, with the code of the run, and the others
-        with none, unless the first has no word: then it is killed, and the batch script writes down what they noted.
+        A cluster kills all ranks once one ends with a code. So the first ends last, with the code of the run, and the
+        others with none, unless the first noted nothing: then it was killed, and the batch script writes down what they
+        noted.
 
         Args:
             rank: Which has noted its end.

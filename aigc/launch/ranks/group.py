@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -54,25 +54,8 @@ def read_ranks(environ: Mapping[str, str] = os.environ) -> Ranks:
     """
     if "RANK" not in environ and "WORLD_SIZE" not in environ:
         return Ranks()
-    values = [_number(environ, name) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")]
+    values = [read_number(environ, name) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")]
     return Ranks(*values)
-
-
-def adopt_slurm(environ: MutableMapping[str, str] = os.environ) -> bool:
-    """Give a task of srun the variables that torchrun sets, unless it has them; return whether it had none.
-
-    Only for a process that srun has started: the shell of a batch script has most of these variables, too.
-    """
-    if "RANK" in environ or "SLURM_PROCID" not in environ:
-        return False
-    tasks, nodes = (_number(environ, name) for name in ("SLURM_NTASKS", "SLURM_NNODES"))
-    if tasks % nodes:
-        raise InputError(f"SLURM has {tasks} tasks on {nodes} nodes; give each node equally many: --ntasks-per-node")
-    environ["RANK"] = environ["SLURM_PROCID"]
-    environ["WORLD_SIZE"] = str(tasks)
-    environ["LOCAL_RANK"] = str(_number(environ, "SLURM_LOCALID"))
-    environ["LOCAL_WORLD_SIZE"] = str(tasks // nodes)
-    return True
 
 
 def check_ranks(ranks: Ranks, cfg: DictConfig) -> None:
@@ -140,7 +123,7 @@ def joined(ranks: Ranks, cfg: DictConfig) -> Iterator[Agreement]:
     on_gpu = gpus(cfg) is not None
     if on_gpu:
         torch.cuda.set_device(ranks.local_rank)
-    address, port = os.environ["MASTER_ADDR"], _number(os.environ, "MASTER_PORT")
+    address, port = os.environ["MASTER_ADDR"], read_number(os.environ, "MASTER_PORT")
     store = TCPStore(address, port, ranks.world_size, ranks.first, timeout=_START_PATIENCE)
     distributed.init_process_group(
         "nccl" if on_gpu else "gloo",
@@ -164,7 +147,8 @@ def _wait_for_all(ranks: Ranks, store: Any, seconds: float = 30.0) -> None:
         time.sleep(0.01)
 
 
-def _number(environ: Mapping[str, str], name: str) -> int:
+def read_number(environ: Mapping[str, str], name: str) -> int:
+    """Read an environment variable that holds a whole number; InputError where it does not."""
     value = environ.get(name)
     if value is None or not value.isdigit():
         raise InputError(

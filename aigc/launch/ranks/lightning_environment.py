@@ -8,7 +8,7 @@ from aigc.launch.ranks.group import Ranks
 
 
 class StartedRanks(ClusterEnvironment):
-    """Answers from `Ranks` alone, whatever SLURM or torchrun have left in the environment.
+    """Answers from `Ranks` alone, whatever a cluster or torchrun have left in the environment.
 
     Args:
         ranks: The place of this process.

@@ -11,7 +11,6 @@ import dataclasses
 import itertools
 import json
 import math
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -23,9 +22,9 @@ from omegaconf import OmegaConf
 from aigc.config.freeze import frozen_yaml
 from aigc.config.trust import named_packages, trust
 from aigc.errors import AigcError, InputError, exit_code
-from aigc.launch.clusters import Cluster, JobPlan, NoAnswer
+from aigc.launch.clusters import Cluster, JobArray, JobPlan, NoAnswer
 from aigc.launch.clusters.frozen_code import freeze_code, planned_folders
-from aigc.launch.clusters.run_state import class_name
+from aigc.launch.clusters.kinds import class_name, current_job
 from aigc.launch.clusters.submit import for_owner_alone
 from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.trials import SweepPlan, Trial
@@ -37,8 +36,6 @@ from aigc.runs.status import utc_now
 SCRIPT = "job.sh"
 """The batch script of a submission."""
 _PLAN = "plan.json"
-_TASK = "SLURM_ARRAY_TASK_ID"
-_ARRAY = "SLURM_ARRAY_JOB_ID"
 
 
 def array_script(plan: SweepPlan, cluster: Cluster, path: Path | None = None, folders: list[Path] | None = None) -> str:
@@ -55,7 +52,6 @@ def array_script(plan: SweepPlan, cluster: Cluster, path: Path | None = None, fo
         folders = planned_folders(path) if cluster.limit_of_code() else []
     trusted = [f"--trust={package}" for package in named_packages()]
     tasks = math.ceil(len(plan.trials) / plan.cfg.sweep.per_task)
-    at_once = f"%{plan.cfg.sweep.at_once}" if plan.cfg.sweep.at_once else ""
     return cluster.script(
         JobPlan(
             name=plan.id,
@@ -63,7 +59,7 @@ def array_script(plan: SweepPlan, cluster: Cluster, path: Path | None = None, fo
             log=path / "job.log",
             command=[sys.executable, "-m", "aigc.launch.sweeps.array", *trusted, str(path)],
             python_path=folders,
-            array=f"0-{tasks - 1}{at_once}",
+            array=JobArray(tasks, plan.cfg.sweep.at_once),
         )
     )
 
@@ -134,22 +130,6 @@ def _read_plan(path: Path) -> dict[str, Any]:
     return found
 
 
-def one_driver(cluster: Cluster) -> Cluster:
-    """The cluster with one process a task, which starts the ranks of a trial itself and has the cores of all of them.
-
-    Raises:
-        InputError: A trial has more than one node.
-    """
-    nodes, tasks = getattr(cluster, "nodes", 1), getattr(cluster, "tasks", 1)
-    if nodes > 1:
-        raise InputError(f"cluster.nodes={nodes}: a trial of an array has one node; submit such runs one by one")
-    changed = {"tasks": 1}
-    cpus = getattr(cluster, "cpus", 0)
-    if cpus or (cpus is None and not getattr(cluster, "gpus", 0)):  # else what the partition has for a GPU
-        changed["cpus"] = (cpus or 1) * tasks
-    return dataclasses.replace(cluster, **changed) if tasks != 1 and dataclasses.is_dataclass(cluster) else cluster
-
-
 def frozen_plan(path: Path, task: int) -> SweepPlan:
     """The share of one task, as it was submitted; its trials are listed in the sweep folder.
 
@@ -175,14 +155,13 @@ def frozen_plan(path: Path, task: int) -> SweepPlan:
     each = cfg.sweep.per_task
     mine = trials[task * each : (task + 1) * each]
     if not mine:
-        raise InputError(f"{_TASK}={task}: {path} has {len(trials)} trials, {each} a task")
+        raise InputError(f"task {task} of a job array: {path} has {len(trials)} trials, {each} a task")
     return dataclasses.replace(plan, trials=mine)
 
 
-def queued_job(path: Path, plan: SweepPlan) -> dict[str, Any]:
+def queued_job(path: Path, plan: SweepPlan, job: str) -> dict[str, Any]:
     """The job that this task is, as the manifests of its trials list it; shared where it works on several."""
     about = _read_plan(path)
-    job = f"{os.environ.get(_ARRAY)}_{os.environ.get(_TASK)}"
     told = {"cluster": about["cluster"], "id": job, "submitted": about["submitted"]}
     return told | ({"shared": True} if len(plan.trials) > 1 else {})
 
@@ -203,12 +182,13 @@ def main() -> int:
     warm_up()
     try:
         with stop.listening():
-            task = os.environ.get(_TASK, "")
-            if not task.isdigit():
-                raise InputError(f"the environment variable {_TASK} is {task!r}; a task of a job array has it")
+            job = current_job()
+            if job is None or job.task is None:
+                raise InputError("this process is not a task of a job array: `aigc submit` starts such tasks")
             path = Path(options.submission)
-            plan = frozen_plan(path, int(task))
-            tally = Driver(plan, max_failures=plan.cfg.sweep.max_failures, queued=queued_job(path, plan)).run()
+            plan = frozen_plan(path, job.task)
+            queued = queued_job(path, plan, job.id)
+            tally = Driver(plan, max_failures=plan.cfg.sweep.max_failures, queued=queued).run()
     except (Exception, KeyboardInterrupt) as error:
         log.error("%s", error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}")
         return exit_code(error)

@@ -8,6 +8,7 @@ from typing import IO
 from omegaconf import DictConfig
 
 from aigc.errors import InputError
+from aigc.launch.clusters.kinds import current_job
 from aigc.runs.environment import available_cores
 from aigc.runs.locks import try_lock
 
@@ -16,7 +17,7 @@ class Devices:
     """The places for trials on this machine.
 
     A GPU is held by a locked file, so that two sweeps on one machine never share one; the system lets go of it however
-    the process that holds it ends. A job of SLURM has GPUs of its own, which it may number from 0 as others do.
+    the process that holds it ends. A job of a cluster has GPUs of its own, which it may number from 0 as others do.
 
     Args:
         cfg: The sweep's config.
@@ -44,9 +45,10 @@ class Devices:
         threads = {"OMP_NUM_THREADS": str(self.threads)} if wanted > 1 else {}
         if not self._gpus_of(cfg):
             return Lease(threads, [])
+        job = current_job()
         held: list[tuple[str, IO[str]]] = []
         for gpu in self.gpus:
-            if len(held) < wanted and (file := _lock(gpu)) is not None:
+            if len(held) < wanted and (file := _lock(gpu, job.id if job else "machine")) is not None:
                 held.append((gpu, file))
         if len(held) < wanted:
             for _, file in held:
@@ -90,7 +92,7 @@ def visible_gpus() -> list[str]:
     return [str(number) for number in range(len(there))]
 
 
-def _lock(gpu: str) -> IO[str] | None:
+def _lock(gpu: str, owner: str) -> IO[str] | None:
     folder = Path(tempfile.gettempdir()) / f"aigc-gpus-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    return try_lock(folder / f"{os.environ.get('SLURM_JOB_ID', 'machine')}-{gpu}.lock")
+    return try_lock(folder / f"{owner}-{gpu}.lock")

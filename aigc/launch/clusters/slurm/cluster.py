@@ -1,16 +1,17 @@
 """SLURM: settings of a job, in the words of sbatch where it has one."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from aigc.config.problems import Problem
 from aigc.config.types import Bound
-from aigc.launch.clusters.base import Cluster, ClusterJob, JobPlan
-from aigc.launch.clusters.slurm import commands
-from aigc.launch.clusters.slurm.script import batch_script
+from aigc.errors import InputError
+from aigc.launch.clusters.base import Cluster, ClusterJob, CurrentJob, JobArray, JobPlan
+from aigc.launch.clusters.slurm import commands, environment
+from aigc.launch.clusters.slurm.script import ScriptSettings, batch_script
 
 _TIME = re.compile(r"\d+|\d+:\d\d|(\d+-)?\d+:\d\d:\d\d|\d+-\d+(:\d\d)?")
 _MEMORY = re.compile(r"\d+([KMGT]B?)?", re.IGNORECASE)
@@ -62,6 +63,8 @@ class Slurm(Cluster):
     """The most that the copy may take."""
 
     name = "slurm"
+    default = True
+    variables = environment.VARIABLES
 
     def problems(self, nodes: int, devices: int) -> Iterator[Problem]:
         """What sbatch could not tell, or would tell too late."""
@@ -96,7 +99,9 @@ class Slurm(Cluster):
 
     def script(self, plan: JobPlan) -> str:
         """The batch script."""
-        return batch_script(self._options(plan), plan, self)
+        requeues = self.max_requeues if self.requeue == "auto" else 0
+        settings = ScriptSettings(self.setup, self.cpus, self.nodes * self.tasks, requeues)
+        return batch_script(self._options(plan), plan, settings)
 
     def _options(self, plan: JobPlan) -> dict[str, Any]:
         """The options of sbatch, in the order in which they are written; None for those that are not given."""
@@ -105,7 +110,7 @@ class Slurm(Cluster):
             "chdir": plan.folder,
             "output": str(plan.log).replace("%", "%%"),
             "open-mode": "append",
-            "array": plan.array,
+            "array": None if plan.array is None else _task_numbers(plan.array),
             "nodes": self.nodes,
             "ntasks-per-node": self.tasks,
             "gpus-per-node": self.gpus or None,
@@ -143,6 +148,42 @@ class Slurm(Cluster):
     def cancel(cls, job: str) -> None:
         """Take it out of the queue, or end it."""
         commands.scancel(job)
+
+    @classmethod
+    def cancel_command(cls, job: str) -> str:
+        """By the program of SLURM."""
+        return f"scancel {job}"
+
+    @classmethod
+    def settings_for(cls, nodes: int, devices: int, on_gpus: bool) -> dict[str, Any]:
+        """A rank for each device."""
+        return {"nodes": nodes, "tasks": devices, "gpus": devices if on_gpus else 0}
+
+    def for_array_task(self) -> "Slurm":
+        """One process with the cores of all ranks of a trial."""
+        if self.nodes > 1:
+            what = f"cluster.nodes={self.nodes}: a trial of an array has one node; submit such runs one by one"
+            raise InputError(what)
+        if self.tasks == 1:
+            return self
+        if self.cpus is None and self.gpus:  # what the partition has for a GPU
+            return replace(self, tasks=1)
+        return replace(self, tasks=1, cpus=(self.cpus or 1) * self.tasks)
+
+    @classmethod
+    def current_job(cls, environ: Mapping[str, str]) -> CurrentJob | None:
+        """By SLURM_JOB_ID and its kin."""
+        return environment.current_job(environ)
+
+    @classmethod
+    def rank_variables(cls, environ: Mapping[str, str]) -> dict[str, str]:
+        """By SLURM_PROCID and its kin."""
+        return environment.rank_variables(environ)
+
+
+def _task_numbers(array: JobArray) -> str:
+    """Tasks in the grammar of sbatch."""
+    return f"0-{array.tasks - 1}" + (f"%{array.at_once}" if array.at_once else "")
 
 
 def _seconds(time: str) -> int:

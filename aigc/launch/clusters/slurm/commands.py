@@ -89,7 +89,7 @@ def _job(state: str, reason: str) -> ClusterJob:
         return ClusterJob(JobState.QUEUED, reason if reason != "None" else "")
     if state in _RUNNING:
         return ClusterJob(JobState.RUNNING, "" if state == "RUNNING" else state)
-    return ClusterJob(JobState.GONE, state)
+    return ClusterJob(JobState.GONE, state, cancelled=state == "CANCELLED")
 
 
 def scancel(job: str, *options: str) -> None:

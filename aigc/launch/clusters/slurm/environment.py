@@ -1,0 +1,40 @@
+"""What SLURM tells a process in its environment."""
+
+from collections.abc import Mapping
+
+from aigc.errors import InputError
+from aigc.launch.clusters.base import CurrentJob
+from aigc.launch.ranks.group import read_number
+
+VARIABLES = (
+    *("SLURM_JOB_ID", "SLURM_JOB_NAME", "SLURM_JOB_NODELIST", "SLURM_NNODES", "SLURM_NTASKS", "SLURM_PROCID"),
+    *("SLURM_CPUS_PER_TASK", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT"),
+)
+"""Those that a manifest keeps."""
+
+
+def current_job(environ: Mapping[str, str]) -> CurrentJob | None:
+    """Return the job of a process."""
+    job = environ.get("SLURM_JOB_ID")
+    if job is None:
+        return None
+    launch = f"{job}-{environ.get('SLURM_RESTART_COUNT', '0')}"
+    task = environ.get("SLURM_ARRAY_TASK_ID", "")
+    if not task.isdigit():
+        return CurrentJob(job, launch)
+    return CurrentJob(f"{environ.get('SLURM_ARRAY_JOB_ID')}_{task}", launch, int(task))
+
+
+def rank_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what torchrun would set for a task of srun; empty for a process that is none."""
+    if "SLURM_PROCID" not in environ:
+        return {}
+    tasks, nodes = (read_number(environ, name) for name in ("SLURM_NTASKS", "SLURM_NNODES"))
+    if tasks % nodes:
+        raise InputError(f"SLURM has {tasks} tasks on {nodes} nodes; give each node equally many: --ntasks-per-node")
+    return {
+        "RANK": environ["SLURM_PROCID"],
+        "WORLD_SIZE": str(tasks),
+        "LOCAL_RANK": str(read_number(environ, "SLURM_LOCALID")),
+        "LOCAL_WORLD_SIZE": str(tasks // nodes),
+    }

@@ -1,0 +1,121 @@
+"""A kind of cluster is one file and one YAML: runs and sweeps are queued, listed, requeued and cancelled on it."""
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aigc.launch.sweeps.folder import SweepFolder
+from aigc.runs import Run
+from tests.launch.shell_cluster import QUEUE
+from tests.launch.tiny_runs import LANGUAGE_MODEL, finish, place_at, reached, the_run
+from tests.waiting import wait_until
+
+PACKAGE = Path(__file__).resolve().parents[2] / "aigc"
+TINY = [
+    *LANGUAGE_MODEL,
+    *("evaluation=null", "logger=none", "trainer.accelerator=cpu", "trainer.precision=32-true"),
+    *(
+        "trainer.num_threads=1",
+        "trainer.log_every_n_steps=1",
+        "trainer.max_steps=8",
+        "trainer.validate_every_n_steps=8",
+    ),
+    "callbacks.checkpoints.every_n_steps=2",
+]
+SLOW = "+callbacks.slow._target_=tests.launch.rank_faults.Slow"
+YAML = """# @package _global_
+cluster:
+  _target_: tests.launch.shell_cluster.Shells
+  tasks: 1
+
+trainer:
+  devices: ${cluster.tasks}
+"""
+
+
+def test_no_file_outside_of_its_folder_knows_a_kind_of_cluster():
+    named = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"slurm|sbatch|squeue|scancel", path.read_text("utf-8"), re.IGNORECASE)
+    }
+    inside = {name for name in named if name.startswith("launch/clusters/slurm/")}
+    assert named - inside == {"launch/__init__.py"}, "which holds what was measured on one"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    made = place_at(tmp_path / "place")
+    (made / "conf/cluster").mkdir(parents=True)
+    (made / "conf/cluster/shells.yaml").write_text(YAML)
+    (made / "pyproject.toml").write_text('[tool.aigc]\ntrusted = ["tests"]\n')
+    (made / "queue").mkdir()
+    return made
+
+
+def aigc(place: Path, *arguments: str) -> str:
+    return finish(place, list(arguments), **{QUEUE: str(place / "queue")})
+
+
+def submit(place: Path, *arguments: str) -> str:
+    said = aigc(place, "submit", "cluster=shells", *TINY, *arguments, "--json")
+    return str(json.loads(said.splitlines()[-1])["job"])
+
+
+def row(place: Path) -> dict[str, Any]:
+    (found,) = json.loads(aigc(place, "ls", "--json").splitlines()[-1])
+    return found
+
+
+def log(run: Run) -> str:
+    path = run.path / "job.log"
+    return path.read_text("utf-8") if path.exists() else ""
+
+
+@pytest.mark.slow
+def test_a_job_of_two_ranks_is_listed_requeued_and_finished(place: Path) -> None:
+    job = submit(place, SLOW, "cluster.tasks=2", "data.batch_size=2")
+    run = the_run(place)
+    wait_until(lambda: reached(run) >= 2, lambda: log(run))
+    listed = row(place)
+    assert (listed["status"], listed["job"], listed["queue"]) == ("running", job, "running (RUNNING)")
+    for pid in (place / "queue" / f"{job}.pids").read_text().split():
+        os.kill(int(pid), signal.SIGUSR1)  # as for another job
+    state = place / "queue" / f"{job}.state"
+    wait_until(lambda: state.read_text() == "QUEUED\n", lambda: log(run))
+    assert row(place)["status"] == "pending"
+    (place / "queue" / f"{job}.go").touch()
+    wait_until(lambda: state.read_text() == "ENDED\n", lambda: log(run))
+    assert run.status == "finished", log(run)
+    assert [attempt["exit_code"] for attempt in run.manifest["attempts"]] == [75, 0]
+    assert run.manifest["environment"]["SHELLS_JOB"] == job
+    assert [one["id"] for one in run.manifest["jobs"]] == [job]
+
+
+@pytest.mark.slow
+def test_a_job_that_works_saves_when_it_is_cancelled_and_can_be_submitted_again(place: Path) -> None:
+    submit(place, SLOW)
+    run = the_run(place)
+    wait_until(lambda: reached(run) >= 2, lambda: log(run))
+    assert "interrupted" in aigc(place, "cancel", "latest")
+    assert list(run.checkpoints.glob("*.ckpt"))
+    again = aigc(place, "submit", "--resume", "latest", "--json")
+    job = json.loads(again.splitlines()[-1])["job"]
+    wait_until(lambda: (place / "queue" / f"{job}.state").read_text() == "ENDED\n", lambda: log(run))
+    assert run.status == "finished", log(run)
+    assert [attempt["exit_code"] for attempt in run.manifest["attempts"]] == [130, 0]
+
+
+@pytest.mark.slow
+def test_a_sweep_is_an_array(place: Path) -> None:
+    job = submit(place, "seed=1,2", "sweep.per_task=1", "trainer.max_steps=2")
+    wait_until(lambda: (place / "queue" / f"{job}.state").read_text() == "ENDED\n")
+    folder = SweepFolder.open("latest", place / "outputs/sweeps")
+    runs = [Run(folder.runs() / trial.run) for trial in folder.trials()]
+    assert [run.status for run in runs] == ["finished", "finished"]
+    assert [run.manifest["jobs"][0]["id"] for run in runs] == [f"{job}_0", f"{job}_1"]
