@@ -12,9 +12,7 @@ class _Parser(ConfigParser):
         from aigc.launch.clusters.kinds import class_name, default_kind, kinds
 
         target = class_name(kinds()[default_kind()])
-        return super().format_help() + "
-" + fields_help(target, "settings of a job:", "cluster.") + "
-"
+        return super().format_help() + "\n" + fields_help(target, "settings of a job:", "cluster.") + "\n"
 
 
 def parser() -> argparse.ArgumentParser:

@@ -24,13 +24,16 @@ def run(options: argparse.Namespace) -> int:
     """Train, and print the result."""
     from aigc.cli.sweep import run_sweep
     from aigc.config import check, compose
+    from aigc.config.overrides import SeveralValues
     from aigc.launch.clusters.submit import check_runs_here
-    from aigc.launch.sweeps.space import is_swept
 
     use_trusted(options.trust)
-    if options.sweep or is_swept(options.overrides):
+    if options.sweep:
         return run_sweep(options.overrides, options)
-    cfg = compose(options.overrides)
+    try:
+        cfg = compose(options.overrides)
+    except SeveralValues:
+        return run_sweep(options.overrides, options)
     check(cfg)  # before torch is imported: most errors are found here
     check_runs_here(cfg)
 
@@ -43,19 +46,21 @@ def run(options: argparse.Namespace) -> int:
     from aigc.runs.status import Status
 
     show_messages()
-    one, is_new = start_or_resume(cfg, options.overrides, ["aigc", *sys.argv[1:]])
+    prepared = start_or_resume(cfg, options.overrides, ["aigc", *sys.argv[1:]])
+    one = prepared.run
     if one.status is Status.FINISHED:
         log.info("it is finished: there is nothing to do")
     else:
         options.log = one.log
-        more = [] if is_new else carried_over(options.overrides)
-        check(attempt_config(one, more))
+        more = [] if prepared.is_new else carried_over(options.overrides)
+        if not prepared.is_new:
+            check(attempt_config(one, more))
         try:
-            run_local(one, more)
+            run_local(prepared, more)
         except InputError as error:
             # A wrong model or schedule is known only once it is built; a run that never took a step holds nothing.
             held = one.checkpoints.exists() or not one.metrics().empty
-            if is_new and not held and not isinstance(error, RunInWork):
+            if prepared.is_new and not held and not isinstance(error, RunInWork):
                 options.log = None
                 shutil.rmtree(one.path)
             raise

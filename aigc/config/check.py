@@ -35,6 +35,17 @@ def check(cfg: DictConfig, deep: bool = False) -> None:
         raise ConfigError(problems)
 
 
+def check_targets(cfg: DictConfig) -> None:
+    """Import every target of a config that `check` found right, and compare its class with what its slot expects.
+
+    Raises:
+        ConfigError: A target that cannot be imported, is not trusted, or has another base.
+    """
+    problems = _described(cfg, list(_deep_problems(cfg)))
+    if problems:
+        raise ConfigError(problems)
+
+
 def find_problems(cfg: DictConfig, deep: bool = False) -> list[Problem]:
     """Return the problems that `check` raises."""
     found: list[_Found] = []
@@ -42,6 +53,11 @@ def find_problems(cfg: DictConfig, deep: bool = False) -> list[Problem]:
     found += _root_problems(plain)
     if deep and not found:
         found += _deep_problems(cfg)
+    return _described(cfg, found)
+
+
+def _described(cfg: DictConfig, found: list[_Found]) -> list[Problem]:
+    """Problems with the places that set their keys."""
     origins, told = origins_of(cfg), dict(found)
     return [
         Problem(key, what + origins.hint(key), origins.of(key))

@@ -12,6 +12,10 @@ from aigc.config.problems import ConfigError, Problem
 _KEY = re.compile(r"[+~]{0,2}[A-Za-z_][\w/@:$-]*(\.[\w/@:$-]+)*", re.ASCII)
 
 
+class SeveralValues(ConfigError):
+    """Overrides that are right but for keys with several values, as of a sweep."""
+
+
 def parse_overrides(overrides: Sequence[str], sweeps: bool = False, origin: str = COMMAND_LINE) -> list[Any]:
     """Parse overrides to Hydra's `Override` objects; all that cannot be read are reported in one ConfigError.
 
@@ -24,7 +28,7 @@ def parse_overrides(overrides: Sequence[str], sweeps: bool = False, origin: str 
     from hydra.errors import HydraException
 
     parser = OverridesParser.create()
-    parsed, problems = [], []
+    parsed, problems, swept = [], [], []
     for text in overrides:
         try:
             one = _parse_or_quote(parser, text)
@@ -34,10 +38,12 @@ def parse_overrides(overrides: Sequence[str], sweeps: bool = False, origin: str 
             continue
         if one.is_sweep_override() and not sweeps:
             what = f"several values ({text}): a run takes one; `aigc sweep` takes several"
-            problems.append(Problem(one.key_or_group, what, origin))
+            swept.append(Problem(one.key_or_group, what, origin))
         parsed.append(one)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError([*problems, *swept])
+    if swept:
+        raise SeveralValues(swept)
     return parsed
 
 

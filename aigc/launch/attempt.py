@@ -1,7 +1,6 @@
 """The config of one attempt at a run: the frozen one, and what attempts since then have set anew."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -30,8 +29,7 @@ def attempt_config(run: Run, more: Sequence[str] = (), tell: bool = False) -> Di
     for text in more:
         if redact(text) != text:
             raise InputError(f"{text.partition('=')[0]}: a secret cannot be an override: use ${{oc.env:NAME}}")
-    attempts: list[dict[str, Any]] = run.manifest["attempts"]
-    said = [list(attempt.get("overrides") or []) for attempt in attempts if not was_refused(attempt)]
+    said = [attempt.overrides for attempt in run.record.attempts if not attempt.was_refused]
     said += [list(more)] if more else []
     lasting = [text for overrides in said[:-1] for text in overrides if not text.startswith("resume.")]
     if lasting and tell:
@@ -41,8 +39,3 @@ def attempt_config(run: Run, more: Sequence[str] = (), tell: bool = False) -> Di
         del cfg.trainer["overfit_batches"]
     fill_defaults(cfg)  # runs of an older version have fewer keys
     return cfg
-
-
-def was_refused(attempt: Mapping[str, Any]) -> bool:
-    """Whether an attempt ended with wrong input before it took a step; what it said counts for nothing."""
-    return bool(attempt["exit_code"] == InputError.exit_code and attempt["to_step"] == attempt["from_step"])

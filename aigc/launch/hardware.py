@@ -10,7 +10,7 @@ import torch
 
 from aigc.launch.clusters.kinds import job_variables
 from aigc.runs.environment import environment
-from aigc.runs.manifest import hardware
+from aigc.runs.origin import hardware
 
 
 def describe_machine() -> dict[str, Any]:

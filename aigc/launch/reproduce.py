@@ -13,14 +13,15 @@ from aigc.config.compose import override
 from aigc.config.identity import identity
 from aigc.config.problems import ConfigError
 from aigc.errors import DivergedRun, InputError
-from aigc.launch.attempt import CHANGEABLE, attempt_config, was_refused
+from aigc.launch.attempt import CHANGEABLE, attempt_config
+from aigc.launch.prepared import PreparedRun
 from aigc.runs import Run
 from aigc.runs.compare import MetricsComparison, WeightsComparison, compare_metrics, compare_weights, logged_steps
 from aigc.runs.console import log
 from aigc.runs.drift import Drift, drift, likely_cause
 from aigc.runs.files import sha256_file
 from aigc.runs.locate import CONFIG_FILE
-from aigc.runs.manifest import new_manifest
+from aigc.runs.origin import new_manifest
 from aigc.runs.status import Status
 
 _METRICS = "metrics.jsonl"
@@ -76,19 +77,20 @@ def reproduce(
         AigcError: The new run was stopped or failed.
     """
     then = run.manifest
-    _check_settings_unchanged(run, then)
-    until = _last_step_to_train(run, then, steps)
+    _check_settings_unchanged(run)
+    until = _last_step_to_train(run, steps)
     cfg = _config(run)
     report = _Report(run, then)
-    report.tell(new_manifest(run.id, command=[], ignore=run.path.parent))
+    report.tell(new_manifest(run.id, command=[], ignore=run.path.parent).as_dict())
     check(cfg)  # before torch is imported
     # `run.resume=auto` goes on with the newest run of the same identity, which is never a reproduction of it.
     notes = {"reproduces": run.id, "identity": None} | ({} if until is None else {"until_step": until})
-    made = _start(cfg, then, command, notes)
+    prepared = _start(cfg, then, command, notes)
+    made = prepared.run
     if began is not None:
         began(made)
     report.tell({**made.manifest, **_machine(cfg, made)}, last=True)
-    diverged = _work(made)
+    diverged = _work(prepared)
     new = made.manifest
     drifts = report.tell(new)
     return Reproduction(
@@ -137,29 +139,29 @@ def _machine(cfg: DictConfig, made: Run) -> dict[str, Any]:
     }
 
 
-def _work(made: Run) -> str | None:
+def _work(prepared: PreparedRun) -> str | None:
     """Train; return why the loss was no finite number, if it was none."""
     from aigc.launch.run_local import run_local
 
     try:
-        run_local(made)
+        run_local(prepared)
     except DivergedRun as error:
         return str(error)
     return None
 
 
-def _check_settings_unchanged(run: Run, manifest: dict[str, Any]) -> None:
-    for number, attempt in enumerate(manifest["attempts"], 1):
-        changed = attempt.get("overrides") and not was_refused(attempt)
-        if changed and identity(override(run.config, attempt["overrides"], CHANGEABLE)) != identity(run.config):
+def _check_settings_unchanged(run: Run) -> None:
+    for number, attempt in enumerate(run.record.attempts, 1):
+        changed = attempt.overrides and not attempt.was_refused
+        if changed and identity(override(run.config, attempt.overrides, CHANGEABLE)) != identity(run.config):
             raise InputError(
-                f"{run.id} went on with other settings at step {attempt.get('from_step')} (attempt {number}: "
-                f"{' '.join(attempt['overrides'])}), so no one config gives its numbers. "
+                f"{run.id} went on with other settings at step {attempt.from_step} (attempt {number}: "
+                f"{' '.join(attempt.overrides)}), so no one config gives its numbers. "
                 "Reproduce a run that kept its settings."
             )
 
 
-def _last_step_to_train(run: Run, manifest: dict[str, Any], steps: int | None) -> int | None:
+def _last_step_to_train(run: Run, steps: int | None) -> int | None:
     """Where to stop; None is the end of the training."""
     logged = logged_steps(run.path / _METRICS)
     if not logged:
@@ -167,7 +169,7 @@ def _last_step_to_train(run: Run, manifest: dict[str, Any], steps: int | None) -
             f"{run.id} has logged no value, so there is nothing to compare with; start it with `aigc train`"
         )
     first, last = logged[0], logged[-1]
-    finished = run.status is Status.FINISHED and manifest.get("until_step") is None
+    finished = run.status is Status.FINISHED and run.record.until_step is None
     if steps is not None and not first <= steps <= last:
         raise InputError(
             f"--steps {steps}: {run.id} logged values from step {first} to {last}; give a number from there"
@@ -187,7 +189,7 @@ def _config(run: Run) -> DictConfig:
     return cfg
 
 
-def _start(cfg: DictConfig, then: dict[str, Any], command: Sequence[str] | None, notes: dict[str, Any]) -> Run:
+def _start(cfg: DictConfig, then: dict[str, Any], command: Sequence[str] | None, notes: dict[str, Any]) -> PreparedRun:
     from aigc.launch.start import start
 
     try:

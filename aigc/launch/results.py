@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-from datetime import datetime
 from typing import Any
 
 from pytorch_lightning import Callback
@@ -13,6 +12,7 @@ from aigc.callbacks import Throughput
 from aigc.runs import Run
 from aigc.runs.files import retrying, sha256_file, sync_folder
 from aigc.runs.folder import MODEL_CLASS_FILE
+from aigc.runs.manifest import Result
 from aigc.tasks import Task
 
 
@@ -78,17 +78,9 @@ def keep_result(
     kept = [*run.model.rglob("*"), *checkpoints, *run.samples.glob("*"), run.path / "metrics.jsonl"]
     artifacts = {str(path.relative_to(run.path)): sha256_file(path) for path in sorted(kept) if path.is_file()}
     with run.edit_manifest() as manifest:
-        seconds += sum(map(_seconds, manifest["attempts"][:-1]))
-        manifest["metrics"] = metrics
-        manifest["signatures"] = signatures
-        manifest["artifacts"] = artifacts
-        manifest["result"] = {"best_step": best_step, "seconds": seconds}
+        result = Result(
+            best_step=best_step, seconds=seconds + sum(attempt.seconds for attempt in manifest.attempts[:-1])
+        )
         if throughput is not None:
-            manifest["result"] |= {"per_second": throughput.per_second(), "unit": throughput.unit}
-
-
-def _seconds(attempt: dict[str, Any]) -> float:
-    """How long an attempt took; one whose end nobody knows counts nothing."""
-    if not attempt.get("end"):
-        return 0.0
-    return (datetime.fromisoformat(attempt["end"]) - datetime.fromisoformat(attempt["start"])).total_seconds()
+            result.per_second, result.unit = throughput.per_second(), throughput.unit
+        manifest.note_result(metrics, signatures, artifacts, result)

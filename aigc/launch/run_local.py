@@ -6,28 +6,29 @@ from collections.abc import Sequence
 from aigc.errors import InputError
 from aigc.launch.attempt import attempt_config
 from aigc.launch.devices import check_devices, settle_devices
+from aigc.launch.prepared import PreparedRun
 from aigc.launch.ranks.supervisor import run_ranks
 from aigc.launch.worker import work
-from aigc.runs import Run
 
 
-def run_local(run: Run, overrides: Sequence[str] = ()) -> None:
+def run_local(prepared: PreparedRun, overrides: Sequence[str] = ()) -> None:
     """Train a run to its end, from its newest checkpoint or from the start.
 
     Args:
-        run: The run.
+        prepared: The run, with what is known of it in this process.
         overrides: What differs from its config in this attempt and those after it; checked by the caller.
 
     Raises:
         InputError: Machines or devices are missing, or this process is itself one of several ranks.
         AigcError: The run was stopped or failed; status.json and the manifest say how.
     """
+    run = prepared.run
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError(
             "WORLD_SIZE is set: this was started once for each rank. Start it once, and it starts the ranks, or "
             f"start `python -m aigc.launch.worker {run.path}` for each"
         )
-    cfg = attempt_config(run, overrides)
+    cfg = prepared.cfg or attempt_config(run, overrides)
     settle_devices(cfg)
     check_devices(cfg)
     settings = cfg.trainer
@@ -36,6 +37,6 @@ def run_local(run: Run, overrides: Sequence[str] = ()) -> None:
             f"trainer.nodes={settings.nodes}: this is one machine; `aigc submit` takes several of a cluster"
         )
     if settings.devices == 1:
-        work(run, overrides)
+        work(prepared, overrides)
     else:
         run_ranks(run, settings.devices, overrides)

@@ -7,33 +7,35 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from aigc.config import check
+from aigc.config.check import check_targets
 from aigc.config.freeze import frozen_yaml
 from aigc.config.identity import identity
 from aigc.errors import InputError
+from aigc.launch.attempt import attempt_config
 from aigc.launch.devices import settle_devices
+from aigc.launch.prepared import PreparedRun
 from aigc.runs import Run, list_runs
 from aigc.runs.console import log
 
 
-def start(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | None = None, **notes: Any) -> Run:
+def start(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | None = None, **notes: Any) -> PreparedRun:
     """Make the run folder of a checked config; its data are prepared first, as bad data should leave nothing behind.
 
     Args:
-        cfg: A config from `compose`.
+        cfg: A config that `check` found right.
         overrides: What was typed.
         command: The command line; None means this process's.
-        notes: What else the manifest shall hold.
+        notes: What else the manifest holds, by the names of its fields.
 
     Raises:
         InputError: The config, the data or the output folder is wrong; nothing was written but the data cache.
     """
-    check(cfg, deep=True)
+    check_targets(cfg)
     settle_devices(cfg)
     root = runs_root(cfg)
     check_writable(root)
     data = _prepared_data(cfg)
-    return Run.create(
+    run = Run.create(
         root,
         cfg.experiment,
         frozen_yaml(cfg),
@@ -44,12 +46,11 @@ def start(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | No
         run_id=cfg.run.id,
         **({"identity": identity(cfg)} | notes),
     )
+    return PreparedRun(run, True, attempt_config(run), data)
 
 
-def start_or_resume(
-    cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | None = None
-) -> tuple[Run, bool]:
-    """The run to work on, and whether it is new: with `run.resume=auto` the newest of the same config, if there is one.
+def start_or_resume(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | None = None) -> PreparedRun:
+    """Return the run to work on: with `run.resume=auto` the newest of the same config, if there is one.
 
     Raises:
         InputError: As `start`, and when `run.id` names a run of another config.
@@ -58,16 +59,16 @@ def start_or_resume(
     found = _same(cfg) if cfg.run.resume == "auto" else None
     if found is not None:
         log.info("run.resume=auto: going on with %s (%s)", found.id, found.status)
-        return found, False
+        return PreparedRun(found)
     if cfg.run.resume == "auto":
         log.info("run.resume=auto: there is no run of this config yet")
     try:
-        return start(cfg, overrides, command), True
+        return start(cfg, overrides, command)
     except InputError:
         found = _same(cfg) if cfg.run.resume == "auto" and cfg.run.id else None
         if found is None:
             raise
-        return found, False  # the same command was started twice at once, and the other was faster
+        return PreparedRun(found)  # the same command was started twice at once, and the other was faster
 
 
 def carried_over(overrides: Sequence[str]) -> list[str]:
@@ -82,7 +83,7 @@ def _same(cfg: DictConfig) -> Run | None:
         if not (root / cfg.run.id).exists():
             return None
         run = Run.open(root / cfg.run.id)
-        if run.manifest.get("identity") != wanted:
+        if run.record.identity != wanted:
             raise InputError(
                 f"run.id={cfg.run.id}: that run has another config (`aigc show {cfg.run.id} --config`): "
                 "take another run.id"
@@ -93,7 +94,7 @@ def _same(cfg: DictConfig) -> Run | None:
 
 def _identity_of(run: Run) -> str | None:
     try:
-        return run.manifest.get("identity")
+        return run.record.identity
     except InputError:
         return None  # a damaged folder is nothing to go on with
 

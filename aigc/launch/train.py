@@ -24,6 +24,7 @@ from aigc.runs.console import log
 from aigc.runs.environment import source_digest
 from aigc.runs.files import retrying
 from aigc.runs.heartbeat import Heartbeat
+from aigc.runs.manifest import Attempt
 from aigc.tasks import Task
 
 
@@ -35,13 +36,15 @@ class Training:
         cfg: Its config, with what this attempt changes.
         beat: Is told step and activity.
         agreement: What all ranks have to decide alike.
+        data: The opened data; None opens them.
     """
 
-    def __init__(self, run: Run, cfg: DictConfig, beat: Heartbeat, agreement: Agreement):
+    def __init__(self, run: Run, cfg: DictConfig, beat: Heartbeat, agreement: Agreement, data: Any = None):
         self.run = run
         self.cfg = cfg
         self.beat = beat
         self.agreement = agreement
+        self.data = data
 
     def train(self, until: int | None = None) -> None:
         """Train to the end, or until a step; `until` leaves neither a validation of that step nor a model.
@@ -53,7 +56,7 @@ class Training:
         run, cfg = self.run, self.cfg
         components.prepare_machine(cfg)
         share_batches(cfg.trainer.strategy, self.agreement.ranks.world_size, cfg.trainer.tensor_parallel_size)
-        data = components.build_data(cfg)
+        data = components.build_data(cfg) if self.data is None else self.data
         task = components.build_task(cfg, data)
         components.seed_apart(cfg)
         callbacks = components.build_callbacks(cfg, "evaluation", "callbacks")
@@ -120,26 +123,25 @@ class Training:
         chosen = self.agreement.on("checkpoint", lambda: str(folder.begin() or ""))
         return (Path(chosen), step_of(Path(chosen))) if chosen else (None, 0)
 
-    def _log_change(self, attempts: list[dict[str, Any]]) -> None:
+    def _log_change(self, attempts: list[Attempt]) -> None:
         """Note the machine of this attempt; another one, or other code, may give other last digits."""
         now = {"threads": torch.get_num_threads(), "device": _device(), "source_sha256": source_digest()}
         for name, value in now.items():
-            before = next((a[name] for a in reversed(attempts[:-1]) if a.get(name)), value)
+            before = next((known for a in reversed(attempts[:-1]) if (known := getattr(a, name))), value)
             if before != value:
                 log.warning(
                     "%s was %s and is %s: last digits may differ from a run that was not stopped", name, before, value
                 )
-        attempts[-1] |= now
+            setattr(attempts[-1], name, value)
 
     def _tell(self, trainer: Trainer, task: Task, step: int) -> None:
         """Say what begins, and note it; the first rank does."""
         if not trainer.is_global_zero:
             return
         with self.run.edit_manifest() as manifest:
-            manifest.update(describe_machine())
-            self._log_change(manifest["attempts"])
-            manifest["attempts"][-1] |= {"from_step": step, "precision": str(trainer.precision)}
-            manifest["precision"] = str(trainer.precision)
+            manifest.note_machine(str(trainer.precision), **describe_machine())
+            self._log_change(manifest.attempts)
+            manifest.attempts[-1].from_step = step
         self.beat.step = step
         size = sum(p.numel() for p in task.parameters())
         log.info("%s", self.run.path)

@@ -21,6 +21,7 @@ from aigc.launch.attempt import attempt_config
 from aigc.launch.clusters.kinds import adopt_ranks
 from aigc.launch.devices import settle_devices
 from aigc.launch.memory import advice
+from aigc.launch.prepared import PreparedRun
 from aigc.launch.ranks.exits import KilledRank, RankExit, RankExits, exit_of, log_of
 from aigc.launch.ranks.group import Agreement, Ranks, check_ranks, joined, read_ranks
 from aigc.launch.ranks.lifeline import LIFELINE, hold_lifeline
@@ -29,24 +30,23 @@ from aigc.runs import Run, stop
 from aigc.runs.console import kept_in, log, show_messages
 from aigc.runs.files import remove_half_written
 from aigc.runs.heartbeat import Heartbeat
-from aigc.runs.manifest import close_dead_attempts, new_attempt
-from aigc.runs.status import Status, StatusRecord, read_status, utc_now, write_status
+from aigc.runs.status import Status, StatusRecord, read_status, write_status
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _STATUS = {3: Status.DIVERGED, 4: Status.OUT_OF_MEMORY, 75: Status.PREEMPTED, 130: Status.INTERRUPTED}
 
 
-def work(run: Run, overrides: Sequence[str] = ()) -> None:
+def work(prepared: PreparedRun, overrides: Sequence[str] = ()) -> None:
     """Train a run to its end, from its newest checkpoint or from the start.
 
     Args:
-        run: The run.
+        prepared: The run, with what is known of it in this process.
         overrides: What differs from its config in this attempt and those after it; checked by the caller.
 
     Raises:
         AigcError: The run was stopped or failed; status.json and the manifest say how, as for any other exception.
     """
-    _keep_the_run(run, overrides, Agreement(Ranks()))
+    _keep_the_run(prepared, overrides, Agreement(Ranks()))
 
 
 def work_as_rank(run: Run, ranks: Ranks, overrides: Sequence[str] = ()) -> None:
@@ -59,7 +59,7 @@ def work_as_rank(run: Run, ranks: Ranks, overrides: Sequence[str] = ()) -> None:
         RankExits(run.path).forget()
     with joined(ranks, run.config) as agreement:
         if ranks.first:
-            _keep_the_run(run, overrides, agreement)
+            _keep_the_run(PreparedRun(run), overrides, agreement)
         else:
             with kept_in(log_of(run.path, ranks.rank)):
                 _follow(run, agreement)
@@ -75,12 +75,12 @@ def _follow(run: Run, agreement: Agreement) -> None:
 
 def _until(run: Run) -> int | None:
     """Where a reproduction of the first steps ends, also when it is resumed."""
-    step: int | None = run.manifest.get("until_step")
-    return step
+    return run.record.until_step
 
 
-def _keep_the_run(run: Run, overrides: Sequence[str], agreement: Agreement) -> None:
+def _keep_the_run(prepared: PreparedRun, overrides: Sequence[str], agreement: Agreement) -> None:
     """Train as the process that keeps the run folder."""
+    run = prepared.run
     with run.working(), kept_in(run.log):
         before = read_status(run.path)
         if before.status is Status.FINISHED:
@@ -89,16 +89,16 @@ def _keep_the_run(run: Run, overrides: Sequence[str], agreement: Agreement) -> N
         remove_half_written(run.path)
         beat = Heartbeat(run.path, step=before.step or 0)
         with run.edit_manifest() as manifest:
-            close_dead_attempts(manifest, run.path)
-            manifest["attempts"].append(new_attempt(beat.step) | {"overrides": list(overrides)})
+            manifest.close_dead_attempts(run.path)
+            manifest.begin_attempt(beat.step, overrides)
         code, message = 0, None
         told: BaseException | None = None
         try:
             with _stoppable(run, beat), beat:
-                cfg = attempt_config(run, tell=True)
+                cfg = prepared.cfg or attempt_config(run, tell=True)
                 settle_devices(cfg)
                 agreement.on("config", lambda: OmegaConf.to_yaml(cfg))
-                Training(run, cfg, beat, agreement).train(_until(run))
+                Training(run, cfg, beat, agreement, prepared.data).train(_until(run))
         except BaseException as error:
             told = _told(run, error, beat.step, agreement.ranks)
             code, message = exit_code(told), " ".join(str(told).split()) or type(told).__name__
@@ -108,7 +108,7 @@ def _keep_the_run(run: Run, overrides: Sequence[str], agreement: Agreement) -> N
         finally:
             status = _STATUS.get(code, Status.FAILED) if code else Status.FINISHED
             status = Status.KILLED if isinstance(told, KilledRank) else status
-            if code == InputError.exit_code and len(run.manifest["attempts"]) > 1 and beat.step <= (before.step or 0):
+            if code == InputError.exit_code and len(run.record.attempts) > 1 and beat.step <= (before.step or 0):
                 _take_back(run, before)
             else:
                 _note_exit(run, status, code, beat.step, message)
@@ -156,9 +156,7 @@ def _note_exit(run: Run, status: Status, code: int, step: int, message: str | No
     """Write how it ended; a disk that refuses even that must not hide why."""
     try:
         with run.edit_manifest() as manifest:
-            end = {"end": utc_now(), "exit_code": code, "status": str(status), "to_step": step}
-            if manifest["attempts"]:  # none where ranks did not come together
-                manifest["attempts"][-1] |= end
+            manifest.end_attempt(status, code, step)
         write_status(run.path, status, step=step, message=message)  # last: a finished run is not opened again
     except OSError as error:
         log.error("the end of %s could not be written down: %s", run.id, error)
@@ -184,7 +182,7 @@ def _log_cause(run: Run, cause: RankExit) -> None:
 def _take_back(run: Run, before: StatusRecord) -> None:
     """An attempt that was refused before it took a step leaves the run as it was."""
     with run.edit_manifest() as manifest:
-        manifest["attempts"].pop()
+        manifest.attempts.pop()
     status = Status.KILLED if before.status is Status.RUNNING else before.status
     write_status(run.path, status, step=before.step, message=before.message, since=before.since, pid=0)
 
@@ -217,7 +215,7 @@ def _work_as_told(path: Path, overrides: Sequence[str]) -> int:
         settle_devices(cfg)
         check_ranks(ranks, cfg)
         if ranks.world_size == 1:
-            work(run, overrides)
+            work(PreparedRun(run), overrides)
         else:
             work_as_rank(run, ranks, overrides)
     except (Exception, KeyboardInterrupt) as error:

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ from aigc.runs import metrics_file
 from aigc.runs.files import sha256_file, sync_folder, write_atomic
 from aigc.runs.git import code_patch
 from aigc.runs.locate import CONFIG_FILE, find_run, run_folders
-from aigc.runs.manifest import edit_manifest, merge, new_manifest, read_manifest, write_manifest
+from aigc.runs.manifest import Manifest, edit_manifest, read_manifest, read_record, write_manifest
+from aigc.runs.origin import new_manifest
 from aigc.runs.reserve import reserve
 from aigc.runs.secrets import redact, redact_yaml
 from aigc.runs.status import Status, read_status, write_status
@@ -66,7 +68,7 @@ class Run:
             seed: The seed of the run.
             data_fingerprint: SHA-256 of the content of the data, when it is known already.
             run_id: The name of the folder; None makes one from the experiment, the time, and chance.
-            notes: What else the manifest shall hold.
+            notes: What else the manifest holds: fields of `Manifest` by their names.
 
         Raises:
             InputError: The folder cannot be made or written, or exists; the message names it and the reason.
@@ -89,7 +91,7 @@ class Run:
                     ignore=root,
                     config_sha256=sha256_file(temporary / CONFIG_FILE),
                 )
-                write_manifest(temporary, {**manifest, **notes})
+                write_manifest(temporary, replace(manifest, **notes))
                 write_status(temporary, Status.PENDING, pid=0)
                 temporary.rename(final)
             except BaseException:
@@ -140,16 +142,15 @@ class Run:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """The manifest as it is on disk now; to change it, use `edit_manifest` or `update_manifest`."""
+        """The manifest as it is on disk now; to change it, use `edit_manifest`."""
         return read_manifest(self.path)
 
-    def update_manifest(self, **changes: Any) -> dict[str, Any]:
-        """Change the manifest under a lock and return it: mappings are merged key by key, anything else is replaced."""
-        with self.edit_manifest() as manifest:
-            merge(manifest, changes)
-        return manifest
+    @property
+    def record(self) -> Manifest:
+        """The manifest as it is on disk now, with named fields; entries that an older run lacks have their defaults."""
+        return read_record(self.path)
 
-    def edit_manifest(self) -> AbstractContextManager[dict[str, Any]]:
+    def edit_manifest(self) -> AbstractContextManager[Manifest]:
         """Give the manifest to change in place; it is written at the end of the block, under a lock."""
         return edit_manifest(self.path)
 

@@ -1,22 +1,22 @@
-"""manifest.json: what a run was made from, on what it ran, and what came out."""
+"""manifest.json: what a run was made from, on what it ran, and what came out.
+
+A new entry is one field here. Files of other versions keep what this one does not know, and lack what they lack.
+"""
 
 import json
 import os
-import platform
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
-import aigc
 from aigc.errors import InputError
-from aigc.runs.environment import available_cores, environment, package_versions, source_digest
 from aigc.runs.files import write_json
-from aigc.runs.git import git_state
 from aigc.runs.locks import locked
 from aigc.runs.metrics_file import decode_values, encode_values
-from aigc.runs.secrets import redact_arguments
 from aigc.runs.status import Status, read_status, utc_now
 
 MANIFEST_FILE = "manifest.json"
@@ -24,94 +24,218 @@ SCHEMA_VERSION = 1
 _LOCK_FILE = ".manifest.lock"
 
 
-def new_manifest(
-    run_id: str,
-    *,
-    command: Sequence[str],
-    seed: int | None = None,
-    data_fingerprint: str | None = None,
-    config_sha256: str | None = None,
-    folder: Path | str | None = None,
-    ignore: Path | None = None,
-) -> dict[str, Any]:
-    """Describe a run that is about to start, with what can be known without torch.
+@dataclass(kw_only=True)
+class _Entry:
+    """A mapping of the manifest with named fields."""
 
-    Args:
-        run_id: The name of the run folder.
-        command: The command line as a list of arguments; secrets in it are replaced.
-        seed: The seed of the run.
-        data_fingerprint: SHA-256 of the content of the data, when it is known already.
-        config_sha256: SHA-256 of config.yaml as it was written.
-        folder: Where the person works; None means the working directory.
-        ignore: The folder that holds the runs: it does not make the code dirty.
+    always: ClassVar[tuple[str, ...]] = ()
+    """Fields that are written even where nothing is known."""
+    others: dict[str, Any] = field(default_factory=dict, repr=False)
+    """What another version has written, as it is in the file."""
 
-    Returns:
-        A dict that JSON can hold. `hardware.gpus`, `threads`, `determinism`, `attempts`, `artifacts`, `metrics` and
-        `signatures` are empty: they are filled in by whoever runs it.
-    """
-    folder = Path(folder or Path.cwd())
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "run_id": run_id,
-        "created": utc_now(),
-        "command": redact_arguments(command),
-        "cwd": str(folder.absolute()),
-        "git": {"working_directory": git_state(folder, ignore), "aigc": _aigc_state(ignore)},
-        "source_sha256": source_digest(),
-        "packages": package_versions(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "environment": environment(),
-        "hardware": hardware(),
-        "threads": {},
-        "determinism": {},
-        "seed": seed,
-        "config_sha256": config_sha256,
-        "data_fingerprint": data_fingerprint,
-        "attempts": [],
-        "artifacts": {},
-        "metrics": {},
-        "signatures": {},
-    }
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Take a mapping of the file; TypeError where it is none."""
+        named = {one.name for one in fields(cls)} - {"others"}
+        known = {name: value for name, value in {**content}.items() if name in named}
+        return cls(**known, others={name: value for name, value in content.items() if name not in named})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the file holds; a field that is empty, and was not in the file, is left out."""
+        found: dict[str, Any] = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name != "others" and (one.name in self.always or value != _default(one)):
+                found[one.name] = _plain(value)
+        return found | self.others
 
 
-def new_attempt(from_step: int = 0) -> dict[str, Any]:
-    """Describe an attempt at the run that starts now in this process; its end is filled in when it ends."""
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "start": utc_now(),
-        "end": None,
-        "exit_code": None,
-        "status": "running",
-        "from_step": from_step,
-        "to_step": None,
-    }
+@dataclass(kw_only=True)
+class Attempt(_Entry):
+    """One process, or one set of ranks, that worked on the run; times are UTC in ISO 8601."""
+
+    always = ("host", "pid", "start", "end", "exit_code", "status", "from_step", "to_step")
+
+    host: str | None = None
+    pid: int | None = None
+    start: str = ""
+    end: str | None = None
+    """None while it works, or when it was killed and nobody has noticed yet."""
+    exit_code: int | None = None
+    status: str = "running"
+    from_step: int = 0
+    to_step: int | None = None
+    overrides: list[str] = field(default_factory=list)
+    """What this attempt and those after it change."""
+    precision: str | None = None
+    threads: int | None = None
+    device: str | None = None
+    source_sha256: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it took; 0 where its end is not known."""
+        if not self.end:
+            return 0.0
+        return (datetime.fromisoformat(self.end) - datetime.fromisoformat(self.start)).total_seconds()
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether it ended with wrong input before it took a step; what it said counts for nothing."""
+        return self.exit_code == InputError.exit_code and self.to_step == self.from_step
 
 
-def close_dead_attempts(manifest: dict[str, Any], folder: Path | str) -> int:
-    """Close as killed every attempt that has no end, and return how many there were.
+@dataclass(kw_only=True)
+class SubmittedJob(_Entry):
+    """A job of a cluster that the run waited for."""
 
-    Call it before a new attempt is added, by the one process that works on the run from now on: whoever began those
-    attempts is dead then. Their end is the last sign of life in status.json.
+    always = ("cluster", "id", "submitted")
 
-    Args:
-        manifest: The manifest, open for editing.
-        folder: The run folder, whose status.json is still that of the dead process.
-    """
-    still_open = [attempt for attempt in manifest["attempts"] if not attempt.get("end")]
-    if still_open:
-        record = read_status(folder)
-        for attempt in still_open:
-            end = max(record.heartbeat or record.since, str(attempt["start"]))
-            # A second signal leaves its status, and no time for the manifest.
-            status = Status.KILLED if record.status in (Status.RUNNING, Status.PENDING) else record.status
-            attempt |= {"end": end, "status": str(status), "to_step": record.step}
-    return len(still_open)
+    cluster: str
+    """The class of the cluster, as a dotted name."""
+    id: str
+    submitted: str = ""
+    shared: bool = False
+    """Whether it works on other runs, too."""
+
+
+@dataclass(kw_only=True)
+class Result(_Entry):
+    """What came out besides the metrics."""
+
+    always = ("best_step", "seconds")
+
+    best_step: int | None = None
+    """The step whose weights were kept; None when the last ones were."""
+    seconds: float = 0.0
+    """Time of all attempts."""
+    per_second: float | None = None
+    unit: str | None = None
+
+
+@dataclass(kw_only=True)
+class Manifest(_Entry):
+    """All that is known of a run but its config, status and metrics over time."""
+
+    schema_version: int
+    run_id: str
+    created: str
+    command: list[str] = field(default_factory=list)
+    cwd: str | None = None
+    git: dict[str, Any] = field(default_factory=dict)
+    """State of the working directory and of aigc."""
+    source_sha256: str | None = None
+    packages: dict[str, str | None] = field(default_factory=dict)
+    python: str | None = None
+    platform: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    hardware: dict[str, Any] = field(default_factory=dict)
+    threads: dict[str, Any] = field(default_factory=dict)
+    determinism: dict[str, Any] = field(default_factory=dict)
+    precision: str | None = None
+    seed: int | None = None
+    config_sha256: str | None = None
+    data_fingerprint: str | None = None
+    identity: str | None = None
+    """Hash of what the config means, see `aigc.config.identity`."""
+    sweep: dict[str, Any] | None = None
+    """Id, trial and overrides, where the run is a trial."""
+    reproduces: str | None = None
+    """The run that this one trains again."""
+    until_step: int | None = None
+    """Where a reproduction of the first steps ends."""
+    code_folders: list[str] = field(default_factory=list)
+    """Folders of the frozen code, for a queued run."""
+    jobs: list[SubmittedJob] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    artifacts: dict[str, str] = field(default_factory=dict)
+    """File in the run folder to SHA-256."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """The final ones."""
+    signatures: dict[str, str] = field(default_factory=dict)
+    """How final metrics were made, by their names."""
+    result: Result | None = None
+
+    always = (
+        *("schema_version", "run_id", "created", "command", "git", "attempts", "artifacts", "metrics", "signatures"),
+        *("seed", "data_fingerprint", "identity"),
+    )
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Take the content of the file, with its lists of attempts and jobs."""
+        made = super().from_dict(content)
+        made.attempts = [Attempt.from_dict(one) for one in content.get("attempts") or []]
+        made.jobs = [SubmittedJob.from_dict(one) for one in content.get("jobs") or []]
+        made.result = Result.from_dict(content["result"]) if content.get("result") else None
+        return made
+
+    def begin_attempt(self, from_step: int = 0, overrides: Sequence[str] = ()) -> Attempt:
+        """Add an attempt that starts now in this process."""
+        attempt = Attempt(
+            host=socket.gethostname(), pid=os.getpid(), start=utc_now(), from_step=from_step, overrides=list(overrides)
+        )
+        self.attempts.append(attempt)
+        return attempt
+
+    def end_attempt(self, status: Status, exit_code: int, to_step: int) -> None:
+        """Note how the last attempt ended; nothing where ranks did not come together."""
+        if self.attempts:
+            last = self.attempts[-1]
+            last.end, last.status, last.exit_code, last.to_step = utc_now(), str(status), exit_code, to_step
+
+    def close_dead_attempts(self, folder: Path | str) -> int:
+        """Close as killed every attempt that has no end, and return how many there were.
+
+        Call it before a new attempt begins, in the one process that works on the run from now on: whoever began those
+        attempts is dead then. Their end is the last sign of life in status.json.
+
+        Args:
+            folder: The run folder, whose status.json is still that of the dead process.
+        """
+        still_open = [attempt for attempt in self.attempts if not attempt.end]
+        if still_open:
+            record = read_status(folder)
+            for attempt in still_open:
+                attempt.end = max(record.heartbeat or record.since, attempt.start)
+                # A second signal leaves its status, and no time for the manifest.
+                killed = record.status in (Status.RUNNING, Status.PENDING)
+                attempt.status = str(Status.KILLED if killed else record.status)
+                attempt.to_step = record.step
+        return len(still_open)
+
+    def note_job(self, job: SubmittedJob) -> None:
+        """Note the job that works on the run, once also when it was requeued."""
+        if not self.jobs or self.jobs[-1].id != job.id:
+            self.jobs.append(job)
+
+    def note_machine(self, precision: str, **described: Any) -> None:
+        """Note what the last attempt computes on; `described` are fields by their names."""
+        for name, value in {**described, "precision": precision}.items():
+            setattr(self, name, value)
+        if self.attempts:
+            self.attempts[-1].precision = precision
+
+    def note_result(
+        self, metrics: Mapping[str, float], signatures: Mapping[str, str], artifacts: Mapping[str, str], result: Result
+    ) -> None:
+        """Note what came out of the run."""
+        self.metrics, self.signatures, self.artifacts = dict(metrics), dict(signatures), dict(artifacts)
+        self.result = result
+
+
+def _default(one: "Field[Any]") -> Any:
+    return one.default_factory() if one.default_factory is not MISSING else one.default
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.as_dict() if isinstance(value, _Entry) else value
 
 
 def read_manifest(folder: Path | str) -> dict[str, Any]:
-    """Read manifest.json.
+    """Read manifest.json as it is in the file, with its metrics as numbers.
 
     Raises:
         InputError: The file is missing, damaged, or written by a newer version of aigc.
@@ -130,52 +254,29 @@ def read_manifest(folder: Path | str) -> dict[str, Any]:
     return manifest
 
 
-def write_manifest(folder: Path | str, manifest: Mapping[str, Any]) -> None:
+def read_record(folder: Path | str) -> Manifest:
+    """Read manifest.json as named fields; InputError as for `read_manifest`."""
+    content = read_manifest(folder)
+    try:
+        return Manifest.from_dict(content)
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise InputError(
+            f"{Path(folder) / MANIFEST_FILE} cannot be read: {error}. The run folder is damaged."
+        ) from error
+
+
+def write_manifest(folder: Path | str, manifest: Manifest) -> None:
     """Write manifest.json atomically; to change one that exists, use `edit_manifest`."""
-    write_json(Path(folder) / MANIFEST_FILE, {**manifest, "metrics": encode_values(manifest["metrics"])})
+    write_json(Path(folder) / MANIFEST_FILE, {**manifest.as_dict(), "metrics": encode_values(manifest.metrics)})
 
 
 @contextmanager
-def edit_manifest(folder: Path | str) -> Iterator[dict[str, Any]]:
+def edit_manifest(folder: Path | str) -> Iterator[Manifest]:
     """Give the manifest to change in place, and write it at the end of the block.
 
     A lock keeps other processes from editing meanwhile, so that no change is lost. An exception writes nothing.
     """
     with locked(Path(folder) / _LOCK_FILE):
-        manifest = read_manifest(folder)
+        manifest = read_record(folder)
         yield manifest
         write_manifest(folder, manifest)
-
-
-def merge(target: dict[str, Any], changes: Mapping[str, Any]) -> None:
-    """Write `changes` into `target`: mappings are merged key by key, anything else is replaced."""
-    for key, value in changes.items():
-        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
-            merge(target[key], value)
-        else:
-            target[key] = value
-
-
-def hardware() -> dict[str, Any]:
-    """Return the processor's model, the cores this process may use, the memory in bytes, and an empty list of GPUs."""
-    return {
-        "cpu": _cpu_model(),
-        "cores": available_cores(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "gpus": [],
-    }
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
-
-
-def _aigc_state(ignore: Path | None) -> dict[str, Any] | None:
-    """Return the git state of aigc's own source, unless it is an installed copy inside somebody's repository."""
-    checkout = Path(aigc.__file__).parents[1]
-    return git_state(checkout, ignore) if (checkout / ".git").exists() else None

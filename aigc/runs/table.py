@@ -1,12 +1,13 @@
 """Runs as rows for `aigc ls` and as a description for `aigc show`; nothing here prints."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from aigc.errors import InputError
 from aigc.runs.folder import Run
+from aigc.runs.manifest import Attempt
 from aigc.runs.metrics_file import FIXED_COLUMNS, read_last
 from aigc.runs.status import Status, read_status
 
@@ -52,13 +53,13 @@ def summary(run: Run, metric_count: int = 3) -> dict[str, Any]:
     row: dict[str, Any] = {"id": run.id, "path": str(run.path), "status": DAMAGED}
     row |= dict.fromkeys(("started", "duration", "step", "message"))
     try:
-        manifest, record = run.manifest, read_status(run.path)
-        attempts = manifest["attempts"]
+        manifest, record = run.record, read_status(run.path)
+        attempts = manifest.attempts
         last = read_last(run.path / "metrics.jsonl")
-        row["started"] = attempts[0]["start"] if attempts else manifest["created"]
+        row["started"] = attempts[0].start if attempts else manifest.created
         row["duration"] = _duration(attempts, record.status, record.since)
         row["step"] = record.step if record.step is not None else last.get("step")
-        values = manifest["metrics"] or {name: value for name, value in last.items() if name not in FIXED_COLUMNS}
+        values = manifest.metrics or {name: value for name, value in last.items() if name not in FIXED_COLUMNS}
         metrics = main_metrics(values, metric_count)
     except (InputError, KeyError, TypeError, ValueError) as error:
         reason = str(error) if isinstance(error, InputError) else f"manifest.json is damaged: {error!r}"
@@ -98,13 +99,13 @@ def main_metrics(values: Mapping[str, float], count: int) -> dict[str, float]:
     return {name: values[name] for name in sorted(values, key=rank)[:count]}
 
 
-def _duration(attempts: list[dict[str, Any]], status: Status, since: str) -> float | None:
+def _duration(attempts: Sequence[Attempt], status: Status, since: str) -> float | None:
     """Add up the attempts; one without an end lasts until now, or until the status changed if it is not running."""
     if not attempts:
         return None
     open_end = datetime.now(UTC) if status is Status.RUNNING else datetime.fromisoformat(since)
     seconds = 0.0
     for attempt in attempts:
-        end = datetime.fromisoformat(attempt["end"]) if attempt["end"] else open_end
-        seconds += max(0.0, (end - datetime.fromisoformat(attempt["start"])).total_seconds())
+        end = datetime.fromisoformat(attempt.end) if attempt.end else open_end
+        seconds += max(0.0, (end - datetime.fromisoformat(attempt.start)).total_seconds())
     return seconds

@@ -37,10 +37,10 @@ def verify(run: Run) -> list[Finding]:
     Raises:
         InputError: The manifest is damaged.
     """
-    manifest = run.manifest
-    noted = [(str(name), str(digest)) for name, digest in (manifest.get("artifacts") or {}).items()]
-    if manifest.get("config_sha256"):
-        noted.append((CONFIG_FILE, str(manifest["config_sha256"])))
+    manifest = run.record
+    noted = [(str(name), str(digest)) for name, digest in manifest.artifacts.items()]
+    if manifest.config_sha256:
+        noted.append((CONFIG_FILE, str(manifest.config_sha256)))
     beside = _checksums_beside(run)
     noted += [(name, digest) for name, digest in beside.items() if digest]
     expected: dict[str, set[str]] = {name: set() for name in beside}

@@ -39,7 +39,7 @@ def saving(asynchronous: bool) -> tuple[float, float, int]:
             cfg = compose(
                 [f"paths.outputs={folder}", f"callbacks.checkpoints.asynchronous={str(asynchronous).lower()}"]
             )
-            run = start(cfg, [])
+            run = start(cfg, []).run
             began = time.perf_counter()
             work(run)
             return time.perf_counter() - began, made[0].seconds, saves

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,8 +144,8 @@ def test_one_changed_line_of_the_data_is_named(verb: Verb, run: Run, place: Path
 
 def test_other_weights_and_another_package_are_named(verb: Verb, run: Run) -> None:
     with run.edit_manifest() as manifest:
-        manifest["artifacts"]["model/model.safetensors"] = "0" * 64
-        manifest["packages"]["torch"] = "1.0"
+        manifest.artifacts["model/model.safetensors"] = "0" * 64
+        manifest.packages["torch"] = "1.0"
     done = verb("reproduce", run.id)
     assert done.returncode == 1, done.stderr
     assert f"drift since {run.id}: packages: torch 1.0 -> " in done.stderr
@@ -199,7 +200,7 @@ def test_steps_that_the_run_never_made_are_refused(verb: Verb, run: Run, steps: 
 
 def test_a_run_that_went_on_with_other_settings_is_refused(verb: Verb, run: Run) -> None:
     with run.edit_manifest() as manifest:
-        manifest["attempts"].append({**manifest["attempts"][0], "from_step": 2, "overrides": ["data.batch_size=3"]})
+        manifest.attempts.append(replace(manifest.attempts[0], from_step=2, overrides=["data.batch_size=3"]))
     done = verb("reproduce", run.id)
     assert (done.returncode, done.stdout) == (2, "")
     assert "other settings at step 2 (attempt 2: data.batch_size=3)" in done.stderr

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from functools import partial
 
 import pytest
 
@@ -15,6 +16,7 @@ from aigc.launch.clusters import JobArray, JobPlan, NoAnswer
 from aigc.launch.clusters import submit as submission
 from aigc.launch.clusters.slurm import Slurm, commands
 from aigc.launch.clusters.submit import check_cluster, cluster_of, preview, resubmit, submit
+from aigc.launch.prepared import PreparedRun
 from aigc.runs import Run
 from aigc.runs.status import Status, write_status
 from tests.conftest import write
@@ -122,7 +124,8 @@ def test_a_run_that_is_submitted_again_keeps_its_ranks_and_says_so(own_place, mo
     assert {"gpus-per-node=2", "ntasks-per-node=1"} <= set(options((run.path / "job.sh").read_text()))
     write_status(run.path, Status.PREEMPTED)
     more = ["cluster.gpus=2", "cluster.tasks=2", "trainer.devices=2", "resume.allow=[world_size]"]
-    run.update_manifest(jobs=[])
+    with run.edit_manifest() as manifest:
+        manifest.jobs = []
     assert resubmit(run, more) == "7"
     assert "ntasks-per-node=2" in options((run.path / "job.sh").read_text())
 
@@ -137,7 +140,8 @@ SILENCES = [
 @pytest.mark.parametrize("silence", SILENCES)
 def test_a_job_of_which_sbatch_has_no_answer_is_looked_for_and_its_folder_is_kept(silence, own_place, monkeypatch):
     monkeypatch.setattr(commands, "_PATIENCE", 1.0)
-    monkeypatch.setattr(submission, "start", lambda cfg, *_: Run.create(own_place / "runs", "one", frozen_yaml(cfg)))
+    run = partial(Run.create, own_place / "runs", "one")
+    monkeypatch.setattr(submission, "start", lambda cfg, *_: PreparedRun(run(frozen_yaml(cfg))))
     cfg = compose(["cluster=slurm", "+cluster.freeze_code=false"])
     put_sbatch(own_place, monkeypatch, silence, squeue="echo '6|somewhere/job.sh'")
     with pytest.raises(NoAnswer, match=r"may be queued all the same, and .* is kept for it"):

@@ -68,8 +68,7 @@ def submit(place: Path, *arguments: str) -> str:
 
 
 def row(place: Path) -> dict[str, Any]:
-    (found,) = json.loads(aigc(place, "ls", "--json").splitlines()[-1])
-    return found
+    return dict(json.loads(aigc(place, "ls", "--json").splitlines()[-1]))
 
 
 def log(run: Run) -> str:
@@ -77,11 +76,17 @@ def log(run: Run) -> str:
     return path.read_text("utf-8") if path.exists() else ""
 
 
+def under_way(place: Path, run: Run, job: str) -> None:
+    ended = place / "queue" / f"{job}.state"
+    wait_until(lambda: reached(run) >= 2 or ended.read_text() == "ENDED\n", lambda: log(run))
+    assert reached(run) >= 2, log(run)
+
+
 @pytest.mark.slow
 def test_a_job_of_two_ranks_is_listed_requeued_and_finished(place: Path) -> None:
     job = submit(place, SLOW, "cluster.tasks=2", "data.batch_size=2")
     run = the_run(place)
-    wait_until(lambda: reached(run) >= 2, lambda: log(run))
+    under_way(place, run, job)
     listed = row(place)
     assert (listed["status"], listed["job"], listed["queue"]) == ("running", job, "running (RUNNING)")
     for pid in (place / "queue" / f"{job}.pids").read_text().split():
@@ -99,9 +104,9 @@ def test_a_job_of_two_ranks_is_listed_requeued_and_finished(place: Path) -> None
 
 @pytest.mark.slow
 def test_a_job_that_works_saves_when_it_is_cancelled_and_can_be_submitted_again(place: Path) -> None:
-    submit(place, SLOW)
+    job = submit(place, SLOW)
     run = the_run(place)
-    wait_until(lambda: reached(run) >= 2, lambda: log(run))
+    under_way(place, run, job)
     assert "interrupted" in aigc(place, "cancel", "latest")
     assert list(run.checkpoints.glob("*.ckpt"))
     again = aigc(place, "submit", "--resume", "latest", "--json")

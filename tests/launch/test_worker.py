@@ -10,6 +10,7 @@ from aigc.config import compose
 from aigc.launch.start import start
 from aigc.runs import Run
 from tests.launch.forking import server
+from tests.launch.tiny_runs import command, finish, place_at
 from tests.small_models import shrink_models
 from tests.waiting import wait_until
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 def frozen(place, *overrides):
     shrink_models(place)
-    run = start(compose(overrides), overrides)
+    run = start(compose(overrides), overrides).run
     return Run.open(place / run.path)
 
 
@@ -60,3 +61,17 @@ def test_a_killed_run_reads_as_killed(own_place):
     assert run.status == "running"
     child.kill()
     assert run.status == "killed"
+
+
+def test_a_launch_parses_once_checks_once_and_opens_the_data_once(tmp_path):
+    place = place_at(tmp_path / "once")
+    places = {
+        "parsed": "hydra.core.override_parser.overrides_parser:OverridesParser.parse_override",
+        "checked": "aigc.config.check:find_problems",
+        "opened": "aigc.launch.components:build_data",
+    }
+    faults = [["count_calls", where, str(tmp_path / name)] for name, where in places.items()]
+    arguments = [one for one in command("language_model", 2, 2, "optimizer.lr=1e-3") if one != "run.resume=auto"]
+    finish(place, arguments, *faults)
+    counts = {name: int((tmp_path / name).read_text()) for name in places}
+    assert counts == {"parsed": len(arguments) - 1, "checked": 1, "opened": 1}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from aigc.runs import Run
+from aigc.runs.manifest import SubmittedJob
 from tests.importing import imported
 
 PACKAGE = Path(__file__).resolve().parents[2] / "aigc"
@@ -113,7 +114,8 @@ def test_quick_answers_import_nothing_heavy(arguments, heavy):
 
 def test_looking_at_a_submitted_run_imports_nothing_heavy(own_place):
     run = Run.create(own_place / "outputs/runs", "one", "seed: 0\n")
-    run.update_manifest(jobs=[{"cluster": "aigc.launch.clusters.slurm.Slurm", "id": "12", "submitted": ""}])
+    with run.edit_manifest() as manifest:
+        manifest.note_job(SubmittedJob(cluster="aigc.launch.clusters.slurm.Slurm", id="12"))
     assert heavy_imports(own_place, ["ls"], ["show", "latest"], ["cancel", "latest"]) == [[], [], []]
 
 

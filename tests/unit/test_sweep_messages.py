@@ -35,7 +35,8 @@ def end(made: SweepPlan, identity: str, status: Status, message: str | None = No
     """Make the run of a trial, as if another process had worked on it."""
     (trial,) = [one for one in made.trials if one.identity == identity]
     run = Run.create(made.folder.parent.parent / "runs", "x", frozen_yaml(trial.cfg), run_id=made.run_id(trial))
-    run.update_manifest(metrics={"val/perplexity": 3.0})
+    with run.edit_manifest() as manifest:
+        manifest.metrics = {"val/perplexity": 3.0}
     write_status(run.path, status, message=message)
 
 

@@ -33,7 +33,8 @@ def add(own_place: Path) -> Adds:
         for number, trial in enumerate(made.trials):
             if values is not None:
                 run = Run.create(folder.runs(), "x", frozen_yaml(trial.cfg), run_id=made.run_id(trial))
-                run.update_manifest(metrics={"val/perplexity": values[number % len(values)]})
+                with run.edit_manifest() as manifest:
+                    manifest.metrics = {"val/perplexity": values[number % len(values)]}
                 write_status(run.path, status)
         return folder
 

@@ -11,7 +11,6 @@ from aigc.launch.clusters import Cluster, JobState
 from aigc.launch.clusters.kinds import cluster_class
 from aigc.launch.clusters.run_state import Seen, job_of, look
 from aigc.runs import Run
-from aigc.runs.manifest import close_dead_attempts
 from aigc.runs.status import Status, StatusRecord, read_status, write_status
 
 _WORKS = (Status.PENDING, Status.RUNNING)
@@ -41,17 +40,17 @@ def cancel(run: Run, patience: float = 60.0) -> StatusRecord:
     waits = seen.job is not None and seen.job.state is not JobState.GONE
     if seen.status not in _WORKS and not waits:
         raise InputError(f"run {run.id} is {seen.status}: there is nothing to cancel")
-    shared = submitted is not None and waits and run.manifest["jobs"][-1].get("shared")
+    shared = submitted is not None and waits and submitted.shared
     if shared and submitted and (seen.status != Status.RUNNING or read_status(run.path).host != socket.gethostname()):
         raise InputError(
             f"run {run.id}: its job {seen.job_id} works on other trials, too: "
-            f"`{cluster_class(submitted[0]).cancel_command(submitted[1])}` ends all of them"
+            f"`{cluster_class(submitted.cluster).cancel_command(submitted.id)}` ends all of them"
         )
     if submitted is None or not waits or shared:
         _interrupt_here(run)
         _wait(lambda: read_status(run.path).status not in _WORKS, patience)
     else:
-        _cancel_job(seen, cluster_class(submitted[0]), submitted[1], patience)
+        _cancel_job(seen, cluster_class(submitted.cluster), submitted.id, patience)
     return read_status(run.path)
 
 
@@ -69,7 +68,7 @@ def _cancel_job(seen: Seen, cluster: type[Cluster], job: str, patience: float) -
     record = read_status(run.path)
     if record.status in _GOES_ON:
         with run.edit_manifest() as manifest:
-            close_dead_attempts(manifest, run.path)
+            manifest.close_dead_attempts(run.path)
         write_status(run.path, Status.INTERRUPTED, step=record.step, message=f"job {job} was cancelled", pid=0)
 
 

@@ -11,6 +11,7 @@ from aigc.launch.clusters import ClusterJob, JobState
 from aigc.launch.clusters.kinds import cluster_class
 from aigc.runs import Run
 from aigc.runs.console import log
+from aigc.runs.manifest import SubmittedJob
 from aigc.runs.status import FAILURES, Status, StatusRecord, read_status
 from aigc.runs.table import DAMAGED, describe, summary
 
@@ -38,18 +39,18 @@ class Seen:
     job: ClusterJob | None = None
 
 
-def job_of(run: Run) -> tuple[str, str] | None:
-    """The cluster's class and the id of a run's last job; None where it was never submitted."""
+def job_of(run: Run) -> SubmittedJob | None:
+    """Return a run's last job; None where it was never submitted."""
     try:
-        jobs = run.manifest.get("jobs") or []
+        jobs = run.record.jobs
     except InputError:
         return None
-    return (jobs[-1]["cluster"], jobs[-1]["id"]) if jobs else None
+    return jobs[-1] if jobs else None
 
 
 def look(runs: Sequence[Run]) -> list[Seen]:
     """See what runs do: one call to each cluster's queue for all of them, and none where none was submitted."""
-    submitted = {run.path: job for run in runs if not _has_ended(run) and (job := job_of(run))}
+    submitted = {run.path: (job.cluster, job.id) for run in runs if not _has_ended(run) and (job := job_of(run))}
     jobs = _ask(submitted.values())  # before the statuses are read: a run that ends now must not look killed
     return [_see(run, jobs.get(submitted[run.path]) if run.path in submitted else None) for run in runs]
 
@@ -99,7 +100,7 @@ def _see(run: Run, job: ClusterJob | None) -> Seen:
     except InputError as error:
         return Seen(run, DAMAGED, str(error))
     submitted = job_of(run)
-    job_id = submitted[1] if submitted else None
+    job_id = submitted.id if submitted else None
     status, message = _truth(record, job_id, job) if job and job_id else (record.status, record.message)
     return Seen(run, status, message, job_id, job)
 

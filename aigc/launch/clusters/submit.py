@@ -25,6 +25,7 @@ from aigc.launch.start import runs_root, start
 from aigc.runs import Run
 from aigc.runs.console import log
 from aigc.runs.files import write_atomic
+from aigc.runs.manifest import SubmittedJob
 from aigc.runs.status import STATUS_FILE, Status, read_status, utc_now, write_status
 
 SCRIPT = "job.sh"
@@ -99,7 +100,7 @@ def submit(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Run, str]:
         )
     cluster.check_ready()
     cluster.script(_plan(Path("run"), [], ()))  # what is wrong in it is said before the data are prepared
-    run = start(cfg, overrides, ["aigc", *sys.argv[1:]])
+    run = start(cfg, overrides, ["aigc", *sys.argv[1:]]).run
     try:
         job = _queue(run, cluster)
     except NoAnswer:
@@ -170,10 +171,11 @@ def _queue(run: Run, cluster: Cluster, overrides: Sequence[str] = ()) -> str:
     if limit is None:
         folders = []
     elif code.is_dir():
-        folders = [Path(line) for line in (run.manifest.get("code_folders") or [])]
+        folders = [Path(line) for line in run.record.code_folders]
     else:
         folders = freeze_code(path, path.parents[1], limit)
-        run.update_manifest(code_folders=list(map(str, folders)))
+        with run.edit_manifest() as manifest:
+            manifest.code_folders = list(map(str, folders))
         if not folders:
             log.warning("neither aigc nor this folder is in git: the code is not frozen, later edits reach the job")
     script = path / SCRIPT
@@ -193,7 +195,7 @@ def _note_job(run: Run, cluster: Cluster, job: str) -> None:
     """Note the job that the run waits for."""
     path = run.path
     with run.edit_manifest() as manifest:
-        manifest.setdefault("jobs", []).append({"cluster": class_name(cluster), "id": job, "submitted": utc_now()})
+        manifest.note_job(SubmittedJob(cluster=class_name(cluster), id=job, submitted=utc_now()))
     if read_status(path).message == f"goes to {cluster.name}":  # else it runs already
         message = f"job {job} on {cluster.name}"
         write_status(path, Status.PENDING, step=read_status(path).step, message=message, pid=0)

@@ -31,6 +31,7 @@ from aigc.launch.sweeps.trials import SweepPlan, Trial
 from aigc.runs import stop
 from aigc.runs.console import log, show_messages
 from aigc.runs.files import write_atomic, write_json
+from aigc.runs.manifest import SubmittedJob
 from aigc.runs.status import utc_now
 
 SCRIPT = "job.sh"
@@ -159,11 +160,11 @@ def frozen_plan(path: Path, task: int) -> SweepPlan:
     return dataclasses.replace(plan, trials=mine)
 
 
-def queued_job(path: Path, plan: SweepPlan, job: str) -> dict[str, Any]:
+def queued_job(path: Path, plan: SweepPlan, job: str) -> SubmittedJob:
     """The job that this task is, as the manifests of its trials list it; shared where it works on several."""
     about = _read_plan(path)
-    told = {"cluster": about["cluster"], "id": job, "submitted": about["submitted"]}
-    return told | ({"shared": True} if len(plan.trials) > 1 else {})
+    shared = len(plan.trials) > 1
+    return SubmittedJob(cluster=about["cluster"], id=job, submitted=about["submitted"], shared=shared)
 
 
 def main() -> int:

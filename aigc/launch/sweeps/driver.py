@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
-from typing import Any
 
 from aigc.config.trust import named_packages
 from aigc.launch.sweeps.devices import Devices, Lease
@@ -21,6 +20,7 @@ from aigc.launch.sweeps.process import IN_WORK, REFUSED, TrialProcess, work_on
 from aigc.launch.sweeps.trials import SweepPlan, Trial
 from aigc.runs import stop
 from aigc.runs.console import log
+from aigc.runs.manifest import SubmittedJob
 from aigc.runs.status import FAILURES, Status
 
 _MOST_DEATHS = 3
@@ -82,7 +82,7 @@ class Driver:
         max_failures: int | None = None,
         fail_fast: bool = False,
         tell: Callable[["Driver"], None] = lambda driver: None,
-        queued: dict[str, Any] | None = None,
+        queued: SubmittedJob | None = None,
     ) -> None:
         self.plan = plan
         self.folder = SweepFolder(plan.folder)

@@ -15,8 +15,10 @@ from omegaconf import DictConfig
 
 from aigc.config.trust import trust
 from aigc.errors import AigcError, InputError, RunExists, RunInWork, exit_code
+from aigc.launch.prepared import PreparedRun
 from aigc.runs import Run, stop
 from aigc.runs.console import show_messages
+from aigc.runs.manifest import SubmittedJob
 from aigc.runs.status import Status
 
 IN_WORK = 76
@@ -33,7 +35,7 @@ class TrialProcess:
         cfg: The trial's config, with `run.id`.
         overrides: What was typed, for the run folder.
         command: The command line, likewise.
-        notes: What else the manifest shall hold.
+        notes: What else the manifest holds, by the names of its fields.
         log: Where its output goes; its messages are in the run's log.txt, too.
         threads: Of torch.
         trusted: Packages named with `--trust`.
@@ -49,7 +51,7 @@ class TrialProcess:
     threads: int
     trusted: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
-    queued: dict[str, Any] | None = None
+    queued: SubmittedJob | None = None
 
 
 def warm_up() -> None:
@@ -94,17 +96,18 @@ def _train(job: TrialProcess) -> None:
 
     folder = runs_root(job.cfg) / str(job.cfg.run.id)
     if folder.exists():
-        run = Run(folder)
+        prepared = PreparedRun(Run(folder))
     else:
         try:
-            run = start(job.cfg, job.overrides, job.command, **job.notes)
+            prepared = start(job.cfg, job.overrides, job.command, **job.notes)
         except RunExists as error:  # another driver makes it at this moment
             raise _Ended(str(error), IN_WORK) from error
         except InputError as error:
             raise _Ended(str(error), REFUSED) from error
+    run = prepared.run
     try:
         _note_queued(run, job.queued)
-        run_local(run)
+        run_local(prepared)
     except RunInWork as error:
         raise _Ended(str(error), IN_WORK) from error
     except InputError as error:
@@ -113,14 +116,12 @@ def _train(job: TrialProcess) -> None:
         raise _Ended(str(error), REFUSED) from error  # before its first attempt
 
 
-def _note_queued(run: Run, queued: dict[str, Any] | None) -> None:
+def _note_queued(run: Run, queued: SubmittedJob | None) -> None:
     """Note the job that works on the run, once also when it was requeued."""
     if queued is None:
         return
     with run.working(), run.edit_manifest() as manifest:
-        jobs = manifest.setdefault("jobs", [])
-        if not jobs or jobs[-1]["id"] != queued["id"]:
-            jobs.append(queued)
+        manifest.note_job(queued)
 
 
 def _write_to(path: Path) -> None:

@@ -5,7 +5,6 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
 from aigc.config.check import find_problems
 from aigc.config.compose import Composer
@@ -164,7 +163,6 @@ class SearchDriver(Driver):
     def _report_value(self, trial: Trial) -> bool:
         """Tell the study what a finished trial gave; whether it gave anything."""
         run = self.folder.run(self.plan.run_id(trial))
-        measured: dict[str, Any] = run.manifest["metrics"] if run is not None else {}
-        value = measured.get(self.monitor, math.nan)
+        value = run.record.metrics.get(self.monitor, math.nan) if run is not None else math.nan
         self.study.tell(trial.number, value)
         return math.isfinite(value)

@@ -2,7 +2,6 @@
 
 import math
 import statistics
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,7 +111,7 @@ def make_table(folder: SweepFolder, metric: str | None = None, direction: str | 
         if chooses := checkpoint_monitor(read_config(folder, trial)):
             better.setdefault(chooses[0], chooses[1] == "min")
             metric = metric or chooses[0]
-        measured: Mapping[str, float] = run.manifest["metrics"]
+        measured = run.record.metrics
         known |= measured.keys()
         if metric is not None and not math.isfinite(measured.get(metric, 0.0)):
             row.failed += 1

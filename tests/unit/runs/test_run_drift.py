@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aigc.runs.drift import GROUPS, Drift, drift, likely_cause
-from aigc.runs.manifest import new_manifest
+from aigc.runs.origin import new_manifest
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -17,7 +17,7 @@ Change = Callable[[dict[str, Any]], Any]
 def then(tmp_path: Path) -> dict[str, Any]:
     made = new_manifest(
         "a-1", command=["aigc"], seed=0, data_fingerprint="d" * 64, config_sha256="c" * 64, folder=tmp_path
-    )
+    ).as_dict()
     state = {"sha": "1" * 40, "branch": "main", "dirty": False, "patch_sha256": None}
     made["git"] = {"aigc": state, "working_directory": dict(state)}
     made["hardware"] |= {"gpus": [], "cuda": None, "cudnn": None, "cpu_capability": "AVX512"}

@@ -178,14 +178,13 @@ def test_damaged_run_is_never_the_latest(root: Path) -> None:
     assert {run.id for run in list_runs()} == {good.id, damaged.id}
 
 
-def test_update_merges_and_replaces(root: Path) -> None:
+def test_the_manifest_is_a_mapping_and_its_record_has_named_fields(root: Path) -> None:
     run = create(root)
-    run.update_manifest(metrics={"a": 1.0}, hardware={"gpus": ["H200"]})
-    manifest = run.update_manifest(metrics={"b": 2.0}, seed=5)
-    assert manifest == run.manifest
-    assert manifest["metrics"] == {"a": 1.0, "b": 2.0}
-    assert (manifest["hardware"]["gpus"], manifest["seed"]) == (["H200"], 5)
-    assert manifest["hardware"]["cores"] >= 1
+    with run.edit_manifest() as manifest:
+        manifest.metrics["a"] = 1.0
+        manifest.seed = 5
+    assert (run.manifest["metrics"], run.manifest["seed"]) == ({"a": 1.0}, 5)
+    assert run.record == manifest
 
 
 def test_metrics_frame(root: Path) -> None:

@@ -8,14 +8,8 @@ import pytest
 
 from aigc.errors import InputError
 from aigc.runs.environment import PACKAGES, environment, may_change_numbers, normalised, package_versions, source_digest
-from aigc.runs.manifest import (
-    close_dead_attempts,
-    edit_manifest,
-    new_attempt,
-    new_manifest,
-    read_manifest,
-    write_manifest,
-)
+from aigc.runs.manifest import Attempt, Manifest, Result, edit_manifest, read_manifest, read_record, write_manifest
+from aigc.runs.origin import new_manifest
 from aigc.runs.status import Status, write_status
 
 COUNT = """
@@ -23,8 +17,8 @@ import sys
 from aigc.runs.manifest import edit_manifest
 for number in range(20):
     with edit_manifest(sys.argv[1]) as manifest:
-        manifest["attempts"].append(sys.argv[2])
-        manifest["artifacts"][f"{sys.argv[2]}-{number}"] = "0"
+        manifest.begin_attempt(overrides=[sys.argv[2]])
+        manifest.artifacts[f"{sys.argv[2]}-{number}"] = "0"
 """
 
 
@@ -40,7 +34,7 @@ def test_says_what_the_run_was_made_from(tmp_path: Path) -> None:
         data_fingerprint="f" * 64,
         config_sha256="c" * 64,
         folder=tmp_path,
-    )
+    ).as_dict()
     assert manifest["command"] == ["aigc", "train", "hf_token=<redacted>"]
     assert (manifest["schema_version"], manifest["run_id"], manifest["seed"]) == (1, "a-1", 7)
     assert (manifest["data_fingerprint"], manifest["config_sha256"]) == ("f" * 64, "c" * 64)
@@ -59,7 +53,7 @@ def test_says_what_the_run_was_made_from(tmp_path: Path) -> None:
 def test_numbers_that_json_has_not_survive(tmp_path: Path) -> None:
     make(tmp_path)
     with edit_manifest(tmp_path) as manifest:
-        manifest["metrics"] = {"loss": math.nan, "perplexity": math.inf, "bleu": 12.5}
+        manifest.metrics = {"loss": math.nan, "perplexity": math.inf, "bleu": 12.5}
     metrics = read_manifest(tmp_path)["metrics"]
     assert math.isnan(metrics["loss"])
     assert (metrics["perplexity"], metrics["bleu"]) == (math.inf, 12.5)
@@ -70,7 +64,9 @@ def test_processes_that_edit_at_once_lose_nothing(tmp_path: Path) -> None:
     children = [subprocess.Popen([sys.executable, "-c", COUNT, str(tmp_path), str(number)]) for number in range(4)]
     assert [child.wait() for child in children] == [0] * 4
     manifest = read_manifest(tmp_path)
-    assert sorted(manifest["attempts"]) == sorted(str(number) for number in range(4) for _ in range(20))
+    assert sorted(one["overrides"][0] for one in manifest["attempts"]) == sorted(
+        str(number) for number in range(4) for _ in range(20)
+    )
     assert len(manifest["artifacts"]) == 80
 
 
@@ -80,7 +76,7 @@ def test_an_exception_writes_nothing(tmp_path: Path) -> None:
 
     def fail() -> None:
         with edit_manifest(tmp_path) as manifest:
-            manifest["seed"] = 2
+            manifest.seed = 2
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -102,7 +98,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
 
 
 def test_attempt() -> None:
-    attempt = new_attempt(from_step=30)
+    attempt = Manifest(schema_version=1, run_id="a-1", created="a").begin_attempt(from_step=30).as_dict()
     assert list(attempt) == ["host", "pid", "start", "end", "exit_code", "status", "from_step", "to_step"]
     assert (attempt["from_step"], attempt["end"]) == (30, None)
 
@@ -171,15 +167,16 @@ def test_which_variables_may_change_numbers(name: str, may: bool) -> None:
 
 def test_dead_attempts_are_closed_as_killed_and_ended_ones_stay(tmp_path: Path) -> None:
     make(tmp_path)
-    ended = {**new_attempt(), "end": "2026-01-01T00:00:00+00:00", "status": "preempted", "to_step": 4}
+    ended = Attempt(end="2026-01-01T00:00:00+00:00", status="preempted", to_step=4)
     with edit_manifest(tmp_path) as manifest:
-        manifest["attempts"] = [ended, new_attempt(4)]
+        manifest.attempts = [ended]
+        manifest.begin_attempt(4)
     record = write_status(tmp_path, Status.RUNNING, step=9)
     with edit_manifest(tmp_path) as manifest:
-        assert close_dead_attempts(manifest, tmp_path) == 1
-        assert close_dead_attempts(manifest, tmp_path) == 0
+        assert manifest.close_dead_attempts(tmp_path) == 1
+        assert manifest.close_dead_attempts(tmp_path) == 0
     first, second = read_manifest(tmp_path)["attempts"]
-    assert first == ended
+    assert first == ended.as_dict()
     assert (second["status"], second["from_step"], second["to_step"]) == ("killed", 4, 9)
     assert second["start"] <= second["end"]
     assert second["end"] == record.heartbeat
@@ -188,4 +185,36 @@ def test_dead_attempts_are_closed_as_killed_and_ended_ones_stay(tmp_path: Path) 
 def test_a_run_without_a_status_has_no_dead_attempts(tmp_path: Path) -> None:
     make(tmp_path)
     with edit_manifest(tmp_path) as manifest:
-        assert close_dead_attempts(manifest, tmp_path) == 0
+        assert manifest.close_dead_attempts(tmp_path) == 0
+
+
+def test_entries_of_another_version_are_kept_and_missing_ones_have_defaults(tmp_path: Path) -> None:
+    older = {
+        "schema_version": 1,
+        "run_id": "a-1",
+        "created": "a",
+        "metrics": {},
+        "attempts": [{"start": "a", "mood": "good"}],
+        "moon": {"phase": 3},
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps(older))
+    record = read_record(tmp_path)
+    assert (record.jobs, record.seed, record.attempts[0].overrides) == ([], None, [])
+    with edit_manifest(tmp_path) as manifest:
+        manifest.attempts[0].exit_code = 0
+    after = read_manifest(tmp_path)
+    assert (after["moon"], after["attempts"][0]["mood"]) == ({"phase": 3}, "good")
+    assert "environment" not in after, "older manifests are known by what they lack"
+
+
+def test_a_result_is_noted_whole(tmp_path: Path) -> None:
+    make(tmp_path)
+    with edit_manifest(tmp_path) as manifest:
+        manifest.note_result({"val/bleu": 7.5}, {"val/bleu": "tok:zh"}, {"model/a": "0"}, Result(seconds=2.0))
+    after = read_manifest(tmp_path)
+    assert (after["metrics"], after["signatures"], after["artifacts"]) == (
+        {"val/bleu": 7.5},
+        {"val/bleu": "tok:zh"},
+        {"model/a": "0"},
+    )
+    assert after["result"] == {"best_step": None, "seconds": 2.0}

@@ -5,7 +5,7 @@ import pytest
 
 from aigc.errors import InputError
 from aigc.runs import Run, list_runs
-from aigc.runs.manifest import new_attempt
+from aigc.runs.manifest import Attempt
 from aigc.runs.metrics_file import MetricsFile
 from aigc.runs.status import Status, write_status
 from aigc.runs.table import describe, main_metrics, summary
@@ -34,8 +34,9 @@ def test_row_of_a_run_that_waits(run: Run) -> None:
 
 
 def test_row_of_a_finished_run_adds_up_its_attempts(run: Run) -> None:
-    attempts = [{**new_attempt(), "start": at(0), "end": at(10)}, {**new_attempt(5), "start": at(30), "end": at(35)}]
-    run.update_manifest(attempts=attempts, metrics={"train/loss": 1.0, "val/bleu": 20.0})
+    with run.edit_manifest() as manifest:
+        manifest.attempts = [Attempt(start=at(0), end=at(10)), Attempt(start=at(30), end=at(35), from_step=5)]
+        manifest.metrics = {"train/loss": 1.0, "val/bleu": 20.0}
     write_status(run.path, Status.FINISHED, step=9)
     row = summary(run)
     assert (row["status"], row["started"], row["duration"], row["step"]) == ("finished", at(0), 15.0, 9)
@@ -44,7 +45,8 @@ def test_row_of_a_finished_run_adds_up_its_attempts(run: Run) -> None:
 
 def test_row_of_a_running_run_shows_the_last_line(run: Run) -> None:
     start = (datetime.now(UTC) - timedelta(seconds=60)).isoformat()
-    run.update_manifest(attempts=[{**new_attempt(), "start": start}])
+    with run.edit_manifest() as manifest:
+        manifest.attempts = [Attempt(start=start)]
     write_status(run.path, Status.RUNNING)
     with MetricsFile(run.path / "metrics.jsonl") as file:
         file.append(4, 0, {"loss": 2.0})

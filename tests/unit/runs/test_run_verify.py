@@ -25,10 +25,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     checkpoint(run, "step-000002.ckpt")
     (run.checkpoints / "last.ckpt").symlink_to("step-000002.ckpt")
     names = [*FILES, "checkpoints/last.ckpt"]
-    run.update_manifest(
-        artifacts={name: sha256_file(run.path / name) for name in names},
-        config_sha256=sha256_file(run.path / "config.yaml"),
-    )
+    with run.edit_manifest() as manifest:
+        manifest.artifacts = {name: sha256_file(run.path / name) for name in names}
+        manifest.config_sha256 = sha256_file(run.path / "config.yaml")
     return run
 
 
@@ -74,8 +73,8 @@ def test_what_no_hash_was_noted_of_does_not_count(run: Run) -> None:
 
 def test_checkpoints_of_a_run_that_never_finished_have_their_checksums(run: Run) -> None:
     with run.edit_manifest() as manifest:
-        manifest["artifacts"] = {}
-        del manifest["config_sha256"]  # as an older aigc wrote it
+        manifest.artifacts = {}
+        manifest.config_sha256 = None  # as an older aigc wrote it
     assert problems(run) == {}
     (run.checkpoints / "step-000003.ckpt").write_bytes(b"three")
     assert problems(run) == {"checkpoints/step-000003.ckpt": "no checksum"}
@@ -89,10 +88,10 @@ def test_checkpoints_of_a_run_that_never_finished_have_their_checksums(run: Run)
 
 def test_a_checkpoint_must_fit_both_its_checksum_and_the_manifest(run: Run) -> None:
     with run.edit_manifest() as manifest:
-        manifest["artifacts"]["checkpoints/step-000002.ckpt"] = "0" * 64
+        manifest.artifacts["checkpoints/step-000002.ckpt"] = "0" * 64
     assert problems(run) == {"checkpoints/step-000002.ckpt": "changed"}
     with run.edit_manifest() as manifest:
-        manifest["artifacts"] = {name: sha256_file(run.path / name) for name in FILES}
+        manifest.artifacts = {name: sha256_file(run.path / name) for name in FILES}
     assert problems(run) == {}
     (run.checkpoints / "step-000002.ckpt.sha256").write_text("1" * 64)
     assert problems(run)["checkpoints/step-000002.ckpt"] == "changed"
@@ -102,7 +101,7 @@ def test_a_hard_link_needs_no_checksum_of_its_own(run: Run) -> None:
     (run.checkpoints / "last.ckpt").unlink()
     (run.checkpoints / "last.ckpt").hardlink_to(run.checkpoints / "step-000002.ckpt")
     with run.edit_manifest() as manifest:
-        manifest["artifacts"] = {}
+        manifest.artifacts = {}
     assert problems(run) == {}
 
 
@@ -110,7 +109,7 @@ def test_a_hard_link_needs_no_checksum_of_its_own(run: Run) -> None:
 def test_a_manifest_cannot_make_us_read_elsewhere(run: Run, name: str) -> None:
     (run.path.parent / "secret").write_text("x")
     with run.edit_manifest() as manifest:
-        manifest["artifacts"] = {name: "0" * 64}
+        manifest.artifacts = {name: "0" * 64}
     (found,) = (finding for finding in verify(run) if finding.file == name)
     assert (found.problem, found.found) == ("outside the run folder", None)
 
