@@ -10,9 +10,9 @@ from aigc.augmentation.base import Pipeline, Transform
 from aigc.augmentation.colour import colour
 from aigc.augmentation.corruption import cutout, noise
 from aigc.augmentation.frequency import filtering
-from aigc.augmentation.ranks import sum_over_all
 from aigc.augmentation.space import blit, geometry
 from aigc.config.types import Bound
+from aigc.distributed.collectives import all_sum
 from aigc.errors import InputError
 
 GROUPS: dict[str, Transform] = {
@@ -99,7 +99,7 @@ class ScheduledAugment(GroupedAugment):
     @torch.no_grad()
     def adapt(self, real_logits: Tensor) -> None:
         """Count the real images, one per logit, and update the probability."""
-        self._seen += sum_over_all(torch.ones_like(real_logits, dtype=torch.int64).sum())
+        self._seen += all_sum(torch.ones_like(real_logits, dtype=torch.int64).sum())
         risen = (1 - torch.cos((self._seen / self.ramp_images).clamp(max=1) * math.pi)) / 2
         self.probability.copy_(self.first_probability + (self.final_probability - self.first_probability) * risen)
 
@@ -154,7 +154,7 @@ class AdaptiveAugment(GroupedAugment):
     def adapt(self, real_logits: Tensor) -> None:
         """Count the signs of the discriminator's logits of real images, (n,), and change the probability when due."""
         signs = real_logits.sign().long()
-        self._counts += sum_over_all(torch.stack([signs.sum(), torch.ones_like(signs).sum()]))
+        self._counts += all_sum(torch.stack([signs.sum(), torch.ones_like(signs).sum()]))
         self._steps += 1
         due = self._steps % self.every_n_steps == 0
         total, images = self._counts.unbind()
