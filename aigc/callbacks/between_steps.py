@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from torch import distributed
 from torch.distributed import ReduceOp
 
 from aigc.callbacks.checkpoints import Checkpoints
+from aigc.distributed.step_signals import DelayedStepSignals, StepSignals
 from aigc.runs import stop
 from aigc.tasks import Task
 
@@ -18,14 +17,14 @@ class BetweenSteps(Callback):
 
     def __init__(self) -> None:
         self._common_batches = 0.0
-        self._echo = Echo()
+        self._signals = StepSignals()
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Take the signals back from Lightning, whose run would end with exit code 0, and its question once a batch."""
         stop.take_over()
         trainer._signal_connector.received_sigterm = False  # ours, and not its, is the one that is asked
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _nothing
-        self._echo = Echo() if trainer.world_size == 1 else EchoOfRanks()
+        self._signals = StepSignals() if trainer.world_size == 1 else DelayedStepSignals()
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Take the signals back, as a validation outside training has Lightning register its own, too."""
@@ -41,7 +40,7 @@ class BetweenSteps(Callback):
             return
         savers = [callback for callback in trainer.callbacks if isinstance(callback, Checkpoints)]
         late = any(saver.late() for saver in savers)
-        number, late = self._echo.say(stop.asked() or 0, late)
+        number, late = self._signals.exchange(stop.asked() or 0, late)
         if number or late:
             for saver in savers:
                 saver.save(trainer, module)
@@ -64,34 +63,5 @@ class BetweenSteps(Callback):
             raise stop.ended_by(number, " while validating; the step is saved")
 
 
-class Echo:
-    """What was said, heard at once by the one rank there is."""
-
-    def say(self, number: int, late: bool) -> tuple[int, bool]:
-        """Say something, and hear the most that any rank has said."""
-        return number, late
-
-
-class EchoOfRanks(Echo):
-    """What any rank has said a step ago, heard by all: so none waits for another, nor for its device."""
-
-    def __init__(self) -> None:
-        self._said = torch.zeros(2, dtype=torch.int64)
-        self._work: Any = None
-        self._group: Any = None if distributed.get_backend() == "gloo" else distributed.new_group(backend="gloo")
-
-    def say(self, number: int, late: bool) -> tuple[int, bool]:
-        """Say something, and hear the most that any rank has said before; all ranks must call it.
-
-        Whoever hears that it is late saves now, and so is not late.
-        """
-        if self._work is not None:
-            self._work.wait()
-        heard = self._said.tolist()
-        self._said = torch.tensor([number, late and not heard[1]], dtype=torch.int64)
-        self._work = distributed.all_reduce(self._said, ReduceOp.MAX, self._group, async_op=True)
-        return heard[0], bool(heard[1])
-
-
 def _nothing() -> None:
-    """Lightning asks here whether a rank was told to end; the echo tells."""
+    """Replace the hook in which Lightning asks whether a rank was told to end."""

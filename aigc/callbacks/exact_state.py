@@ -4,7 +4,6 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
-import torch
 from lightning_fabric.utilities.data import sized_len
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 
@@ -12,6 +11,7 @@ from aigc.callbacks.position import Order, Position, loop_state, moved
 from aigc.callbacks.random_state import random_state, restore_random_state
 from aigc.data.loader import EpochLoader
 from aigc.data.stream_loader import StreamLoader
+from aigc.distributed.collectives import gather_objects
 from aigc.distributed.data_rank import data_rank
 from aigc.errors import InputError
 from aigc.logger import MetricsFileLogger, rewind
@@ -54,7 +54,7 @@ class ExactState(Callback):
             "step": module.steps_done,
             "position": asdict(position),
             "order": asdict(order),
-            "ranks": _of_all_ranks(trainer, own),
+            "ranks": gather_objects(own),
             **_metrics_position(trainer),
         }
 
@@ -205,14 +205,6 @@ def _mine(own: dict[str, Any], world_size: int) -> dict[str, Any]:
     """What a rank with this one's batches saved, or the last where there were fewer; ranks with the same are alike."""
     saved: list[dict[str, Any]] = own["ranks"]
     return saved[min(data_rank()[0], world_size - 1) * (len(saved) // world_size)]
-
-
-def _of_all_ranks(trainer: Trainer, own: dict[str, Any]) -> list[dict[str, Any]]:
-    if trainer.world_size == 1:
-        return [own]
-    gathered: list[Any] = [None] * trainer.world_size
-    torch.distributed.all_gather_object(gathered, own)
-    return gathered
 
 
 def _metrics_files(trainer: Trainer) -> list[MetricsFileLogger]:

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from aigc.data.loader import unbatched
 from aigc.data.workers import leave_signals_alone
+from aigc.distributed.collectives import all_true
 from aigc.distributed.data_rank import data_rank
 from aigc.errors import AigcError, InputError
 from aigc.runs.console import log
@@ -127,7 +128,7 @@ class StreamLoader:
             while self.limit is None or done < self.limit:
                 group = list(islice(source, self.group))
                 full = len(group) == self.group
-                if not _all_ranks(full):
+                if not all_true(full):
                     break
                 for batch, position in group:
                     done += 1
@@ -197,13 +198,3 @@ class _Reader(IterableDataset[Any]):
             yield from self.batches(self.begin.epoch, self.begin.position)
         except AigcError as error:
             yield error
-
-
-def _all_ranks(here: bool) -> bool:
-    """Whether it is so on every rank."""
-    if data_rank()[1] == 1:
-        return here
-    device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
-    agreed = torch.tensor(int(here), device=device)
-    torch.distributed.all_reduce(agreed, op=torch.distributed.ReduceOp.MIN)
-    return bool(agreed)

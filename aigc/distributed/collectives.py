@@ -1,24 +1,89 @@
-"""How metrics put the states of several ranks together: the `dist_sync_fn` of a torchmetrics metric."""
+"""Collectives: what all ranks compute together. Each of them returns its argument in a process alone."""
 
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed import ReduceOp
 
-from aigc.distributed.data_rank import count_ranks
+
+def world_size() -> int:
+    """Return the number of ranks; 1 in a process alone."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-def sum_over_ranks(state: Tensor, group: Any = None) -> list[Tensor]:
-    """The sum of a tensor over the ranks, by one all_reduce; a list of one, as torchmetrics reduces a list."""
-    total = state.to(_device(state, group), copy=True)
+def all_sum(tensor: Tensor) -> Tensor:
+    """Return the sum of a tensor over all ranks, by one all_reduce."""
+    return sync_sum(tensor)[0] if world_size() > 1 else tensor
+
+
+def all_mean(tensor: Tensor) -> Tensor:
+    """Return the mean of a tensor over all ranks, by one all_reduce; differentiable.
+
+    Its derivative counts what it does to the losses of all ranks, so that the mean of the ranks' gradients is the
+    gradient of the mean of their losses. Every rank must call it, and go back through it.
+    """
+    if world_size() == 1:
+        return tensor
+    mean: Tensor = _Mean.apply(tensor)
+    return mean
+
+
+class _Mean(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        total = tensor.detach().clone()
+        dist.all_reduce(total)
+        return total / dist.get_world_size()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return all_mean(gradient)  # the mean is its own adjoint
+
+
+def all_true(condition: bool) -> bool:
+    """Return whether a condition holds on every rank."""
+    return bool(reduce_number(int(condition), ReduceOp.MIN))
+
+
+def reduce_number(value: Tensor | float, op: Any = ReduceOp.SUM) -> float:
+    """Reduce a number over all ranks, in float64; waits for the device.
+
+    Args:
+        value: A number, or a tensor of one element.
+        op: A `torch.distributed.ReduceOp`.
+    """
+    if world_size() == 1:
+        return float(value)
+    shared = torch.tensor(float(value), dtype=torch.float64, device=_device(torch.device("cpu"), None))
+    dist.all_reduce(shared, op=op)
+    return float(shared)
+
+
+def gather_objects(value: Any) -> list[Any]:
+    """Return the objects of all ranks in their order."""
+    if world_size() == 1:
+        return [value]
+    gathered: list[Any] = [None] * world_size()
+    dist.all_gather_object(gathered, value)
+    return gathered
+
+
+def sync_sum(state: Tensor, group: Any = None) -> list[Tensor]:
+    """Sum a metric's state over the ranks by one all_reduce: the `dist_sync_fn` of a torchmetrics metric.
+
+    Returns:
+        A list of one tensor, as torchmetrics reduces a list.
+    """
+    total = state.to(_device(state.device, group), copy=True)
     dist.all_reduce(total, group=group)
     return [total.to(state.device)]
 
 
-def gather_bytes(state: Tensor, group: Any = None) -> list[Tensor]:
-    """The bytes of all ranks in a row, of whatever number on each; a list of one, as torchmetrics joins a list."""
-    device = _device(state, group)
+def sync_bytes(state: Tensor, group: Any = None) -> list[Tensor]:
+    """Join the bytes of a metric's state, of any number on each rank; a list of one tensor, as `sync_sum`."""
+    device = _device(state.device, group)
     length = torch.tensor([state.numel()], device=device)
     lengths = [torch.empty_like(length) for _ in range(dist.get_world_size(group))]
     dist.all_gather(lengths, length, group=group)
@@ -31,28 +96,8 @@ def gather_bytes(state: Tensor, group: Any = None) -> list[Tensor]:
     return [torch.cat(parts).to(state.device)]
 
 
-def all_sum(tensor: Tensor) -> Tensor:
-    """Return the sum of a tensor over all ranks, by one all_reduce; the tensor itself in a process alone."""
-    return sum_over_ranks(tensor)[0] if count_ranks() > 1 else tensor
-
-
-def reduce_number(value: Tensor | float, op: Any, device: torch.device) -> float:
-    """Reduce a number over all ranks, in float64; the number itself in a process alone. Waits for the device.
-
-    Args:
-        value: A number, or a tensor of one element.
-        op: A `torch.distributed.ReduceOp`.
-        device: A device that the backend can send from.
-    """
-    if count_ranks() == 1:
-        return float(value)
-    shared = torch.tensor(float(value), dtype=torch.float64, device=device)
-    dist.all_reduce(shared, op=op)
-    return float(shared)
-
-
-def _device(state: Tensor, group: Any) -> torch.device:
-    """Where the ranks can talk: NCCL knows nothing but GPUs."""
-    if dist.get_backend(group) == "nccl" and state.device.type == "cpu":
+def _device(device: torch.device, group: Any) -> torch.device:
+    """The device that the backend can send from: NCCL sends from GPUs alone."""
+    if dist.get_backend(group) == "nccl" and device.type == "cpu":
         return torch.device("cuda", torch.cuda.current_device())
-    return state.device
+    return device

@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from aigc.data.text.tokenizer import encode, suppressed_tokens
-from aigc.distributed.data_rank import count_ranks
+from aigc.distributed.collectives import world_size
 from aigc.errors import InputError
 from aigc.generation.random_state import fixed_random_state
 from aigc.generation.sampling import Sampling
@@ -162,4 +162,4 @@ def _check_length(encoded: list[list[int]], prompts: Sequence[str], context: int
 
 def _may_stop() -> bool:
     """Whether this process may stop alone: several ranks agree between two steps instead."""
-    return count_ranks() == 1
+    return world_size() == 1

@@ -17,9 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config import build, factory
 from aigc.config.build import target_class
-from aigc.config.problems import ConfigError, Problem
 from aigc.config.targets import signature
-from aigc.config.types import shown
 from aigc.data.sampler import generator as numbers
 from aigc.data.stream_loader import StreamLoader
 from aigc.distributed.data_rank import data_rank
@@ -32,7 +30,7 @@ from aigc.logger import MetricsFileLogger, TensorBoard
 from aigc.models import ModelFactory
 from aigc.runs import Run
 from aigc.runs.files import be_patient
-from aigc.tasks import AlternatingTask, Task
+from aigc.tasks import Task
 
 
 def prepare_machine(cfg: DictConfig) -> None:
@@ -83,13 +81,7 @@ def _check_fit(cfg: DictConfig, task: Task) -> None:
         task.save_model(Path())  # says what is missing
     if task.saved_model is not None:
         target_class(task.saved_model, object, f"{type(task).__name__}.saved_model")
-    settings = {"gradient_clip_val": None, "accumulate_grad_batches": 1}
-    wrong = [name for name, off in settings.items() if cfg.trainer[name] not in (off, 0)]
-    if wrong and not task.automatic_optimization:
-        what = f"{type(task).__name__} steps its optimisers itself, so it has to do this itself, too; set it to "
-        raise ConfigError([Problem(f"trainer.{name}", f"{what}{shown(settings[name])}") for name in wrong])
-    if cfg.trainer.precision == "16-mixed" and isinstance(task, AlternatingTask):
-        task.check_scalable_losses()  # at once, and on a CPU too, where Lightning would take bfloat16 instead
+    task.check_trainer(cfg.trainer)
 
 
 def _scheduler(node: DictConfig) -> Callable[..., LRScheduler]:

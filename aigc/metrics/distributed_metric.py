@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from aigc.distributed.collectives import sum_over_ranks
+from aigc.distributed.collectives import sync_sum
 
 _MARKS = itertools.count(1)
 
@@ -56,7 +56,7 @@ class SumMetric(DistributedMetric):
     """The numbers, and a mark; int64 of shape (width + 1,)."""
 
     def __init__(self, width: int) -> None:
-        super().__init__(sum_over_ranks)
+        super().__init__(sync_sum)
         # Metrics whose states are equal after one batch share a state in a MetricCollection from then on, whatever
         # their options: the mark keeps them apart. It is small because they are compared with a tolerance of 1e-5.
         start = torch.zeros(width + 1, dtype=torch.int64)

@@ -1,16 +1,5 @@
-"""Optimisers and schedules of our own, and what goes into them."""
+"""Optimisers and schedules, behind `conf/optimizer` and `conf/scheduler`. One of your own is one file here."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from aigc.config.exports import lazy_exports
 
-if TYPE_CHECKING:
-    from aigc.optim.schedules import WarmupCosine
-
-__all__ = ["WarmupCosine"]
-_MODULES = {"WarmupCosine": "schedules"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__, __dir__ = lazy_exports(__name__)

@@ -10,6 +10,7 @@ from torch.distributed import ReduceOp
 from torch.optim import Optimizer
 
 from aigc.config.problems import ConfigError, Problem
+from aigc.config.types import shown
 from aigc.distributed.clipping import clip_by_norm
 from aigc.distributed.collectives import reduce_number
 from aigc.distributed.sharding import ShardedData
@@ -71,7 +72,7 @@ class Task(DivergenceGuard):
 
     def over_ranks(self, value: Tensor | float, op: Any = ReduceOp.SUM) -> float:
         """Reduce a number over all ranks, in float64; all ranks must call it, and it waits for their devices."""
-        return reduce_number(value, op, self.trainer.strategy.root_device)
+        return reduce_number(value, op)
 
     def at_logged_step(self) -> bool:
         """Whether this batch ended an optimiser step whose values are logged."""
@@ -81,6 +82,21 @@ class Task(DivergenceGuard):
     def ended_step(self) -> bool:
         """Whether this batch ended an optimiser step, and was not only accumulated."""
         return self.steps_done > self._steps_before
+
+    def check_trainer(self, settings: Any) -> None:
+        """Check that the settings of the trainer suit this task, before the first step.
+
+        Args:
+            settings: The node `trainer` of the config.
+
+        Raises:
+            ConfigError: They do not.
+        """
+        off: dict[str, float | None] = {"gradient_clip_val": None, "accumulate_grad_batches": 1}
+        wrong = [name for name, value in off.items() if settings[name] not in (value, 0)]
+        if wrong and not self.automatic_optimization:
+            what = f"{type(self).__name__} steps its optimisers itself and does not support this; set it to "
+            raise ConfigError([Problem(f"trainer.{name}", f"{what}{shown(off[name])}") for name in wrong])
 
     def configure_model(self) -> None:
         """Split the networks where the strategy asks for it; Lightning calls this once the ranks have met."""

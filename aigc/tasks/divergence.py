@@ -65,7 +65,7 @@ class DivergenceGuard(LightningModule):
     def raise_if_non_finite(self) -> None:
         """Raise for the earliest batch that `check_finite` has noted on any rank; all ranks must call it."""
         own = float(self._bad_batch) if self._bad_batch is not None and self.saw_non_finite else _NONE
-        earliest = reduce_number(own, ReduceOp.MIN, self.trainer.strategy.root_device)
+        earliest = reduce_number(own, ReduceOp.MIN)
         self._raise_for_batch(-1 if earliest == _NONE else int(earliest))
 
     def raise_if_diverged(self) -> None:
@@ -78,7 +78,7 @@ class DivergenceGuard(LightningModule):
         weights = [p.to_local() if isinstance(p, DTensor) else p for p in self.parameters()]
         finite = [torch.isfinite(weight.detach()).all() for weight in weights]
         bad = 2 if finite and not bool(torch.stack(finite).all()) else int(not self.validation_is_finite())
-        if worst := int(reduce_number(bad, ReduceOp.MAX, self.trainer.strategy.root_device)):
+        if worst := int(reduce_number(bad, ReduceOp.MAX)):
             what = "weights are not finite" if worst == 2 else "the validation loss is not finite"
             raise DivergedRun(f"{what} after step {self.steps_done}; lower optimizer.lr and start a new run")
 

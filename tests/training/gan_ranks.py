@@ -97,7 +97,7 @@ def diverging(folder: Path, rank: int, world: int) -> str:
     """What is told on each rank when the loss of the last one is no number."""
     task: GanTask = small_gan()
     if rank == world - 1:
-        task._deceive.shown = lambda images: images * float("nan")
+        task._generator_objective.shown = lambda images: images * float("nan")
     try:
         fit(task, folder, batches(1), **ranked(world))
     except DivergedRun as error:

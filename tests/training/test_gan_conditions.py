@@ -75,7 +75,7 @@ def test_pixels_and_classes_are_parts_of_both_losses(name):
 def test_penalties_derive_images_and_pixels_together():
     task = manifold_gan(regularisers=regularisers(R1={"gamma": 1.0}, R2={"gamma": 1.0}))
     real, labels = torch.randn(5, 3, SIZE, SIZE), torch.zeros(5, dtype=torch.int64)
-    found = task._discriminate(real, -real, labels, labels)
+    found = task._discriminator_objective(real, -real, labels, labels)
     judge = task.model.discriminator
     slope = judge.image.weight.view(3, SIZE, SIZE) + judge.pixel.weight.view(3, 1, 1) / SIZE**2
     for name in ("r1", "r2"):

@@ -1,9 +1,9 @@
-"""What ranks hear of each other between two steps."""
+"""The signals that ranks exchange between two steps."""
 
 import pytest
 from torch import distributed
 
-from aigc.callbacks.between_steps import EchoOfRanks
+from aigc.distributed.step_signals import DelayedStepSignals
 
 
 @pytest.fixture
@@ -15,10 +15,10 @@ def alone_in_a_group(tmp_path):
 
 
 def test_what_is_said_is_heard_a_step_later_and_the_clock_once(alone_in_a_group):
-    echo = EchoOfRanks()
-    assert [echo.say(0, True) for _ in range(4)] == [(0, False), (0, True), (0, False), (0, True)]
+    signals = DelayedStepSignals()
+    assert [signals.exchange(0, True) for _ in range(4)] == [(0, False), (0, True), (0, False), (0, True)]
 
 
 def test_a_signal_is_heard_a_step_later(alone_in_a_group):
-    echo = EchoOfRanks()
-    assert [echo.say(number, False) for number in (15, 0, 0)] == [(0, False), (15, False), (0, False)]
+    signals = DelayedStepSignals()
+    assert [signals.exchange(number, False) for number in (15, 0, 0)] == [(0, False), (15, False), (0, False)]

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from aigc.distributed.collectives import all_mean
 from aigc.losses.base import AdversarialLoss
 from aigc.losses.precision import at_least_float32
-from aigc.losses.ranks import mean_over_ranks
 
 
 class RelativisticAverage(AdversarialLoss):
@@ -39,5 +39,5 @@ def _differences(real_logits: Tensor | None, fake_logits: Tensor) -> tuple[Tenso
     if real_logits is None:
         raise ValueError("the relativistic average loss compares: its generator, too, needs the logits of real images")
     real, fake = at_least_float32(real_logits), at_least_float32(fake_logits)
-    real_average, fake_average = mean_over_ranks(torch.stack([real.mean(), fake.mean()])).unbind()
+    real_average, fake_average = all_mean(torch.stack([real.mean(), fake.mean()])).unbind()
     return real - fake_average, fake - real_average

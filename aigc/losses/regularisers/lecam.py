@@ -7,9 +7,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from aigc.config.types import Bound
+from aigc.distributed.collectives import all_mean
 from aigc.losses.base import DiscriminatorPhase, DiscriminatorRegulariser
 from aigc.losses.precision import at_least_float32
-from aigc.losses.ranks import mean_over_ranks
 
 
 def lecam_penalty(
@@ -66,7 +66,7 @@ class LeCam(DiscriminatorRegulariser):
     @torch.no_grad()
     def _remember(self, real_logits: Tensor, fake_logits: Tensor) -> None:
         both = torch.stack([at_least_float32(logits).mean() for logits in (real_logits, fake_logits)])
-        real, fake = mean_over_ranks(both.to(self.mass)).unbind()
+        real, fake = all_mean(both.to(self.mass)).unbind()
         self.mass.mul_(self.decay).add_(1 - self.decay)
         share = (1 - self.decay) / self.mass
         self.real_average.lerp_(real, share)

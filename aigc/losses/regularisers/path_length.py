@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from aigc.config.types import Bound
+from aigc.distributed.collectives import all_mean
 from aigc.losses.base import GeneratorRegulariser
 from aigc.losses.precision import at_least_float32
-from aigc.losses.ranks import mean_over_ranks
 from aigc.losses.regularisers.input_gradient import root
 from aigc.models.images.gan.base import StyleGenerator
 
@@ -38,7 +38,7 @@ def path_length_penalty(
     (gradient,) = torch.autograd.grad(projected, styles, create_graph=True)
     squares = at_least_float32(gradient).square().sum(-1)
     lengths = root(squares.view(len(squares), -1).mean(1))
-    present = mean_over_ranks(lengths.detach().mean())
+    present = all_mean(lengths.detach().mean())
     new_average = average + decay * (present - average)
     return (lengths - new_average).square().mean(), new_average
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aigc.distributed.collectives import gather_bytes, sum_over_ranks
+from aigc.distributed.collectives import sync_bytes, sync_sum
 from aigc.errors import InputError
 from aigc.metrics.distributed_metric import DistributedMetric
 from aigc.metrics.image.extractors.base import Extracted, Extractor
@@ -142,7 +142,7 @@ def _indices(rows: Tensor) -> Tensor:
 
 def _gather(state: Tensor, group: Any = None) -> list[Tensor]:
     """Sum the sums; concatenate the rows, of which each rank has its own number."""
-    return sum_over_ranks(state, group) if state.dtype == torch.float64 else gather_bytes(state, group)
+    return sync_sum(state, group) if state.dtype == torch.float64 else sync_bytes(state, group)
 
 
 def _check_finite(features: Tensor, numbers: Tensor) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aigc.distributed.collectives import gather_bytes
+from aigc.distributed.collectives import sync_bytes
 from aigc.metrics.distributed_metric import DistributedMetric, SumMetric
 from aigc.metrics.text.inputs import References, check_texts, pair_up
 from aigc.metrics.text.scorer import AdditiveScorer, CollectionScorer, Details, Integers, Scorer, TextMeasure
@@ -99,7 +99,7 @@ class CollectionMetric(CollectionScorer, TextMetric):
     texts: Tensor
 
     def __init__(self) -> None:
-        super().__init__(gather_bytes)
+        super().__init__(sync_bytes)
         self.add_state("texts", torch.empty(0, dtype=torch.uint8), dist_reduce_fx="cat")
         self._computed_texts: list[str] = []
 

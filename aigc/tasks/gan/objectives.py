@@ -25,14 +25,14 @@ class ObjectiveResult(NamedTuple):
     """What is recorded, by name, scalars without graph: logits, losses, plain penalties."""
 
 
-class Side(NamedTuple):
-    """Images of one kind, and what the discriminator says of them."""
+class Branch(NamedTuple):
+    """The real or the fake images of a batch with the discriminator's output for them."""
 
     shown: Tensor
-    """What it was shown, (n, channels, height, width)."""
-    judgement: DiscriminatorOutput
+    """The images after augmentation, (n, channels, height, width)."""
+    output: DiscriminatorOutput
     gradient: Tensor | None
-    """Derivative of the sum of `Judgement.per_image` with respect to the images before they were augmented."""
+    """Derivative of the sum of `output.per_image()` with respect to the images before augmentation."""
 
 
 class DiscriminatorObjective:
@@ -52,7 +52,7 @@ class DiscriminatorObjective:
         compiled: Compiles a function; None takes it as it is.
 
     Attributes:
-        needs_fake: Whether it looks at generated images at all.
+        needs_fake: Whether it uses generated images at all.
     """
 
     def __init__(
@@ -93,8 +93,8 @@ class DiscriminatorObjective:
         drawn = {name: regulariser.draw(real) for name, regulariser in self.regularisers.items()}
         # Numbers that change from step to step would be compiled anew each time; tensors are not.
         weights = {name: real.new_full((), self.gain * one.weight) for name, one in self.regularisers.items()}
-        outcome: ObjectiveResult = self._evaluated(real, fake, real_labels, fake_labels, drawn, weights)
-        return outcome
+        result: ObjectiveResult = self._evaluated(real, fake, real_labels, fake_labels, drawn, weights)
+        return result
 
     def _evaluate(
         self,
@@ -105,15 +105,15 @@ class DiscriminatorObjective:
         drawn: dict[str, dict[str, Tensor]],
         weights: dict[str, Tensor],
     ) -> ObjectiveResult:
-        of_real, of_fake = self._judge(real, fake, real_labels, fake_labels)
+        of_real, of_fake = self._branches(real, fake, real_labels, fake_labels)
         phase = DiscriminatorPhase(
-            lambda images, labels: judge(self.discriminator, images, labels).per_image(),
+            lambda images, labels: discriminate(self.discriminator, images, labels).per_image(),
             of_real.shown,
             of_fake and of_fake.shown,
             real_labels,
             fake_labels,
-            of_real.judgement.per_image(),
-            of_fake and of_fake.judgement.per_image(),
+            of_real.output.per_image(),
+            of_fake and of_fake.output.per_image(),
             of_real.gradient,
             of_fake and of_fake.gradient,
         )
@@ -121,69 +121,73 @@ class DiscriminatorObjective:
         for name, regulariser in self.regularisers.items():
             values[name] = regulariser(phase, drawn[name])
             loss = loss + weights[name] * values[name]
-        judged = of_real.judgement
+        output = of_real.output
         if self.loss is not None:
             assert of_fake is not None
-            values |= {"real_logit": judged.logits.mean(), "fake_logit": of_fake.judgement.logits.mean()}
-            values["discriminator_loss"] = discriminator_loss(self.loss, judged, of_fake.judgement)
+            values |= {"real_logit": output.logits.mean(), "fake_logit": of_fake.output.logits.mean()}
+            values["discriminator_loss"] = discriminator_loss(self.loss, output, of_fake.output)
             loss = loss + values["discriminator_loss"]
-            if judged.classes is not None and real_labels is not None:
-                values["classifier_loss"] = F.cross_entropy(judged.classes, real_labels)
+            if output.classes is not None and real_labels is not None:
+                values["classifier_loss"] = F.cross_entropy(output.classes, real_labels)
                 loss = loss + self.auxiliary_weight * values["classifier_loss"]
-        return ObjectiveResult(loss, judged.logits.detach(), {name: value.detach() for name, value in values.items()})
+        return ObjectiveResult(loss, output.logits.detach(), {name: value.detach() for name, value in values.items()})
 
-    def _judge(
+    def _branches(
         self, real: Tensor, fake: Tensor | None, real_labels: Tensor | None, fake_labels: Tensor | None
-    ) -> tuple[Side, Side | None]:
-        """Both sides in one pass where that costs nothing: images need a derivative on both, or on neither."""
+    ) -> tuple[Branch, Branch | None]:
+        """Both branches, in one pass where that costs nothing: both need a derivative, or neither does."""
         of_real, of_fake = self._differentiates
         if fake is None:
-            return self._look([real], [real_labels], of_real)[0], None
+            return self._discriminate([real], [real_labels], of_real)[0], None
         if of_real == of_fake:
-            first, second = self._look([real, fake], [real_labels, fake_labels], of_real)
+            first, second = self._discriminate([real, fake], [real_labels, fake_labels], of_real)
             return first, second
-        return self._look([real], [real_labels], of_real)[0], self._look([fake], [fake_labels], of_fake)[0]
+        return self._discriminate([real], [real_labels], of_real)[0], self._discriminate(
+            [fake], [fake_labels], of_fake
+        )[0]
 
-    def _look(self, images: Sequence[Tensor], labels: Sequence[Tensor | None], differentiate: bool) -> list[Side]:
-        def judged(*images: Tensor) -> tuple[Tensor, list[tuple[Tensor, dict[str, Tensor]]]]:
+    def _discriminate(
+        self, images: Sequence[Tensor], labels: Sequence[Tensor | None], differentiate: bool
+    ) -> list[Branch]:
+        def summed_output(*images: Tensor) -> tuple[Tensor, list[tuple[Tensor, dict[str, Tensor]]]]:
             shown = [self.shown(one) for one in images]
-            found = judge_all(self.discriminator, shown, labels)
-            total = torch.cat([one.per_image() for one in found]).sum()
+            outputs = discriminate_all(self.discriminator, shown, labels)
+            total = torch.cat([one.per_image() for one in outputs]).sum()
             # torch.func takes tensors alone.
-            return total, list(zip(shown, map(_parts, found), strict=True))
+            return total, list(zip(shown, map(_parts, outputs), strict=True))
 
         gradients: Sequence[Tensor | None] = [None] * len(images)
         if differentiate:
-            gradients, sides = torch.func.grad(judged, tuple(range(len(images))), has_aux=True)(*images)
+            gradients, branches = torch.func.grad(summed_output, tuple(range(len(images))), has_aux=True)(*images)
         else:
-            sides = judged(*images)[1]
+            branches = summed_output(*images)[1]
         return [
-            Side(shown, DiscriminatorOutput(**parts), gradient)
-            for (shown, parts), gradient in zip(sides, gradients, strict=True)
+            Branch(shown, DiscriminatorOutput(**parts), gradient)
+            for (shown, parts), gradient in zip(branches, gradients, strict=True)
         ]
 
 
-def _parts(judgement: DiscriminatorOutput) -> dict[str, Tensor]:
-    return {name: part for name, part in judgement._asdict().items() if part is not None}
+def _parts(output: DiscriminatorOutput) -> dict[str, Tensor]:
+    return {name: part for name, part in output._asdict().items() if part is not None}
 
 
-def judge(discriminator: Discriminator, images: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
-    """What the discriminator says, in float32 at least: losses of bfloat16 logits are too coarse."""
-    found: DiscriminatorOutput = discriminator(images, labels)
-    return DiscriminatorOutput(**{name: at_least_float32(part) for name, part in _parts(found).items()})
+def discriminate(discriminator: Discriminator, images: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
+    """Run the discriminator; its output is float32 at least, as losses of bfloat16 logits are too coarse."""
+    output: DiscriminatorOutput = discriminator(images, labels)
+    return DiscriminatorOutput(**{name: at_least_float32(part) for name, part in _parts(output).items()})
 
 
-def judge_all(
+def discriminate_all(
     discriminator: Discriminator, images: Sequence[Tensor], labels: Sequence[Tensor | None]
 ) -> list[DiscriminatorOutput]:
-    """Judge several batches, in one pass where that is the same."""
+    """Run the discriminator on several batches, in one pass where that gives the same."""
     if len(images) == 1 or discriminator.mixes_samples or len({len(one) for one in images}) > 1:
-        return [judge(discriminator, *pair) for pair in zip(images, labels, strict=True)]
+        return [discriminate(discriminator, *pair) for pair in zip(images, labels, strict=True)]
     given = [one for one in labels if one is not None]
-    both = judge(discriminator, torch.cat(list(images)), torch.cat(given) if len(given) == len(labels) else None)
+    both = discriminate(discriminator, torch.cat(list(images)), torch.cat(given) if len(given) == len(labels) else None)
     shares = {name: part.chunk(len(images)) for name, part in _parts(both).items()}
     return [
-        DiscriminatorOutput(**{name: share[place] for name, share in shares.items()}) for place in range(len(images))
+        DiscriminatorOutput(**{name: share[index] for name, share in shares.items()}) for index in range(len(images))
     ]
 
 
@@ -196,7 +200,7 @@ def discriminator_loss(loss: AdversarialLoss, real: DiscriminatorOutput, fake: D
 
 
 class GeneratorObjective:
-    """What the generator minimises: how little its images are taken for real.
+    """What the generator minimises: the adversarial loss of its images.
 
     Args:
         model: Both networks.
@@ -222,13 +226,13 @@ class GeneratorObjective:
         self._evaluated = compiled(self._evaluate) if compiled else self._evaluate
 
     def __call__(self, real: Tensor, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """The loss of one batch, a scalar; only losses that compare look at the real images."""
+        """The loss of one batch, a scalar; only relativistic losses use the real images."""
         loss: Tensor = self._evaluated(real, latents, labels)
         return loss
 
     def _evaluate(self, real: Tensor, latents: Tensor, labels: Tensor | None) -> Tensor:
-        compared = judge(self.discriminator, self.shown(real), labels) if self.loss.compares else None
-        fake = judge(self.discriminator, self.shown(self.generator(latents, labels)), labels)
+        compared = discriminate(self.discriminator, self.shown(real), labels) if self.loss.compares else None
+        fake = discriminate(self.discriminator, self.shown(self.generator(latents, labels)), labels)
         total = self.loss.generator(None if compared is None else compared.logits, fake.logits)
         if fake.pixels is not None:
             pixels = None if compared is None or compared.pixels is None else compared.pixels

@@ -115,13 +115,13 @@ class GanTask(AlternatingTask):
         self._of_generator = {name: one for name, one in by_name if isinstance(one, GeneratorRegulariser)}
         make = partial(DiscriminatorObjective, self.model.discriminator, shown=self._shown, compiled=compiled)
         at_once = {name: one for name, one in of_discriminator.items() if one.every_n_steps == 1}
-        self._discriminate = make(loss, at_once, auxiliary_weight=auxiliary_weight)
+        self._discriminator_objective = make(loss, at_once, auxiliary_weight=auxiliary_weight)
         self._lazy = {
             name: make(None, {name: one}, gain=one.every_n_steps)
             for name, one in of_discriminator.items()
             if name not in at_once
         }
-        self._deceive = GeneratorObjective(self.model, loss, self._shown, auxiliary_weight, compiled)
+        self._generator_objective = GeneratorObjective(self.model, loss, self._shown, auxiliary_weight, compiled)
         self._intervals = {
             "generator": [one.every_n_steps for one in self._of_generator.values()],
             "discriminator": [one.every_n_steps for one in of_discriminator.values()],
@@ -182,8 +182,8 @@ class GanTask(AlternatingTask):
         self.end_step()
 
     def _train_discriminator(self, real: Tensor, labels: Tensor | None, step: int) -> None:
-        """Tell real from made, of the same classes; then what is due of the lazy penalties."""
-        losses = self._discriminator_losses(self._discriminate, real, labels)
+        """Minimise the discriminator's loss of real and fake images, then the lazy penalties due."""
+        losses = self._discriminator_losses(self._discriminator_objective, real, labels)
         self.minimise("discriminator", losses, self.micro_batches)
         if self.augmentation is not None:
             self.augmentation.adapt(torch.cat(self._real_logits))
@@ -200,15 +200,15 @@ class GanTask(AlternatingTask):
         for part, wanted, latents in self._micro_batches(real, labels):
             with torch.no_grad():
                 fake = self.model.generator(latents, wanted) if objective.needs_fake else None
-            outcome = objective(part, fake, wanted, wanted)
-            for name, value in outcome.values.items():
+            result = objective(part, fake, wanted, wanted)
+            for name, value in result.values.items():
                 self.means.add(name, value)
             if objective.loss is not None:
-                self._real_logits.append(outcome.real_logits)
-            yield outcome.loss / self.micro_batches
+                self._real_logits.append(result.real_logits)
+            yield result.loss / self.micro_batches
 
     def _train_generator(self, real: Tensor, labels: Tensor | None, step: int) -> None:
-        """Be taken for real; then what is due of the lazy penalties. The discriminator's weights get no gradient."""
+        """Minimise the generator's loss, then the lazy penalties due; the discriminator's weights get no gradient."""
         at_once = [name for name, one in self._of_generator.items() if one.every_n_steps == 1]
         due = [n for n, one in self._of_generator.items() if n not in at_once and step % one.every_n_steps == 0]
         with frozen(self.model.discriminator):
@@ -219,7 +219,7 @@ class GanTask(AlternatingTask):
 
     def _generator_losses(self, real: Tensor, labels: Tensor | None) -> Iterator[Tensor]:
         for part, wanted, latents in self._micro_batches(real, labels):
-            loss = self._deceive(part, latents, wanted)
+            loss = self._generator_objective(part, latents, wanted)
             self.means.add("generator_loss", loss)
             yield loss / self.micro_batches
 

@@ -49,6 +49,12 @@ class AlternatingTask(ImageTask):
         """Why losses must not be scaled, as float16 needs it; None where they may."""
         return "gradients are clipped before that is undone" if self._clip else None
 
+    def check_trainer(self, settings: Any) -> None:
+        """Check float16 at once, and on a CPU too, where Lightning would take bfloat16 instead."""
+        super().check_trainer(settings)
+        if settings.precision == "16-mixed":
+            self.check_scalable_losses()
+
     def make_optimizer(self, which: str, network: nn.Module) -> Optimizer:
         """The optimiser of one network."""
         return self._make_optimizer(network.parameters())

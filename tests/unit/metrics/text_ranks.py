@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from aigc.distributed.collectives import sum_over_ranks
+from aigc.distributed.collectives import sync_sum
 from aigc.metrics.text import BLEU, ClassificationReport, Perplexity, SelfBLEU
 from tests.unit.metrics.text_samples import ENGLISH, MIXED, POEMS
 from tests.unit.metrics.worlds import counted, fork_worlds
@@ -120,7 +120,7 @@ def rank_of(world: int, rank: int, place: Path) -> None:
         f"{name}:{told}": measure(name, rank, world, told) for name in METRICS for told in (False, True)
     }
     mine = torch.tensor([rank, 1])
-    found["sum"] = [sum_over_ranks(mine)[0].tolist(), mine.tolist()]
+    found["sum"] = [sync_sum(mine)[0].tolist(), mine.tolist()]
     dist.barrier()
     dist.destroy_process_group()
     (place / f"{world}-{rank}.json").write_text(json.dumps(found), encoding="utf-8")
