@@ -1,4 +1,4 @@
-"""What happens beside training: checkpoints, exact state, progress, throughput, status, stopping when asked."""
+"""Callbacks: checkpoints, exact state, progress, throughput, status, stopping on request."""
 
 from aigc.callbacks.between_steps import BetweenSteps
 from aigc.callbacks.checkpoints import Checkpoints

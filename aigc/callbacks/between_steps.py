@@ -1,4 +1,4 @@
-"""What all ranks do between two steps because one of them asks for it: saving when it is time, and stopping."""
+"""Saving and stopping between two steps, on all ranks at the same time."""
 
 from pathlib import Path
 from typing import Any
@@ -13,28 +13,28 @@ from aigc.tasks import Task
 
 
 class BetweenSteps(Callback):
-    """Saves by the clock, and ends a run once a signal has asked for it (see `aigc.runs.stop`), all ranks at once."""
+    """Saves after so much time, and ends a run after a signal (see `aigc.runs.stop`), on all ranks at the same step."""
 
     def __init__(self) -> None:
         self._common_batches = 0.0
         self._signals = StepSignals()
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Take the signals back from Lightning, whose run would end with exit code 0, and its question once a batch."""
+        """Restore our signal handlers, as with those of Lightning the run would end with exit code 0."""
         stop.take_over()
-        trainer._signal_connector.received_sigterm = False  # ours, and not its, is the one that is asked
+        trainer._signal_connector.received_sigterm = False  # our handler decides
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _nothing
         self._signals = StepSignals() if trainer.world_size == 1 else DelayedStepSignals()
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Take the signals back, as a validation outside training has Lightning register its own, too."""
+        """Restore our signal handlers: a validation outside training registers those of Lightning, too."""
         assert isinstance(module, Task)
         stop.take_over()
         mine = sum(trainer.num_val_batches)
         self._common_batches = module.over_ranks(mine, ReduceOp.MIN)
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
-        """Save here when it is time, save and stop here when any rank was asked."""
+        """Save when it is time; save and stop when any rank was asked to."""
         assert isinstance(module, Task)
         if not module.ended_step():
             return
@@ -54,10 +54,10 @@ class BetweenSteps(Callback):
     def on_validation_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int, loader_idx: int = 0
     ) -> None:
-        """Stop here when asked: the step was saved before the validation."""
+        """Stop when asked to: the step was saved before the validation."""
         assert isinstance(module, Task)
         if batch_idx >= self._common_batches:
-            return  # another rank may have no such batch, and would not be asked
+            return  # another rank may not have this batch, and would not take part
         number = int(module.over_ranks(stop.asked() or 0, ReduceOp.MAX))
         if number:
             raise stop.ended_by(number, " while validating; the step is saved")

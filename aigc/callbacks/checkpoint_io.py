@@ -1,4 +1,4 @@
-"""Checkpoints on disk: whole or not there at all, with a checksum beside them, plain tensors and containers only."""
+"""Checkpoints on disk, written atomically with a checksum: plain tensors and containers only."""
 
 import copy
 import hashlib
@@ -17,14 +17,14 @@ from aigc.runs.files import replacing, retrying, write_atomic
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Writes beside the target, syncs, renames. Lightning's own save is torn when TMPDIR is another file system.
+    """Writes beside the target, syncs, renames. Lightning's own save is not atomic if TMPDIR is another file system.
 
-    A full disk or a folder that cannot be written for a while is waited for; then it is an error, and what was there
-    before is still there.
+    A disk that is full, or cannot be written for a while, is tried again; then it is an error, and the files of before
+    are still there.
 
     Args:
-        asynchronous: Copy the tensors and write in a thread, so that training goes on meanwhile; the copy takes as much
-            memory again as a checkpoint. An error of the thread is raised by the next save or by `wait`.
+        asynchronous: Copy the tensors and write in a thread while training continues; the copy takes as much memory as
+            a checkpoint. An error of the thread is raised by the next save or by `wait`.
     """
 
     def __init__(self, asynchronous: bool = False):
@@ -46,7 +46,7 @@ class AtomicCheckpointIO(CheckpointIO):
             storage_options: `{"then": function}` is called once the file is on disk.
 
         Raises:
-            AigcError: The disk refused for as long as `aigc.runs.files.retrying` has patience.
+            AigcError: The disk failed for longer than `aigc.runs.files.retrying` waits.
         """
         self.wait()
         then = (storage_options or {}).get("then", lambda: None)
@@ -57,7 +57,7 @@ class AtomicCheckpointIO(CheckpointIO):
         self._thread.start()
 
     def wait(self) -> None:
-        """Wait for the thread, if there is one; raise what went wrong in it."""
+        """Wait for the thread, if there is one; raise its error, if any."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -69,7 +69,7 @@ class AtomicCheckpointIO(CheckpointIO):
         """Read a checkpoint without running code from it.
 
         Raises:
-            AigcError: The file is not what was written.
+            AigcError: The file is damaged.
         """
         self.wait()
         path = Path(path)
@@ -78,7 +78,7 @@ class AtomicCheckpointIO(CheckpointIO):
             raise AigcError(reason)
         if path.is_dir():
             return read_shards(path)
-        # To the CPU: on its own device it would stand beside the model that it is loaded into.
+        # To the CPU: on the device it would take as much memory again as the model.
         return torch.load(path, map_location=map_location or "cpu", weights_only=True)
 
     def remove_checkpoint(self, path: Any) -> None:
@@ -87,7 +87,7 @@ class AtomicCheckpointIO(CheckpointIO):
         checksum_path(Path(path)).unlink(missing_ok=True)
 
     def teardown(self) -> None:
-        """Nothing is left half-written when training ends."""
+        """Wait for the thread when training ends."""
         self.wait()
 
     def _write(self, checkpoint: dict[str, Any], path: Path, then: Callable[[], None]) -> None:
@@ -96,7 +96,7 @@ class AtomicCheckpointIO(CheckpointIO):
             with replacing(path) as file:
                 hashed = _Hashed(file)
                 hashed.save(checkpoint)
-                # First the checksum: a file of that name from before would rather read as damaged than be half-trusted.
+                # The checksum first: after a crash in between, an old file of that name reads as damaged.
                 write_atomic(checksum_path(path), f"{hashed.digest.hexdigest()}  {path.name}\n")
             then()
 
@@ -118,10 +118,10 @@ class _Hashed:
         self.digest = hashlib.sha256()
 
     def save(self, checkpoint: dict[str, Any]) -> None:
-        """Write it, tensor by tensor."""
+        """Write a checkpoint, tensor by tensor."""
         try:
             torch.save(checkpoint, self)  # type: ignore[arg-type]
-        except RuntimeError as error:  # torch makes one of the disk's refusal
+        except RuntimeError as error:  # torch converts the OSError of the disk
             raise (self._refused or error) from None
         self.flush()
 
@@ -139,7 +139,7 @@ class _Hashed:
 
 
 def _copy(value: Any, copies: dict[Any, Any] | None = None) -> Any:
-    """The same with tensors copied to the CPU; tied weights stay one tensor."""
+    """Copy nested containers with tensors to the CPU; tied weights stay one tensor."""
     copies = {} if copies is None else copies
     if isinstance(value, torch.Tensor):
         key = (value.device, value.data_ptr(), value.shape, value.stride(), value.dtype)

@@ -1,4 +1,4 @@
-"""Puts into every checkpoint what Lightning leaves out, so that a resumed run is the same run to the last bit."""
+"""The state that Lightning leaves out of checkpoints, so that a resumed run is the same run to the last bit."""
 
 from collections.abc import Collection
 from dataclasses import asdict
@@ -26,7 +26,7 @@ class ExactState(Callback):
     """Saves and restores position, random generators, the task's own sums, and the length of metrics.jsonl.
 
     Checkpoints must be saved between two optimiser steps: from `on_train_batch_start`, from `on_validation_start`, or
-    when training has ended. What a validation draws does not move training's random generators.
+    when training has ended. Random numbers of a validation do not change training's random generators.
 
     Args:
         allow: Differences between checkpoint and run that are accepted, see `aigc.callbacks.position.moved`.
@@ -40,7 +40,7 @@ class ExactState(Callback):
         self._checked = False
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add everything, and say plainly where training stands."""
+        """Add the state, and write the position of training into the loops of Lightning."""
         assert isinstance(module, Task)
         module.raise_if_diverged()
         order = _order(trainer, trainer.train_dataloader, trainer.num_training_batches)
@@ -59,14 +59,14 @@ class ExactState(Callback):
         }
 
     def on_checkpoint_read(self, trainer: Trainer, module: Task, checkpoint: dict[str, Any]) -> None:
-        """Check that the checkpoint fits, and tell Lightning where to go on; before anything is loaded from it.
+        """Check that the checkpoint fits, and set where Lightning continues, before anything is loaded from it.
 
         Raises:
             InputError: It does not fit; the message has both values.
         """
         own = checkpoint.get(KEY)
         if own is None or own["format"] > FORMAT:
-            raise InputError("the checkpoint was not written by this version of aigc; it cannot be gone on from")
+            raise InputError("the checkpoint was not written by this version of aigc and cannot be resumed")
         saved = Order(**own["order"])
         loader = trainer.datamodule.train_dataloader()
         now = _order(trainer, loader, _limited(sized_len(loader), trainer.limit_train_batches))
@@ -76,12 +76,12 @@ class ExactState(Callback):
         if now.batches is None and self._begin.batch:
             place = _mine(own, saved.world_size)["place"]
         elif now.batches is None and position.batch:
-            log.warning("the stream cannot go on where it was: epoch %d is begun from its first", self._begin.epoch)
+            log.warning("the stream cannot continue where it was: epoch %d starts from its first", self._begin.epoch)
         checkpoint["loops"] = loop_state(self._begin, checkpoint["loops"], now.resumable, place)
         self._checked = True
 
     def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take generators, sums and metrics back to that moment."""
+        """Restore random generators, sums and metrics."""
         assert isinstance(module, Task)
         if not self._checked:
             raise _without_super(module, "on_load_checkpoint")
@@ -92,7 +92,7 @@ class ExactState(Callback):
         if saved.world_size == ranks:
             self._to_restore = _mine(own, saved.world_size)["random"]
         else:
-            log.warning("number of ranks was %d and is %d: random generators start anew", saved.world_size, ranks)
+            log.warning("number of ranks was %d and is %d: random generators are seeded again", saved.world_size, ranks)
             seed_everything(own["step"] * ranks + rank, verbose=False)
             module.forget_sums()
         rewind(trainer.loggers, own["metrics_bytes"], own.get("metrics_row", ""))
@@ -100,7 +100,7 @@ class ExactState(Callback):
             logger.epoch = self._begin.epoch - (self._begin.batch == 0)
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Put the generators back as late as can be; tell the metrics file which epoch it is."""
+        """Restore the random generators as late as possible; set the epoch of the metrics file."""
         if self._to_restore is not None:
             restore_random_state(self._to_restore, trainer.strategy.root_device)
             self._to_restore = None
@@ -108,33 +108,33 @@ class ExactState(Callback):
             logger.epoch = trainer.fit_loop.epoch_progress.current.processed
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
-        """See that the task counts its steps."""
+        """Check that the task counts its steps."""
         assert isinstance(module, Task)
         if module.begun_batch != trainer.fit_loop.total_batch_idx:
             raise _without_super(module, "on_train_batch_start")
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Note the generators; see that there is something to validate."""
+        """Keep the random generators; check that training has not diverged."""
         assert isinstance(module, Task)
         module.raise_if_diverged()
         self._before_validation = self._to_restore or random_state(trainer.strategy.root_device)
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """See that the task's own validation went well, before others write texts or the like."""
+        """Check the task's own validation, before evaluations generate anything."""
         assert isinstance(module, Task)
         module.raise_if_diverged()
 
     def on_evaluation_start(self, trainer: Trainer, module: Task) -> None:
-        """As before a validation, for one that is none of Lightning's."""
+        """Check that training has not diverged."""
         module.raise_if_diverged()
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Diverged weights are no result, saved or not."""
+        """Check that training has not diverged: such weights are not a result."""
         assert isinstance(module, Task)
         module.raise_if_diverged()
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Put them back, whatever the validation has drawn; note the step, as each is validated once."""
+        """Restore the random generators; note the step, as each is validated once."""
         assert isinstance(module, Task)
         module.validated_at = module.steps_done
         if self._before_validation is not None:
@@ -142,10 +142,10 @@ class ExactState(Callback):
             self._before_validation = None
 
     def _position(self, trainer: Trainer, order: Order) -> tuple[Position, Any]:
-        """Counted where batches are consumed: what the loader has prepared ahead does not matter.
+        """Compute the position from the batches trained on; what the loader has prepared ahead does not count.
 
         Returns:
-            The position, and what a stream has to know besides.
+            The position, and the stream position of a stream.
         """
         total = trainer.fit_loop.epoch_loop.batch_progress.total.completed
         done, processed, place = total - self._begin.total, trainer.fit_loop.epoch_progress.current.processed, None
@@ -161,12 +161,12 @@ class ExactState(Callback):
         return Position(total, epoch, batch_in_epoch, first.sample + samples), place
 
     def _counted(self, done: int, batches: int, processed: int) -> tuple[int, int]:
-        """Epoch and batch in it, so many batches after the begin.
+        """Return the epoch and the batch in it, a number of batches after the start.
 
         Args:
-            done: Batches since the begin.
+            done: Batches since the start.
             batches: Batches in an epoch.
-            processed: Epochs whose end has been told to callbacks.
+            processed: Epochs for whose end callbacks have been called.
         """
         batch = self._begin.batch + done
         epoch, batch_in_epoch = self._begin.epoch + batch // batches, batch % batches
@@ -183,7 +183,7 @@ def _order(trainer: Trainer, loader: Any, batches: int | float) -> Order:
     if isinstance(loader, StreamLoader):
         number = None
     elif batches == float("inf"):
-        raise InputError("data: the training loader has no length, so a run could not go on from a checkpoint")
+        raise InputError("data: the training loader has no length, so a run could not be resumed")
     else:
         number = int(batches)
     return Order(number, trainer.accumulate_grad_batches, precision=str(trainer.precision), **described)
@@ -191,18 +191,18 @@ def _order(trainer: Trainer, loader: Any, batches: int | float) -> Order:
 
 def _without_super(module: Task, hook: str) -> InputError:
     name = type(module).__name__
-    return InputError(f"task: {name}.{hook} must call super().{hook}(...): the run could not be gone on with otherwise")
+    return InputError(f"task: {name}.{hook} must call super().{hook}(...): otherwise the run could not be resumed")
 
 
 def _limited(length: int | None, limit: int | float | None) -> int | float:
-    """How many batches Lightning uses; its default limit is the share 1.0. Without a length, no number."""
+    """Return how many batches Lightning uses, infinity without a length; its default limit is the share 1.0."""
     if length is None:
         return float("inf")
     return length if not isinstance(limit, int) else min(length, limit)
 
 
 def _mine(own: dict[str, Any], world_size: int) -> dict[str, Any]:
-    """What a rank with this one's batches saved, or the last where there were fewer; ranks with the same are alike."""
+    """Return the state that the rank with the same batches saved, or the last rank if there were fewer."""
     saved: list[dict[str, Any]] = own["ranks"]
     return saved[min(data_rank()[0], world_size - 1) * (len(saved) // world_size)]
 

@@ -1,4 +1,4 @@
-"""Where training stands: epoch, batch and step in a checkpoint, and how Lightning's loops go on from there."""
+"""The position of training in a checkpoint (epoch, batch, step), and the state of Lightning's loops for it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -15,16 +15,16 @@ class Order:
     """What the order of the batches depends on.
 
     Args:
-        batches: Batches in an epoch; None for a stream, which carries its own place.
+        batches: Batches in an epoch; None for a stream, which has a stream position.
         accumulate: Batches in an optimiser step.
-        length: Samples; None where the loader cannot go on in the middle of an epoch, as for the next five.
+        length: Samples; None if the loader cannot continue within an epoch, as for the next five.
         batch_size: Samples in a batch of one rank.
         world_size: Number of ranks that have batches of their own.
         seed: Seed of the order.
-        shuffle: Whether there is an order to speak of.
+        shuffle: Whether the order is random.
         fingerprint: Hash of the data's content, when it is known.
-        precision: Number format of the computation, which is no part of the order but must stay the same likewise.
-        together: Ranks that compute each batch together; likewise. None in checkpoints of an earlier version.
+        precision: Number format of the computation; not a part of the order, but it must stay the same, too.
+        together: Ranks that compute each batch together; the same holds. None in checkpoints of an earlier version.
     """
 
     batches: int | None
@@ -40,18 +40,18 @@ class Order:
 
     @property
     def resumable(self) -> bool:
-        """Whether the loader can go on in the middle of an epoch."""
+        """Whether the loader can continue within an epoch."""
         return self.length is not None or self.batches is None
 
 
 @dataclass(frozen=True)
 class Position:
-    """How far training has come.
+    """The progress of training.
 
     Args:
         total: Batches over all epochs.
         epoch: The epoch that is running.
-        batch: Batches of it that are done; all of them until its end has been told to callbacks.
+        batch: Batches of it that are done; all of them until callbacks have been called for its end.
         sample: Samples of it that are done, of all ranks.
     """
 
@@ -62,32 +62,32 @@ class Position:
 
 
 def moved(position: Position, saved: Order, now: Order, allow: Collection[str]) -> Position:
-    """Where a run goes on whose data, batch size or number of ranks may have changed.
+    """Compute where a run continues whose data, batch size or number of ranks may have changed.
 
-    With another batch size or number of ranks, training goes on at the same sample of the same order, and an epoch ends
-    where the samples left fill no optimiser step. With other data, another seed, or a loader that can only start at the
-    beginning, the rest of the interrupted epoch is left out. A stream goes on at the same row with another batch size;
-    with another number of ranks it begins the epoch anew.
+    With another batch size or number of ranks, training continues at the same sample of the same order, and an epoch
+    ends when the samples left do not fill an optimiser step. With other data, another seed, or a loader that can only
+    start at the beginning, the rest of the interrupted epoch is left out. A stream continues at the same row with
+    another batch size; with another number of ranks it starts the epoch again.
 
     Args:
         position: From the checkpoint.
         saved: From the checkpoint.
         now: As it is now.
-        allow: Which differences the person has allowed, of `ALLOWED`.
+        allow: Differences that are allowed, of `ALLOWED`.
 
     Raises:
         InputError: Something differs that was not allowed; the message has both values and what is allowed.
     """
     refused = [(name, what) for name, what in _differences(saved, now) if name not in allow]
     if not now.resumable and "order" not in allow:
-        what = "the training loader cannot go on where it was (an aigc.data.loader.EpochLoader can)"
+        what = "the training loader cannot continue within an epoch (an aigc.data.loader.EpochLoader can)"
         refused.append(("order", what))
     if refused:
         whats = "; ".join(what for _, what in refused)
         names = ",".join(dict.fromkeys(name for name, _ in refused))
         raise InputError(
-            f"the checkpoint does not fit: {whats}. The same data and settings go on exactly; "
-            f"to go on all the same: resume.allow=[{names}]"
+            f"the checkpoint does not fit: {whats}. The same data and settings resume exactly; "
+            f"to resume all the same: resume.allow=[{names}]"
         )
     total = position.total
     if saved.accumulate != now.accumulate:
@@ -112,7 +112,7 @@ def moved(position: Position, saved: Order, now: Order, allow: Collection[str]) 
 
 
 def _differences(saved: Order, now: Order) -> list[tuple[str, str]]:
-    """The kinds of difference, and both values in words."""
+    """Return the kinds of difference, and both values in words."""
     found = []
     for name, key, words in (
         ("batch_size", "batch_size", "batch size"),
@@ -139,17 +139,17 @@ def _shown(value: Any) -> str:
 
 
 def loop_state(position: Position, loops: dict[str, Any], resumable: bool = True, place: Any = None) -> dict[str, Any]:
-    """Lightning's loop state for a run that stands between two batches.
+    """Return the state of Lightning's loops for a run between two batches.
 
-    Lightning saves counters as they happen to be in the hook that saves, and guesses from them on restart where that
-    was. These say one thing only: so many batches are whole, the next has not begun, and a validation that is due
+    Lightning saves its counters as they are in the hook that saves, and guesses from them on restart where that was.
+    This state is unambiguous: the batches so far are complete, the next has not started, and a validation that is due
     after them has yet to be run.
 
     Args:
-        position: Where training stands.
+        position: The position of training.
         loops: Lightning's own state; the counters of optimisers and schedulers in it are kept.
-        resumable: Whether the loader can be told where to go on.
-        place: What a stream has to know besides the position.
+        resumable: Whether the loader can continue within an epoch.
+        place: The stream position of a stream.
     """
     fit = dict(loops["fit_loop"])
     epoch = {"ready": position.epoch + 1, "started": position.epoch + 1}
@@ -166,7 +166,7 @@ def loop_state(position: Position, loops: dict[str, Any], resumable: bool = True
     begin = {"epoch": position.epoch, "batch": position.batch, "sample": position.sample}
     begin |= {} if place is None else {"place": place}
     fit["state_dict"] = {"combined_loader": [begin]} if resumable else {}
-    if position.batch == 0:  # Lightning begins to count anew with an epoch, but not when it goes on from one's begin
+    if position.batch == 0:  # Lightning resets these with an epoch, but not when it resumes at the start of one
         for name in (
             "scheduler_progress",
             "automatic_optimization.optim_progress",
@@ -177,7 +177,7 @@ def loop_state(position: Position, loops: dict[str, Any], resumable: bool = True
 
 
 def _from_zero(progress: dict[str, Any]) -> dict[str, Any]:
-    """The same progress with nothing done in the current epoch."""
+    """Return the progress with nothing done in the current epoch."""
     if "current" in progress:
         return {**progress, "current": dict.fromkeys(progress["current"], 0)}
     return {key: _from_zero(value) if isinstance(value, dict) else value for key, value in progress.items()}

@@ -1,4 +1,4 @@
-"""Every random generator of a process as plain tensors and lists, to be kept in a checkpoint and put back."""
+"""The state of all random generators of a process as plain tensors and lists, for checkpoints."""
 
 import random
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
-    """The state of Python's, NumPy's and torch's generators, and of the one of this process's device."""
+    """Return the state of the generators of Python, NumPy, torch and this process's device."""
     name, keys, position, has_gauss, cached = np.random.get_state()
     version, words, gauss = random.getstate()
     state: dict[str, Any] = {
@@ -24,7 +24,7 @@ def random_state(device: torch.device) -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
-    """Put generators back; a device generator that the state does not have stays as it is."""
+    """Restore the generators; that of a device that the state does not have stays as it is."""
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]

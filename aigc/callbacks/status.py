@@ -1,4 +1,4 @@
-"""Tells the run's heartbeat what training is doing, so that status.json is true at every moment."""
+"""Keeps the run's heartbeat informed, so that status.json is right at every moment."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from aigc.tasks import Task
 
 
 class KeepStatus(Callback):
-    """Passes the step and the activity on; the heartbeat's own thread writes them.
+    """Sets the step and the activity of the heartbeat, whose thread writes them.
 
     Args:
         heartbeat: The run's heartbeat.
@@ -20,35 +20,35 @@ class KeepStatus(Callback):
         self.heartbeat = heartbeat
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """A resumed run does not begin at step 0."""
+        """Set the step: a resumed run does not start at step 0."""
         assert isinstance(module, Task)
         self.heartbeat.step = module.steps_done
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
-        """Also the end of a validation or a save."""
+        """Set the activity, also after a validation or a save."""
         self.heartbeat.activity = "training"
 
     def on_before_backward(self, trainer: Trainer, module: LightningModule, loss: Tensor) -> None:
-        """Another callback may have saved after this one's `on_train_batch_start`."""
+        """Set the activity: another callback may have saved after `on_train_batch_start` of this one."""
         self.heartbeat.activity = "training"
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
-        """Pass on the step."""
+        """Set the step."""
         assert isinstance(module, Task)
         self.heartbeat.step = module.steps_done
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Measuring what the model generates belongs to it."""
+        """Set the activity; evaluations of generated texts are a part of it."""
         self.heartbeat.activity = "validating"
 
     def on_validation_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
-        """Another callback may have saved before the first batch."""
+        """Set the activity: another callback may have saved before the first batch."""
         self.heartbeat.activity = "validating"
 
     def on_evaluation_start(self, trainer: Trainer, module: Task) -> None:
-        """Measuring generated images is none of Lightning's validations."""
+        """Set the activity: evaluations of images are not validations of Lightning."""
         self.heartbeat.activity = "evaluating"
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """A large checkpoint on a slow disk takes minutes."""
+        """Set the activity: a large checkpoint on a slow disk takes minutes."""
         self.heartbeat.activity = "saving"

@@ -1,4 +1,4 @@
-"""How much is learned from in a second."""
+"""Training throughput."""
 
 import time
 from typing import Any
@@ -12,7 +12,7 @@ from aigc.tasks import Task
 class Throughput(Callback):
     """Records `train/<unit>_per_second` (tokens for a language model) between logged steps, without validation.
 
-    All ranks count together.
+    The units of all ranks are added.
     """
 
     def __init__(self) -> None:
@@ -58,20 +58,20 @@ class Throughput(Callback):
             self._amount, self._seconds = 0, 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """What was counted, so that the mean of a resumed run is that of all its attempts."""
+        """Return the totals, so that the mean of a resumed run is that of all its attempts."""
         if self._since is not None:
             self._take_time()
-        since_then = self._amount * self._ranks  # near enough: what each rank has counted differs by some tokens
+        since_then = self._amount * self._ranks  # approximate: the counts of the ranks differ by some tokens
         counted = {"amount": self.total_amount + since_then, "seconds": self.total_seconds + self._seconds}
         return {"unit": self.unit, **counted}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on counting."""
+        """Restore the totals."""
         self.unit = state_dict["unit"]
         self.total_amount, self.total_seconds = state_dict["amount"], state_dict["seconds"]
 
     def per_second(self) -> float | None:
-        """The mean over the run; None before anything was counted."""
+        """Return the mean over the run; None before anything was counted."""
         return self.total_amount / self.total_seconds if self.total_seconds else None
 
     def _take_time(self) -> None:

@@ -1,4 +1,4 @@
-"""Several ranks and two networks: gradients are averaged phase by phase, without a wrapper around both."""
+"""Averaging the gradients of one of several networks over the ranks, without DistributedDataParallel."""
 
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, groupby
@@ -13,10 +13,10 @@ _BUCKET_BYTES = 25 * 2**20  # at most, as in DistributedDataParallel
 
 
 class BareDDP(DDPStrategy):
-    """A process group alone: whoever steps the optimisers averages the gradients.
+    """A process group without a wrapper: the task that steps the optimisers averages the gradients.
 
-    DistributedDataParallel expects gradients of all parameters from each backward pass, and a GAN's give those of one
-    network.
+    DistributedDataParallel expects gradients of all parameters from each backward pass; in a GAN each pass computes
+    those of one network.
     """
 
     def configure_ddp(self) -> None:
@@ -26,11 +26,11 @@ class BareDDP(DDPStrategy):
 class AveragedGradients:
     """Averages one network's gradients over all ranks.
 
-    On an accelerator they are sent in buckets while the backward pass goes on. On a CPU that would take the time of the
-    pass itself, and each message costs a change of threads: there it is one.
+    On an accelerator they are sent in buckets during the backward pass. On a CPU that would slow the pass down:
+    there they are sent at once after it.
 
     Args:
-        network: Whose gradients. Each rank must use the same of its parameters in a step; those frozen now stay so.
+        network: The network. Each rank must use the same parameters in a step; those frozen now must stay frozen.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -48,7 +48,7 @@ class AveragedGradients:
         ]
 
     def close(self) -> None:
-        """Look at no more gradients."""
+        """Remove the hooks."""
         for hook in self._hooks:
             hook.remove()
 
@@ -56,18 +56,18 @@ class AveragedGradients:
         """Call this before the last backward pass of a step.
 
         Args:
-            alarm: Something that all ranks should know of.
-            followers: What takes the values of the first rank; running statistics are those of each rank's own images.
+            alarm: Whether this rank raises an alarm, which `finish` returns on all ranks.
+            followers: Tensors that get the values of the first rank, such as running statistics.
         """
         self._missing = [len(bucket) for bucket in self._buckets]
         self._alarm.fill_(float(alarm))
         self._followers = [tensor.detach() for tensor in followers]
 
     def finish(self) -> bool:
-        """Call this after it: gradients are their means then.
+        """Call this after that backward pass: the gradients are then averaged.
 
         Returns:
-            On a CPU, whether any rank has given an alarm; elsewhere that would stop the device, and it is False.
+            On a CPU, whether any rank raised an alarm; False elsewhere, as it would stop the device.
         """
         self._missing = []
         while len(self._sent) < len(self._buckets):
@@ -78,7 +78,7 @@ class AveragedGradients:
         return self._alarm.device.type == "cpu" and bool(self._alarm > 0)
 
     def _arrived(self, parameter: nn.Parameter) -> None:
-        """Send buckets that are full, in their order, which is that of all ranks."""
+        """Send full buckets, in the order that is the same on all ranks."""
         if self._missing:
             self._missing[self._bucket_of[parameter]] -= 1
             while len(self._sent) < len(self._buckets) and self._missing[len(self._sent)] == 0:
@@ -91,11 +91,11 @@ class AveragedGradients:
 
 
 class _Message:
-    """One flat tensor on its way between the ranks.
+    """One flat tensor that is reduced over the ranks.
 
     Args:
-        averaged: What becomes its mean over all ranks.
-        followers: What becomes that of the first rank.
+        averaged: Tensors that become their means over all ranks.
+        followers: Tensors that become those of the first rank.
     """
 
     def __init__(self, averaged: Sequence[Tensor], followers: Sequence[Tensor] = ()) -> None:
@@ -107,7 +107,7 @@ class _Message:
         self._work = distributed.all_reduce(self._flat, async_op=True) if self._tensors else None
 
     def receive(self) -> None:
-        """Wait for the others, and put everything in its place."""
+        """Wait for the others, and copy the results into the tensors."""
         if self._work is None:
             return
         self._work.wait()
@@ -118,17 +118,17 @@ class _Message:
 
 
 def _split(parameters: list[nn.Parameter], number: int) -> list[list[nn.Parameter]]:
-    """Neighbours in about so many groups of the same size, or more where they would be too large; at least one."""
+    """Group neighbours into about `number` buckets of equal size, or more if they would be too large."""
     if not parameters:
         return [[]]
     sizes = [one.numel() * one.element_size() for one in parameters]
     size = sum(sizes) if number == 1 else min(_BUCKET_BYTES, -(-sum(sizes) // number))
-    places = [(end - 1) // size for end in accumulate(sizes)]
-    pairs = groupby(zip(places, parameters, strict=True), key=lambda pair: pair[0])
+    indices = [(end - 1) // size for end in accumulate(sizes)]
+    pairs = groupby(zip(indices, parameters, strict=True), key=lambda pair: pair[0])
     return [[parameter for _, parameter in group] for _, group in pairs]
 
 
 def share_first(tensors: Iterable[Tensor]) -> None:
-    """Give all ranks what the first one has."""
+    """Broadcast tensors from the first rank to all others, in place."""
     for tensor in tensors:
         distributed.broadcast(tensor.detach(), 0)

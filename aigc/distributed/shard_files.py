@@ -1,4 +1,4 @@
-"""Checkpoints of sharded weights on disk: a folder with a file of each rank, whole or not there at all."""
+"""Sharded checkpoints on disk: a folder with a file of each rank, which appears complete or not at all."""
 
 import contextlib
 import io
@@ -22,13 +22,13 @@ from aigc.runs.files import retrying, sync_folder, write_atomic
 
 
 def write_shards(state: dict[str, Any], path: Path, then: Callable[[], None] = lambda: None) -> None:
-    """Write a checkpoint together; it takes its name once all of it is on disk.
+    """Write a checkpoint from all ranks; it gets its name once all of it is on disk.
 
-    A disk that is full, or refuses, for a while is waited for, as for checkpoints in one file.
+    A disk that is full, or fails for a while, is tried again, as for checkpoints in one file.
 
     Args:
-        state: What Lightning dumps: `state_dict` and `optimizer_states` hold tensors in shards, the rest is the same on
-            all ranks.
+        state: The checkpoint that Lightning dumps: `state_dict` and `optimizer_states` hold tensors in shards, the rest
+            is the same on all ranks.
         path: The folder.
         then: Called on the first rank once all is on disk.
 
@@ -40,33 +40,33 @@ def write_shards(state: dict[str, Any], path: Path, then: Callable[[], None] = l
     shards["state_dict"] = state.pop("state_dict")
 
     def write() -> None:
-        name = _told(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        name = _from_first(f".{path.name}.{secrets.token_hex(4)}.tmp")
         _write(shards, state, path.with_name(name), path, then)
 
     if distributed.get_rank() == 0:
         try:
             retrying(write, f"save {path}")
         except AigcError as error:
-            _told(error)
+            _from_first(error)
             raise
     else:
         while True:
-            with contextlib.suppress(OSError):  # of any rank; the first says whether it is tried again
+            with contextlib.suppress(OSError):  # of any rank; the first one decides whether to try again
                 write()
                 return
 
 
-def _told(word: Any) -> Any:
-    """What the first rank says, on all ranks; an error is raised on the others, as the first raises it itself."""
-    words = [word]
-    distributed.broadcast_object_list(words)
-    if isinstance(words[0], Exception) and distributed.get_rank() > 0:
-        raise words[0]
-    return words[0]
+def _from_first(value: Any) -> Any:
+    """Return the value of the first rank on all ranks; raise it on the others if it is an error."""
+    values = [value]
+    distributed.broadcast_object_list(values)
+    if isinstance(values[0], Exception) and distributed.get_rank() > 0:
+        raise values[0]
+    return values[0]
 
 
 def _write(shards: dict[str, Any], rest: dict[str, Any], temporary: Path, path: Path, then: Callable[[], None]) -> None:
-    """Write once, all ranks at the same time; OSError on all of them where the disk refused one."""
+    """Write once, on all ranks at the same time; OSError on all of them if the disk failed for one."""
     first = distributed.get_rank() == 0
     refused: OSError | None = None
     try:
@@ -83,7 +83,7 @@ def _write(shards: dict[str, Any], rest: dict[str, Any], temporary: Path, path: 
                 then()
             except OSError as error:
                 refused = error
-        _told(refused)
+        _from_first(refused)
         if refused is not None:
             raise refused
     finally:
@@ -92,20 +92,20 @@ def _write(shards: dict[str, Any], rest: dict[str, Any], temporary: Path, path: 
 
 
 def cause_of(error: CheckpointException) -> BaseException:
-    """What the disk said to a rank, or whatever else went wrong there; torch's own is no `Exception`."""
+    """Return the cause on a rank, an OSError first; torch's own error is not an `Exception`."""
     causes = [cause for cause, _ in error.failures.values()]
     return next((cause for cause in causes if isinstance(cause, OSError)), causes[0])
 
 
 def read_shards(path: Path) -> dict[str, Any]:
-    """A checkpoint in the form that one device reads and writes, with whole tensors on the CPU.
+    """Read a checkpoint in the form of a single device, with whole tensors on the CPU.
 
     Raises:
-        InputError: It is no such folder.
+        InputError: The folder is not a sharded checkpoint.
     """
     rest = path / _METADATA_FILENAME
     if not rest.is_file():
-        raise InputError(f"{path} is no sharded checkpoint: it has no {_METADATA_FILENAME}")
+        raise InputError(f"{path} is not a sharded checkpoint: it has no {_METADATA_FILENAME}")
     tensors: dict[str, Any] = {}
     planner = _EmptyStateDictLoadPlanner()  # type: ignore[no-untyped-call]
     try:
@@ -121,7 +121,7 @@ def read_shards(path: Path) -> dict[str, Any]:
 
 
 def _by_number(state: dict[str, Any]) -> dict[str, Any]:
-    """An optimiser's state whose parameters have numbers, in their order, where they had names."""
+    """Return an optimiser's state with numbers of parameters, in their order, in place of names."""
     groups: list[dict[str, Any]] = []
     names: list[str] = []
     for group in state["param_groups"]:

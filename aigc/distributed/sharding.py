@@ -26,7 +26,7 @@ from aigc.errors import InputError
 
 
 class ShardedData(ModelParallelStrategy):
-    """Fully sharded data parallelism: layers are gathered when they compute, and let go afterwards.
+    """Fully sharded data parallelism: layers are gathered when they compute, and freed afterwards.
 
     Checkpoints are folders that all ranks write into, each its shard (`torch.distributed.checkpoint`).
 
@@ -37,12 +37,12 @@ class ShardedData(ModelParallelStrategy):
 
     def __init__(self, ranks: int, together: int = 1) -> None:
         super().__init__(data_parallel_size=ranks // together, tensor_parallel_size=together)
-        # With layers split as well it would say that two collectives could be one, once for each kind of them.
+        # It would warn that two collectives could be merged, once for each kind of them.
         logging.getLogger("torch.distributed.tensor._redistribute").setLevel(logging.ERROR)
         self._together = together
 
     def prepare(self, model: nn.Module) -> None:
-        """Split a network over the ranks, in place, unless it is."""
+        """Shard a network over the ranks, in place, unless it is sharded already."""
         if isinstance(model, FSDPModule):
             return
         if self._together > 1:
@@ -56,7 +56,7 @@ class ShardedData(ModelParallelStrategy):
             module.unshard()
 
     def on_validation_end(self) -> None:
-        """Let them go again."""
+        """Free them again."""
         for module in sharded_modules(self.model):
             module.set_reshard_after_forward(True, recurse=False)
             module.reshard()
@@ -67,7 +67,7 @@ class ShardedData(ModelParallelStrategy):
         """Write one checkpoint as a folder; all ranks must call it.
 
         Args:
-            checkpoint: What `dump_checkpoint` gave.
+            checkpoint: The checkpoint that `dump_checkpoint` returned.
             filepath: The folder.
             storage_options: As for `AtomicCheckpointIO.save_checkpoint`.
         """
@@ -97,7 +97,7 @@ class ShardedData(ModelParallelStrategy):
         return checkpoint
 
     def whole_weights(self) -> dict[str, Tensor]:
-        """All weights, gathered on the CPU of the first rank and empty elsewhere; all ranks must call it."""
+        """Gather all weights on the CPU of the first rank; the result is empty elsewhere. All ranks must call it."""
         assert self.model is not None
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
         weights: dict[str, Any] = get_model_state_dict(self.model, options=options)
@@ -105,14 +105,14 @@ class ShardedData(ModelParallelStrategy):
 
 
 def _unfit(cause: BaseException) -> BaseException:
-    """The error for a person; the disk's own says all."""
+    """Return the error to raise; one of the disk is clear by itself."""
     if isinstance(cause, OSError):
         return cause
     return InputError(f"the model of this config does not fit the checkpoint: {str(cause).splitlines()[0]}")
 
 
 def _by_name(state: dict[str, Any], optimizer: Optimizer, model: nn.Module) -> dict[str, Any]:
-    """An optimiser's state whose parameters have names, where they had numbers in the order of its groups."""
+    """Return an optimiser's state with names of parameters in place of numbers in the order of its groups."""
     named = {parameter: name for name, parameter in model.named_parameters()}
     names = [named[parameter] for group in optimizer.param_groups for parameter in group["params"]]
     return {
@@ -124,7 +124,7 @@ def _by_name(state: dict[str, Any], optimizer: Optimizer, model: nn.Module) -> d
 
 
 def shard(model: nn.Module, mesh: Any) -> None:
-    """Shard a model in place: each block by itself, so that one at a time is gathered, then what is left.
+    """Shard a model in place: each block by itself, so that one at a time is gathered, then the rest.
 
     Args:
         model: Any module; lists of layers in it (`nn.ModuleList`) hold its blocks.
@@ -138,5 +138,5 @@ def shard(model: nn.Module, mesh: Any) -> None:
 
 
 def sharded_modules(model: nn.Module | None) -> Iterator[FSDPModule]:
-    """Those modules that gather and let go by themselves."""
+    """Yield the modules that gather and free their weights by themselves."""
     return (module for module in (model.modules() if model else ()) if isinstance(module, FSDPModule))

@@ -1,4 +1,4 @@
-"""How several ranks share the work of one run."""
+"""Strategies: how several ranks share the work of one run."""
 
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 
@@ -9,7 +9,7 @@ from aigc.distributed.sharding import ShardedData
 
 
 def choose_strategy(name: str, world_size: int, together: int = 1, reduces: bool = True) -> Strategy | str:
-    """Lightning's strategy for a name in `trainer.strategy`.
+    """Return the strategy of Lightning for a name in `trainer.strategy`.
 
     Args:
         name: auto, ddp, fsdp or model_parallel.
@@ -18,13 +18,13 @@ def choose_strategy(name: str, world_size: int, together: int = 1, reduces: bool
         reduces: Whether gradients are averaged by the strategy, and not by the task.
 
     Raises:
-        ConfigError: The strategy does not go with the task.
+        ConfigError: The strategy does not support the task.
     """
     if world_size == 1:
         return "auto"
     if not reduces:
         if name not in ("auto", "ddp"):
-            what = f"{name} splits the weights of one network with one optimiser; a task with several takes ddp"
+            what = f"{name} splits the weights of one network with one optimiser; a task with several needs ddp"
             raise ConfigError([Problem("trainer.strategy", what)])
         return BareDDP()
     if name in ("auto", "ddp"):
@@ -33,15 +33,15 @@ def choose_strategy(name: str, world_size: int, together: int = 1, reduces: bool
 
 
 def share_batches(name: str, world_size: int, together: int) -> None:
-    """Let data know how many ranks in a row compute each batch together; arguments as for `choose_strategy`.
+    """Set how many ranks in a row compute each batch together; arguments as of `choose_strategy`.
 
     Raises:
-        ConfigError: The strategy does not do that, or the ranks cannot be divided so.
+        ConfigError: The strategy does not support it, or the number of ranks is not a multiple of it.
     """
     if together > 1 and name != "model_parallel":
-        what = f"only trainer.strategy=model_parallel splits layers, and it is {name}; take trainer=model_parallel"
+        what = f"only trainer.strategy=model_parallel splits layers, and it is {name}; use trainer=model_parallel"
     elif world_size % together:
-        what = f"{world_size} ranks (trainer.devices times trainer.nodes) are no multiple of {together}"
+        what = f"{world_size} ranks (trainer.devices times trainer.nodes) are not a multiple of {together}"
     else:
         compute_together(together)
         return

@@ -22,7 +22,7 @@ from aigc.config.problems import ConfigError, Problem
 
 
 class SummedGradient(ParallelStyle):
-    """A module with whole weights that sees a part of the heads: its gradient is the sum of those of all parts."""
+    """Style of a module with whole weights that sees a part of the heads: its gradient is summed over all parts."""
 
     def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
         group = device_mesh.get_group()
@@ -56,7 +56,7 @@ STYLES: dict[str, Callable[[], ParallelStyle]] = {
     "embedding_rowwise": lambda: RowwiseParallel(input_layouts=Replicate()),
     "replicated_with_grad_allreduce": SummedGradient,
 }
-"""What the words in plans of Transformers mean."""
+"""Parallel styles by their names in the plans of Transformers."""
 
 
 def split_layers(model: nn.Module, mesh: DeviceMesh) -> None:
@@ -77,9 +77,9 @@ def split_layers(model: nn.Module, mesh: DeviceMesh) -> None:
     if tied and len(set(split)) > 1:
         what = f"the plan of {type(model).__name__} splits one of two layers with the same weights"
         raise _unfit(f"{what}; with model.settings.tie_word_embeddings=false they have their own")
-    parallelize_module(model, mesh, {name: STYLES[word]() for name, word in plan.items()})
+    parallelize_module(model, mesh, {name: STYLES[style]() for name, style in plan.items()})
     if tied:
-        asked.weight = given.weight  # both were split alike
+        asked.weight = given.weight  # both were split in the same way
 
 
 def _plan(model: nn.Module, size: int) -> dict[str, str]:
@@ -104,7 +104,7 @@ def _unfit(why: str) -> ConfigError:
 
 
 class _SumBackward(torch.autograd.Function):
-    """The tensor itself, whose gradient is summed over a group."""
+    """Identity whose gradient is summed over a group."""
 
     @staticmethod
     def forward(context: Any, tensor: Tensor, group: distributed.ProcessGroup) -> Tensor:

@@ -15,13 +15,13 @@ class Averaged(nn.Module):
     spectrally normalised by their own largest singular values, from a power iteration a step. All other buffers are
     copied.
 
-    It is a part of whatever holds the network, and so in each checkpoint; optimisers do not see it.
+    It is a submodule of the task, and so in each checkpoint; optimisers do not see it.
 
     Args:
         network: The network.
-        half_life: Images after which a weight counts half; 0 keeps no average but the weights themselves.
+        half_life: Images after which a weight counts half; 0 copies the weights.
         ramp_up: Limits the half-life to this share of the images seen so far (Karras et al., 2020), so that the first
-            weights are soon forgotten; None does not.
+            weights have little influence; None does not.
     """
 
     def __init__(self, network: nn.Module, half_life: float, ramp_up: float | None = 0.05) -> None:
@@ -31,7 +31,7 @@ class Averaged(nn.Module):
         self.ramp_up = ramp_up
 
     def decay(self, images: int, seen: int) -> float:
-        """How much of the average stays: 0.5 ** (images / half-life).
+        """Return the factor of the old average: 0.5 ** (images / half-life).
 
         Args:
             images: In the last step, of all ranks.
@@ -51,11 +51,11 @@ class Averaged(nn.Module):
         for layer in self.module.modules():
             if isinstance(layer, ParametrizationList) and isinstance(layer[0], _SpectralNorm):
                 layer[0].train()(layer.original)
-                layer[0].eval()  # so that images that are made of it do not move it
+                layer[0].eval()  # so that making images does not change it
 
 
 def _apart(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """What is averaged: weights, and the running statistics that belong to them; and what is copied."""
+    """Return what is averaged (weights, and the running statistics that belong to them) and what is copied."""
     running, others = [], []
     for layer in network.modules():
         for name, buffer in layer.named_buffers(recurse=False):

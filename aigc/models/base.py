@@ -1,4 +1,4 @@
-"""What stands under `model:` in a config."""
+"""The base class of `model:` in a config."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -10,11 +10,11 @@ from aigc.errors import InputError
 
 
 class ModelFactory(ABC):
-    """Describes a network and makes it once the data is known: vocabulary, context length, image size."""
+    """A description of a network, which is created once the data is known: vocabulary, context length, image size."""
 
     @abstractmethod
     def create(self, data: Any) -> nn.Module:
-        """The network for this data module, which has been prepared."""
+        """Create the network for a data module, which has been prepared."""
 
     def from_folder(self, folder: Path) -> Self:
         """Return a factory of the same kind whose weights come from a run's model/.

@@ -1,4 +1,4 @@
-"""Optimisers of a network that lazy regularisers step as well."""
+"""Optimisers of networks with lazy regularisers."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from aigc.config.problems import ConfigError, Problem
 
 
 def lazy_share(intervals: Iterable[int]) -> float:
-    """The share of a network's optimiser steps that its main loss has, beside lazy regularisers of these intervals."""
+    """Return the share of the main loss in the optimiser steps of a network with lazy regularisers."""
     return 1 / (1 + sum(1 / interval for interval in intervals if interval > 1))
 
 
@@ -20,18 +20,18 @@ def make_optimizer(
     intervals: Iterable[int] = (),
     changed: Mapping[str, Any] | None = None,
 ) -> Optimizer:
-    """An optimiser whose moments and rate mean the same with lazy regularisers as without (Karras et al., 2020).
+    """Create an optimiser that compensates for the additional steps of lazy regularisers (Karras et al., 2020).
 
     With c the share of the main steps, the learning rate is multiplied by c, and each beta is raised to the power c.
 
     Args:
-        make: Makes it of parameters.
+        make: Creates an optimiser of parameters.
         network: Its parameters are optimised.
-        intervals: Of the network's regularisers, in steps.
-        changed: Arguments other than those that `make` has.
+        intervals: Intervals of the regularisers of the network, in steps.
+        changed: Arguments that replace those of `make`.
 
     Raises:
-        ConfigError: An argument that this optimiser does not take.
+        ConfigError: The optimiser does not take an argument.
     """
     try:
         optimizer = make(network.parameters(), **(changed or {}))

@@ -1,4 +1,4 @@
-"""Schedules of rates and betas. Their length comes from the config, as asking Lightning for it breaks resuming."""
+"""Schedules of learning rates and betas. Their length comes from the config: Lightning's changes when a run resumes."""
 
 import math
 from typing import Annotated, Any
@@ -11,10 +11,10 @@ from aigc.errors import InputError
 
 
 def half_cosine(done: float) -> float:
-    """From 0 at 0 to 1 at 1, slowly at both ends, and no further (Loshchilov and Hutter, 2017).
+    """Rise from 0 to 1 along half a cosine, and stay there (Loshchilov and Hutter, 2017).
 
     Args:
-        done: Share of the way.
+        done: Progress, from 0 to 1.
     """
     return 0.5 * (1 - math.cos(math.pi * min(done, 1.0)))
 
@@ -26,8 +26,8 @@ class WarmupCosine(LambdaLR):
         optimizer: The optimiser whose learning rates are scaled.
         total_steps: Optimiser steps of the whole run.
         warmup_steps: Steps over which the rate rises linearly to its full value.
-        final_ratio: Share of the full rate that is left at the end.
-        final_beta2: What Adam's second beta comes to on the same half cosine, as in R3GAN; None leaves it.
+        final_ratio: Final learning rate as a share of the full rate.
+        final_beta2: Final value of Adam's second beta on the same half cosine, as in R3GAN; None keeps it constant.
 
     Raises:
         InputError: The optimiser has no betas.
@@ -54,12 +54,12 @@ class WarmupCosine(LambdaLR):
         super().__init__(optimizer, scale)
 
     def step(self, epoch: int | None = None) -> None:
-        """Set the rates and betas of the next step."""
+        """Set the learning rates and betas of the next step."""
         super().step(epoch)
         if self._final_beta2 is not None:
             for group, (beta1, beta2) in zip(self.optimizer.param_groups, self._first_betas, strict=True):
                 group["betas"] = (beta1, beta2 + (self._final_beta2 - beta2) * self._done(self.last_epoch))
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values alone."""
+        """Return plain values alone."""
         return {name: value for name, value in super().state_dict().items() if name != "_done"}

@@ -1,4 +1,4 @@
-"""What every task shares: recording values under the step that a person counts."""
+"""The base class of all tasks."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -20,10 +20,10 @@ from aigc.tasks.divergence import DivergenceGuard
 
 
 class Task(DivergenceGuard):
-    """A LightningModule whose measured values reach every logger, the callbacks and the final table alike."""
+    """A LightningModule whose recorded values reach every logger, the callbacks and the final table."""
 
     unit = "examples"
-    """What throughput counts."""
+    """The unit that throughput counts."""
     saved_model: str | None = None
     """Dotted path of the subclass of `aigc.inference.base.SavedModel` that reads what `save_model` writes."""
     monitor: ClassVar[tuple[str, str] | None] = None
@@ -36,7 +36,7 @@ class Task(DivergenceGuard):
         self.latest: dict[str, float] = {}
         """The last recorded value of each name."""
         self.signatures: dict[str, str] = {}
-        """How a recorded value was made, by the same names, where the metric says so."""
+        """The signatures of recorded values, by the same names, of metrics that have one."""
         self.recorded_at: dict[str, int] = {}
         """The step of the last recorded value of each name."""
         self.validated_at = -1
@@ -45,11 +45,11 @@ class Task(DivergenceGuard):
         """Norm of all gradients before clipping, at the last step."""
         self._steps_before = 0
         self.begun_batch = -1
-        """The batch (over all epochs) that was begun last."""
+        """The batch (over all epochs) that was started last."""
 
     @property
     def steps_done(self) -> int:
-        """Optimiser steps as a person counts them; a task with several optimisers says which one counts."""
+        """Number of optimiser steps; a task with several optimisers defines which steps count."""
         return int(self.global_step)
 
     def record(self, values: Mapping[str, float], signatures: Mapping[str, str] | None = None) -> None:
@@ -59,7 +59,7 @@ class Task(DivergenceGuard):
 
         Args:
             values: Name to value.
-            signatures: How values were made, by their names; metrics.jsonl, the manifest and the final table have them.
+            signatures: Signatures of metrics by the names of their values; kept in metrics.jsonl and the manifest.
         """
         self.latest.update(values)
         self.recorded_at.update(dict.fromkeys(values, self.steps_done))
@@ -75,12 +75,12 @@ class Task(DivergenceGuard):
         return reduce_number(value, op)
 
     def at_logged_step(self) -> bool:
-        """Whether this batch ended an optimiser step whose values are logged."""
+        """Return whether this batch ended an optimiser step whose values are logged."""
         due = self.steps_done % self.trainer.log_every_n_steps == 0 or self.steps_done == self.trainer.max_steps
         return self.ended_step() and due
 
     def ended_step(self) -> bool:
-        """Whether this batch ended an optimiser step, and was not only accumulated."""
+        """Return whether this batch ended an optimiser step, and was not only accumulated."""
         return self.steps_done > self._steps_before
 
     def check_trainer(self, settings: Any) -> None:
@@ -99,7 +99,7 @@ class Task(DivergenceGuard):
             raise ConfigError([Problem(f"trainer.{name}", f"{what}{shown(off[name])}") for name in wrong])
 
     def configure_model(self) -> None:
-        """Split the networks where the strategy asks for it; Lightning calls this once the ranks have met."""
+        """Shard the networks if the strategy requires it; Lightning calls this once the ranks are connected."""
         if isinstance(self.trainer.strategy, ShardedData):
             if self.saved_weights() is not None:
                 what = "shards hold all weights, and this task saves a part of them; set it to ddp"
@@ -134,14 +134,14 @@ class Task(DivergenceGuard):
         return super().load_state_dict(state_dict, strict and saved is None, assign)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Show it to callbacks before weights are loaded from it: they say better than sizes why it does not fit."""
+        """Call `on_checkpoint_read` of callbacks before weights are loaded: their errors are clearer than torch's."""
         self.call_hook("on_checkpoint_read", checkpoint)
 
     def call_hook(self, hook: str, *arguments: Any) -> None:
-        """Call a method that is none of Lightning's on every callback that has it, with the trainer and this task."""
+        """Call a hook that Lightning does not know on every callback that has it, with the trainer and this task."""
         for callback in self.trainer.callbacks:
-            if told := getattr(callback, hook, None):
-                told(self.trainer, self, *arguments)
+            if method := getattr(callback, hook, None):
+                method(self.trainer, self, *arguments)
 
     def precision_context(self) -> AbstractContextManager[None]:
         """Compute in the trainer's precision; outside of training, in that of the weights."""
@@ -149,7 +149,7 @@ class Task(DivergenceGuard):
         return nullcontext() if trainer is None else trainer.strategy.precision_plugin.forward_context()
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
-        """Note the step, as a batch that is accumulated ends none."""
+        """Note the step: a batch that is only accumulated does not end one."""
         self._steps_before = self.steps_done
         self.begun_batch = self.trainer.fit_loop.total_batch_idx
 
@@ -159,7 +159,7 @@ class Task(DivergenceGuard):
         gradient_clip_val: int | float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip by the norm of all gradients; Lightning refuses this for fused optimisers even where nothing is scaled.
+        """Clip by the norm of all gradients; Lightning refuses this for fused optimisers even without scaling.
 
         Raises:
             ConfigError: A fused optimiser under float16 unscales gradients only after clipping would have seen them.
@@ -174,9 +174,9 @@ class Task(DivergenceGuard):
         self.check_finite(self.gradient_norm, shared=True)
 
     def training_state(self) -> dict[str, Any]:
-        """What a resumed run has to know besides weights and optimisers, in plain containers and tensors.
+        """Return what a resumed run needs besides weights and optimisers, in plain containers and tensors.
 
-        A task that keeps sums between steps adds them, and takes them back in `load_training_state`.
+        A task that keeps sums between steps adds them, and restores them in `load_training_state`.
         """
         return {
             "latest": dict(self.latest),
@@ -186,24 +186,24 @@ class Task(DivergenceGuard):
         }
 
     def load_training_state(self, state: dict[str, Any]) -> None:
-        """Take back what `training_state` gave."""
+        """Restore what `training_state` returned."""
         self.latest, self.validated_at = dict(state["latest"]), state["validated_at"]
         self.signatures = dict(state.get("signatures", {}))
         self.recorded_at = dict(state.get("recorded_at", {}))
 
     def forget_sums(self) -> None:
-        """Begin sums between steps anew, as another number of ranks cannot take them over."""
+        """Reset the sums between steps: they are lost when the number of ranks changes."""
 
     def amount(self, batch: Any) -> int:
-        """How many units a batch holds."""
+        """Return the number of units in a batch."""
         return len(batch)
 
     def save_model(self, folder: Path) -> None:
-        """Write what other tools load; every task has its own.
+        """Write the files that other tools load; every task must define it.
 
         Raises:
-            InputError: This one has none; a run is refused before it starts.
+            InputError: This task does not; the run is refused before it starts.
         """
         raise InputError(
-            f"task: {type(self).__name__} needs a method save_model(folder), which writes what a run leaves"
+            f"task: {type(self).__name__} needs a method save_model(folder), which writes the model that the run leaves"
         )

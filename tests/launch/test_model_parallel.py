@@ -105,7 +105,7 @@ def test_heads_that_cannot_be_shared_are_told() -> None:
 @pytest.mark.parametrize(
     ("name", "ranks", "together", "said"),
     [
-        ("model_parallel", 2, 3, "2 ranks (trainer.devices times trainer.nodes) are no multiple of 3"),
+        ("model_parallel", 2, 3, "2 ranks (trainer.devices times trainer.nodes) are not a multiple of 3"),
         ("fsdp", 2, 2, "only trainer.strategy=model_parallel splits layers"),
     ],
 )

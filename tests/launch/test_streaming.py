@@ -107,5 +107,5 @@ def test_another_number_of_ranks_goes_on_only_when_it_is_meant(tmp_path: Path) -
     allowed = ["~callbacks.slow", "trainer.devices=1", "resume.allow=[world_size]"]
     done = start(place, ["resume", "latest", *allowed, "--trust=tests"])
     assert done.wait() == 0, done.said
-    assert "the stream cannot go on where it was: epoch 0 is begun from its first" in done.said
+    assert "the stream cannot continue where it was: epoch 0 starts from its first" in done.said
     assert reached(the_run(place)) == STEPS

@@ -23,7 +23,7 @@ def test_batch_normalisation_under_a_gradient_penalty(name, settings):
         small_gan(d_batch_norm=True, regularisers=regularisers(**{name: settings}))
     said = str(error.value)
     assert f"task.regularisers.{name.lower()}: a gradient penalty bounds the derivative of each judgement" in said
-    assert "batch normalisation in the discriminator makes each depend on all" in said
+    assert "batch normalisation in the discriminator makes each output depend on all images" in said
     assert "take another normalisation there, or switch this off with null" in said
 
 
@@ -39,7 +39,7 @@ def test_a_batch_that_does_not_divide(n_critic, micro_batches, tmp_path):
     task = small_gan(n_critic=n_critic, micro_batches=micro_batches)
     before = weights(task.model)
     said = (
-        rf"a batch of 8 images cannot be taken in {n_critic} \(task.n_critic\) times {micro_batches} "
+        rf"a batch of 8 images cannot be split into {n_critic} \(task.n_critic\) times {micro_batches} "
         r"\(task.micro_batches\) equal parts; change data.batch_size, or set data.batches_per_step to task.n_critic"
     )
     with pytest.raises(InputError, match=said):
@@ -55,7 +55,7 @@ def half(scale: float = 1024.0) -> list:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"regularisers": R1}, "task.regularisers.r1 takes a derivative inside of the loss, where it vanishes all the"),
+        ({"regularisers": R1}, "task.regularisers.r1 takes a derivative inside the loss, where it vanishes before"),
         ({"regularisers": regularisers(PathLength={})}, "task.regularisers.pathlength takes a derivative"),
         ({"generator_clip": 1.0}, "gradients are clipped before that is undone"),
     ],
@@ -64,7 +64,7 @@ def test_float16_with_penalties_or_clipping(settings, reason, tmp_path):
     with pytest.raises(ConfigError) as error:
         fit(small_gan(**settings), tmp_path, batches(1), plugins=half())
     said = str(error.value)
-    assert "trainer.precision: 16-mixed multiplies losses so that gradients do not vanish in float16, but" in said
+    assert "trainer.precision: 16-mixed scales losses so that gradients do not vanish in float16, but" in said
     assert reason in said
     assert "set trainer.precision=bf16-mixed or 32-true" in said
 
@@ -73,7 +73,7 @@ def test_float16_with_penalties_is_refused_before_a_run_on_any_device(tmp_path):
     """On a CPU Lightning would train in bfloat16 instead."""
     penalty = ["+task.regularisers.r1._target_=aigc.losses.R1", "+task.regularisers.r1.gamma=1.0"]
     cfg = compose(["experiment=gan/digits", "trainer.precision=16-mixed", f"paths.cache={tmp_path}", *penalty])
-    with pytest.raises(ConfigError, match="16-mixed multiplies losses"):
+    with pytest.raises(ConfigError, match="16-mixed scales losses"):
         components.build_task(cfg, components.build_data(cfg))
 
 
@@ -103,7 +103,7 @@ def test_a_step_that_overflows_in_float16_is_left_out_and_counted(tmp_path):
 
 
 def test_weights_in_16_bits(tmp_path):
-    said = "trainer.precision: weights of 16 bits would stand still at small steps, and averages of them always"
+    said = "trainer.precision: weights of 16 bits do not change by small steps, and their averages never change"
     with pytest.raises(ConfigError, match=said):
         fit(small_gan(), tmp_path, batches(1), precision="bf16-true")
 
@@ -152,7 +152,7 @@ def test_adaptive_augmentation_with_logits_whose_sign_says_nothing(loss):
     with pytest.raises(ConfigError) as error:
         small_gan(loss=loss, augmentation=adaptive)
     said = str(error.value)
-    assert "task.augmentation: AdaptiveAugment goes by the sign of the logits of real images" in said
+    assert "task.augmentation: AdaptiveAugment depends on the sign of the logits of real images" in said
     assert "take aigc.augmentation.ScheduledAugment or DiffAugment, or task.loss=non_saturating" in said
     small_gan(loss=loss, augmentation={"_target_": "aigc.augmentation.ScheduledAugment"})
     small_gan(loss="hinge", augmentation=adaptive)
@@ -160,5 +160,5 @@ def test_adaptive_augmentation_with_logits_whose_sign_says_nothing(loss):
 
 @pytest.mark.parametrize("name", ["pop", "a.b", "generator_loss", "fake_logit"])
 def test_names_of_regularisers_that_stand_for_something_else(name):
-    with pytest.raises(ConfigError, match=rf"task\.regularisers\.{name}: this name stands for something else already"):
+    with pytest.raises(ConfigError, match=rf"task\.regularisers\.{name}: this name is already in use"):
         small_gan(regularisers={name: {"_target_": "aigc.losses.R1", "gamma": 1.0}})

@@ -109,7 +109,7 @@ def test_other_data_begin_with_the_next_epoch():
 
 def test_a_loader_that_cannot_go_on_is_an_error_or_starts_the_next_epoch():
     plain = Order(batches=10, accumulate=1)
-    with pytest.raises(InputError, match=r"cannot go on where it was .*resume.allow=\[order\]"):
+    with pytest.raises(InputError, match=r"cannot continue within an epoch .*resume.allow=\[order\]"):
         moved(Position(13, 1, 3, 0), plain, plain, ())
     assert moved(Position(13, 1, 3, 0), plain, plain, ("order",)) == Position(13, 2, 0, 0)
     assert moved(Position(20, 2, 0, 0), plain, plain, ("order",)) == Position(20, 2, 0, 0)

@@ -8,16 +8,16 @@ from torch import Tensor, nn
 from aigc.errors import InputError
 
 LEAST_TRUNCATION = 0.01
-"""Of latents: below it drawing them anew until they fit takes too long."""
+"""The smallest truncation of latents; below it, drawing them again until they fit takes too long."""
 
 
 class ImageGenerator(nn.Module, ABC):
-    """Makes images of latents.
+    """A network that makes images of latents.
 
     Args:
         resolution: Height and width of the images.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes images are conditioned on; 0 for none.
+        classes: Number of classes that images are conditioned on; 0 for none.
 
     Attributes:
         latent_shape: Shape of the latents of one image.
@@ -36,15 +36,16 @@ class ImageGenerator(nn.Module, ABC):
 
         Args:
             count: How many.
-            source: What draws; None takes the global generator.
-            truncation: Below 1, latents beyond twice this are drawn anew (Brock et al., 2019): truer, less diverse.
+            source: The generator to draw from; None takes the global one.
+            truncation: Below 1, latents beyond twice this value are drawn again (Brock et al., 2019): more
+                realistic and less diverse images.
 
         Raises:
-            InputError: The truncation is below LEAST_TRUNCATION, where that would hardly end.
+            InputError: The truncation is below LEAST_TRUNCATION, where that would take too long.
         """
         if truncation < LEAST_TRUNCATION:
             raise InputError(
-                f"truncation is {truncation:g}; latents are drawn anew until they are small enough: give "
+                f"truncation is {truncation:g}; latents are drawn again until they are small enough: give "
                 f"{LEAST_TRUNCATION:g} to 1"
             )
         drawn = torch.randn(count, *self.latent_shape, generator=source)
@@ -55,7 +56,7 @@ class ImageGenerator(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Make images.
+        """Make images from latents.
 
         Args:
             latents: (n, *latent_shape).

@@ -1,4 +1,4 @@
-"""A generator by itself on disk: safetensors, and a config.json from which it is made again."""
+"""A generator on disk: safetensors, and a config.json from which it is built again."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -37,11 +37,11 @@ def save_generator(
     Args:
         generator: Its parameters and buffers are written, in their own dtypes.
         config: The node it was built from: `_target_` and all arguments, with `resolution`, `channels` and `classes`.
-        class_names: What its labels mean, in their order; where there are none, labels are called by their numbers.
+        class_names: Names of the classes by label; without any, classes are named by their numbers.
         folder: Where; files of these names are replaced.
 
     Raises:
-        OSError: The folder cannot be written; of the file of weights it is told by a SafetensorError.
+        OSError: The folder cannot be written; a SafetensorError for the file of weights.
     """
     # Contiguous copies: safetensors keeps no strides, and refuses two names of one tensor.
     weights = {name: value.detach().cpu().contiguous().clone() for name, value in generator.state_dict().items()}
@@ -57,7 +57,7 @@ def save_generator(
 
 
 def load_generator(folder: Path | str) -> tuple[ImageGenerator, list[str]]:
-    """Make a generator again, on the CPU and in evaluation mode, and name its classes.
+    """Load a generator, on the CPU and in evaluation mode, and the names of its classes.
 
     The class in config.json must be a `ImageGenerator` of a package that the person trusts; nothing in the folder can
     change what is trusted. Random states are left as they are.
@@ -83,7 +83,7 @@ def load_generator(folder: Path | str) -> tuple[ImageGenerator, list[str]]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The mapping in a JSON file.
+    """Read the mapping in a JSON file.
 
     Raises:
         InputError: It is missing or damaged.
@@ -95,7 +95,7 @@ def read_config(path: Path) -> dict[str, Any]:
     except ValueError as error:  # undecodable bytes as well as JSON that does not parse
         raise InputError(f"{path} is damaged: {error}") from error
     if not isinstance(found, dict):
-        raise InputError(f"{path} is damaged: it holds no mapping")
+        raise InputError(f"{path} is damaged: it does not contain a mapping")
     return found
 
 
@@ -103,7 +103,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
     """The generator's node and the names of its classes."""
     found = read_config(path)
     if "generator" not in found:
-        raise InputError(f"{path} describes no generator: expected the keys format, generator and classes")
+        raise InputError(f"{path} does not describe a generator: expected the keys format, generator and classes")
     if found.get("format") != _FORMAT:
         raise InputError(f"{path}: format {found.get('format')!r} is not known; this version of aigc reads {_FORMAT}")
     node, names = with_new_names(found["generator"]), found.get("classes")
@@ -115,7 +115,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _names(given: Sequence[str], classes: int) -> list[str]:
-    """As many names as the generator has classes, which are none for one that was trained without labels."""
+    """Return as many names as the generator has classes: none for one that was trained without labels."""
     return list(given) if given and classes else [str(number) for number in range(classes)]
 
 

@@ -1,4 +1,4 @@
-"""What the two networks of a GAN minimise, as plain functions of tensors that can be compiled whole."""
+"""The objectives of the two networks of a GAN, as functions of tensors that can be compiled whole."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -15,14 +15,14 @@ from aigc.models.images.gan.networks import Gan
 
 
 class ObjectiveResult(NamedTuple):
-    """A loss and what it was made of."""
+    """A loss and its terms."""
 
     loss: Tensor
     """Scalar, with its graph."""
     real_logits: Tensor
     """Of each real image, (n,), without graph."""
     values: dict[str, Tensor]
-    """What is recorded, by name, scalars without graph: logits, losses, plain penalties."""
+    """Values to record by name, scalars without graph: logits, losses, penalties without their weights."""
 
 
 class Branch(NamedTuple):
@@ -36,20 +36,20 @@ class Branch(NamedTuple):
 
 
 class DiscriminatorObjective:
-    """What the discriminator minimises: its adversarial loss, or none, and regularisers.
+    """The objective of the discriminator: its adversarial loss, if any, and regularisers.
 
-    The derivative with respect to images is taken by `torch.func.grad` inside of it: the whole can be compiled, while a
-    compiled network alone could not be differentiated twice. One pass gives logits and derivatives. Augmentation
-    belongs to what is differentiated, as in the code of Karras et al. (2020) and Huang et al. (2025).
+    The derivative with respect to images is taken by `torch.func.grad` inside the objective: the whole can be compiled,
+    while a compiled network alone could not be differentiated twice. One pass gives logits and derivatives. The
+    derivative includes augmentation, as in the code of Karras et al. (2020) and Huang et al. (2025).
 
     Args:
         discriminator: The network.
-        loss: The adversarial loss; None where a regulariser has a step of its own.
+        loss: The adversarial loss; None for a lazy regulariser, which has its own step.
         regularisers: By name.
-        shown: What becomes of images before the discriminator sees them.
-        gain: What penalties are multiplied by besides their weights; a lazy one's interval in steps.
-        auxiliary_weight: Of the auxiliary classifier's cross-entropy, where the network has one.
-        compiled: Compiles a function; None takes it as it is.
+        shown: The augmentation of images before the discriminator sees them.
+        gain: Factor of all penalties besides their weights: the interval in steps of a lazy one.
+        auxiliary_weight: Weight of the cross-entropy of an auxiliary classifier, if the network has one.
+        compiled: Compiles a function; None does not compile.
 
     Attributes:
         needs_fake: Whether it uses generated images at all.
@@ -81,17 +81,17 @@ class DiscriminatorObjective:
     def __call__(
         self, real: Tensor, fake: Tensor | None, real_labels: Tensor | None, fake_labels: Tensor | None
     ) -> ObjectiveResult:
-        """The loss of one batch.
+        """Compute the loss of one batch.
 
         Args:
             real: Real images, (n, channels, height, width), not augmented yet.
-            fake: Generated ones, without a graph; None where `needs_fake` is false.
+            fake: Generated images, without a graph; None if `needs_fake` is false.
             real_labels: Classes of the real images, int64 (n,), or None.
-            fake_labels: Classes that were asked for.
+            fake_labels: Classes of the generated images.
         """
-        # What is random in penalties is drawn here, as a compiled function would draw other numbers.
+        # Random numbers of penalties are drawn here: a compiled function would draw other ones.
         drawn = {name: regulariser.draw(real) for name, regulariser in self.regularisers.items()}
-        # Numbers that change from step to step would be compiled anew each time; tensors are not.
+        # Python numbers that change from step to step would cause recompilation; tensors do not.
         weights = {name: real.new_full((), self.gain * one.weight) for name, one in self.regularisers.items()}
         result: ObjectiveResult = self._evaluated(real, fake, real_labels, fake_labels, drawn, weights)
         return result
@@ -153,7 +153,7 @@ class DiscriminatorObjective:
             shown = [self.shown(one) for one in images]
             outputs = discriminate_all(self.discriminator, shown, labels)
             total = torch.cat([one.per_image() for one in outputs]).sum()
-            # torch.func takes tensors alone.
+            # torch.func accepts tensors alone.
             return total, list(zip(shown, map(_parts, outputs), strict=True))
 
         gradients: Sequence[Tensor | None] = [None] * len(images)
@@ -192,7 +192,7 @@ def discriminate_all(
 
 
 def discriminator_loss(loss: AdversarialLoss, real: DiscriminatorOutput, fake: DiscriminatorOutput) -> Tensor:
-    """The adversarial loss of images, plus that of their pixels (Schönfeld et al., 2020)."""
+    """Compute the adversarial loss of images, plus that of their pixels (Schönfeld et al., 2020)."""
     total = loss.discriminator(real.logits, fake.logits)
     if real.pixels is not None and fake.pixels is not None:
         total = total + loss.discriminator(real.pixels, fake.pixels)
@@ -200,14 +200,14 @@ def discriminator_loss(loss: AdversarialLoss, real: DiscriminatorOutput, fake: D
 
 
 class GeneratorObjective:
-    """What the generator minimises: the adversarial loss of its images.
+    """The objective of the generator: the adversarial loss of its images.
 
     Args:
         model: Both networks.
         loss: The adversarial loss.
-        shown: What becomes of images before the discriminator sees them.
-        auxiliary_weight: Of the cross-entropy, where an auxiliary classifier is to find the classes.
-        compiled: Compiles a function; None takes it as it is.
+        shown: The augmentation of images before the discriminator sees them.
+        auxiliary_weight: Weight of the cross-entropy of an auxiliary classifier, if there is one.
+        compiled: Compiles a function; None does not compile.
     """
 
     def __init__(
@@ -226,7 +226,7 @@ class GeneratorObjective:
         self._evaluated = compiled(self._evaluate) if compiled else self._evaluate
 
     def __call__(self, real: Tensor, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """The loss of one batch, a scalar; only relativistic losses use the real images."""
+        """Compute the loss of one batch, a scalar; only relativistic losses use the real images."""
         loss: Tensor = self._evaluated(real, latents, labels)
         return loss
 

@@ -1,4 +1,4 @@
-"""Parts of a GAN's training: what a config names, made and seen to go together; seeds, and networks held still."""
+"""Parts of a GAN task: building and checking what a config names, seeding, and freezing networks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,14 +19,14 @@ RECORDED = (
     *("discriminator_loss", "generator_loss", "classifier_loss", "real_logit", "fake_logit"),
     *("discriminator_gradient_norm", "generator_gradient_norm", "augmentation_probability"),
 )
-"""Names of what training records besides penalties."""
+"""Names of the values that training records besides penalties."""
 
 
 def adversarial_loss(loss: str | dict[str, Any]) -> AdversarialLoss:
-    """The adversarial loss of a name or a node.
+    """Create the adversarial loss of a name or a node.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: There is no such loss.
     """
     if not isinstance(loss, str):
         return build(loss, AdversarialLoss, "task.loss")
@@ -37,15 +37,15 @@ def adversarial_loss(loss: str | dict[str, Any]) -> AdversarialLoss:
 
 
 def build_regularisers(nodes: dict[str, Any] | None) -> dict[str, Regulariser]:
-    """Those that are not switched off, by name.
+    """Create the regularisers that are not switched off, by name.
 
     Raises:
-        ConfigError: A name cannot be that of a part of a network, or is that of another recorded value.
+        ConfigError: A name is not allowed for a module, or is that of another recorded value.
     """
     key = "task.regularisers"
     wrong = [name for name in nodes or {} if "." in name or name in RECORDED or hasattr(nn.ModuleDict, name)]
     if wrong:
-        what = "this name stands for something else already; choose another"
+        what = "this name is already in use; choose another"
         raise ConfigError([Problem(f"{key}.{name}", what) for name in wrong])
     return {name: build(node, Regulariser, f"{key}.{name}") for name, node in (nodes or {}).items() if node}
 
@@ -53,31 +53,32 @@ def build_regularisers(nodes: dict[str, Any] | None) -> dict[str, Regulariser]:
 def check_no_batch_normalisation(
     discriminator: Discriminator, regularisers: dict[str, DiscriminatorRegulariser]
 ) -> None:
-    """A derivative by one image means nothing where the others of its batch have part in its judgement.
+    """Check that no gradient penalty is used with batch normalisation in the discriminator.
 
     Raises:
-        ConfigError: A regulariser takes one, and the discriminator normalises batches.
+        ConfigError: One is.
     """
     wrong = (
         [name for name, one in regularisers.items() if one.differentiates] if discriminator.normalises_batches else []
     )
     if wrong:
         what = (
-            "a gradient penalty bounds the derivative of each judgement by its own image, and batch normalisation in "
-            "the discriminator makes each depend on all; take another normalisation there, or switch this off with null"
+            "a gradient penalty needs the derivative of each output with respect to its own image, and batch "
+            "normalisation in the discriminator makes each output depend on all images; choose another "
+            "normalisation, or switch this off with null"
         )
         raise ConfigError([Problem(f"task.regularisers.{name}", what) for name in wrong])
 
 
 def check_logit_signs(loss: AdversarialLoss, augmentation: Augmentation | None) -> None:
-    """An adaptive probability goes by the sign of logits, which not every loss gives a meaning.
+    """Check that the sign of the logits means real or fake where an adaptive augmentation depends on it.
 
     Raises:
-        ConfigError: This loss does not.
+        ConfigError: The loss gives the sign no meaning.
     """
     if augmentation is not None and augmentation.reads_signs and not loss.centred:
         what = (
-            f"{type(augmentation).__name__} goes by the sign of the logits of real images, and with the loss "
+            f"{type(augmentation).__name__} depends on the sign of the logits of real images, and with the loss "
             f"{type(loss).__name__} logits above 0 do not mean real; take aigc.augmentation.ScheduledAugment or "
             "DiffAugment, or task.loss=non_saturating, hinge or minimax"
         )
@@ -92,7 +93,7 @@ def seed_all(seed: int, device: torch.device) -> None:
 
 
 def sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the CPU on a device, which is not waited for: a GPU fetches what lies in pinned memory by itself."""
+    """Copy a tensor from the CPU to a device without waiting, through pinned memory."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 

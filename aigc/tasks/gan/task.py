@@ -40,31 +40,31 @@ from aigc.tasks.images.alternating import AlternatingTask
 class GanTask(AlternatingTask):
     """Trains a GAN. One batch is one step: `n_critic` of the discriminator, each on its part, and one of the generator.
 
-    What is random in a step follows from seed, step and rank alone.
+    The random numbers of a step depend on seed, step and rank alone.
 
     Args:
         model: Both networks, from `model:`.
-        optimizer: Makes an optimiser, from `optimizer:`; the discriminator's too, but for what is changed below.
+        optimizer: Makes an optimiser of either network, from `optimizer:`; see also discriminator_optimizer.
         scheduler: Makes a schedule for each, from `scheduler:`; both move once a step.
         loss: Name of an adversarial loss, or a `_target_` node: minimax, non_saturating, least_squares, hinge,
             wasserstein, relativistic, relativistic_average.
         regularisers: Named `_target_` nodes of aigc.losses; null switches one off.
-        augmentation: A `_target_` node of aigc.augmentation: what the discriminator is shown is changed by it.
+        augmentation: A `_target_` node of aigc.augmentation, applied to all images that the discriminator sees.
         n_critic: Steps of the discriminator before one of the generator; each takes its share of the batch.
-        micro_batches: In how many parts each network takes its batch; gradients are summed, so memory is saved.
-        discriminator_optimizer: Arguments of the optimiser that are others for the discriminator.
-        generator_clip: Largest norm of the generator's gradient; null does not clip.
-        discriminator_clip: Largest norm of the discriminator's gradient; null does not clip.
-        half_life: Images after which a weight counts half in the averaged generator; 0 takes the weights as they are.
+        micro_batches: Number of parts of a batch whose gradients are summed, which saves memory.
+        discriminator_optimizer: Arguments of the optimiser that differ for the discriminator.
+        generator_clip: Maximum norm of the generator's gradient; null does not clip.
+        discriminator_clip: Maximum norm of the discriminator's gradient; null does not clip.
+        half_life: Images after which a weight counts half in the averaged generator; 0 does not average.
         ramp_up: Limits the half-life to this share of the images seen so far; null does not.
-        auxiliary_weight: Of the cross-entropy, where the discriminator has an auxiliary classifier.
-        channels_last: Lay images out with channels last, which convolutions of most devices prefer.
-        compile: Compile what is differentiated: the discriminator's whole loss, penalties included, and the generator.
-        compile_backend: What compiles; inductor needs a C++ compiler on a CPU.
-        seed: Decides latents and whatever else is drawn.
+        auxiliary_weight: Weight of the cross-entropy, if the discriminator has an auxiliary classifier.
+        channels_last: Use the channels_last memory format, in which convolutions are faster on most devices.
+        compile: Compile the whole losses of both networks, penalties included.
+        compile_backend: Backend of torch.compile; inductor needs a C++ compiler on a CPU.
+        seed: Seed of latents and all other random numbers.
 
     Raises:
-        ConfigError: Parts that do not go together.
+        ConfigError: Parts do not fit together.
     """
 
     headline = ("train/discriminator_loss", "train/generator_loss")
@@ -108,7 +108,7 @@ class GanTask(AlternatingTask):
         self._objectives(adversarial, auxiliary_weight, compiled)
 
     def _objectives(self, loss: AdversarialLoss, auxiliary_weight: float, compiled: Callable[..., Any] | None) -> None:
-        """What is minimised: main losses with what regularises each step, and what has a step of its own at times."""
+        """Create the objectives: the main losses with the regularisers of every step, and lazy regularisers apart."""
         by_name = list(self.regularisers.items())
         of_discriminator = {name: one for name, one in by_name if isinstance(one, DiscriminatorRegulariser)}
         check_no_batch_normalisation(self.model.discriminator, of_discriminator)
@@ -132,19 +132,21 @@ class GanTask(AlternatingTask):
         return {"generator": self.model.generator, "discriminator": self.model.discriminator}
 
     def scales_badly(self) -> str | None:
-        """A penalty's derivative is taken where nothing is scaled yet."""
+        """Return which regulariser takes a derivative inside the loss, before it is scaled."""
         differentiate = [name for name, one in self.regularisers.items() if getattr(one, "differentiates", True)]
         if not differentiate:
             return super().scales_badly()
         name = differentiate[0]
-        return f"task.regularisers.{name} takes a derivative inside of the loss, where it vanishes all the same"
+        return (
+            f"task.regularisers.{name} takes a derivative inside the loss, where it vanishes before the loss is scaled"
+        )
 
     def make_optimizer(self, which: str, network: nn.Module) -> Optimizer:
-        """The optimiser of one network, with its own arguments, and corrected where lazy penalties step it as well."""
+        """Create the optimiser of one network, corrected for the additional steps of lazy penalties."""
         return make_optimizer(self._make_optimizer, network, self._intervals[which], self._changed.get(which))
 
     def latents(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Standard normal latents; None draws from the global generator."""
+        """Draw standard normal latents; None draws from the global generator."""
         return self.model.generator.latents(count, generator)
 
     def conditions(self, count: int, generator: torch.Generator | None = None) -> dict[str, Tensor]:
@@ -165,7 +167,7 @@ class GanTask(AlternatingTask):
         return images
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        """All phases of one step."""
+        """Run all phases of one step."""
         seed_all(int(numbers(self.seed, 1, self.steps_done, self.trainer.global_rank).integers(2**62)), self.device)
         real, labels = to_float(batch["images"]).contiguous(memory_format=self._layout), batch.get("labels")
         self._check_divisible(len(real))
@@ -231,31 +233,31 @@ class GanTask(AlternatingTask):
             yield penalty * (regulariser.weight * regulariser.every_n_steps / self.micro_batches)
 
     def _micro_batches(self, real: Tensor, labels: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-        """Parts of a batch, each with latents; these are drawn at once, so that the parts do not change them."""
+        """Yield the parts of a batch with latents, drawn at once so that they do not depend on the number of parts."""
         latents = sent(self.latents(len(real)), real.device)
         parts = _parts(real, labels, self.micro_batches)
         for (part, wanted), drawn in zip(parts, latents.chunk(self.micro_batches), strict=True):
             yield part, wanted, drawn
 
     def _shown(self, images: Tensor) -> Tensor:
-        """What the discriminator gets to see, in float32 at least."""
+        """Apply the augmentation, in float32 at least."""
         images = at_least_float32(images)
         return images if self.augmentation is None else self.augmentation(images)
 
     def _check_divisible(self, images: int) -> None:
         if images % (self.n_critic * self.micro_batches):
             raise InputError(
-                f"task: a batch of {images} images cannot be taken in {self.n_critic} (task.n_critic) times "
+                f"task: a batch of {images} images cannot be split into {self.n_critic} (task.n_critic) times "
                 f"{self.micro_batches} (task.micro_batches) equal parts; change data.batch_size, or set "
                 "data.batches_per_step to task.n_critic"
             )
 
     def training_state(self) -> dict[str, Any]:
-        """Adds the images seen, which the averaged generator goes by."""
+        """Add the number of images seen, on which the averaged generator depends."""
         return super().training_state() | {"images_seen": self._images_seen}
 
     def load_training_state(self, state: dict[str, Any]) -> None:
-        """Take back what `training_state` gave."""
+        """Restore what `training_state` returned."""
         super().load_training_state(state)
         self._images_seen = state["images_seen"]
 
@@ -267,6 +269,6 @@ class GanTask(AlternatingTask):
 
 
 def _parts(images: Tensor, labels: Tensor | None, number: int) -> list[tuple[Tensor, Tensor | None]]:
-    """Equal parts of a batch."""
+    """Split a batch into equal parts."""
     of_labels = [None] * number if labels is None else labels.chunk(number)
     return list(zip(images.chunk(number), of_labels, strict=True))

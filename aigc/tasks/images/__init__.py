@@ -1,1 +1,1 @@
-"""What tasks that generate images share."""
+"""Tasks that make images."""

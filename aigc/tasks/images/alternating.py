@@ -1,4 +1,4 @@
-"""Networks that are trained in turn, each by an optimiser of its own; the first one's steps are those of the task."""
+"""Tasks that train several networks in turn, each with its own optimiser."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -17,14 +17,14 @@ from aigc.tasks.means import Means
 
 
 class AlternatingTask(ImageTask):
-    """Steps its optimisers itself and records means; what derives from it names its networks and gives the losses.
+    """A task that steps several optimisers itself; a subclass names its networks and yields the losses.
 
     Lightning would count the steps of all optimisers, and clips and accumulates for one alone.
 
     Args:
         optimizer: Makes an optimiser of parameters.
         scheduler: Makes a schedule of an optimiser and the number of steps; None keeps the rates.
-        clip: Largest norm of the gradient, by name of the network; without one it is not clipped.
+        clip: Maximum gradient norm by name of the network; without one its gradient is not clipped.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class AlternatingTask(ImageTask):
 
     @abstractmethod
     def networks(self) -> dict[str, nn.Module]:
-        """The networks by name, the one first whose steps count."""
+        """Return the networks by name; the steps of the first one are those of the task."""
 
     def scales_badly(self) -> str | None:
-        """Why losses must not be scaled, as float16 needs it; None where they may."""
+        """Return why losses must not be scaled, as float16 needs it; None if they may be."""
         return "gradients are clipped before that is undone" if self._clip else None
 
     def check_trainer(self, settings: Any) -> None:
@@ -56,18 +56,18 @@ class AlternatingTask(ImageTask):
             self.check_scalable_losses()
 
     def make_optimizer(self, which: str, network: nn.Module) -> Optimizer:
-        """The optimiser of one network."""
+        """Create the optimiser of one network."""
         return self._make_optimizer(network.parameters())
 
     def configure_optimizers(self) -> Any:
-        """An optimiser for each network, and a schedule for each."""
+        """Create an optimiser and a schedule for each network."""
         optimizers = [self.make_optimizer(which, network) for which, network in self.networks().items()]
         if self._make_scheduler is None:
             return optimizers
         return optimizers, [self._make_scheduler(one, total_steps=self.trainer.max_steps) for one in optimizers]
 
     def on_fit_start(self) -> None:
-        """See that the precision goes with the losses; begin with the same weights on all ranks.
+        """Check that the precision suits the losses; start from the same weights on all ranks.
 
         Raises:
             ConfigError: float16 with losses that must not be scaled, or weights in 16 bits.
@@ -75,7 +75,7 @@ class AlternatingTask(ImageTask):
         if self._scaler is not None:
             self.check_scalable_losses()
         if any(parameter.dtype.itemsize < 4 for parameter in self.parameters()):
-            raise _unfit("weights of 16 bits would stand still at small steps, and averages of them always")
+            raise _unfit("weights of 16 bits do not change by small steps, and their averages never change")
         for averages in self._averages.values():
             averages.close()
         self._averages = {}
@@ -84,26 +84,26 @@ class AlternatingTask(ImageTask):
             self._averages = {which: AveragedGradients(network) for which, network in self.networks().items()}
 
     def check_scalable_losses(self) -> None:
-        """See that losses may be multiplied, as float16 needs it.
+        """Check that losses may be scaled, as float16 needs it.
 
         Raises:
-            ConfigError: They must not.
+            ConfigError: They must not be.
         """
         if reason := self.scales_badly():
-            raise _unfit(f"16-mixed multiplies losses so that gradients do not vanish in float16, but {reason}")
+            raise _unfit(f"16-mixed scales losses so that gradients do not vanish in float16, but {reason}")
 
     def minimise(self, which: str, losses: Iterable[Tensor], count: int = 1, counts: bool = False) -> None:
-        """Step one network's optimiser on the sum of losses; each one's graph is let go before the next is asked for.
+        """Step the optimiser of one network on the sum of losses; each graph is freed before the next loss is computed.
 
         Args:
             which: Name of the network.
-            losses: Scalars, parts of one batch.
-            count: How many losses there are.
-            counts: Whether this is the step that the task counts.
+            losses: Scalars, one for each part of a batch.
+            count: Number of losses.
+            counts: Whether `steps_done` counts this step.
 
         Raises:
-            DivergedRun: A loss, or the gradient that is clipped, is no finite number.
-            ValueError: There are more losses or fewer than that.
+            DivergedRun: A loss, or the gradient that is clipped, is not finite.
+            ValueError: The number of losses is another one.
         """
         network = self.networks()[which]
         optimizer = self.optimizers()[list(self.networks()).index(which)]
@@ -118,7 +118,7 @@ class AlternatingTask(ImageTask):
             with torch.autocast(loss.device.type, enabled=False):  # or it would narrow what the loss kept in float32
                 self.manual_backward(loss)
         if number != count:
-            raise ValueError(f"minimise was told of {count} losses (count) and got {number}")
+            raise ValueError(f"minimise expected {count} losses (count) and got {number}")
         if averages and averages.finish():
             self.raise_if_non_finite()
         self._clip_gradient(which, network)
@@ -144,25 +144,25 @@ class AlternatingTask(ImageTask):
             self.record(values)
 
     def training_state(self) -> dict[str, Any]:
-        """Adds the sums of what is recorded next."""
+        """Add the sums of the values that are recorded next."""
         return super().training_state() | {"means": self.means.state()}
 
     def load_training_state(self, state: dict[str, Any]) -> None:
-        """Take back what `training_state` gave."""
+        """Restore what `training_state` returned."""
         super().load_training_state(state)
         self.means.load_state(state["means"], self.device)
 
     def forget_sums(self) -> None:
-        """Begin the sums anew."""
+        """Reset the sums."""
         self.means = Means()
 
     def _followers(self, which: str) -> list[Tensor]:
-        """What all ranks take from the first one; once a step is enough, so the counted network's phases send it."""
+        """Buffers that all ranks copy from the first one, once a step: in the phases of the counted network."""
         counted = which == next(iter(self.networks()))
         return [buffer for buffer in self.buffers() if counted and buffer.is_floating_point()]
 
     def _clip_gradient(self, which: str, network: nn.Module) -> None:
-        """Clip, and note the norm; where nothing is clipped, only at steps that are logged."""
+        """Clip, and record the norm; without a limit, record it at logged steps alone."""
         limit = self._clip.get(which)
         if limit is None and (self._scaler is not None or not self._ends_logged_step()):
             return
@@ -182,7 +182,7 @@ class AlternatingTask(ImageTask):
 
 
 def _unfit(why: str) -> ConfigError:
-    """What is told of a precision."""
+    """The error for a precision."""
     return ConfigError([Problem("trainer.precision", f"{why}; set trainer.precision=bf16-mixed or 32-true")])
 
 

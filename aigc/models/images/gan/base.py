@@ -1,4 +1,4 @@
-"""What generators and discriminators have in common, whatever they are made of."""
+"""The base classes of generators with styles and of discriminators."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from aigc.models.images.base import ImageGenerator
 
 
 class DiscriminatorOutput(NamedTuple):
-    """What a discriminator says of n images; logits are the higher the more real it takes them for."""
+    """The output of a discriminator for n images; higher logits mean more real."""
 
     logits: Tensor
     """Of each image, (n,)."""
@@ -21,7 +21,7 @@ class DiscriminatorOutput(NamedTuple):
     """Logits of its classes, (n, classes): an auxiliary classifier's."""
 
     def per_image(self) -> Tensor:
-        """One number for each image, (n,): its logit, and the mean of its pixels'; penalties differentiate it."""
+        """Return the logit of each image plus the mean logit of its pixels, (n,); penalties differentiate it."""
         return self.logits if self.pixels is None else self.logits + self.pixels.flatten(1).mean(1)
 
 
@@ -43,7 +43,7 @@ class StyleGenerator(ImageGenerator):
         """Images of styles, as `forward`."""
 
     def truncated(self, styles: Tensor, truncation: float) -> Tensor:
-        """Styles drawn towards the average one (Karras et al., 2019): w' = average + truncation * (w - average)."""
+        """Truncate styles towards the average one (Karras et al., 2019): w' = average + truncation * (w - average)."""
         return self.average_style.lerp(styles, truncation)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -68,7 +68,7 @@ class Discriminator(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """Judge images of shape (n, channels, resolution, resolution) from -1 to 1; labels as of `ImageGenerator`."""
+        """Discriminate images, (n, channels, resolution, resolution) from -1 to 1; labels as of `ImageGenerator`."""
 
     @property
     def normalises_batches(self) -> bool:
@@ -77,7 +77,7 @@ class Discriminator(nn.Module, ABC):
 
     @property
     def mixes_samples(self) -> bool:
-        """Whether the judgement of an image depends on the others of its batch, so that real and made ones go apart."""
+        """Whether the output for an image depends on others of its batch; real and fake images then go separately."""
         return self.normalises_batches or any(isinstance(module, MixesSamples) for module in self.modules())
 
 

@@ -38,7 +38,7 @@ class UpBlock(nn.Module):
     """Doubles the size: twice normalisation, ReLU and a convolution of 3 x 3, beside a shortcut.
 
     Args:
-        inputs: Feature maps that come in.
+        inputs: Number of input feature maps.
         outputs: Feature maps that go out.
         norm: Makes normalisations; None for none.
         spectral_norm: Normalise all weights.
@@ -63,7 +63,7 @@ class DownBlock(nn.Module):
     """Twice normalisation, ReLU and a convolution of 3 x 3, the second of which may halve the size, beside a shortcut.
 
     Args:
-        inputs: Feature maps that come in, or channels of an image.
+        inputs: Number of input feature maps, or channels of an image.
         outputs: Feature maps that go out.
         norm: Makes normalisations; None for none.
         spectral_norm: Normalise all weights.
@@ -169,11 +169,11 @@ class BigGANDiscriminator(Discriminator):
     Args:
         resolution: Height and width of the images: 32, 64, 128 or 256.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes it is told or has to find; 0 for none.
+        classes: Number of classes that it is conditioned on or predicts; 0 for none.
         width: Feature maps of the first block; twice as many for 32 pixels.
         attention_at: Height of the feature maps that attend to themselves; null for none. In the paper it is 64.
         spectral_norm: Divide weights by their largest singular value.
-        conditioning: What is done with classes: a projection is told them, an auxiliary classifier finds them.
+        conditioning: Use of the classes: projection conditions on them, an auxiliary classifier predicts them.
 
     Raises:
         InputError: The resolution is none of these, or no feature maps are as high as `attention_at`.
@@ -206,9 +206,9 @@ class BigGANDiscriminator(Discriminator):
         self.head = Head(widths[-1], classes, conditioning, spectral_norm, "orthogonal")
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """Judge images; see `Discriminator`."""
-        judgement: DiscriminatorOutput = self.head(F.relu(self.blocks(images)).sum((2, 3)), labels)
-        return judgement
+        """Discriminate images; see `Discriminator`."""
+        output: DiscriminatorOutput = self.head(F.relu(self.blocks(images)).sum((2, 3)), labels)
+        return output
 
 
 def _layer(layer: nn.Module, spectral_norm: bool) -> nn.Module:

@@ -1,4 +1,4 @@
-"""How networks are told classes, and how a discriminator comes to its judgement."""
+"""Conditioning on classes, and the output layer of discriminators."""
 
 from typing import Literal
 
@@ -18,7 +18,9 @@ def needed(labels: Tensor | None, classes: int) -> Tensor:
         ValueError: There are none.
     """
     if labels is None:
-        raise ValueError(f"labels are missing: this network tells {classes} classes apart; give int64 of shape (n,)")
+        raise ValueError(
+            f"labels are missing: this network is conditioned on {classes} classes; give int64 of shape (n,)"
+        )
     return labels
 
 
@@ -100,7 +102,7 @@ class ConditionalBatchNorm(nn.Module):
 
 
 class Head(nn.Module):
-    """The last layer of a discriminator: from features of an image to its judgement, in full precision.
+    """The last layer of a discriminator: from features of an image to its output, in full precision.
 
     A projection (Miyato and Koyama, 2018) adds to the logit the inner product of features and class embedding; an
     auxiliary classifier (Odena et al., 2017) says the class. The discriminator learns that of real images alone, unlike
@@ -133,7 +135,7 @@ class Head(nn.Module):
             self.classifier = spectral(initialised(nn.Linear(features, classes), initialisation), spectral_norm)
 
     def forward(self, features: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """Judge.
+        """Compute the output.
 
         Args:
             features: (n, features).

@@ -13,7 +13,7 @@ from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput, chec
 from aigc.models.images.gan.conditioning import ConditionalBatchNorm, Conditioning, Head, JoinedEmbedding
 from aigc.models.images.gan.parts import LinearMaps, UpConvolution, initialised, powers_of_two, spectral
 
-_SMALLEST = 4  # feature maps that latents become, and that are judged
+_SMALLEST = 4  # feature maps that latents become, and that the discriminator ends with
 
 
 class DCGANGenerator(ImageGenerator):
@@ -70,17 +70,17 @@ class DCGANGenerator(ImageGenerator):
 
 
 class DCGANDiscriminator(Discriminator):
-    """Convolutions of 4 x 4 that halve the size, down to 4 x 4 pixels, all of whose features are judged together.
+    """Convolutions of 4 x 4 that halve the size, down to 4 x 4 pixels, all of whose features go into one output.
 
     Args:
         resolution: Height and width of the images: 8, 16, 32, 64, 128 or 256.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes it is told or has to find; 0 for none.
+        classes: Number of classes that it is conditioned on or predicts; 0 for none.
         width: Feature maps of the first layer; twice as many at each half of the size.
         max_width: Never more of them.
         normalisation: Of all weights (spectral), or of the outputs of all layers but the first: over the batch, each
             map by itself (instance), or all maps of an image together (layer).
-        conditioning: What is done with classes: a projection is told them, an auxiliary classifier finds them.
+        conditioning: Use of the classes: projection conditions on them, an auxiliary classifier predicts them.
     """
 
     def __init__(
@@ -108,9 +108,9 @@ class DCGANDiscriminator(Discriminator):
         self.head = Head(widths[-1] * _SMALLEST**2, classes, conditioning, on_weights, "normal")
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """Judge images; see `Discriminator`."""
-        judgement: DiscriminatorOutput = self.head(self.layers(images).flatten(1), labels)
-        return judgement
+        """Discriminate images; see `Discriminator`."""
+        output: DiscriminatorOutput = self.head(self.layers(images).flatten(1), labels)
+        return output
 
 
 def _widths(resolution: int, width: int, most: int) -> list[int]:

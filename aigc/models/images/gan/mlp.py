@@ -62,11 +62,11 @@ class MLPDiscriminator(Discriminator):
     Args:
         resolution: Height and width of the images, any.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes it is told or has to find; 0 for none.
-        widths: Sizes of the layers between image and judgement.
+        classes: Number of classes that it is conditioned on or predicts; 0 for none.
+        widths: Sizes of the hidden layers.
         dropout: Share of the numbers that each layer loses in training.
         spectral_norm: Divide weights by their largest singular value.
-        conditioning: What is done with classes: a projection is told them, an auxiliary classifier finds them.
+        conditioning: Use of the classes: projection conditions on them, an auxiliary classifier predicts them.
     """
 
     def __init__(
@@ -91,6 +91,6 @@ class MLPDiscriminator(Discriminator):
         self.head = Head(sizes[-1], classes, conditioning, spectral_norm)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """Judge images; see `Discriminator`."""
-        judgement: DiscriminatorOutput = self.head(self.layers(images.flatten(1)), labels)
-        return judgement
+        """Discriminate images; see `Discriminator`."""
+        output: DiscriminatorOutput = self.head(self.layers(images.flatten(1)), labels)
+        return output

@@ -83,14 +83,14 @@ class R3GANGenerator(ImageGenerator):
 
 
 class R3GANDiscriminator(Discriminator):
-    """Judges images by the generator's stages in reverse order.
+    """Discriminates images by the generator's stages in reverse order.
 
     Where there are classes, the logit is the inner product of an image's features with the embedding of its class.
 
     Args:
         resolution: Height and width of the images; 8, 16, 32 ... 512, or what the number of widths takes.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes it is told; 0 for none.
+        classes: Number of classes that it is conditioned on; 0 for none.
         widths: Feature maps of each stage, from 4 x 4 pixels on as in the generator; null for 768 up to 32 x 32, and
             half as many at each stage after it.
         group_width: Feature maps in a group of the 3 x 3 convolutions.
@@ -126,7 +126,7 @@ class R3GANDiscriminator(Discriminator):
         self.embedding = _embedding(classes, widths[-1], 1 / math.sqrt(widths[-1])) if classes else None
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """Judge images; see `Discriminator`. The last layers are without autocast."""
+        """Discriminate images; see `Discriminator`. The last layers are without autocast."""
         maps = self.stages(self.entry(images))
         with torch.autocast(images.device.type, enabled=False):
             found = self.output((maps.to(self.basis.dtype) * self.basis).sum((2, 3)))

@@ -36,7 +36,7 @@ class UpBlock(nn.Module):
     """Twice normalisation, ReLU and a convolution of 3 x 3, the first of which doubles the size, beside a shortcut.
 
     Args:
-        inputs: Feature maps that come in.
+        inputs: Number of input feature maps.
         outputs: Feature maps that go out.
         classes: How many classes normalisation depends on.
         spectral_norm: Normalise all weights.
@@ -66,7 +66,7 @@ class DownBlock(nn.Module):
     """Twice normalisation, ReLU and a convolution of 3 x 3, the second of which may halve the size, beside a shortcut.
 
     Args:
-        inputs: Feature maps that come in, or channels of the image.
+        inputs: Number of input feature maps, or channels of the image.
         outputs: Feature maps that go out.
         first: It gets the image, which is convolved as it is.
         down: Halve the size.
@@ -162,13 +162,13 @@ class ResNetDiscriminator(Discriminator):
     Args:
         resolution: Height and width of the images: 32, 48, 64 or 128.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes it is told or has to find; 0 for none.
+        classes: Number of classes that it is conditioned on or predicts; 0 for none.
         width: Feature maps of the widest block; null is SNGAN's: 128 at 32, else 1024.
         attention_at: Height of the feature maps that attend to themselves; null for none.
         spectral_norm: Divide weights by their largest singular value.
         normalisation: Of the outputs of layers: none, or all maps of an image together (layer).
-        pooling: Whether features are summed or averaged over the pixels before they are judged.
-        conditioning: What is done with classes: a projection is told them, an auxiliary classifier finds them.
+        pooling: Whether features are summed or averaged over the pixels before the output layer.
+        conditioning: Use of the classes: projection conditions on them, an auxiliary classifier predicts them.
     """
 
     def __init__(
@@ -206,11 +206,11 @@ class ResNetDiscriminator(Discriminator):
         self.head = Head(widths[-1], classes, conditioning, spectral_norm)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """Judge images; see `Discriminator`."""
+        """Discriminate images; see `Discriminator`."""
         maps = F.relu(self.blocks(images))
         features = maps.sum((2, 3)) if self.pooling == "sum" else maps.mean((2, 3))
-        judgement: DiscriminatorOutput = self.head(features, labels)
-        return judgement
+        output: DiscriminatorOutput = self.head(features, labels)
+        return output
 
 
 def _scaled(widths: Sequence[int], widest: int | None) -> list[int]:

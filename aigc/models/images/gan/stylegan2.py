@@ -113,7 +113,7 @@ class StyleGAN2Generator(StyleGenerator):
 
 
 class StyleGAN2Discriminator(Discriminator):
-    """Judges images by residual blocks and by how much the images of a group differ.
+    """Discriminates images by residual blocks and by how much the images of a group differ.
 
     Where there are classes, the logit is the inner product of its features with a mapping of the label, divided by the
     root of their number.
@@ -121,7 +121,7 @@ class StyleGAN2Discriminator(Discriminator):
     Args:
         resolution: Height and width of the images; 8, 16, 32 ... 1024.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes it is told; 0 for none.
+        classes: Number of classes that it is conditioned on; 0 for none.
         features: Feature maps of a layer times its resolution.
         most_features: Feature maps of a layer at most.
         residual: Whether blocks have skips; stylegan2-ada has none for CIFAR-10.
@@ -160,7 +160,7 @@ class StyleGAN2Discriminator(Discriminator):
         self.label_mapping = Mapping(0, classes, width, mapping_layers) if classes else None
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """Judge images; see `Discriminator`. From the last convolution on there is no autocast."""
+        """Discriminate images; see `Discriminator`. From the last convolution on there is no autocast."""
         maps = self.deviation(self.blocks(activated(self.entry(images))))
         with torch.autocast(images.device.type, enabled=False):
             maps = activated(self.conv(maps.to(self.output.weight.dtype)))

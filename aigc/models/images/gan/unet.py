@@ -1,4 +1,4 @@
-"""U-Nets: a generator that starts from an image of noise, and a discriminator that judges each pixel as well."""
+"""U-Nets: a generator that starts from an image of noise, and a discriminator with an output for each pixel as well."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -71,7 +71,7 @@ class UNetGenerator(ImageGenerator):
 
 
 class UNetDiscriminator(Discriminator):
-    """Judges an image on the way down to 4 x 4 pixels, and each of its pixels on the way up (Schönfeld et al., 2020).
+    """Discriminates images on the way down to 4 x 4 pixels, and their pixels on the way up (Schönfeld et al., 2020).
 
     Both ways are residual blocks as in BigGAN, with spectral normalisation and no other, and both are told classes by a
     projection. On the way up each block but the first is shown what was on the way down too.
@@ -79,10 +79,10 @@ class UNetDiscriminator(Discriminator):
     Args:
         resolution: Height and width of the images; 8, 16, 32 ... 512.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes it is told or has to find; 0 for none.
+        classes: Number of classes that it is conditioned on or predicts; 0 for none.
         width: Feature maps of pixels at the full resolution; twice as many at each half of it, up to eight times.
         spectral_norm: Divide weights by their largest singular value.
-        conditioning: What is done with classes: a projection is told them, an auxiliary classifier finds them.
+        conditioning: Use of the classes: projection conditions on them, an auxiliary classifier predicts them.
 
     Raises:
         InputError: The resolution is none of these.
@@ -107,10 +107,10 @@ class UNetDiscriminator(Discriminator):
         self.pixels = PixelHead(width, classes if conditioning == "projection" else 0, spectral_norm)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """Judge images and their pixels; see `Discriminator`."""
+        """Discriminate images and their pixels; see `Discriminator`."""
         levels = descended(self.down, images)
-        judgement: DiscriminatorOutput = self.head(F.relu(levels[-1]).sum((2, 3)), labels)
-        return judgement._replace(pixels=self.pixels(F.relu(ascended(self.up, levels)), labels))
+        output: DiscriminatorOutput = self.head(F.relu(levels[-1]).sum((2, 3)), labels)
+        return output._replace(pixels=self.pixels(F.relu(ascended(self.up, levels)), labels))
 
 
 class PixelHead(nn.Module):
