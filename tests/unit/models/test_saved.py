@@ -121,7 +121,12 @@ def test_a_size_that_no_generator_takes_is_no_crash(value, saved):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("", "is damaged"), ("[1]", "is damaged"), ("\ud800", "is damaged"), ('{"model_type": "gpt2"}', "not describe a generator")],
+    [
+        ("", "is damaged"),
+        ("[1]", "is damaged"),
+        ("\ud800", "is damaged"),
+        ('{"model_type": "gpt2"}', "not describe a generator"),
+    ],
 )
 def test_a_damaged_or_foreign_config_is_named(content, said, saved):
     (saved / "config.json").write_bytes(content.encode("utf-8", "surrogatepass"))
