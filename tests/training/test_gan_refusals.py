@@ -21,10 +21,7 @@ R1 = regularisers(R1={"gamma": 1.0})
 def test_batch_normalisation_under_a_gradient_penalty(name, settings):
     with pytest.raises(ConfigError) as error:
         small_gan(d_batch_norm=True, regularisers=regularisers(**{name: settings}))
-    said = str(error.value)
-    assert f"task.regularisers.{name.lower()}: a gradient penalty needs the derivative of each output" in said
-    assert "batch normalisation in the discriminator makes each output depend on all images" in said
-    assert "take another normalisation there, or switch this off with null" in said
+    assert [problem.key for problem in error.value.problems] == [f"task.regularisers.{name.lower()}"]
 
 
 def test_batch_normalisation_without_one_or_with_it_switched_off_trains(tmp_path):
