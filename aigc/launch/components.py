@@ -218,9 +218,9 @@ def batches_per_epoch(data: Any) -> int | None:
         raise InputError("data: the training loader has no length, so a run could not be gone on with") from error
 
 
-def has_validation(data: Any) -> bool:
-    """Whether there is anything to validate on."""
-    if not is_overridden("val_dataloader", data):
+def has_validation(data: Any, task: Task) -> bool:
+    """Whether there is anything to validate on, and a task that does."""
+    if not is_overridden("val_dataloader", data) or not is_overridden("validation_step", task):
         return False
     loader = data.val_dataloader()
     return bool(loader) if isinstance(loader, list) else loader is not None

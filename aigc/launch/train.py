@@ -81,7 +81,7 @@ class Training:
             try:
                 trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
                 task.call_hook("on_fit_done")
-                if task.validated_at != task.steps_done and components.has_validation(data):
+                if task.validated_at != task.steps_done and components.has_validation(data, task):
                     trainer.validate(task, datamodule=data, verbose=False)
             except _Reached:
                 return
