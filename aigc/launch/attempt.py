@@ -15,7 +15,7 @@ CHANGEABLE = ("data", "trainer", "callbacks", "evaluation", "logger", "resume")
 
 
 def attempt_config(run: Run, more: Sequence[str] = (), tell: bool = False) -> DictConfig:
-    """The config to go on with.
+    """Return the config of the next attempt.
 
     Args:
         run: The run.

@@ -206,7 +206,7 @@ def batches_per_epoch(data: Any) -> int | None:
     """Training batches in an epoch of this rank; None for a stream, which carries its own place.
 
     Raises:
-        InputError: The loader has no length and is no stream.
+        InputError: The loader has no length and is not a stream.
     """
     loader = data.train_dataloader()
     if isinstance(loader, StreamLoader):

@@ -24,7 +24,7 @@ def settle_devices(cfg: DictConfig) -> None:
 
 
 def check_devices(cfg: DictConfig) -> None:
-    """See that this machine has what the config asks for.
+    """Check that this machine has what the config asks for.
 
     Raises:
         InputError: It has not; the message says what there is.

@@ -16,7 +16,7 @@ from aigc.runs.origin import hardware
 def describe_machine() -> dict[str, Any]:
     """Everything the manifest holds of the machine; call it when the trainer is built, as that sets the flags.
 
-    The processor is looked at anew: a run may have been made on another machine than the one that works on it.
+    The processor is read again: a run may have been made on another machine than the one that works on it.
     """
     return {
         "hardware": hardware() | describe_devices(),

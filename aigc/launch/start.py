@@ -72,7 +72,7 @@ def start_or_resume(cfg: DictConfig, overrides: Sequence[str], command: Sequence
 
 
 def carried_over(overrides: Sequence[str]) -> list[str]:
-    """Of what was typed, what does not make a config another one and still counts for a run that is gone on with."""
+    """Of what was typed, what does not make a config another one and still counts for a run that is resumed."""
     return [text for text in overrides if text.lstrip("+~").startswith(("logger", "resume.", "data.num_workers"))]
 
 
@@ -96,7 +96,7 @@ def _identity_of(run: Run) -> str | None:
     try:
         return run.record.identity
     except InputError:
-        return None  # a damaged folder is nothing to go on with
+        return None  # a damaged run cannot be resumed
 
 
 def runs_root(cfg: DictConfig) -> Path:
@@ -105,7 +105,7 @@ def runs_root(cfg: DictConfig) -> Path:
 
 
 def check_writable(root: Path) -> None:
-    """See that run folders can be made here, without leaving any.
+    """Check that run folders can be made here, without leaving any.
 
     Raises:
         InputError: Some folder on the way cannot be written, or is a file.

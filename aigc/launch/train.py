@@ -1,4 +1,4 @@
-"""One attempt at training: build the parts, go on from the newest checkpoint, leave model and scores."""
+"""One attempt at training: build the parts, resume from the newest checkpoint, leave model and scores."""
 
 import time
 from collections.abc import Callable
@@ -118,7 +118,7 @@ class Training:
         return whole
 
     def _checkpoint(self) -> tuple[Path | None, int]:
-        """The checkpoint to go on from and its step."""
+        """Return the checkpoint to resume from and its step."""
         folder = CheckpointFolder(self.run.checkpoints)
         chosen = self.agreement.on("checkpoint", lambda: str(folder.begin() or ""))
         return (Path(chosen), step_of(Path(chosen))) if chosen else (None, 0)
@@ -157,13 +157,13 @@ class Training:
 
 
 class _Accepted(Callback):
-    """Calls a function once the checkpoint to go on from has been found to fit: a refusal comes alone."""
+    """A callback that calls a function once the checkpoint is known to fit, so that a refusal comes alone."""
 
     def __init__(self, then: Callable[[Trainer, Task], None]) -> None:
         self.then = then
 
     def on_checkpoint_read(self, trainer: Trainer, module: Task, checkpoint: dict[str, Any]) -> None:
-        """`ExactState` has looked at it before."""
+        """Call it; `ExactState` has checked the checkpoint before."""
         self.then(trainer, module)
 
 

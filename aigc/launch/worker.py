@@ -1,7 +1,7 @@
 """Works on one run folder: trains what its frozen config says, and leaves the model and the scores there.
 
 `python -m aigc.launch.worker RUN_FOLDER` is what a launcher starts for each rank; one device needs no
-launcher. A run that has a checkpoint is gone on with, so that the same command again is all that a cluster needs.
+launcher. A run that has a checkpoint is resumed, so a cluster only has to repeat the command.
 """
 
 import argparse

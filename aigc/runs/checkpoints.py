@@ -84,7 +84,7 @@ class CheckpointFolder:
             return Listed()
 
     def begin(self) -> Path | None:
-        """Tidy up after a run that was killed, and give the checkpoint to go on from: see `newest_whole`.
+        """Tidy up after a run that was killed, and return the checkpoint to resume from: see `newest_whole`.
 
         Only for the one process that works on the run.
         """
@@ -127,7 +127,7 @@ class CheckpointFolder:
         return None
 
     def _were_any(self) -> bool:
-        """Also in the layout of an earlier version, whose checkpoints cannot be gone on from exactly."""
+        """Whether there were any, also of an earlier version, whose checkpoints cannot be resumed from exactly."""
         return any(os.path.lexists(self.path / name) for name in (LIST_FILE, LAST, BEST))
 
     def _point(self, name: str, target: str) -> None:

@@ -114,7 +114,7 @@ class Run:
             root: The folder that holds the runs; None means $AIGC_OUTPUTS/runs, or outputs/runs.
 
         Raises:
-            InputError: No run has that name (the nearest are named), several begin with it, or it is no run folder.
+            InputError: No run has that name (the nearest are named), several begin with it, or it is not a run folder.
         """
         return cls(find_run(name, None if root is None else Path(root)))
 

@@ -42,7 +42,7 @@ class Heartbeat:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """See that nothing more is written."""
+        """Write nothing from now on."""
         self.stop()
 
     def stop(self, timeout: float = -1) -> None:

@@ -37,7 +37,7 @@ def find_run(name: str | Path, root: Path | None = None) -> Path:
         root: The folder that holds the runs; None means `default_root()`.
 
     Raises:
-        InputError: No run has that name, several begin with it, or the path is no run folder.
+        InputError: No run has that name, several begin with it, or the path is not a run folder.
     """
     root = default_root() if root is None else Path(root)
     text = str(name)

@@ -36,7 +36,7 @@ class Status(StrEnum):
 
 
 FAILURES = (Status.FAILED, Status.DIVERGED, Status.OUT_OF_MEMORY)
-"""Ends that going on with a run would most likely meet again."""
+"""Ends that a resumed run would most likely meet again."""
 
 
 @dataclass(frozen=True)

@@ -173,12 +173,12 @@ def ended_by(number: int, kept: str = "") -> InterruptedRun | PreemptedRun:
 
 
 def exit_for(number: int) -> type[InterruptedRun] | type[PreemptedRun]:
-    """How a run ends that this signal stopped; the class holds the exit code."""
+    """Return how a run ends that this signal stopped; the class holds the exit code."""
     return InterruptedRun if number == signal.SIGINT else PreemptedRun
 
 
 def _within(seconds: float, function: Callable[..., object], *arguments: Any) -> None:
-    """Call a function, and go on without it when it fails or hangs."""
+    """Call a function, and continue without it when it fails or hangs."""
 
     def call() -> None:
         with contextlib.suppress(BaseException):

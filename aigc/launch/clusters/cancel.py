@@ -15,7 +15,7 @@ from aigc.runs.status import Status, StatusRecord, read_status, write_status
 
 _WORKS = (Status.PENDING, Status.RUNNING)
 _GOES_ON = (*_WORKS, Status.PREEMPTED, Status.KILLED)
-"""What a job may go on from, or a person must not take for the end."""
+"""Statuses from which a job may resume a run."""
 
 
 def cancel(run: Run, patience: float = 60.0) -> StatusRecord:

@@ -1,7 +1,7 @@
 """`python -m aigc.launch.clusters.exit_notes RUN_FOLDER EXIT_CODE`, which a batch script calls when ranks have failed.
 
-A rank that was killed had no word, and the first rank may have been killed for the end of another: what is known of it
-is written down here, once all of them are gone.
+A rank that was killed noted nothing, and the first rank may have been killed for the end of another. What is known of
+their ends is written down here, once all of them are gone.
 """
 
 import sys
@@ -24,7 +24,7 @@ def main() -> None:
     adopt_launch()
     how = f"was killed by signal {code - 128}" if code > 128 else f"ended with exit code {code} and no word"
     cause = RankExits(run.path).cause()
-    if cause is None or is_lost_contact(cause.message):  # the others felt it, the one that died had no word
+    if cause is None or is_lost_contact(cause.message):  # the others lost contact, the one that died noted nothing
         cause = RankExit(0, time.time(), min(code, 1) if code > 128 else code, f"the run {how}", killed=code > 128)
     note_exit_of_ranks(run, cause)
 

@@ -1,7 +1,7 @@
 """The code of a queued run, copied when it is submitted: later edits do not reach it.
 
 Of each git repository this is what `git archive` of the commit would give with all uncommitted changes on top, and
-untracked code that is not ignored. An installed package is no checkout and is not copied: nobody edits it.
+untracked code that is not ignored. An installed package is not a checkout and is not copied: nobody edits it.
 """
 
 import os

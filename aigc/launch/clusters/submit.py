@@ -52,7 +52,7 @@ def _named(cfg: DictConfig) -> Cluster:
 
 
 def check_cluster(cfg: DictConfig) -> None:
-    """See that a composed config and its cluster agree; what else is wrong is left to `check`.
+    """Check that a composed config and its cluster agree; what else is wrong is left to `check`.
 
     Raises:
         ConfigError: As `cluster_of`.
@@ -63,7 +63,7 @@ def check_cluster(cfg: DictConfig) -> None:
 
 
 def check_runs_here(cfg: DictConfig) -> None:
-    """See that a config is meant for this machine; InputError where it names a cluster."""
+    """Check that a config is meant for this machine; InputError where it names a cluster."""
     cluster = cluster_of(cfg)
     if not cluster.here:
         raise InputError(
@@ -113,7 +113,7 @@ def submit(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Run, str]:
 
 
 def resubmit(run: Run, overrides: Sequence[str]) -> str:
-    """Queue a run that has stopped, to go on from its newest checkpoint with the code that it was submitted with.
+    """Queue a run that has stopped, to resume from its newest checkpoint with the code that it was submitted with.
 
     Args:
         run: The run; one that was started here is queued with today's code.

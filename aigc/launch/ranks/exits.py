@@ -49,7 +49,7 @@ class RankExit:
         code: Its exit code, as of `aigc.errors.exit_code`.
         message: For a person, in one or two lines.
         trace: The traceback; None where the message says all.
-        killed: Whether it was killed by a signal, and had no word.
+        killed: Whether it was killed by a signal, and could note nothing.
         in_work: Whether another process works on the run.
     """
 

@@ -59,7 +59,7 @@ def read_ranks(environ: Mapping[str, str] = os.environ) -> Ranks:
 
 
 def check_ranks(ranks: Ranks, cfg: DictConfig) -> None:
-    """See that as many processes were started as the config says, before any waits for another.
+    """Check that as many processes were started as the config says, before any waits for another.
 
     Raises:
         InputError: There are more or fewer, or fewer GPUs than that; the message has both numbers.
@@ -74,7 +74,7 @@ def check_ranks(ranks: Ranks, cfg: DictConfig) -> None:
 
 
 class Agreement:
-    """What the first rank tells the others: the config of this attempt, the checkpoint to go on from.
+    """What the first rank tells the others: the config of this attempt, the checkpoint to resume from.
 
     Args:
         ranks: The place of this process.

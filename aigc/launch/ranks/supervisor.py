@@ -142,7 +142,7 @@ def _note_rank_exit(notes: RankExits, rank: int, code: int) -> None:
 
 
 def _unnoted(rank: int, code: int) -> RankExit:
-    """What the exit code of a rank tells that had no word."""
+    """Describe the end of a rank that noted nothing, by its exit code."""
     asked = stop.asked()
     if asked is not None and code in (-asked, stop.exit_for(asked).exit_code):  # before or while it listened
         return RankExit(rank, time.time(), stop.exit_for(asked).exit_code, str(stop.ended_by(asked)))

@@ -34,7 +34,7 @@ class Devices:
         """Of each rank of each trial; all have equally many, as their number changes last digits."""
 
     def see(self, cfg: DictConfig) -> None:
-        """See that a trial can have a place at all; InputError where it asks for more GPUs than there are."""
+        """Check that a trial can have a place at all; InputError where it asks for more GPUs than there are."""
         if self._gpus_of(cfg) and self._devices(cfg) > len(self.gpus):
             raise InputError(f"trainer.devices={cfg.trainer.devices}: there are {len(self.gpus)} GPUs here; give fewer")
 

@@ -28,7 +28,7 @@ _MOST_DEATHS = 3
 _PAUSE = 0.1
 """Seconds between two looks around; a trial that had a signal, too, takes what is passed on for the same request."""
 LOOK_AGAIN = 2.0
-"""Seconds until a trial that another driver works on is looked at again."""
+"""Seconds until a trial that another driver works on is checked again."""
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Tally:
     skipped: int = 0
     """Finished before this driver began."""
     pruned: int = 0
-    """Ended early, as they were not worth going on with."""
+    """Ended early, as their values were too poor."""
     left: int = 0
     """Not run, as this driver was stopped or too many have failed."""
 
@@ -233,7 +233,7 @@ class Driver:
             self.tally.failed[trial.number] = f"{record.status} {_MOST_DEATHS} times at step {record.step or 0}: {said}"
 
     def _is_patient_with(self, trial: Trial, step: int) -> bool:
-        """Whether a trial that died is taken up again."""
+        """Whether a trial that died is resumed."""
         before, deaths = self._deaths.get(trial.number, (-1, 0))
         deaths = deaths + 1 if step <= before else 1
         self._deaths[trial.number] = (max(step, before), deaths)

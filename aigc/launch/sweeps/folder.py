@@ -118,12 +118,12 @@ class SweepFolder:
                 self._list(known)
 
     def prune(self, run_id: str) -> None:
-        """Note that a run is not gone on with."""
+        """Note that a run is pruned: it is not resumed."""
         (self.path / "pruned").mkdir(exist_ok=True)
         (self.path / "pruned" / run_id).touch()
 
     def is_pruned(self, run_id: str) -> bool:
-        """Whether a run was ended early, and is not gone on with; one that was faster than its end is finished."""
+        """Whether a run was pruned, and is not resumed; one that was faster than its end is finished."""
         return (self.path / "pruned" / run_id).exists() and self.status(run_id).status is not Status.FINISHED
 
     def _list(self, trials: Iterable[Listed]) -> None:

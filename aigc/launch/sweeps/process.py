@@ -61,7 +61,7 @@ def warm_up() -> None:
 
 
 def work_on(job: TrialProcess) -> None:
-    """Start the trial's run, or go on with it, and end the process with its exit code."""
+    """Start or resume the trial's run, and end the process with its exit code."""
     os.setsid()  # a terminal's Ctrl-C goes to the driver, which tells the trials
     _write_to(job.log)
     os.environ.update(job.environment)

@@ -1,4 +1,4 @@
-"""A driver of trials that Optuna chooses one after another, and ends early where they are not worth going on with."""
+"""A driver of trials that Optuna chooses one after another, and ends early where their values are too poor."""
 
 import math
 import signal
@@ -23,7 +23,7 @@ from aigc.runs.status import Status
 
 
 class SearchDriver(Driver):
-    """As `Driver`, for `sweep=optuna`; trials that a dead driver has left are taken up with the same values.
+    """As `Driver`, for `sweep=optuna`; trials that a dead driver has left are resumed with the same values.
 
     Args:
         plan: What is searched; its trials are those that were asked for.

@@ -81,7 +81,7 @@ class Study:
             return self._overrides({key: _suggested(trial, axis) for key, axis in self._axes.items()})
 
     def report(self, number: int, step: int, value: float) -> bool:
-        """Note a value on the way, and return whether the trial is not worth going on with."""
+        """Report an intermediate value, and return whether the trial should be pruned."""
         frozen = self._study.get_trials(deepcopy=False)[number]
         if frozen.state.is_finished() or math.isnan(value):
             return False
@@ -91,7 +91,7 @@ class Study:
         return bool(trial.should_prune())
 
     def tell(self, number: int, value: float | None, pruned: bool = False) -> None:
-        """Note how a trial ended; no value, or one that is no number, is a failure. A second call changes nothing."""
+        """Note how a trial ended; no value, or one that is not finite, is a failure. A second call changes nothing."""
         state = self._optuna.trial.TrialState
         if pruned:
             self._study.tell(number, state=state.PRUNED, skip_if_finished=True)

@@ -94,7 +94,7 @@ class Slurm(Cluster):
         return self.code_megabytes * 1_000_000 if self.freeze_code else None
 
     def check_ready(self) -> None:
-        """See that there is an sbatch."""
+        """Check that there is an sbatch."""
         commands.check_installed()
 
     def script(self, plan: JobPlan) -> str:

@@ -17,7 +17,7 @@ _RUNNING = ("RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "STOPPED", "SIG
 
 
 def check_installed() -> None:
-    """See that this machine can submit.
+    """Check that this machine can submit.
 
     Raises:
         InputError: It has no sbatch.
@@ -93,7 +93,7 @@ def _job(state: str, reason: str) -> ClusterJob:
 
 
 def scancel(job: str, *options: str) -> None:
-    """Signal or end a job; one that has ended by itself meanwhile is no error.
+    """Signal or end a job; one that has ended by itself meanwhile is not an error.
 
     Raises:
         AigcError: scancel refuses; the message has its words.
