@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests.launch.modules import run_module
 from tests.training.language_ranks import BAD
-from tests.unit.metrics.worlds import run_module
 
 
 @pytest.fixture(scope="module")
