@@ -24,7 +24,8 @@ class Checkpoints(Callback):
 
     Args:
         monitor: The value that decides which checkpoint is best; null takes that of the task, such as val/perplexity.
-        mode: Whether a smaller (min) or a larger (max) value of `monitor` is better; the task knows of its own.
+        mode: Whether a smaller (min) or a larger (max) value of the monitor is better; null takes what the task says of
+            its own monitor, and min of any other.
         every_n_steps: Optimiser steps between saves; null saves by time, at validations and at the end.
         every_n_minutes: Minutes between saves, which is what a crash can cost at most; null is never. `BetweenSteps`
             looks at the clock, as ranks must agree.
@@ -37,7 +38,7 @@ class Checkpoints(Callback):
     def __init__(
         self,
         monitor: str | None = None,
-        mode: Literal["min", "max"] = "min",
+        mode: Literal["min", "max"] | None = None,
         every_n_steps: Annotated[int, Bound(1)] | None = None,
         every_n_minutes: Annotated[float, Bound(0)] | None = 10.0,
         keep: Annotated[int, Bound(1)] = 2,
@@ -45,7 +46,7 @@ class Checkpoints(Callback):
         asynchronous: bool = False,
     ):
         self.monitor = monitor
-        self.mode: str = mode
+        self.mode: str | None = mode
         self.every_n_steps = every_n_steps
         self.every_n_minutes = every_n_minutes
         self.keep = keep
@@ -69,12 +70,13 @@ class Checkpoints(Callback):
         Raises:
             ConfigError: A thread cannot write shards: all ranks write them together.
         """
-        assert isinstance(module, Task)
-        if self.monitor is None and module.monitor is not None:
-            self.monitor, self.mode = module.monitor
         if self.asynchronous and isinstance(trainer.strategy, ShardedData):
             what = "trainer.strategy=fsdp and model_parallel write shards, and only synchronously; set it to false"
             raise ConfigError([Problem("callbacks.checkpoints.asynchronous", what)])
+        assert isinstance(module, Task)
+        if self.monitor is None and module.monitor is not None:
+            self.monitor, mode = module.monitor
+            self.mode = self.mode or mode
         writer = trainer.strategy.checkpoint_io
         assert isinstance(writer, AtomicCheckpointIO)
         writer.asynchronous = self.asynchronous

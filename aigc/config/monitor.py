@@ -14,10 +14,11 @@ def checkpoint_monitor(cfg: Mapping[Any, Any]) -> tuple[str, str] | None:
         cfg: A composed config, or one read from a run folder.
     """
     checkpoints = (cfg.get("callbacks") or {}).get("checkpoints") or {}
+    mode = checkpoints.get("mode")
     if checkpoints.get("monitor"):
-        return str(checkpoints["monitor"]), str(checkpoints.get("mode") or "min")
+        return str(checkpoints["monitor"]), str(mode or "min")
     try:
         of_task = class_attribute(cfg["task"]["_target_"], "monitor")
     except (TargetError, KeyError, TypeError):
         return None
-    return (str(of_task[0]), str(of_task[1])) if of_task else None
+    return (str(of_task[0]), str(mode or of_task[1])) if of_task else None

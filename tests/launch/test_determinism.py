@@ -44,4 +44,4 @@ def test_anything_else_is_refused(own_place):
 def test_its_help_says_what_it_costs(aigc):
     done = aigc("train", "--help")
     assert "trainer.deterministic" in done.stdout
-    assert "tenths of the speed" in done.stdout
+    assert "tenths of their speed" in done.stdout

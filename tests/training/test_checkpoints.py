@@ -15,6 +15,7 @@ from aigc.distributed.sharding import ShardedData
 from aigc.errors import AigcError
 from aigc.runs.checkpoints import CheckpointFolder, damage
 from aigc.runs.files import be_patient
+from aigc.tasks import Task
 from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
 from tests.waiting import PATIENCE
 
@@ -55,7 +56,7 @@ def test_last_and_best_are_readable_with_weights_only(tmp_path):
 
 @pytest.mark.parametrize(("keep", "kept"), [(1, [4]), (2, [3, 4]), (9, [1, 2, 3, 4])])
 def test_so_many_are_kept(tmp_path, keep, kept):
-    data, task, made = fitted(tmp_path, Checkpoints(monitor=None, keep=keep))
+    data, task, made = fitted(tmp_path, Checkpoints(keep_best=0, keep=keep))
     made.fit(task, datamodule=data)
     steps = [f"step-{step:06d}.ckpt" for step in kept]
     assert names(tmp_path) == ["checkpoints.json", "last.ckpt", *steps]
@@ -211,4 +212,4 @@ def test_shards_cannot_be_written_in_a_thread():
     with pytest.raises(ConfigError, match=r"callbacks\.checkpoints\.asynchronous"):
         Checkpoints(asynchronous=True).setup(sharded, None, "fit")
     sharded.strategy.checkpoint_io = AtomicCheckpointIO()
-    Checkpoints().setup(sharded, None, "fit")
+    Checkpoints().setup(sharded, Task(), "fit")

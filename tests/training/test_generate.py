@@ -93,7 +93,7 @@ def test_a_long_prompt_is_shortened_on_the_left_where_asked(parts):
 
 
 def test_several_texts_from_a_certain_choice_are_refused(parts):
-    with pytest.raises(InputError, match="always writes the same text"):
+    with pytest.raises(InputError, match="always gives the same text"):
         generate_texts(*parts, ["春"], Sampling(temperature=0.0, num_samples=2))
 
 

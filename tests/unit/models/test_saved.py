@@ -82,8 +82,8 @@ def test_what_a_folder_names_is_built_only_when_the_person_trusts_it(saved, monk
     ("target", "said"),
     [
         ("os.system", "not trusted"),
-        ("torch.hub.load", "no class"),
-        ("torch.nn.Linear", "is no aigc.models.images.base.ImageGenerator"),
+        ("torch.hub.load", "is not a class"),
+        ("torch.nn.Linear", "is not a subclass of aigc.models.images.base.ImageGenerator"),
         ("aigc.models.images.base.ImageGenerator", "abstract"),
         ("tests.unit.models.tiny_generators.Nothing", "cannot import"),
     ],
