@@ -38,7 +38,7 @@ def test_bad_data_is_said_in_one_message_and_nothing_is_left(what, aigc, own_pla
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("evaluation.generation.prompt_pattern='['", "no regular expression"),
+        ("evaluation.generation.prompt_pattern='['", "is not a regular expression"),
         ("model.architecture=gpt3", "no architecture 'gpt3'"),
         ("optimizer.lr=-1", "Invalid learning rate"),
     ],

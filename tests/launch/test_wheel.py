@@ -29,4 +29,4 @@ def test_the_wheel_works_outside_the_checkout(own_place, cache):
     )
     done = subprocess.run([sys.executable, "-S", "-c", code], cwd=own_place, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "the config is right" in done.stdout
+    assert "the config is valid" in done.stdout

@@ -86,10 +86,12 @@ def test_a_node_that_fails_is_noticed(slurm, folder):
         wait_until(lambda: listed(slurm, place)["status"] not in ("running", "pending"), lambda: log(run), pause=1)
         assert listed(slurm, place)["queue"] == "gone (NODE_FAIL)"
     finally:
-        wait_until(
-            lambda: slurm.run("scontrol", "update", f"NodeName={slurm.host}", "State=resume") or
-            slurm.run("sinfo", "-h", "-o", "%T") in ("idle", "mixed", "allocated"), 60, slurm.said, pause=0.5
-        )  # fmt: skip
+
+        def resumed():
+            slurm.run("scontrol", "update", f"NodeName={slurm.host}", "State=resume")
+            return slurm.run("sinfo", "-h", "-o", "%T") in ("idle", "mixed", "allocated")
+
+        wait_until(resumed, slurm.said, pause=0.5)
 
 
 def test_one_call_to_the_queue_serves_all_runs_and_none_is_made_for_runs_never_submitted(slurm, folder):
