@@ -40,8 +40,13 @@ def saved_model(run: Run) -> SavedModel:
     described = run.model / MODEL_CLASS_FILE
     if not described.is_file():
         return _class(_older_kind(run), "")(run)
-    name = _read(run, described.name).get("saved_model")
-    if not isinstance(name, str):
+    name = _read(run, described.name).get("saved_model", "")
+    if name is None:
+        raise InputError(
+            f"run {run.id}: its task names no class that loads model/; set the attribute `saved_model` of the task to "
+            "the dotted path of a subclass of aigc.inference.base.SavedModel"
+        )
+    if not isinstance(name, str) or not name:
         raise InputError(f"{described} is damaged: saved_model must be the name of a class")
     return _class(name, str(described))(run)
 

@@ -39,9 +39,8 @@ def _write_model(run: Run, task: Task, data: Any) -> None:
     tokenizer = getattr(data, "tokenizer", None)
     if tokenizer is not None:
         tokenizer.save_pretrained(temporary)
-    if task.saved_model is not None:
-        described = json.dumps({"saved_model": task.saved_model}) + "\n"
-        (temporary / MODEL_CLASS_FILE).write_text(described, encoding="utf-8")
+    described = json.dumps({"saved_model": task.saved_model}) + "\n"
+    (temporary / MODEL_CLASS_FILE).write_text(described, encoding="utf-8")
     readable = temporary.stat().st_mode & 0o666  # safetensors makes files that nobody else may read
     for path in temporary.rglob("*"):
         if path.is_file():

@@ -166,12 +166,14 @@ class Task(DivergenceGuard):
         """
         if not gradient_clip_val:
             return
-        if getattr(self.trainer.precision_plugin, "scaler", None) is not None and optimizer.defaults.get("fused"):
+        scales = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        if scales and optimizer.defaults.get("fused"):
             what = "16-mixed cannot clip a fused optimiser; set optimizer.fused=false or trainer.precision=bf16-mixed"
             raise ConfigError([Problem("trainer.precision", what)])
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self.gradient_norm = clip_by_norm(parameters, gradient_clip_val)
-        self.check_finite(self.gradient_norm, shared=True)
+        if not scales:  # a scaler leaves out a step whose scaled gradients overflow, and lowers the scale
+            self.check_finite(self.gradient_norm, shared=True)
 
     def training_state(self) -> dict[str, Any]:
         """Return what a resumed run needs besides weights and optimisers, in plain containers and tensors.

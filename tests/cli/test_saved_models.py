@@ -6,6 +6,7 @@ import shutil
 import pytest
 from omegaconf import OmegaConf
 
+from aigc.errors import InputError
 from aigc.inference.find import kinds, model_of_task, saved_model
 from aigc.inference.image_generator import SavedImageGenerator
 from aigc.launch import components
@@ -122,7 +123,17 @@ def test_model_remembers_the_class_that_its_task_names(tmp_path, monkeypatch):
     assert run.load_model() == ({}, None)
 
 
-def test_a_task_that_names_no_class_is_refused_before_the_first_step():
+def test_a_model_whose_task_names_no_class_is_not_taken_for_another_kind(tmp_path):
+    run = bare_run(tmp_path, "abab")
+    task = Bigrams()
+    task.saved_model = None
+    keep_model(run, task, None)
+    (run.model / "config.json").write_text('{"model_type": "gpt2"}')
+    with pytest.raises(InputError, match="saved_model"):
+        run.load_model()
+
+
+def test_a_task_that_names_a_missing_class_is_refused_before_the_first_step():
     settings = {"trainer": {"gradient_clip_val": None, "accumulate_grad_batches": 1, "precision": "32-true"}}
     config = OmegaConf.create(settings)
     task = Bigrams()

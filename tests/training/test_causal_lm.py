@@ -3,8 +3,10 @@ from functools import partial
 
 import pytest
 import torch
+from pytorch_lightning.plugins import MixedPrecision
 
 from aigc.callbacks import ExactState
+from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.data.text.packing import IGNORE
 from aigc.errors import DivergedRun
 from aigc.evaluation import TextGeneration
@@ -184,3 +186,38 @@ def test_how_values_were_made_survives_a_resume_and_old_checkpoints_without_it(t
     del state["signatures"]
     resumed.load_training_state(state)
     assert resumed.signatures == {}
+
+
+def test_a_batch_without_targets_moves_nothing(tmp_path):
+    data = text_data(tmp_path, TEXTS)
+    task = sgd_task(tiny_model(data))
+    before = {name: weight.clone() for name, weight in task.state_dict().items()}
+
+    def untargeted(batch, index):
+        batch["labels"].fill_(IGNORE)
+        batch["target_tokens"] = 0
+        return batch
+
+    task.on_before_batch_transfer = untargeted
+    made = trainer(tmp_path, max_steps=2, accumulate_grad_batches=2, limit_val_batches=0)
+    made.fit(task, datamodule=data)
+    assert task.steps_done == 2
+    assert all(torch.equal(weight, before[name]) for name, weight in task.state_dict().items())
+
+
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_a_scale_that_overflows_is_lowered_and_is_no_divergence(clip, tmp_path):
+    data = text_data(tmp_path, TEXTS)
+    task = sgd_task(tiny_model(data), lr=1e-3)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**126)
+    precision = MixedPrecision("16-mixed", "cpu", scaler=scaler)
+    made = trainer(
+        tmp_path,
+        max_steps=4,
+        limit_val_batches=0,
+        gradient_clip_val=clip,
+        plugins=[AtomicCheckpointIO(), precision],
+    )
+    made.fit(task, datamodule=data)
+    assert scaler.get_scale() < 2.0**126
+    task.raise_if_diverged()

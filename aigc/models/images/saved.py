@@ -59,7 +59,7 @@ def save_generator(
 def load_generator(folder: Path | str) -> tuple[ImageGenerator, list[str]]:
     """Load a generator, on the CPU and in evaluation mode, and the names of its classes.
 
-    The class in config.json must be a `ImageGenerator` of a package that the person trusts; nothing in the folder can
+    The class in config.json must be an `ImageGenerator` of a package that the person trusts; nothing in the folder can
     change what is trusted. Random states are left as they are.
 
     Raises:

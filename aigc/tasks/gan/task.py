@@ -128,7 +128,7 @@ class GanTask(AlternatingTask):
         }
 
     def networks(self) -> dict[str, nn.Module]:
-        """ImageGenerator and discriminator."""
+        """Return the generator and the discriminator."""
         return {"generator": self.model.generator, "discriminator": self.model.discriminator}
 
     def scales_badly(self) -> str | None:

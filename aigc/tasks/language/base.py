@@ -104,7 +104,7 @@ class LanguageTask(Task, ABC):
     @property
     def _divisor(self) -> float:
         """Divides the loss of each micro-batch; the same for all those of a step and on all ranks."""
-        return self._step_targets[0] if self.trainer.world_size == 1 else _SCALE
+        return max(self._step_targets[0], 1) if self.trainer.world_size == 1 else _SCALE
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Normalise the gradient by all targets of the step, before it is clipped; one reduction, no wait for it."""
@@ -114,15 +114,15 @@ class LanguageTask(Task, ABC):
         gradients = [one.to_local() if isinstance(one, DTensor) else one for one in gradients]
         if self.trainer.world_size > 1:
             whole = all_sum(torch.full((), float(total), device=self.device))
-            torch._foreach_mul_(gradients, divisor / whole)
+            torch._foreach_mul_(gradients, divisor / whole.clamp_min(1))  # a step without any target moves nothing
         elif total != divisor:
-            torch._foreach_mul_(gradients, divisor / total)
+            torch._foreach_mul_(gradients, divisor / max(total, 1))
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
         """Record the mean loss per target since the last record, and the learning rate."""
         if self.at_logged_step():
             self.raise_if_non_finite()
-            loss = self.over_ranks(self._logged_loss) / self.over_ranks(self._logged_targets)
+            loss = self.over_ranks(self._logged_loss) / max(self.over_ranks(self._logged_targets), 1)
             values = {"train/loss": loss, "train/learning_rate": self.trainer.optimizers[0].param_groups[-1]["lr"]}
             if self.gradient_norm is not None:
                 values["train/gradient_norm"] = float(self.gradient_norm)
