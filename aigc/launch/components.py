@@ -45,6 +45,11 @@ def prepare_machine(cfg: DictConfig) -> None:
     torch.set_flush_denormal(True)
     # Filling fresh memory with NaN finds reads of it, and costs a tenth of the speed.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    seed(cfg)
+
+
+def seed(cfg: DictConfig) -> None:
+    """Seed all random generators of this process."""
     seed_everything(cfg.seed, workers=True, verbose=False)
 
 

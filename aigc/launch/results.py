@@ -74,7 +74,7 @@ def keep_result(
     """
     throughput = next((c for c in callbacks.values() if isinstance(c, Throughput)), None)
     checkpoints = [path for pattern in ("*.ckpt", "step-*.ckpt/*") for path in run.checkpoints.glob(pattern)]
-    kept = [*run.model.rglob("*"), *checkpoints, *run.samples.glob("*"), run.path / "metrics.jsonl"]
+    kept = [*run.model.rglob("*"), *checkpoints, *run.samples.rglob("*"), run.path / "metrics.jsonl"]
     artifacts = {str(path.relative_to(run.path)): sha256_file(path) for path in sorted(kept) if path.is_file()}
     with run.edit_manifest() as manifest:
         result = Result(

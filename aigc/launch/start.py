@@ -123,6 +123,7 @@ def check_writable(root: Path) -> None:
 
 
 def _prepared_data(cfg: DictConfig) -> Any:
-    from aigc.launch.components import build_data
+    from aigc.launch.components import build_data, prepare_machine
 
+    prepare_machine(cfg)  # what the data draw follows from the seed, whichever process opens them
     return build_data(cfg)

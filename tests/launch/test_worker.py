@@ -5,8 +5,11 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from aigc.config import compose
+from aigc.data.text import TextData
+from aigc.launch import components
 from aigc.launch.start import start
 from aigc.runs import Run
 from tests.launch.forking import server
@@ -52,6 +55,28 @@ def test_a_failure_is_in_the_status_the_manifest_and_the_log(own_place):
     assert run.status == "failed"
     assert run.manifest["attempts"][-1]["exit_code"] == 2
     assert "Traceback" in run.log.read_text("utf-8")
+
+
+class DrawingData(TextData):
+    """Data that draw a random number when they are opened."""
+
+    def setup(self, stage=None):
+        super().setup(stage)
+        self.drawn = torch.rand(()).item()
+
+
+def test_what_data_draw_follows_from_the_seed_in_whichever_process_they_are_opened(own_place):
+    (own_place / "pyproject.toml").write_text('[tool.aigc]\ntrusted = ["tests"]\n')
+    overrides = ["debug=fast", "data._target_=tests.launch.test_worker.DrawingData"]
+    prepared = start(compose(overrides), overrides)
+    torch.rand(7)
+    again = start(compose(overrides), overrides)
+    assert prepared.data.drawn == again.data.drawn
+    cfg = Run.open(prepared.run.path).config  # as a worker opens them
+    components.prepare_machine(cfg)
+    assert components.build_data(cfg).drawn == prepared.data.drawn
+    other = start(compose([*overrides, "seed=1"]), overrides)
+    assert other.data.drawn != prepared.data.drawn
 
 
 def test_a_killed_run_reads_as_killed(own_place):
