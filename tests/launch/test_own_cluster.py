@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aigc.launch.clusters.kinds import kinds
 from aigc.launch.sweeps.folder import SweepFolder
 from aigc.runs import Run
 from tests.launch.shell_cluster import QUEUE
@@ -46,6 +47,16 @@ def test_no_file_outside_of_its_folder_knows_a_kind_of_cluster():
     }
     inside = {name for name in named if name.startswith("launch/clusters/slurm/")}
     assert named - inside == {"launch/__init__.py"}, "which holds what was measured on one"
+
+
+def test_a_kind_whose_module_fails_at_import_hinders_no_run_on_another(tmp_path, monkeypatch):
+    (tmp_path / "conf/cluster").mkdir(parents=True)
+    (tmp_path / "conf/cluster/broken.yaml").write_text("_target_: failing_cluster.Failing\n")
+    (tmp_path / "failing_cluster.py").write_text("1 / 0\n")
+    (tmp_path / "pyproject.toml").write_text('[tool.aigc]\ntrusted = ["failing_cluster"]\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert sorted(kinds()) == ["local", "slurm"]
 
 
 @pytest.fixture
