@@ -83,3 +83,17 @@ def generator(seed: int, *numbers: int) -> np.random.Generator:
     interruption changes what it gives.
     """
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *numbers])))
+
+
+def deal(length: int, batch_size: int, rank: int, world_size: int) -> list[list[int]]:
+    """Deal indices in order among ranks, in as many batches on each; a rank that has fewer gets empty ones at the end.
+
+    Args:
+        length: Number of indices.
+        batch_size: Indices in a batch.
+        rank: Which of the ranks this is.
+        world_size: How many ranks there are.
+    """
+    own = range(rank, length, world_size)
+    most = -(-length // world_size)
+    return [list(own[begin : begin + batch_size]) for begin in range(0, most, batch_size)]

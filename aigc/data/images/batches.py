@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from aigc.data.images.views import INDEX, Views
+from aigc.data.sampler import deal
 
 
 class Batch(TypedDict):
@@ -120,9 +121,7 @@ class ValidationImages(Dataset[Batch]):
 
     def __init__(self, rows: ImageRows, batch_size: int, rank: int, world_size: int) -> None:
         self.rows = rows
-        own = range(rank, len(rows), world_size)
-        most = -(-len(rows) // world_size)
-        self.batches = [list(own[begin : begin + batch_size]) for begin in range(0, most, batch_size)]
+        self.batches = deal(len(rows), batch_size, rank, world_size)
 
     def __len__(self) -> int:
         return len(self.batches)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from aigc.data.sampler import deal
 from aigc.data.text.documents import Table, gather
 from aigc.data.text.objectives.base import Context, Objective
 from aigc.data.text.packing import Integers, ranges
@@ -78,9 +79,7 @@ class DealtRows(Dataset[Batch]):
 
     def __init__(self, rows: Rows, batch_size: int, rank: int, world_size: int) -> None:
         self.rows = rows
-        own = range(rank, len(rows), world_size)
-        most = -(-len(rows) // world_size)
-        self.batches = [list(own[begin : begin + batch_size]) for begin in range(0, most, batch_size)]
+        self.batches = deal(len(rows), batch_size, rank, world_size)
 
     def __len__(self) -> int:
         return len(self.batches)
