@@ -185,6 +185,7 @@ def _merge_files(loader: Any, groups: list[str]) -> tuple[DictConfig, Origins, d
     except HydraException as error:
         raise no_such_group(error) from error
     cfg, origins = OmegaConf.create({}), Origins()
+    emptied = _emptied_slots(defaults.overrides)
     for default in defaults.defaults:
         if default.config_path is None or default.config_path.startswith("hydra/") or default.package == "hydra":
             continue
@@ -194,10 +195,22 @@ def _merge_files(loader: Any, groups: list[str]) -> tuple[DictConfig, Origins, d
             loaded = _load(path, package)
         except (OmegaConfBaseException, yaml.YAMLError) as error:
             raise unreadable(error) from error
+        for slot in emptied.get(default.config_path, ()):
+            cfg.pop(slot, None)  # keys of the files before this one belong to what it leaves out
+            origins.emptied(slot, path)
         origins.read(path, package)
         _drop_replaced(cfg, loaded)
         cfg.merge_with(loaded)
     return cfg, origins, dict(defaults.overrides.known_choices)
+
+
+def _emptied_slots(overrides: Any) -> dict[str, list[str]]:
+    """Return the slots that defaults lists leave empty (`override /evaluation: null`) by the config that does so."""
+    emptied: dict[str, list[str]] = {}
+    for group, set_by in overrides.override_metadata.items():
+        if overrides.known_choices.get(group, "") is None and group in slots() and set_by.containing_config_path:
+            emptied.setdefault(set_by.containing_config_path, []).append(group)
+    return emptied
 
 
 def _drop_replaced(cfg: DictConfig, loaded: DictConfig) -> None:

@@ -26,14 +26,23 @@ class Origins:
             if key.split(".")[0] != "defaults":
                 self._origins[f"{package}.{key}" if package else key] = f"{shown_path(path)}:{line}"
 
+    def emptied(self, key: str, path: Path) -> None:
+        """Record a slot that the defaults list of a file leaves empty, in place of all keys below it."""
+        lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        line = next((number for number, text in lines if f"override /{key}:" in text), 1)
+        self._replace(key, f"{shown_path(path)}:{line}")
+
     def typed(self, key: str, text: str) -> None:
         """Record a key that was set on the command line, with all keys below it."""
-        self._origins = {name: origin for name, origin in self._origins.items() if not name.startswith(f"{key}.")}
         origin = f"{COMMAND_LINE}: {text}"
-        self._origins[key] = origin
+        self._replace(key, origin)
         while "." in key:
             key = key.rpartition(".")[0]
             self._origins.setdefault(key, origin)
+
+    def _replace(self, key: str, origin: str) -> None:
+        self._origins = {name: old for name, old in self._origins.items() if not name.startswith(f"{key}.")}
+        self._origins[key] = origin
 
     def hint(self, key: str) -> str:
         """Return advice for a problem with a key that the implied experiment sets; empty for other keys."""

@@ -130,12 +130,6 @@ class Config:
     """What it learns from."""
     optimizer: Annotated[Any, Slot("torch.optim.Optimizer", ("params",))]
     """How weights move."""
-    evaluation: Annotated[Any, Slot("aigc.evaluation.Evaluation", named=True)]
-    """What is measured on generated samples."""
-    callbacks: Annotated[Any, Slot(CALLBACK, named=True)]
-    """What else happens during training."""
-    logger: Annotated[Any, Slot("pytorch_lightning.loggers.logger.Logger", ("run",), named=True)]
-    """Where metrics go besides metrics.jsonl."""
     trainer: Trainer
     """How long and how training runs."""
     paths: Paths
@@ -150,6 +144,12 @@ class Config:
         Any, Slot("torch.optim.lr_scheduler.LRScheduler", ("optimizer", "total_steps"), optional=True)
     ] = None
     """How the learning rate changes; null keeps it constant."""
+    evaluation: Annotated[Any, Slot("aigc.evaluation.Evaluation", named=True)] = None
+    """What is measured on generated samples; null measures none."""
+    callbacks: Annotated[Any, Slot(CALLBACK, named=True)] = None
+    """What else happens during training; null adds nothing, and saves no checkpoints."""
+    logger: Annotated[Any, Slot("pytorch_lightning.loggers.logger.Logger", ("run",), named=True)] = None
+    """Where metrics go besides metrics.jsonl; null sends them nowhere else."""
     cluster: Annotated[Any, Slot("aigc.launch.clusters.Cluster", optional=True)] = None
     """Where runs execute; null means this machine."""
     experiment: str = "train"
