@@ -64,9 +64,9 @@ def _submit_sweep(options: argparse.Namespace) -> None:
     """Submit a sweep as a job array."""
     from aigc.launch.clusters.submit import cluster_of
     from aigc.launch.sweeps.array import array_script, submit_sweep
-    from aigc.launch.sweeps.trials import plan
+    from aigc.launch.sweeps.continued import continued_plan
 
-    made = plan(_on_cluster(options.overrides))
+    made = continued_plan(_on_cluster(options.overrides))
     for trial in made.trials:
         cluster_of(trial.cfg)
     cluster = cluster_of(made.cfg).for_array_task()

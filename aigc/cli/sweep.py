@@ -69,11 +69,11 @@ def run(options: argparse.Namespace) -> int:
 
 def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
     """Run or list the trials of a sweep; `aigc train` with several values does the same."""
-    from aigc.launch.sweeps.trials import plan
+    from aigc.launch.sweeps.continued import continued_plan
     from aigc.runs.console import show_messages
 
     if getattr(options, "dry_run", False):
-        made = plan(overrides)
+        made = continued_plan(overrides)
         from aigc.cli.parts.sweep_views import show_plan
 
         show_plan(made, options.json)
@@ -82,7 +82,7 @@ def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
     from aigc.launch.sweeps.process import warm_up
 
     warm_up()
-    made = plan(overrides)
+    made = continued_plan(overrides)
     check_runs_here(made.cfg)
     if made.cfg.trainer.nodes > 1:
         raise InputError(f"trainer.nodes={made.cfg.trainer.nodes}: a sweep runs its trials on this machine")

@@ -9,6 +9,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from aigc.config.compose import fill_defaults
+from aigc.config.monitor import checkpoint_monitor
+from aigc.config.sources import TargetError
+from aigc.config.targets import signature
 from aigc.errors import InputError
 
 # Where things are written and logged, and the name: none of it changes a number.
@@ -42,7 +46,51 @@ def identity(cfg: DictConfig | Mapping[str, Any]) -> str:
     Raises:
         InputError: An interpolation cannot be resolved; the message names the key.
     """
-    counted = _counted(cfg if isinstance(cfg, DictConfig) else OmegaConf.create(dict(cfg)))
+    return _hash(_counted(cfg if isinstance(cfg, DictConfig) else OmegaConf.create(dict(cfg))))
+
+
+def identity_with_defaults(cfg: DictConfig) -> str:
+    """Return the identity that a config has once every default of this version is written out.
+
+    A config that an earlier version froze names fewer keys than one of today; here both have the same identity where
+    they mean the same. It is compared, and never kept.
+
+    Args:
+        cfg: A config from `compose`, or `Run.config`, which has today's names of classes.
+
+    Raises:
+        InputError: As `identity`.
+    """
+    whole = OmegaConf.create(OmegaConf.to_container(cfg, resolve=False))
+    assert isinstance(whole, DictConfig)
+    fill_defaults(whole)
+    return _hash(written_out(_counted(whole)))
+
+
+def written_out(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plain config in which each node names every default of its class, and checkpoints their monitor."""
+    whole: dict[str, Any] = _with_defaults(dict(plain))
+    checkpoints = (whole.get("callbacks") or {}).get("checkpoints")
+    if isinstance(checkpoints, dict):
+        checkpoints["monitor"], checkpoints["mode"] = checkpoint_monitor(whole) or (None, None)
+    return whole
+
+
+def _with_defaults(node: Any) -> Any:
+    """Return a plain tree in which each node has the defaults of its class."""
+    if isinstance(node, list):
+        return [_with_defaults(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    try:
+        takes = signature(str(node["_target_"])).parameters if "_target_" in node else {}
+    except TargetError:  # a class that is not installed here
+        takes = {}
+    defaults = {name: p.default for name, p in takes.items() if not p.required and p.known}
+    return defaults | {name: _with_defaults(value) for name, value in node.items()}
+
+
+def _hash(counted: Mapping[Any, Any]) -> str:
     text = json.dumps(_canonical(counted), ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -124,6 +124,7 @@ def _function_parameters(module: Module, init: ast.FunctionDef, class_doc: str) 
             _literal(default),
             docs.get(argument.arg, ""),
             annotation_slot(argument.annotation),
+            _is_literal(default),
         )
         for argument, default in pairs
     }
@@ -138,7 +139,8 @@ def _dataclass_fields(module: Module, node: ast.ClassDef) -> dict[str, Parameter
             if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
                 doc = " ".join(str(following.value.value).split())
             kind, slot = parameter_type(module, statement.annotation), annotation_slot(statement.annotation)
-            fields[name] = Parameter(name, kind, statement.value is None, _literal(statement.value), doc, slot)
+            value = statement.value
+            fields[name] = Parameter(name, kind, value is None, _literal(value), doc, slot, _is_literal(value))
     return fields
 
 
@@ -223,6 +225,10 @@ def _literal(node: ast.expr | None) -> Any:
         return ast.literal_eval(node) if node is not None else None
     except ValueError:
         return None
+
+
+def _is_literal(node: ast.expr | None) -> bool:
+    return _literal(node) is not None or (isinstance(node, ast.Constant) and node.value is None)
 
 
 def _is_dataclass(node: ast.ClassDef) -> bool:

@@ -45,6 +45,8 @@ class Parameter:
     doc: str = ""
     slot: Slot | None = None
     """The slot, where a mapping given for it is a node or holds named nodes."""
+    known: bool = True
+    """Whether `default` is the default; False where the source computes it."""
 
 
 @dataclass(frozen=True)

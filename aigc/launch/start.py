@@ -13,6 +13,7 @@ from aigc.config.identity import identity
 from aigc.errors import InputError
 from aigc.launch.attempt import attempt_config
 from aigc.launch.devices import settle_devices
+from aigc.launch.earlier import run_of_other_code
 from aigc.launch.prepared import PreparedRun
 from aigc.runs import Run, list_runs
 from aigc.runs.console import log
@@ -83,13 +84,14 @@ def _same(cfg: DictConfig) -> Run | None:
         if not (root / cfg.run.id).exists():
             return None
         run = Run.open(root / cfg.run.id)
-        if run.record.identity != wanted:
+        if run.record.identity != wanted and run_of_other_code([run], cfg) is None:
             raise InputError(
                 f"run.id={cfg.run.id}: that run has another config (`aigc show {cfg.run.id} --config`): "
                 "take another run.id"
             )
         return run
-    return next((run for run in list_runs(root) if _identity_of(run) == wanted), None)
+    runs = list_runs(root)
+    return next((run for run in runs if _identity_of(run) == wanted), None) or run_of_other_code(runs, cfg)
 
 
 def _identity_of(run: Run) -> str | None:

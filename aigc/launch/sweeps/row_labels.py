@@ -10,20 +10,23 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from aigc.config.compose import Composer
+from aigc.config.compose import Composer, fill_defaults
 from aigc.config.faults import group_choices
-from aigc.config.identity import NOT_COUNTED
+from aigc.config.identity import NOT_COUNTED, written_out
 from aigc.config.overrides import parse_overrides
 from aigc.config.problems import ConfigError
+from aigc.config.renamed import with_new_names
+from aigc.config.schema import sections
 from aigc.errors import InputError
 from aigc.launch.sweeps.folder import Listed, SweepFolder
+from aigc.runs import Run
 from aigc.runs.locate import CONFIG_FILE
 
 _ABSENT = object()
 
 
 def read_config(folder: SweepFolder, trial: Listed) -> dict[str, Any]:
-    """The config of a trial that has begun, as its run folder has it.
+    """The config of a trial that has begun, as its run folder has it; brought up to date if another version wrote it.
 
     Raises:
         InputError: It cannot be read.
@@ -33,7 +36,17 @@ def read_config(folder: SweepFolder, trial: Listed) -> dict[str, Any]:
         found: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
-    return found
+    if not isinstance(found, dict) or _is_of_this_version(found):
+        return found
+    updated = Run(path.parent).config
+    fill_defaults(updated)
+    return OmegaConf.to_container(updated, resolve=False)  # type: ignore[return-value]
+
+
+def _is_of_this_version(config: dict[str, Any]) -> bool:
+    """Whether a frozen config has the names and the keys of today; OmegaConf takes five times as long to read one."""
+    whole = all(fields.parameters.keys() <= (config.get(key) or {}).keys() for key, fields in sections().items())
+    return whole and with_new_names(config) == config
 
 
 def labels(folder: SweepFolder, with_seed: bool = False) -> dict[str, tuple[str, ...]]:
@@ -119,7 +132,7 @@ class _Settings:
         with contextlib.suppress(InputError):
             config = read_config(folder, trial)
         typed = {one.key_or_group: one for one in map(self._parse, [*trial.fixed, *trial.overrides])}
-        return _Trial(trial, typed, config, dict(leaves(config)) if config else {})
+        return _Trial(trial, typed, config, dict(leaves(written_out(config))) if config else {})
 
     def value(self, trial: _Trial, key: str) -> str | None:
         """The spelled value of a key, or the choice of a group; None where there is none."""

@@ -13,6 +13,7 @@ from aigc.config.monitor import checkpoint_monitor
 from aigc.config.problems import ConfigError
 from aigc.config.schema import Sweep
 from aigc.errors import InputError
+from aigc.launch.sweeps.continued import keep_names
 from aigc.launch.sweeps.driver import LOOK_AGAIN, Driver, send
 from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.process import IN_WORK
@@ -104,6 +105,7 @@ class SearchDriver(Driver):
             self.tally.failed[number] = " ".join(str(error).split())
             return None
         trial = Trial(number, overrides, cfg, identity(cfg))
+        keep_names(self.folder, [trial], self.plan)
         self.folder.add(trial, self.plan.run_id(trial), self.plan.fixed)
         if self.folder.is_pruned(self.plan.run_id(trial)):
             self._note_pruned(trial)

@@ -54,6 +54,7 @@ class SweepPlan:
         trials: Without those that mean the same as an earlier one.
         cfg: The config of the whole, for the section `sweep` and the paths.
         axes: The space of a search, whose trials are chosen while it runs.
+        continues: The id under which another version of aigc began it; None where none did.
     """
 
     experiment: str
@@ -63,6 +64,7 @@ class SweepPlan:
     trials: list[Trial]
     cfg: DictConfig
     axes: Sequence[space.Axis] = ()
+    continues: str | None = None
 
     @property
     def total(self) -> int:
@@ -72,8 +74,8 @@ class SweepPlan:
     @property
     def id(self) -> str:
         """The sweep's id: the name given, or one from the experiment and what is run."""
-        if self.cfg.sweep.name is not None:
-            return str(self.cfg.sweep.name)
+        if self.continues or self.cfg.sweep.name is not None:
+            return self.continues or str(self.cfg.sweep.name)
         content = json.dumps([trial.identity for trial in self.trials])
         if self.axes:
             chooses = [self.cfg.sweep[name] for name in ("seed", "pruner", "monitor", "direction")]
