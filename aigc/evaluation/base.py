@@ -9,6 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from aigc.config import build
 from aigc.errors import InputError
+from aigc.evaluation.score_names import ScoreNames
 from aigc.runs.console import log
 from aigc.tasks import Task
 
@@ -18,9 +19,8 @@ class Evaluation(Callback, ABC):
 
     A subclass names the tasks that it can measure, builds what its parameters describe in `prepare`, and generates and
     records in `evaluate`. By default it runs at each validation; one that sets `at_validation` to false runs between
-    two steps instead: before the first one (`at_start`), every `every_n_steps`, and after the last one. A score is
-    recorded as `val/<score>`; where an earlier evaluation of the run gives a score of that name, as
-    `val/<evaluation>/<score>`. The first evaluation of a run saves samples in samples/, any other in
+    two steps instead: before the first one (`at_start`), every `every_n_steps`, and after the last one. Scores are
+    recorded under the names of `ScoreNames`. The first evaluation of a run saves samples in samples/, any other in
     samples/<evaluation>/.
 
     Args:
@@ -58,7 +58,8 @@ class Evaluation(Callback, ABC):
         self._bound = False
         self._done_at = -1
         self._scores: set[str] = set()
-        self._taken: set[str] = set()
+        """The scores that the metrics declare."""
+        self._names = ScoreNames()
         self._first = True
 
     @property
@@ -116,7 +117,7 @@ class Evaluation(Callback, ABC):
         """Check before the first step that the task and the data can be measured.
 
         Raises:
-            InputError: They cannot; the message names the key of the evaluation.
+            InputError: They cannot, or two evaluations share a name; the message names the keys.
         """
         if not self._bound:
             self.bind(self.key)
@@ -136,24 +137,27 @@ class Evaluation(Callback, ABC):
         self.check_data(data)
         self._check_metrics(data)
         evaluations = [one for one in trainer.callbacks if isinstance(one, Evaluation)]
-        earlier = evaluations[: evaluations.index(self)] if self in evaluations else []
-        self._first = not earlier
-        self._taken = {score for one in earlier for score in one._scores}
+        self._first = self not in evaluations[1:]
+        self._names.join(self.key, [one._names for one in evaluations if one is not self], sorted(self._scores))
 
     def record(self, module: Task, values: Mapping[str, float], signatures: Mapping[str, str]) -> None:
-        """Record scores under `val/`, apart from those of earlier evaluations.
+        """Record scores under `val/`, apart from those of other evaluations.
 
         Args:
             module: The task.
             values: Score name to value.
             signatures: How the scores were made, by the same names.
         """
-        self._scores |= values.keys()
-        names = {score: f"val/{self.name}/{score}" if score in self._taken else f"val/{score}" for score in values}
+        names = self._names.of(values)
         module.record(
             {names[score]: value for score, value in values.items()},
             {names[score]: signature for score, signature in signatures.items()},
         )
+
+    def shared_score(self, score: str, node: str, other: str) -> InputError:
+        """Return the error of two metrics that give one score."""
+        keys = f"{self.key}.metrics.{node}", f"{self.key}.metrics.{other}"
+        return InputError(f"{keys[0]} gives the score {score}, and so does {keys[1]}: switch one off with =null")
 
     @property
     def samples_prefix(self) -> str:
@@ -192,12 +196,14 @@ class Evaluation(Callback, ABC):
             self._between_steps(trainer, module.to(trainer.strategy.root_device))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the step that was evaluated last, as each is evaluated once."""
-        return {} if self.at_validation else {"done_at": self._done_at}
+        """Return the step that was evaluated last, as each is evaluated once, and names claimed during the run."""
+        names = self._names.state()
+        return ({} if self.at_validation else {"done_at": self._done_at}) | ({"names": names} if names else {})
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        self._done_at = state_dict["done_at"]
+        self._done_at = state_dict.get("done_at", -1)
+        self._names.load_state(state_dict.get("names", {}))
 
     def _between_steps(self, trainer: Trainer, module: Any) -> None:
         if module.steps_done == self._done_at:
@@ -212,10 +218,7 @@ class Evaluation(Callback, ABC):
         for node, metric in self.metrics.items():
             for score in self.scores_of(metric):
                 if score in owners:
-                    raise InputError(
-                        f"{self.key}.metrics.{node} gives the score {score}, and so does "
-                        f"{self.key}.metrics.{owners[score]}: switch one off with =null"
-                    )
+                    raise self.shared_score(score, node, owners[score])
                 owners[score] = node
         return set(owners)
 

@@ -15,7 +15,6 @@ from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Bound, Slot
 from aigc.data.text.examples import Example
 from aigc.data.text.tokenizer import encode
-from aigc.errors import InputError
 from aigc.evaluation.base import Evaluation
 from aigc.generation.sampling import Sampling
 from aigc.generation.texts import generate_texts
@@ -118,12 +117,14 @@ class TextGeneration(Evaluation):
         whole = [pair.kept + text for pair, text in zip(pairs, written, strict=True)]
         values: dict[str, float] = {}
         signatures: dict[str, str] = {}
-        for metric in self.metrics.values():
+        owners: dict[str, str] = {}
+        for node, metric in self.metrics.items():
             metric.reset()
             metric.update(whole if getattr(metric, "of_whole_texts", False) else written, references)
             scores = {name: float(score) for name, score in metric.compute().items()}
-            if shared := values.keys() & scores.keys():
-                raise InputError(f"two metrics of the evaluation give {', '.join(sorted(shared))}; keep one of them")
+            if shared := sorted(owners.keys() & scores.keys()):
+                raise self.shared_score(shared[0], node, owners[shared[0]])
+            owners |= dict.fromkeys(scores, node)
             values |= scores
             signatures |= dict.fromkeys(scores, metric.signature)
         return values, signatures

@@ -92,6 +92,68 @@ def test_two_evaluations_of_one_class_overwrite_nothing(tmp_path):
     assert all("output" in json.loads(row) for rows in lines.values() for row in rows)
 
 
+class Found(Norm):
+    """An evaluation that knows its scores when it has measured them; it gives each the name that `value` has."""
+
+    def __init__(self, value: float, *scores: str, after: int = 0, at: bool = True):
+        super().__init__({})
+        self.value, self.scores, self.after, self.at_start = value, scores, after, at
+
+    def evaluate(self, trainer: Any, module: Task) -> None:
+        if module.steps_done >= self.after:
+            self.record(module, dict.fromkeys(self.scores, self.value), {})
+
+
+class Declared(Found):
+    """The same, of scores that are known before."""
+
+    def _unique_scores(self) -> set[str]:
+        return set(self.scores)
+
+
+def test_scores_that_are_known_after_measuring_have_names_of_their_own(tmp_path):
+    task, data = language_run(tmp_path)
+    first, late, third = Found(1.0, "f1"), Found(2.0, "f1", "known"), Declared(3.0, "known", "f1/all")
+    pairs = [(first, "first"), (late, "late"), (third, "third")]
+    fit(tmp_path, task, data, *[one.bind(f"evaluation.{name}") for one, name in pairs], max_steps=2)
+    found = {name: value for name, value in task.latest.items() if value in (1.0, 2.0, 3.0)}
+    assert found == {"val/f1": 1.0, "val/late/f1": 2.0, "val/late/known": 2.0, "val/known": 3.0, "val/f1/all": 3.0}
+
+
+def test_names_that_were_claimed_during_a_run_are_kept_when_it_resumes(tmp_path):
+    task, data = language_run(tmp_path)
+    pair = [Found(1.0, "f1", after=2), Found(2.0, "f1")]
+    fit(tmp_path, task, data, *[one.bind(f"evaluation.{name}") for one, name in zip(pair, "ab", strict=True)])
+    again = [Found(1.0, "f1"), Found(2.0, "f1")]
+    for one, before, name in zip(again, pair, "ab", strict=True):
+        one.bind(f"evaluation.{name}").load_state_dict(before.state_dict())
+    task, data = language_run(tmp_path)
+    fit(tmp_path, task, data, *again)
+    assert (task.latest["val/f1"], task.latest["val/a/f1"]) == (2.0, 1.0)
+
+
+def test_a_score_without_a_free_name_is_refused_by_both_keys(tmp_path):
+    task, data = language_run(tmp_path)
+    pair = Declared(1.0, "f1", "b/f1").bind("evaluation.a"), Found(2.0, "f1").bind("evaluation.b")
+    with pytest.raises(InputError, match=r"evaluation\.b .*evaluation\.a"):
+        fit(tmp_path, task, data, *pair)
+
+
+def test_two_evaluations_of_one_name_are_refused_by_both_keys(tmp_path):
+    task, data = language_run(tmp_path)
+    pair = [TextGeneration({}).bind(key) for key in ("evaluation.mine", "callbacks.mine")]
+    with pytest.raises(InputError, match=r"callbacks\.mine .*evaluation\.mine"):
+        fit(tmp_path, task, data, *pair)
+
+
+def test_two_metrics_with_one_score_are_refused_by_both_keys(tmp_path):
+    task, data = language_run(tmp_path)
+    evaluation = TextGeneration({"a": BLEU, "b": {"_target_": "aigc.metrics.text.TER"}}).bind("evaluation.mine")
+    evaluation.metrics["b"] = evaluation.metrics["a"]
+    with pytest.raises(InputError, match=r"evaluation\.mine\.metrics\.b .*evaluation\.mine\.metrics\.a"):
+        fit(tmp_path, task, data, evaluation, val_check_interval=1)
+
+
 def test_images_of_two_evaluations_lie_apart(tmp_path):
     task = tiny_gan()
     kept = {"strip": 0, "neighbours": 0, "metrics": {"fid": FID}}
