@@ -1,8 +1,5 @@
 """Images to train on: a data module from a folder or a file to batches of one size."""
 
-import hashlib
-import json
-import logging
 from functools import cached_property
 from typing import Annotated, Any, Literal, get_args
 
@@ -14,17 +11,18 @@ from aigc.config.types import Bound
 from aigc.data.base import PreparedData, check_minimum
 from aigc.data.hints import check_choice
 from aigc.data.images.arrays import ArrayImages
-from aigc.data.images.base import Images, Labels
+from aigc.data.images.base import Images
 from aigc.data.images.batches import Batch, ImageRows, Resident, ValidationImages
+from aigc.data.images.classes import check_labels
 from aigc.data.images.decode import Alpha
 from aigc.data.images.fit import Channels, Crop, ImageRecipe
+from aigc.data.images.held_out import HeldOut, split_off, validation_set
 from aigc.data.images.prepared import PreparedImages, prepare
 from aigc.data.images.reading import OnBad
 from aigc.data.images.sources import open_images
-from aigc.data.images.split import ImageSplit, count_shared, split_images
+from aigc.data.images.split import Indices
 from aigc.data.images.views import Views
 from aigc.data.loader import EpochLoader, unbatched, worker_settings
-from aigc.data.progress import log_once
 from aigc.distributed.data_rank import data_rank
 from aigc.errors import InputError
 
@@ -51,7 +49,7 @@ class ImageData(PreparedData[PreparedImages]):
         flip: Whether training batches show images mirrored left to right, each with probability 1/2.
         shift: Training batches show images moved at random by up to this many pixels, their edges filled by reflection.
         validation_fraction: Share of the distinct images that is held out, from 0 (none) to below 1; images with equal
-            pixels are one.
+            pixels are one. With `labels`, no class is left without images to train on.
         validation_path: Images for validation, read like `path`; `validation_fraction` is then without effect.
         batch_size: Images in a batch.
         batches_per_step: How many batches of batch_size the task gets at once; a GAN's n_critic, which learns the
@@ -110,8 +108,7 @@ class ImageData(PreparedData[PreparedImages]):
         self.validation_fraction = 0.0 if validation_path else validation_fraction
         self.validation_path = validation_path
         self._resident: Resident | ImageRows | None = None
-        self._split: ImageSplit | None = None
-        self._validation: PreparedImages | None = None
+        self._held_out: HeldOut | None = None
 
     def _open(self, path: str) -> Images:
         return open_images(path, alpha=self.alpha, size=self.recipe.resolution, root=self.root, download=self.download)
@@ -119,54 +116,23 @@ class ImageData(PreparedData[PreparedImages]):
     def _prepare(self) -> PreparedImages:
         self._source = self._open(self.path)
         if self.labels:
-            self._check_labels(self._source.labels)
+            check_labels(self.path, self._source.labels, self._source.classes)
         prepared = prepare(self.recipe, self._source, self.cache)
         if self.labels:  # images that cannot be read may have been left out
-            self._check_labels(prepared.labels)
+            check_labels(self.path, prepared.labels, self._source.classes)
         if self.validation_path:
-            self._validation = self._prepare_validation(self.validation_path, prepared)
+            source = self._open(self.validation_path)
+            self._held_out = validation_set(source, self._source, prepared, self.recipe, self.cache, self.labels)
         elif self.validation_fraction:
-            self._split = split_images(prepared, self.validation_fraction, self.seed, self.cache)
+            self._held_out = split_off(prepared, self.validation_fraction, self.seed, self.cache, self.labels)
         number, _, height, _ = prepared.pixels.shape
-        self._check_enough(number if self._split is None else len(self._split.train), height)
+        self._check_enough(number if self._train_indices is None else len(self._train_indices), height)
         return prepared
 
-    def _prepare_validation(self, path: str, train: PreparedImages) -> PreparedImages:
-        """Find or make the images of a set of its own, which must be like those for training."""
-        source = self._open(path)
-        if self.labels and source.classes != self._source.classes:
-            raise InputError(
-                f"data.validation_path: {path} has the classes {', '.join(source.classes) or '(none)'}, and "
-                f"{self.path} has {', '.join(self._source.classes)}. They must be the same, in name and order."
-            )
-        prepared = prepare(self.recipe, source, self.cache)
-        if prepared.pixels.shape[1:] != train.pixels.shape[1:]:
-            raise InputError(
-                f"data.validation_path: the images of {path} are {prepared.info['resolution']} pixels wide, and "
-                f"those of {self.path} {train.info['resolution']}. Set data.resolution."
-            )
-        if shared := count_shared(train, prepared, self.cache):
-            what = f"{shared:,} images of {path} are also in {self.path}: validation is not independent of training"
-            log_once(what, logging.WARNING)
-        return prepared
-
-    def _check_labels(self, labels: Labels | None) -> None:
-        """Check that there are images of two classes at least; classes without images are logged."""
-        if labels is None:
-            raise InputError(
-                f"data.labels: {self.path} has none. They come from folders, one level down and two at least, or from "
-                "`labels` or `y` beside the images of an .npz or HDF5 file. Set data.labels=false, or sort the "
-                "images."
-            )
-        there = np.unique(labels)
-        if len(there) < 2:
-            only = self._source.classes[int(there[0])]
-            raise InputError(
-                f"data.labels: {self.path} has images of one class only, '{only}'; a task with classes needs two at "
-                "least. Set data.labels=false, or give images of more classes."
-            )
-        if missing := [name for label, name in enumerate(self._source.classes) if label not in there]:
-            log_once(f"data.labels: {self.path} has no image of {len(missing)} classes: {', '.join(missing[:8])}")
+    @property
+    def _train_indices(self) -> Indices | None:
+        """The indices of the images to train on; None is all."""
+        return None if self._held_out is None else self._held_out.train
 
     def _check_enough(self, number: int, height: int) -> None:
         """Check that the images fill a batch and are larger than the shift."""
@@ -199,21 +165,7 @@ class ImageData(PreparedData[PreparedImages]):
     @property
     def info(self) -> dict[str, Any]:
         """Numbers of the data, and one section for each split."""
-        if self._split is None and self._validation is None:
-            return super().info
-        train = len(self.prepared.pixels) if self._split is None else len(self._split.train)
-        validation = len(self._validation_rows())
-        return super().info | {
-            "fingerprint": self._fingerprint_of_splits(),
-            "train": {"images": train},
-            "validation": {"rows": validation, "images": validation},
-        }
-
-    def _fingerprint_of_splits(self) -> str:
-        """One hash for the images and which of them are held out."""
-        parts: list[Any] = [super().info["fingerprint"]]
-        parts += [self._validation.info["fingerprint"]] if self._validation else [self.validation_fraction, self.seed]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return super().info if self._held_out is None else self._held_out.described(super().info)
 
     @cached_property
     def images(self) -> Images:
@@ -226,11 +178,11 @@ class ImageData(PreparedData[PreparedImages]):
             self.classes,
             name_of=lambda index: names.name_of(int(prepared.kept[index])),
         )
-        return whole if self._split is None else whole.subset(self._split.train.tolist())
+        return whole if self._train_indices is None else whole.subset(self._train_indices.tolist())
 
     def example_images(self, count: int = 1) -> Batch:
         """The first images as they are, as a batch, to try a model's forward pass on."""
-        first = np.arange(len(self.prepared.pixels)) if self._split is None else self._split.train
+        first = np.arange(len(self.prepared.pixels)) if self._train_indices is None else self._train_indices
         return ImageRows(self.prepared.folder, self.labels).batch(torch.from_numpy(Views().draw(0, first[:count])))
 
     def train_dataloader(self) -> EpochLoader:
@@ -239,8 +191,7 @@ class ImageData(PreparedData[PreparedImages]):
         Where images lie on the device, the loader only says which: then `transfer_batch_to_device` makes the batch,
         which Lightning calls.
         """
-        train = None if self._split is None else self._split.train
-        rows = ImageRows(self.prepared.folder, self.labels, self.views, self._is_resident(), train)
+        rows = ImageRows(self.prepared.folder, self.labels, self.views, self._is_resident(), self._train_indices)
         return self._training_loader(rows, self.batch_size * self.batches_per_step)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
@@ -248,18 +199,12 @@ class ImageData(PreparedData[PreparedImages]):
 
         Each image is on one rank, and all ranks have as many batches; `samples` says how many images of a batch count.
         """
-        if self._split is None and self._validation is None:
+        if self._held_out is None:
             return []
-        dealt = ValidationImages(self._validation_rows(), self.batch_size, *data_rank())
+        rows = ImageRows(self._held_out.images.folder, self.labels, indices=self._held_out.indices)
+        dealt = ValidationImages(rows, self.batch_size, *data_rank())
         settings = worker_settings(self.num_workers, self.seed)
         return DataLoader(dealt, batch_size=None, collate_fn=unbatched, **settings)
-
-    def _validation_rows(self) -> ImageRows:
-        """The validation images, neither mirrored nor moved."""
-        if self._validation is not None:
-            return ImageRows(self._validation.folder, self.labels)
-        assert self._split is not None
-        return ImageRows(self.prepared.folder, self.labels, indices=self._split.validation)
 
     def _is_resident(self) -> bool:
         """Whether batches are made on the device."""

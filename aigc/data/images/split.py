@@ -1,9 +1,10 @@
 """Training and validation images, split so that no image is on both sides."""
 
 import hashlib
-import heapq
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,10 +28,12 @@ class ImageSplit(NamedTuple):
     validation: Indices
 
 
-def split_images(prepared: PreparedImages, fraction: float, seed: int, cache: Path) -> ImageSplit:
+def split_images(
+    prepared: PreparedImages, fraction: float, seed: int, cache: Path, by_class: bool = False
+) -> ImageSplit:
     """Split off `fraction` of the distinct images for validation, and keep the split in the cache.
 
-    Images with equal pixels are one image. Which go is decided by a hash of their pixels and the seed, so that adding
+    Images with equal pixels are one image. They go in the order of a hash of their pixels and the seed, so that adding
     images moves few of the others.
 
     Args:
@@ -38,15 +41,18 @@ def split_images(prepared: PreparedImages, fraction: float, seed: int, cache: Pa
         fraction: Share of the distinct images, above 0 and below 1; at least one is split off.
         seed: Chooses another share.
         cache: The folder that holds the entries, under `image_splits/`.
+        by_class: Whether the last distinct image of each class stays for training.
 
     Raises:
-        InputError: Nothing would be left to train on.
+        InputError: Nothing would be left to train on, or no image of some class.
     """
     ingredients = {"format": FORMAT, "images": prepared.folder.name, "fraction": fraction, "seed": seed}
-    folder = cache / "image_splits" / entry_key(ingredients)
+    folder = cache / "image_splits" / entry_key(ingredients | ({"by_class": True} if by_class else {}))
 
     def make(aside: Path) -> None:
-        train, validation = _split(prepared.pixels, fraction, seed)
+        number = len(prepared.pixels)
+        labels = prepared.labels if by_class and prepared.labels is not None else np.zeros(number, np.int64)
+        train, validation = _split(prepared.pixels, labels.tolist(), fraction, seed)
         np.save(aside / "train.npy", train)
         np.save(aside / "validation.npy", validation)
 
@@ -67,16 +73,24 @@ def count_shared(train: PreparedImages, validation: PreparedImages, cache: Path)
     return int(json.loads((folder / "shared.json").read_text(encoding="utf-8")))
 
 
-def _split(pixels: NDArray[np.uint8], fraction: float, seed: int) -> ImageSplit:
+def _split(pixels: NDArray[np.uint8], labels: Sequence[int], fraction: float, seed: int) -> ImageSplit:
     contents = list(_contents(pixels, seed))
-    distinct = set(contents)
-    wanted = max(1, round(fraction * len(distinct)))
-    if wanted >= len(distinct):
+    classes: dict[bytes, set[int]] = {}
+    for content, label in zip(contents, labels, strict=True):
+        classes.setdefault(content, set()).add(label)  # copies of one image may have several
+    left = Counter(chain.from_iterable(classes.values()))
+    wanted = max(1, round(fraction * len(classes)))
+    chosen: set[bytes] = set()
+    for content in sorted(classes):
+        if len(chosen) < wanted and all(left[label] > 1 for label in classes[content]):
+            chosen.add(content)
+            left.subtract(classes[content])
+    if len(chosen) < wanted:
+        what = "none" if len(left) == 1 else f"none of some of the {len(left)} classes"
         raise InputError(
-            f"data.validation_fraction {fraction} of {len(distinct)} distinct images leaves none to train on. "
+            f"data.validation_fraction {fraction} of {len(classes)} distinct images leaves {what} to train on. "
             "Lower it, or give more images."
         )
-    chosen = set(heapq.nsmallest(wanted, distinct))
     held_out = np.array([content in chosen for content in contents])
     return ImageSplit(np.flatnonzero(~held_out), np.flatnonzero(held_out))
 

@@ -1,6 +1,7 @@
 """Held-out images are never trained on, nor are copies of them, and count once on any number of ranks."""
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,35 @@ def test_no_image_is_on_both_sides_and_copies_stay_together(tmp_path: Path) -> N
         assert len(data.images) == 60
         assert {data.images.read(i).transpose(2, 0, 1).tobytes() for i in range(60)} == set(train)
         assert contents([data.example_images(3)])[0] in train
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    drawn=st.lists(st.integers(0, 3), min_size=6, max_size=12), fraction=st.floats(0.05, 0.6), seed=st.integers(0, 99)
+)
+def test_no_class_is_left_out_of_training(
+    drawn: list[int], fraction: float, seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder, labels = tmp_path_factory.mktemp("classes"), np.unique([*drawn, 4, 4], return_inverse=True)[1]
+    images = NOISE[: len(labels) - 1][[*range(len(labels) - 1), 0]]  # the last is a copy of the first
+    path = saved(folder / "a.npz", images, labels)
+    settings = {"validation_fraction": fraction, "seed": seed, "batch_size": 1}
+    plain = opened(path, folder / "c", **settings)
+    distinct = len(labels) - 1
+    data = ImageData(path, cache=str(folder / "c"), labels=True, **settings)  # type: ignore[arg-type]
+    if round(fraction * distinct) > distinct - len(set(labels)):
+        with suppress(InputError):  # such a share keeps all classes by chance alone
+            data.setup()
+            assert set(data.images.labels) == set(labels)  # type: ignore[arg-type]
+        return
+    data.setup()
+    seen = {int(batch["labels"]) for batch in data.train_dataloader()}
+    assert seen == set(labels)
+    train, validation = contents(data.train_dataloader()), set(contents(data.val_dataloader()))
+    assert not set(train) & validation
+    assert len(validation) == len(set(contents(plain.val_dataloader())))
+    if set(plain.images.labels) == set(labels):  # type: ignore[arg-type]
+        assert validation == set(contents(plain.val_dataloader()))  # as earlier versions chose
 
 
 def test_another_seed_holds_out_others_and_the_same_seed_the_same(tmp_path: Path) -> None:
@@ -124,6 +154,9 @@ def test_a_set_of_its_own_for_validation_must_be_like_that_for_training(
 
 
 def test_shares_that_leave_nothing_are_refused(tmp_path: Path) -> None:
+    two = saved(tmp_path / "two.npz", NOISE[:4], np.array([0, 0, 1, 1]))
+    with pytest.raises(InputError, match=r"validation_fraction 0\.7 of 4 distinct images leaves none of some"):
+        opened(two, tmp_path / "c", validation_fraction=0.7, labels=True, batch_size=1)
     path = saved(tmp_path / "a.npz", np.repeat(NOISE[:1], 9, axis=0))
     with pytest.raises(InputError, match=r"validation_fraction 0\.1 of 1 distinct images leaves none"):
         opened(path, tmp_path / "c", validation_fraction=0.1)

@@ -1,0 +1,35 @@
+"""The classes of images to train on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from aigc.data.images.base import Labels
+from aigc.data.progress import log_once
+from aigc.errors import InputError
+
+
+def check_labels(path: str, labels: Labels | None, classes: Sequence[str]) -> None:
+    """Check that there are images of two classes at least; classes without images are logged.
+
+    Args:
+        path: `data.path`, for messages.
+        labels: The class of each image; None where the images have none.
+        classes: The names of the classes by label.
+
+    Raises:
+        InputError: There are no labels, or all images have the same one.
+    """
+    if labels is None:
+        raise InputError(
+            f"data.labels: {path} has none. They come from folders, one level down and two at least, or from "
+            "`labels` or `y` beside the images of an .npz or HDF5 file. Set data.labels=false, or sort the images."
+        )
+    there = np.unique(labels)
+    if len(there) < 2:
+        raise InputError(
+            f"data.labels: {path} has images of one class only, '{classes[int(there[0])]}'; a task with classes needs "
+            "two at least. Set data.labels=false, or give images of more classes."
+        )
+    if missing := [name for label, name in enumerate(classes) if label not in there]:
+        log_once(f"data.labels: {path} has no image of {len(missing)} classes: {', '.join(missing[:8])}")
