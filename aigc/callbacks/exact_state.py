@@ -100,11 +100,12 @@ class ExactState(Callback):
             logger.epoch = self._begin.epoch - (self._begin.batch == 0)
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Restore the random generators as late as possible; set the epoch of the metrics file."""
+        """Restore the random generators as late as possible; end the row of the step before in the metrics file."""
         if self._to_restore is not None:
             restore_random_state(self._to_restore, trainer.strategy.root_device)
             self._to_restore = None
         for logger in _metrics_files(trainer):
+            logger.end_row()
             logger.epoch = trainer.fit_loop.epoch_progress.current.processed
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:

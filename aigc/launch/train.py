@@ -64,7 +64,8 @@ class Training:
         checkpoint, step = self._checkpoint()
         loggers = components.build_loggers(cfg, run, step)
         if checkpoint is None:
-            if not run.metrics().empty:
+            written = run.path / "metrics.jsonl"
+            if written.exists() and written.stat().st_size:
                 log.warning("there is no checkpoint yet: starting from step 0 again")
             rewind(loggers, 0)
         # Whatever acts at the start of a batch must come after what saves and restores the state before it.

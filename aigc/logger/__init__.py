@@ -8,7 +8,6 @@ from aigc.logger.images import image_file, log_image
 from aigc.logger.jsonl import MetricsFileLogger
 from aigc.logger.tensorboard import TensorBoard
 from aigc.logger.wandb import WandB
-from aigc.runs import metrics_file
 
 __all__ = ["MetricsFileLogger", "TensorBoard", "WandB", "image_file", "log_image", "rewind"]
 
@@ -23,8 +22,7 @@ def rewind(loggers: Sequence[Logger], metrics_bytes: int, last_row: str = "") ->
     """
     for logger in loggers:
         if isinstance(logger, MetricsFileLogger):
-            logger.cut(metrics_bytes, last_row)
-            rows = metrics_file.read_lines(logger.path)
+            rows = logger.resume(metrics_bytes, last_row)
             for other in loggers:
                 if isinstance(other, WandB):
                     other.go_on_from(rows)

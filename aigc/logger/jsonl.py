@@ -5,9 +5,10 @@ from typing import Any
 
 from pytorch_lightning.loggers.logger import Logger
 
-from aigc.runs import Run, metrics_file
+from aigc.runs import Run
 from aigc.runs.files import retrying
-from aigc.runs.metrics_file import MetricsFile
+from aigc.runs.metrics_file import parse, read_lines
+from aigc.runs.metrics_writer import MetricsFile
 
 
 class MetricsFileLogger(Logger):
@@ -41,27 +42,38 @@ class MetricsFileLogger(Logger):
         self, metrics: dict[str, float], step: int | None = None, signatures: Mapping[str, str] | None = None
     ) -> None:
         """Add values to the row of their step; `signatures` say how values were made, by their names."""
-        if self._file is None:  # Lightning finalizes after fit, and a validation may follow
-            self._file = MetricsFile(self.path)
-        file = self._file
+        file = self._opened()
         retrying(lambda: file.append(step or 0, self.epoch, metrics, signatures), f"write to {self.path}")
 
+    def end_row(self) -> None:
+        """Write the row of the step that has ended, so that others can read it."""
+        if self._file is not None:
+            retrying(self._file.end_row, f"write to {self.path}")
+
     def flush(self) -> tuple[int, str]:
-        """Flush what was logged to disk; return the length in bytes without the last row, and that row.
+        """Flush what was written to disk; return the length in bytes without the row of the last step, and that row.
 
         The row of a step may get more values later, so a checkpoint keeps it as it is now.
         """
-        if self._file is None:
-            self._file = MetricsFile(self.path)
-        return self._file.flush()
+        return self._opened().flush()
 
-    def cut(self, size: int, last: str = "") -> None:
-        """Go back to what `flush` returned."""
-        self.finalize("cut")
-        metrics_file.cut(self.path, size, last)
+    def resume(self, size: int, row: str = "") -> list[dict[str, Any]]:
+        """Go back to what `flush` returned.
+
+        Returns:
+            All lines logged until then, as `read_lines` returns them.
+        """
+        self._opened().resume(size, row)
+        return [*read_lines(self.path), *([parse(self.path, 0, row)] if row else [])]
 
     def finalize(self, status: str) -> None:
-        """Flush to disk."""
+        """Write the row of the last step and flush to disk."""
         if self._file is not None:
+            retrying(self._file.end_row, f"write to {self.path}")
             self._file.close()
             self._file = None
+
+    def _opened(self) -> MetricsFile:
+        if self._file is None:  # Lightning finalizes after fit, and a validation may follow
+            self._file = MetricsFile(self.path)
+        return self._file

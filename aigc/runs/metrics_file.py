@@ -1,102 +1,19 @@
-"""metrics.jsonl: one line of JSON per logged step, with all its values."""
+"""Read metrics.jsonl: one line of JSON per logged step, with all its values."""
 
-import errno
 import json
 import math
 import os
-import time
 from collections.abc import Mapping
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from aigc.errors import InputError
-from aigc.runs.console import log
 
 FIXED_COLUMNS = ("step", "epoch", "wall_time")
 SIGNATURES = "signatures"
 """The key of a line under which it says how its values were made; `read` gives the numbers alone."""
 _ROW_START = 24
 """Bytes of a row that stay as they are when values are added."""
-
-
-class MetricsFile:
-    """Write logged values to metrics.jsonl; they are out of the process as soon as they are appended.
-
-    A step has one row. What is appended for the step of the last row is added to that row in place: only the end of the
-    line is written anew, so a killed process loses nothing that was there. A line torn by a crash is cut off when the
-    file is opened again, so that the next one does not join it.
-
-    Args:
-        path: The file; it is made when it does not exist.
-    """
-
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        self._file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
-        cut_torn_line(self.path)
-        self._line = last_line(self.path)
-
-    def append(
-        self, step: int, epoch: int, values: Mapping[str, float], signatures: Mapping[str, str] | None = None
-    ) -> None:
-        """Write the values of a step.
-
-        Args:
-            step: Optimiser steps done.
-            epoch: The epoch that was running; the row keeps that of its first values.
-            values: Name to value; NaN and infinities are kept. A name of `FIXED_COLUMNS` or `SIGNATURES` is a
-                ValueError.
-            signatures: Name to how the value was made.
-
-        Raises:
-            OSError: The disk refuses; the file is then as it was.
-        """
-        taken = (*FIXED_COLUMNS, SIGNATURES)
-        clash = set(taken).intersection(values)
-        if clash:
-            raise ValueError(f"a metric cannot be called {sorted(clash)[0]!r}: {', '.join(taken)} are columns")
-        row: dict[str, Any] = {"step": int(step), "epoch": int(epoch), "wall_time": time.time()}
-        kept = b""
-        if self._line and (last := json.loads(self._line))["step"] == step:
-            row, kept = last, self._line
-        made = {**row.pop(SIGNATURES, {}), **(signatures or {})}
-        row |= encode_values(values)
-        if made:
-            row[SIGNATURES] = made
-        line = json.dumps(row, ensure_ascii=False).encode("utf-8") + b"\n"
-        self._replace(kept, line)
-        self._line = line
-
-    def _replace(self, old: bytes, new: bytes) -> None:
-        """Write a line in the place of the last one, from the first byte in which they differ."""
-        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
-        length = os.fstat(self._file.fileno()).st_size
-        position = length - len(old) + same
-        if os.pwrite(self._file.fileno(), new[same:], position) == len(new) - same:
-            if len(new) < len(old):
-                self._file.truncate(position + len(new) - same)
-            return
-        os.pwrite(self._file.fileno(), old[same:], position)  # the disk was full in the middle of the line
-        self._file.truncate(length)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-
-    def flush(self) -> tuple[int, str]:
-        """Flush the file to disk; return its length in bytes without the last row, and that row."""
-        os.fsync(self._file.fileno())
-        return os.fstat(self._file.fileno()).st_size - len(self._line), self._line.decode("utf-8")
-
-    def close(self) -> None:
-        """Flush the file to disk and close it; closing twice does nothing."""
-        if not self._file.closed:
-            os.fsync(self._file.fileno())
-            self._file.close()
-
-    def __enter__(self) -> "MetricsFile":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 def read(path: Path | str) -> list[dict[str, Any]]:
@@ -127,7 +44,7 @@ def read_lines(path: Path | str) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     # What stands after the last line break was never finished.
-    return [_parse(path, number, line) for number, line in enumerate(lines[:-1], start=1) if line]
+    return [parse(path, number, line) for number, line in enumerate(lines[:-1], start=1) if line]
 
 
 class MetricsTail:
@@ -163,45 +80,33 @@ class MetricsTail:
         changed = lines if not self._last.startswith(lines[0] + b"\n") else lines[1:]
         self._last = lines[-1] + b"\n"
         self._position += sum(len(line) + 1 for line in lines[:-1])
-        return [_parse(self.path, 0, line) for line in changed if line]
-
-
-def cut(path: Path | str, size: int, last: str = "") -> None:
-    """Keep the first `size` bytes of a metrics file, and put the row that came then after them.
-
-    A file that is shorter stays as it is, which only a person's own editing can bring about; a warning says so.
-    """
-    path = Path(path)
-    length = path.stat().st_size if path.exists() else 0
-    row = last.encode("utf-8")
-    if length < size + len(row):
-        log.warning(
-            "%s: rows are missing; it had %d bytes at the checkpoint and has %d now", path, size + len(row), length
-        )
-    elif length > size:
-        with path.open("rb+") as file:
-            file.seek(size)
-            file.write(row)
-            file.truncate()
-            os.fsync(file.fileno())
+        return [parse(self.path, 0, line) for line in changed if line]
 
 
 def read_last(path: Path | str) -> dict[str, Any]:
-    """Read the last whole row of a metrics file; an empty dict when there is none."""
+    """Read the last whole row of a metrics file; an empty dict when there is none.
+
+    Raises:
+        InputError: The row is not what was written.
+    """
     line = last_line(Path(path))
-    return _parse(path, 0, line) if line else {}
+    return parse(path, 0, line) if line else {}
 
 
 def last_line(path: Path, tail: int = 1 << 16) -> bytes:
-    """Read the last whole line within the last `tail` bytes of a file, with its line break."""
+    """Read the last whole line of a file, with its line break; look for it in the last `tail` bytes first."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - tail))
-            lines = file.read().split(b"\n")
+            end = file.seek(0, os.SEEK_END)
+            while True:
+                begin = file.seek(max(0, end - tail))
+                lines = file.read(end - begin).split(b"\n")
+                whole = [line for line in lines[begin > 0 : -1] if line]
+                if whole or begin == 0:
+                    return whole[-1] + b"\n" if whole else b""
+                tail *= 4
     except FileNotFoundError:
         return b""
-    whole = [line for line in lines[:-1] if line]
-    return whole[-1] + b"\n" if whole else b""
 
 
 def encode_values(values: Mapping[str, float]) -> dict[str, float | str]:
@@ -220,7 +125,17 @@ def _encode(value: float) -> float | str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _parse(path: Path | str, number: int, line: bytes) -> dict[str, Any]:
+def parse(path: Path | str, number: int, line: bytes | str) -> dict[str, Any]:
+    """Parse a row into its columns and numbers, without its signatures.
+
+    Args:
+        path: The file that it is from, for the message.
+        number: The number of its line; 0 is one at the end.
+        line: The row.
+
+    Raises:
+        InputError: It is not what was written.
+    """
     try:
         row = json.loads(line)
         row.pop(SIGNATURES, None)

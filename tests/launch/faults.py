@@ -69,18 +69,18 @@ def file_size_limit(size: int, place: str, count: int = 1) -> None:
 
 def cut_row(number: int) -> None:
     """Let a part of the so-manieth row of metrics.jsonl be written, and the rows after it whole: room came back."""
-    from aigc.runs.metrics_file import MetricsFile
+    from aigc.runs.metrics_writer import MetricsFile
 
-    original, calls = MetricsFile.append, 0
+    original, calls = MetricsFile._write, 0
 
-    def append(self: MetricsFile, *arguments: Any) -> None:
+    def write(self: MetricsFile, line: bytes) -> None:
         nonlocal calls
         calls += 1
         size = self.path.stat().st_size + 20 if calls == number else resource.RLIM_INFINITY
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-        original(self, *arguments)
+        original(self, line)
 
-    MetricsFile.append = append
+    MetricsFile._write = write
 
 
 def non_finite_loss(step: int, value: float) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from aigc.errors import InputError
 from aigc.runs.compare import compare_metrics, compare_weights, logged_steps
-from aigc.runs.metrics_file import MetricsFile, encode_values
+from aigc.runs.metrics_file import encode_values
+from aigc.runs.metrics_writer import MetricsFile
 
 NAMES = ("train/loss", "train/gradient_norm", "val/perplexity", "val/bleu")
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -10,7 +10,7 @@ import pytest
 
 from aigc.errors import InputError
 from aigc.runs import Run, folder, list_runs, reserve
-from aigc.runs.metrics_file import MetricsFile
+from aigc.runs.metrics_writer import MetricsFile
 from aigc.runs.status import Status, write_status
 
 CONFIG = "seed: 1\nmodel:\n  lr: 0.1\n  token: ${oc.env:HF_TOKEN,none}\n"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from aigc.errors import InputError
 from aigc.runs import metrics_file
-from aigc.runs.metrics_file import FIXED_COLUMNS, SIGNATURES, MetricsFile, decode_values, encode_values, read, read_last
+from aigc.runs.metrics_file import FIXED_COLUMNS, SIGNATURES, decode_values, encode_values, read, read_last
+from aigc.runs.metrics_writer import MetricsFile
 
 
 def test_round_trip_with_values_json_has_not(tmp_path: Path) -> None:
@@ -21,7 +22,9 @@ def test_round_trip_with_values_json_has_not(tmp_path: Path) -> None:
     with MetricsFile(path) as file:
         file.append(1, 0, values)
         file.append(2, 0, {"loss": 0.5})
-        assert len(read(path)) == 2, "a line is readable before the file is closed"
+        assert len(read(path)) == 1, "the row of a step is readable once another step has begun"
+        file.end_row()
+        assert len(read(path)) == 2, "or once it has ended"
     first, second = read(path)
     assert math.isnan(first["loss"])
     assert (first["up"], first["down"], first["准确率"]) == (math.inf, -math.inf, 0.1)
@@ -74,9 +77,9 @@ def test_damage_in_the_middle_is_an_error_that_names_the_line(tmp_path: Path) ->
 def test_lines_survive_kill_9(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     code = (
-        "import os, signal, sys; from aigc.runs.metrics_file import MetricsFile\n"
+        "import os, signal, sys; from aigc.runs.metrics_writer import MetricsFile\n"
         "file = MetricsFile(sys.argv[1])\n"
-        "for step in range(50): file.append(step, 0, {'loss': 1.0})\n"
+        "for step in range(50): file.append(step, 0, {'loss': 1.0}), file.end_row()\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     child = subprocess.run([sys.executable, "-c", code, str(path)], env=os.environ, check=False)
@@ -113,22 +116,27 @@ def test_a_tail_gives_each_row_once_and_parses_no_more_than_the_new_ones(tmp_pat
     tail = metrics_file.MetricsTail(path)
     assert tail.read() == []
     parsed = []
-    parse = metrics_file._parse
-    monkeypatch.setattr(metrics_file, "_parse", lambda *given: parsed.append(given[2]) or parse(*given))
+    parse = metrics_file.parse
+    monkeypatch.setattr(metrics_file, "parse", lambda *given: parsed.append(given[2]) or parse(*given))
     with MetricsFile(path) as file:
         for step in range(1, 6):
             file.append(step, 0, {"train/loss": float(step)})
+            assert tail.read() == []
+            file.end_row()
             assert [row["step"] for row in tail.read()] == [step]
         assert tail.read() == []
         file.append(5, 0, {"val/bleu": 7.0})
+        file.end_row()
         assert [(row["step"], row["val/bleu"]) for row in tail.read()] == [(5, 7.0)]
         file.append(6, 0, {"train/loss": 6.0})
+        file.end_row()
         assert [row["step"] for row in tail.read()] == [6]
     with path.open("ab") as torn:
         torn.write(b'{"step": 7')
     assert tail.read() == []
     assert len(parsed) == 7
-    metrics_file.cut(path, path.read_bytes().index(b"\n") + 1)  # a resumed run goes back to its checkpoint
+    with MetricsFile(path) as file:  # a resumed run goes back to its checkpoint
+        file.resume(path.read_bytes().index(b"\n") + 1)
     assert [row["step"] for row in tail.read()] == [1]
 
 
@@ -138,7 +146,6 @@ def test_the_values_of_a_step_stand_in_one_row_however_they_come(tmp_path: Path)
         file.append(1, 0, {"train/loss": 1.0})
         file.append(2, 0, {"train/loss": 0.5, "train/speed": 100.25})
         file.append(2, 0, {"val/bleu": 7.5}, {"val/bleu": "tok:zh"})
-        assert read_last(path)["val/bleu"] == 7.5, "it is readable before the step is over"
     with MetricsFile(path) as file:  # a validation after the training
         file.append(2, 1, {"val/chrf": 1.5, "train/speed": 7.0}, {"val/chrf": "nc:6"})
         file.append(3, 1, {"train/loss": 0.25})
@@ -152,43 +159,113 @@ def test_the_values_of_a_step_stand_in_one_row_however_they_come(tmp_path: Path)
     assert (first["step"], third["train/loss"]) == (1, 0.25)
 
 
-def test_values_are_added_by_one_write_at_the_end_of_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So a process that is killed loses nothing that was in the row before."""
-    path, writes, pwrite = tmp_path / "metrics.jsonl", [], os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: writes.append((data, at)) or pwrite(fd, data, at))
+def test_rows_are_only_appended_each_by_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, writes, write = tmp_path / "metrics.jsonl", [], os.write
+    monkeypatch.setattr(os, "write", lambda file, data: writes.append(data) or write(file, data))
     with MetricsFile(path) as file:
-        file.append(1, 0, {"train/loss": 1.0})
-        length = path.stat().st_size
-        file.append(1, 0, {"val/bleu": 7.5})
-    assert writes[1:] == [(b', "val/bleu": 7.5}\n', length - 2)]
+        for step in range(1, 5):
+            file.append(step, 0, {"train/loss": 1.0})
+            file.append(step, 0, {"val/bleu": 7.5})
+            file.end_row()
+            file.end_row()
+    assert writes == path.read_bytes().splitlines(keepends=True)
+    assert len(writes) == 4
 
 
-def test_a_disk_that_refuses_leaves_the_row_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_sees_whole_rows_alone_while_rows_get_values(tmp_path: Path) -> None:
+    """Also those of a row that was written before: the file is replaced then."""
+    path = tmp_path / "metrics.jsonl"
+    code = (
+        "import sys; from aigc.runs.metrics_writer import MetricsFile\n"
+        "names = [f'val/{n}' * 40 for n in range(20)]\n"
+        "for step in range(300):\n"
+        "    with MetricsFile(sys.argv[1]) as file:\n"
+        "        for name in names[:2]: file.append(step, 0, {name: step / 7}), file.end_row()\n"
+        "        file.append(step, 0, dict.fromkeys(names, 1 / 3))\n"
+        "    if step % 50 == 49:\n"
+        "        with MetricsFile(sys.argv[1]) as file: file.resume(*file.flush())\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code, str(path)], env=os.environ)
+    tail, seen = metrics_file.MetricsTail(path), set()
+    while writer.poll() is None:
+        steps = [row["step"] for row in read(path)]
+        assert steps == list(range(len(steps)))
+        assert not steps or read_last(path)["step"] >= steps[-1] - 1, "it is taken back to be resumed"
+        seen.update(row["step"] for row in tail.read())
+    assert writer.returncode == 0
+    assert seen | {row["step"] for row in tail.read()} == set(range(300))
+    assert [len(row) for row in read(path)] == [3 + 20] * 300
+    assert len(path.read_bytes().splitlines()) == 300
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_disk_that_refuses_leaves_the_file_as_it_was_and_loses_no_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
     path = tmp_path / "metrics.jsonl"
     with MetricsFile(path) as file:
         file.append(1, 0, {"train/loss": 1.0})
-        before, pwrite = path.read_bytes(), os.pwrite
-        full = iter([True, False])
-        monkeypatch.setattr(os, "pwrite", lambda fd, data, at: pwrite(fd, data[: 4 if next(full) else None], at))
-        with pytest.raises(OSError, match="space"):
-            file.append(1, 0, {"val/bleu": 7.5})
-        assert path.read_bytes() == before
+        file.append(2, 0, {"train/loss": 0.5})
+        before, write = path.read_bytes(), os.write
+        monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:4]))
+        for _ in range(2):
+            with pytest.raises(OSError, match="space"):
+                file.end_row() if ended else file.append(3, 0, {"train/loss": 0.25})
+            assert path.read_bytes() == before
         monkeypatch.undo()
-        file.append(1, 0, {"val/bleu": 7.5})
-    assert [(row["train/loss"], row["val/bleu"]) for row in read(path)] == [(1.0, 7.5)]
+        file.append(3, 0, {"train/loss": 0.25})
+    assert [(row["step"], row["train/loss"]) for row in read(path)] == [(1, 1.0), (2, 0.5), (3, 0.25)]
 
 
 def test_a_resumed_run_goes_back_to_the_row_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     with MetricsFile(path) as file:
         file.append(1, 0, {"train/loss": 1.0})
-        file.append(2, 0, {"train/loss": 0.5})
+        file.append(2, 0, {"train/loss": 0.5}, {"train/loss": "mean"})
         size, row = file.flush()
-        before = path.read_bytes()
+        assert path.stat().st_size == size, "a checkpoint does not end the row"
         file.append(2, 0, {"val/bleu": 7.5})
         file.append(3, 0, {"train/loss": 0.25})
-    metrics_file.cut(path, size, row)
-    assert path.read_bytes() == before
+    whole = path.read_text("utf-8").splitlines(keepends=True)
+    with MetricsFile(path) as file:
+        file.resume(size, row)
+        assert path.read_text("utf-8") == whole[0]
+        assert file.flush() == (size, row)
+        file.append(2, 0, {"val/bleu": 8.5})
+    assert path.read_text("utf-8").splitlines(keepends=True) == [whole[0], whole[1].replace("7.5", "8.5")]
+
+
+def test_a_checkpoint_of_earlier_versions_has_the_last_row_within_its_length(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with MetricsFile(path) as file:
+        file.append(1, 0, {"train/loss": 1.0})
+        file.append(2, 0, {"train/loss": 0.5})
+    size = path.stat().st_size
+    with MetricsFile(path) as file:
+        file.append(3, 0, {"train/loss": 0.25})
+    with MetricsFile(path) as file:
+        file.resume(size)
+        file.append(2, 0, {"val/bleu": 7.5})
+    assert [(row["step"], row.get("val/bleu")) for row in read(path)] == [(1, None), (2, 7.5)]
+
+
+def test_a_row_may_be_longer_than_what_is_read_at_first(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    for step in range(3):
+        with MetricsFile(path) as file:
+            file.append(step, 0, {f"val/score_{number}": number / 3 for number in range(5_000)})
+            file.end_row()
+            file.append(step, 0, {"val/last": 1.0})
+    assert path.stat().st_size > 3 * (1 << 16)
+    assert [row["val/last"] for row in read(path)] == [1.0] * 3
+    assert read_last(path) == read(path)[-1]
+
+
+def test_a_damaged_last_row_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}{"st\n')
+    with MetricsFile(path) as file, pytest.raises(InputError, match=r"metrics\.jsonl"):
+        file.append(1, 0, {"train/loss": 1.0})
 
 
 def test_several_lines_of_a_step_as_earlier_versions_wrote_them_are_one_row(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from aigc.errors import InputError
 from aigc.runs import Run, list_runs
 from aigc.runs.manifest import Attempt
-from aigc.runs.metrics_file import MetricsFile
+from aigc.runs.metrics_writer import MetricsFile
 from aigc.runs.status import Status, write_status
 from aigc.runs.table import describe, main_metrics, summary
 
