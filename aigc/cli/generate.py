@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from aigc.cli.parts.options import VerbParser, add_trust, fields_help, use_trusted
@@ -87,9 +88,12 @@ def _keys_help(typed: list[str]) -> str:
     from aigc.inference.find import kinds
 
     chosen = [_kind_of(typed[0])] if typed else []
-    shown = [kind for kind in chosen if kind] or kinds()
+    shown = [kind for kind in chosen if kind] or [kind for kind in kinds() if fields(kind.keys)]
     return "\n\n".join(
-        fields_help(_path(kind.keys), f"keys of {kind.makes} (key=value; default in brackets):") for kind in shown
+        fields_help(_path(kind.keys), f"keys of {kind.makes} (key=value; default in brackets):")
+        if fields(kind.keys)
+        else f"keys of {kind.makes}: none, such a model generates nothing"
+        for kind in shown
     )
 
 

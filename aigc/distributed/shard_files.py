@@ -97,8 +97,8 @@ def cause_of(error: CheckpointException) -> BaseException:
     return next((cause for cause in causes if isinstance(cause, OSError)), causes[0])
 
 
-def read_shards(path: Path) -> dict[str, Any]:
-    """Read a checkpoint in the form of a single device, with whole tensors on the CPU.
+def unsharded_file(path: Path) -> Path:
+    """Return the file of all that is not in shards.
 
     Raises:
         InputError: The folder is not a sharded checkpoint.
@@ -106,6 +106,16 @@ def read_shards(path: Path) -> dict[str, Any]:
     rest = path / _METADATA_FILENAME
     if not rest.is_file():
         raise InputError(f"{path} is not a sharded checkpoint: it has no {_METADATA_FILENAME}")
+    return rest
+
+
+def read_shards(path: Path) -> dict[str, Any]:
+    """Read a checkpoint in the form of a single device, with whole tensors on the CPU.
+
+    Raises:
+        InputError: The folder is not a sharded checkpoint.
+    """
+    rest = unsharded_file(path)
     tensors: dict[str, Any] = {}
     planner = _EmptyStateDictLoadPlanner()  # type: ignore[no-untyped-call]
     try:

@@ -24,6 +24,7 @@ from aigc.distributed.data_rank import data_rank
 from aigc.distributed.strategies import choose_strategy
 from aigc.errors import InputError
 from aigc.evaluation.base import Evaluation
+from aigc.launch import data_state
 from aigc.launch.ranks.group import read_ranks
 from aigc.launch.ranks.lightning_environment import StartedRanks
 from aigc.logger import MetricsFileLogger, TensorBoard
@@ -60,12 +61,31 @@ def seed_apart(cfg: DictConfig) -> None:
         seed_everything(int(numbers(cfg.seed, 2, place).integers(2**32)), workers=True, verbose=False)
 
 
-def build_data(cfg: DictConfig) -> Any:
-    """The data module, prepared."""
+def build_data(cfg: DictConfig, model: Path | None = None) -> Any:
+    """The data module, prepared.
+
+    Args:
+        cfg: The config.
+        model: A checkpoint, or a run's model/, that the data are for: what was learned from the data of its run is
+            kept. None takes the model that training begins with, if it comes from a run.
+
+    Raises:
+        InputError: The data cannot be used, or hold what that model does not know.
+    """
     data = build(cfg.data, LightningDataModule, "data")
+    if state := _data_state(cfg, data, model):
+        data.load_state_dict(state)
     data.prepare_data()
     data.setup()
     return data
+
+
+def _data_state(cfg: DictConfig, data: LightningDataModule, model: Path | None) -> dict[str, Any]:
+    if model is not None and model.suffix == ".ckpt":
+        return data_state.of_checkpoint(model, data)
+    if model is None and cfg.get("model"):
+        model = build(cfg.model, ModelFactory, "model").folder
+    return {} if model is None else data_state.of_model(model)
 
 
 def build_task(cfg: DictConfig, data: Any, weights: Path | None = None) -> Task:

@@ -6,9 +6,10 @@ import re
 import shutil
 from typing import Any
 
-from pytorch_lightning import Callback
+from pytorch_lightning import Callback, LightningDataModule
 
 from aigc.callbacks import Throughput
+from aigc.launch import data_state
 from aigc.runs import Run
 from aigc.runs.files import retrying, sha256_file, sync_folder
 from aigc.runs.folder import MODEL_CLASS_FILE
@@ -39,6 +40,8 @@ def _write_model(run: Run, task: Task, data: Any) -> None:
     tokenizer = getattr(data, "tokenizer", None)
     if tokenizer is not None:
         tokenizer.save_pretrained(temporary)
+    if isinstance(data, LightningDataModule):
+        data_state.write(data.state_dict(), temporary)
     described = json.dumps({"saved_model": task.saved_model}) + "\n"
     (temporary / MODEL_CLASS_FILE).write_text(described, encoding="utf-8")
     readable = temporary.stat().st_mode & 0o666  # safetensors makes files that nobody else may read

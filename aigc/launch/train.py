@@ -56,12 +56,12 @@ class Training:
         run, cfg = self.run, self.cfg
         components.prepare_machine(cfg)
         share_batches(cfg.trainer.strategy, self.agreement.ranks.world_size, cfg.trainer.tensor_parallel_size)
-        data = components.build_data(cfg) if self.data is None else self.data
+        checkpoint, step = self._checkpoint()
+        data = components.build_data(cfg, checkpoint) if self.data is None else self.data
         components.seed(cfg)  # the first weights are the same, whether or not the data have drawn in this process
         task = components.build_task(cfg, data)
         components.seed_apart(cfg)
         callbacks = components.build_callbacks(cfg, "evaluation", "callbacks")
-        checkpoint, step = self._checkpoint()
         loggers = components.build_loggers(cfg, run, step)
         if checkpoint is None:
             written = run.path / "metrics.jsonl"

@@ -16,6 +16,11 @@ class ModelFactory(ABC):
     def create(self, data: Any) -> nn.Module:
         """Create the network for a data module, which has been prepared."""
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder that the weights are read from; None where they are random, or come from elsewhere."""
+        return None
+
     def from_folder(self, folder: Path) -> Self:
         """Return a factory of the same kind whose weights come from a run's model/.
 

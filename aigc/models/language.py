@@ -102,6 +102,11 @@ class TransformersModel(ModelFactory):
             attach(build(self.adapter, Adapter, "model.adapter"), model)
         return model
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of pretrained weights, if they lie in one."""
+        return Path(self.path) if self.path and Path(self.path).is_dir() else None
+
     def from_folder(self, folder: Path) -> Self:
         """Return a factory that reads weights and configuration from a folder in the layout of Transformers."""
         fresh = copy.copy(self)

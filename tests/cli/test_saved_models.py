@@ -41,7 +41,7 @@ def name_class(run, name):
 
 
 def test_every_kind_of_the_package_is_found_by_its_file():
-    assert [kind.makes for kind in kinds()] == ["texts", "images"]
+    assert [kind.makes for kind in kinds()] == ["texts", "images", "predictions"]
 
 
 def test_a_kind_of_one_s_own_is_generated_and_exported(call, place):

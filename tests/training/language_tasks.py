@@ -20,6 +20,7 @@ from aigc.optim.schedules import WarmupCosine
 from aigc.tasks import LanguageTask, TokenTask
 
 VOCABULARY, LENGTH, CLASSES = 20, 12, 3
+SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 
 
 class MaskedLM(TokenTask):
@@ -34,6 +35,7 @@ class Classifier(LanguageTask):
     """Predicts the class of a text; validation reports the share of right answers, too."""
 
     unit = "texts"
+    monitor = ("val/accuracy", "max")
 
     def forward(self, batch: dict[str, Any]) -> Tensor:
         logits: Tensor = self.run_model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
@@ -43,7 +45,7 @@ class Classifier(LanguageTask):
         return F.cross_entropy(self(batch).float(), batch["classes"], reduction="sum")
 
     def targets(self, batch: dict[str, Any]) -> int:
-        return len(batch["classes"])
+        return int((batch["classes"] >= 0).sum())
 
     def on_validation_epoch_start(self) -> None:
         super().on_validation_epoch_start()
@@ -52,7 +54,7 @@ class Classifier(LanguageTask):
     def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
         super().validation_step(batch, batch_index)
         right = self(batch).argmax(-1) == batch["classes"]
-        self._right += torch.stack([right.sum(), torch.ones_like(right).sum()])
+        self._right += torch.stack([right.sum(), (batch["classes"] >= 0).sum()])
 
     def validation_scores(self) -> Any:
         scores, signatures = super().validation_scores()
@@ -142,8 +144,7 @@ def network(kind: type, dropout: float = 0.1) -> Any:
         drop = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)  # the reference must stay the same
         return kind(GPT2Config(vocab_size=VOCABULARY, n_positions=LENGTH, n_layer=1, n_head=2, n_embd=16, **drop))
     drop = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), dropout)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    return kind(BertConfig(vocab_size=VOCABULARY, max_position_embeddings=LENGTH, num_labels=CLASSES, **sizes, **drop))
+    return kind(BertConfig(vocab_size=VOCABULARY, max_position_embeddings=LENGTH, num_labels=CLASSES, **SIZES, **drop))
 
 
 KINDS: dict[str, tuple[type[LanguageTask], type]] = {

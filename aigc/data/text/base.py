@@ -15,6 +15,7 @@ from aigc.data.text.objectives import Causal, Objective
 from aigc.data.text.prepared import PreparedText
 from aigc.data.text.rows import Batch, DealtRows
 from aigc.distributed.data_rank import data_rank
+from aigc.errors import InputError
 
 
 class TextModule(PreparedData[PreparedText]):
@@ -71,8 +72,35 @@ class TextModule(PreparedData[PreparedText]):
             self.objective.columns(),
             not self.objective.reads_texts,
         )
+        self.learned: dict[str, Any] = {}
+        """What the objective has learned for a model that others have trained; empty to learn it from these data."""
         self.sequence_length = sequence_length
         self.packing = packing
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the objective has learned; checkpoints and model/ hold it. Empty where it learns nothing."""
+        learned = dict(self.prepared.context.learned)
+        return {"objective": self.objective.name, "learned": learned} if learned else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep what the objective has learned for a model; data that are prepared already are prepared again.
+
+        An objective that learns nothing keeps nothing.
+
+        Raises:
+            InputError: The data hold what the model does not know, or their objective is another one.
+        """
+        if type(self.objective).fit is Objective.fit or (self._prepared and self.state_dict() == state_dict):
+            return
+        if state_dict["objective"] != self.objective.name:
+            raise InputError(
+                f"data.objective: the model was trained with {state_dict['objective']}, and this is "
+                f"{self.objective.name}: what that one has learned, such as the numbers of classes, is not for this one"
+            )
+        self.learned = dict(state_dict["learned"])
+        if self._prepared is not None:
+            self._prepared = None
+            self.prepare_data()
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerFast:

@@ -1,5 +1,6 @@
 """Text that is prepared before training: a data module from a corpus to batches of rows."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from aigc.config.types import Bound
@@ -54,7 +55,8 @@ class TextData(TextModule):
 
     def _prepare(self) -> PreparedText:
         validation = open_source(self.validation_path) if self.validation_path else None
-        prepared = prepare(self.recipe, open_source(self.path), validation, self.cache)
+        recipe = replace(self.recipe, learned=self.learned)
+        prepared = prepare(recipe, open_source(self.path), validation, self.cache)
         rows = prepared.info["train"]["rows"]
         if rows < self.batch_size:
             raise InputError(

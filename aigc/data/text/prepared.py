@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.metadata import version
@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerFast
 from aigc.data.cache import entry_key, find_or_make
 from aigc.data.text.corpus import Corpus, Source, read_corpus
 from aigc.data.text.examples import Example, Layout
+from aigc.data.text.learned import LearnedElse, beyond, learn
 from aigc.data.text.objectives.base import Context, Objective
 from aigc.data.text.objectives.causal import Causal
 from aigc.data.text.rows import Rows
@@ -38,11 +39,13 @@ class TextRecipe:
     sequence_length: int = 256
     packing: bool = True
     objective: Objective = field(default_factory=Causal)
+    learned: Mapping[str, Any] = field(default_factory=dict)
+    """What the objective has learned for a model, which it keeps; empty to fit it to the examples."""
 
     def settings(self) -> dict[str, Any]:
-        """All of it but the objective, in JSON's types."""
+        """All of it but the objective and what it has learned, in JSON's types."""
         settings = asdict(self)
-        del settings["objective"]
+        del settings["objective"], settings["learned"]
         settings["tokenizer"]["path"] = None  # where a tokenizer is does not matter, what it is does
         for name in ("further", "further_only"):  # they follow from the objective
             del settings["layout"][name]
@@ -127,14 +130,38 @@ def prepare(recipe: CorpusRecipe, source: Source, validation: Source | None, cac
         "validation": validation.fingerprint() if validation else None,
         "recipe": recipe.settings(),
     }
-    folder = cache / "text" / entry_key(ingredients)
 
-    def make(aside: Path) -> None:
-        _build(recipe, source, validation, ingredients, aside)
-        _check_unchanged(source, ingredients["corpus"])
+    def build(parts: Mapping[str, Any], aside: Path) -> None:
+        _build(recipe, source, validation, parts, aside)
+        _check_unchanged(source, parts["corpus"])
 
-    find_or_make(folder, make)
-    return open_prepared(folder, recipe)
+    return find_or_prepare(cache / "text", ingredients, recipe, build)
+
+
+def find_or_prepare(
+    cache: Path, ingredients: Mapping[str, Any], recipe: TextRecipe, build: Callable[[Mapping[str, Any], Path], None]
+) -> PreparedText:
+    """Find an entry in the cache, or make it.
+
+    Where `recipe.learned` is what the examples teach, as in a run that is resumed, the entry is the one without it.
+
+    Args:
+        cache: The folder of all entries.
+        ingredients: What decides the entry besides `recipe.learned`.
+        recipe: How it is made.
+        build: Makes it from these ingredients and fills a folder.
+    """
+    known = dict(recipe.learned)
+    for parts in (ingredients, *([{**ingredients, "learned": known}] if known else [])):
+        folder = cache / entry_key(parts)
+        try:
+            find_or_make(folder, lambda aside, parts=parts: build(parts, aside))  # type: ignore[misc]
+        except LearnedElse:
+            continue
+        prepared = open_prepared(folder, recipe)
+        if not known or prepared.context.learned == known:
+            break
+    return prepared
 
 
 def _check_unchanged(source: Source, fingerprint: str) -> None:
@@ -182,14 +209,12 @@ def write_splits(
     Raises:
         InputError: A split gives nothing to learn.
     """
+    given = "learned" in info["ingredients"]
+    learned = dict(recipe.learned) if given else learn(recipe.objective, sample, recipe.learned)
     texts = [text for example in sample for text in recipe.objective.texts(example)]
     settings = resolve(recipe.tokenizer, texts)
     tokenizer = make_tokenizer(settings, texts)
     tokenizer.save_pretrained(folder / "tokenizer")
-    try:
-        learned = recipe.objective.fit(sample)
-    except ValueError as error:
-        raise InputError(f"data.objective: {error}") from error
     context = Context(recipe.sequence_length, folder / "tokenizer", learned)
     vars(context)["tokenizer"] = tokenizer  # it need not be loaded again
     info |= {
@@ -198,7 +223,10 @@ def write_splits(
         "learned": learned,
     }
     for name, examples in splits.items():
-        split_rows = tokenise(name, examples, recipe.objective, context, recipe.packing)
+        try:
+            split_rows = tokenise(name, examples, recipe.objective, context, recipe.packing)
+        except InputError as error:
+            raise (beyond(learned, error) if given else error) from error
         split_rows.save(folder / name)
         info[name] = split_rows.numbers
         _report(name, split_rows.numbers, recipe.sequence_length)

@@ -1,12 +1,13 @@
 """What is made of a stream before training: a tokenizer from a sample, and the validation rows, kept in the cache."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from aigc.data.cache import entry_key, find_or_make
 from aigc.data.progress import step
 from aigc.data.text.examples import Example
-from aigc.data.text.prepared import PreparedText, TextRecipe, open_prepared, write_splits
+from aigc.data.text.prepared import PreparedText, TextRecipe, find_or_prepare, write_splits
 from aigc.data.text.split import group_of
 from aigc.data.text.streams import Stream
 from aigc.data.text.tokenizer_settings import TokenizerSettings
@@ -51,15 +52,13 @@ def prepare_stream(recipe: StreamRecipe, stream: Stream, cache: Path) -> Prepare
         InputError: The corpus is malformed, or holds no text besides that for validation.
     """
     ingredients = recipe.ingredients() | {"corpus": stream.fingerprint(), "head": recipe.settings()}
-    folder = cache / "stream" / entry_key(ingredients)
 
-    def make(aside: Path) -> None:
+    def build(parts: Mapping[str, Any], aside: Path) -> None:
         heldout, sample = _read(recipe, stream)
-        info = {"fingerprint": ingredients["corpus"], "ingredients": ingredients}
+        info = {"fingerprint": parts["corpus"], "ingredients": parts}
         write_splits(recipe, {"validation": heldout}, sample, info, aside)
 
-    find_or_make(folder, make)
-    return open_prepared(folder, recipe)
+    return find_or_prepare(cache / "stream", ingredients, recipe, build)
 
 
 def _read(recipe: StreamRecipe, stream: Stream) -> tuple[list[Example], list[Example]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Annotated, Any
 
 from aigc.config.types import Bound
@@ -82,7 +83,7 @@ class StreamedText(TextModule):
         return self._stream
 
     def _prepare(self) -> PreparedText:
-        return prepare_stream(self.recipe, self.stream, self.cache)
+        return prepare_stream(replace(self.recipe, learned=self.learned), self.stream, self.cache)
 
     def rows(self, rank: int = 0, world_size: int = 1) -> StreamRows:
         """The training rows of one rank."""

@@ -57,7 +57,7 @@ def load_task(run: Run, name: str) -> Loaded:
         raise InputError(f"{run.id}: {reason}. Put a good one back, or name another.")
     cfg = run.config
     components.prepare_machine(cfg)
-    data = components.build_data(cfg)
+    data = components.build_data(cfg, path)
     task = components.build_task(cfg, data)
     state = AtomicCheckpointIO().load_checkpoint(path)["state_dict"]
     try:

@@ -11,6 +11,7 @@ from aigc.errors import InputError
 from aigc.launch import components
 from aigc.runs import Run
 from aigc.runs.status import utc_now
+from aigc.tasks import Task
 
 
 def validate(run: Run, cfg: DictConfig, overrides: Sequence[str]) -> tuple[dict[str, float], dict[str, str]]:
@@ -22,10 +23,11 @@ def validate(run: Run, cfg: DictConfig, overrides: Sequence[str]) -> tuple[dict[
         InputError: The data cannot be used, or none are held out.
     """
     components.prepare_machine(cfg)
-    data = components.build_data(cfg)
-    if not data.info["validation"]["rows"]:
-        raise InputError("data: there is nothing to measure on; set data.validation_fraction or data.validation_path")
+    data = components.build_data(cfg, run.model)
     task = components.build_task(cfg, data, run.model)
+    _check_whole(task, run)
+    if not components.has_validation(data, task):
+        raise InputError("data: there is nothing to measure on; set data.validation_fraction or data.validation_path")
     with tempfile.TemporaryDirectory() as folder:
         callbacks = components.build_callbacks(cfg, "evaluation")
         trainer = components.build_trainer(cfg, Path(folder), list(callbacks.values()), [])
@@ -35,3 +37,17 @@ def validate(run: Run, cfg: DictConfig, overrides: Sequence[str]) -> tuple[dict[
         row = {"time": utc_now(), "overrides": list(overrides), "metrics": task.latest, "signatures": task.signatures}
         file.write(json.dumps(row, ensure_ascii=False) + "\n")
     return task.latest, task.signatures
+
+
+def _check_whole(task: Task, run: Run) -> None:
+    """Check that model/ holds all weights of a task: a reference or a value head would be a new one.
+
+    Raises:
+        InputError: It does not.
+    """
+    others = sorted({name.partition(".")[0] for name in task.state_dict() if not name.startswith("model.")})
+    if others:
+        raise InputError(
+            f"{run.id}: {type(task).__name__} measures with the weights of {', '.join(others)}, too, and model/ holds "
+            "those of the model alone. Its scores are in metrics.jsonl; `aigc export` writes the model"
+        )

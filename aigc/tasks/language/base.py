@@ -43,6 +43,7 @@ class LanguageTask(Task, ABC):
     """
 
     unit = "tokens"
+    saved_model = "aigc.inference.transformers_model.SavedTransformersModel"
 
     def __init__(
         self,

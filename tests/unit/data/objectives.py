@@ -37,7 +37,7 @@ class Classification(Objective):
             if label not in classes:
                 raise ValueError(f"column '{self.label_column}' holds '{label}', which no training example has")
             kept = ids[: context.sequence_length]
-            yield Encoded({"tokens": kept}, {"label": classes.index(label)}, example.text, len(kept) < len(ids))
+            yield Encoded({"tokens": kept}, {"label": classes.index(label)}, shortened=len(kept) < len(ids))
 
     def targets(self, table: Table) -> np.ndarray:
         return np.ones(len(table), np.int64)
@@ -45,7 +45,14 @@ class Classification(Objective):
     def collate(self, documents: Documents, context: Context) -> dict[str, Any]:
         lengths, labels = documents.length("tokens"), torch.from_numpy(documents.number("label").copy())
         ids = padded(documents.ids["tokens"], lengths, 0, context.sequence_length)
-        return {"input_ids": ids, "labels": labels, "target_tokens": len(labels)}
+        mask = padded(np.ones_like(documents.ids["tokens"]), lengths, 0, context.sequence_length)
+        return {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "labels": labels,
+            "classes": labels,
+            "target_tokens": len(labels),
+        }
 
 
 class SequenceToSequence(Objective):
@@ -58,8 +65,10 @@ class SequenceToSequence(Objective):
         sources = encode(tokenizer, [example.prompt for example in examples])
         targets = encode(tokenizer, [example.text for example in examples])
         for example, source, target in zip(examples, sources, targets, strict=True):
-            ids = {"source": source[:most], "target": [*target[: most - 1], tokenizer.eos_token_id]}
-            yield Encoded(ids, learned=example.text, shortened=len(source) > most or len(target) >= most)
+            kept = target[: most - 1]
+            learned = example.text if len(kept) == len(target) else tokenizer.decode(kept)
+            ids = {"source": source[:most], "target": [*kept, tokenizer.eos_token_id]}
+            yield Encoded(ids, learned=learned, shortened=len(source) > most or len(kept) < len(target))
 
     def targets(self, table: Table) -> np.ndarray:
         return table.length("target")
@@ -79,8 +88,8 @@ class Masked(Objective):
 
     def encode(self, examples: Sequence[Example], context: Context) -> Iterator[Encoded | None]:
         texts = encode(context.tokenizer, [example.text for example in examples])
-        for example, ids in zip(examples, texts, strict=True):
-            yield Encoded({"tokens": ids[: context.sequence_length]}, learned=example.text) if ids else None
+        for ids in texts:  # which tokens are targets is chosen in each epoch, so their text is not counted
+            yield Encoded({"tokens": ids[: context.sequence_length]}) if ids else None
 
     def targets(self, table: Table) -> np.ndarray:
         return np.maximum(1, np.round(self.share * table.length("tokens"))).astype(np.int64)
@@ -91,11 +100,12 @@ class Masked(Objective):
         chosen, ids = np.concatenate(hidden), documents.ids["tokens"]
         inputs = padded(np.where(chosen, context.tokenizer.pad_token_id, ids), lengths, 0, context.sequence_length)
         labels = padded(np.where(chosen, ids, IGNORE), lengths, IGNORE, context.sequence_length)
-        return {"input_ids": inputs, "labels": labels, "target_tokens": int(counts.sum())}
+        mask = padded(np.ones_like(ids), lengths, 0, context.sequence_length)
+        return {"input_ids": inputs, "attention_mask": mask, "labels": labels, "target_tokens": int(counts.sum())}
 
 
 class Chat(Objective):
-    """The last turn of a conversation, which a column holds as a list of turns."""
+    """A conversation, which a column holds as a list of turns; all of its turns are learned."""
 
     reads_texts = False
     sequences = ("tokens",)
@@ -111,10 +121,9 @@ class Chat(Objective):
         return Example(last, "".join(before), example.values)
 
     def encode(self, examples: Sequence[Example], context: Context) -> Iterator[Encoded | None]:
-        for ids, example in zip(
-            encode(context.tokenizer, [e.prompt + e.text for e in examples]), examples, strict=True
-        ):
-            yield Encoded({"tokens": ids[-context.sequence_length :]}, learned=example.text)
+        for ids in encode(context.tokenizer, [example.prompt + example.text for example in examples]):
+            kept = ids[-context.sequence_length :]
+            yield Encoded({"tokens": kept}, learned=context.tokenizer.decode(kept), shortened=len(kept) < len(ids))
 
     def targets(self, table: Table) -> np.ndarray:
         return table.length("tokens")

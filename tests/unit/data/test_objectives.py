@@ -1,7 +1,9 @@
 """An objective of one's own is one class: documents, cache, order, streams and validation come with the data."""
 
+import importlib
 import json
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 
 from aigc.config import ConfigError, trust
 from aigc.data.text import StreamedText, TextData
+from aigc.data.text.objectives import Causal
 from aigc.data.text.stream_prepared import StreamTokenizer
 from aigc.data.text.tokenizer import TokenizerSettings
 from aigc.errors import InputError
@@ -146,6 +149,108 @@ def test_class_and_arguments_are_in_the_key_of_the_cache(write: Any, tmp_path: P
     causal = {"_target_": "aigc.data.text.objectives.Causal"}
     assert opened(path, tmp_path / "c", causal).prepared.folder == folders[0]
     assert opened(path, tmp_path / "c", node("Masked", share=0.15)).prepared.folder == folders[1]
+
+
+OWN = """
+from functools import cached_property
+from aigc.data.text.objectives import Causal
+
+class Mine(Causal):
+    def __init__(self, share=0.5, **more):
+        self.share = share
+        self.note = object()  # no argument, so not part of the key
+
+    @cached_property
+    def table(self):
+        return {self.share}
+"""
+
+
+def imported(folder: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An objective as a person has it in a file, which they may edit."""
+    (folder / "my_objective.py").write_text(source)
+    monkeypatch.delitem(sys.modules, "my_objective", raising=False)
+    importlib.invalidate_caches()
+    return importlib.import_module("my_objective").Mine
+
+
+def test_the_source_of_one_s_own_class_is_in_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    objective = imported(tmp_path, OWN, monkeypatch)(share=0.25)
+    before = objective.settings()
+    assert before["arguments"] == {"share": 0.25}
+    assert objective.table == {0.25}
+    assert objective.settings() == before, "what was computed since decides nothing"
+    assert imported(tmp_path, OWN + "\n# another line", monkeypatch)(share=0.25).settings() != before
+    assert imported(tmp_path, OWN, monkeypatch)(share=0.25).settings() == before
+    assert "source" not in Causal().settings(), "classes of aigc have a format"
+
+
+def test_an_argument_that_is_not_kept_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    forgetful = OWN.replace("self.share = share", "pass")
+    with pytest.raises(InputError, match=r"data\.objective.*'share'"):
+        imported(tmp_path, forgetful, monkeypatch)().settings()
+
+
+def test_characters_are_those_of_the_tokens_that_are_scored(write: Any, tmp_path: Path) -> None:
+    columns = {"prompt_column": "q", "completion_column": "text"}
+    turns = [{"role": "user", "content": "你好"}, {"role": "bot", "content": "hello" * 9}]
+    chat = write("chat.jsonl", json.dumps({"messages": turns}) + "\n")
+    cases: list[tuple[Path, Any, dict[str, Any]]] = [
+        (table(write), None, {"packing": False}),
+        (table(write), node("SequenceToSequence"), {"sequence_length": 8, **columns}),
+        (chat, node("Chat"), {"validation_fraction": 0.0, "batch_size": 1}),
+    ]
+    for path, objective, settings in cases:
+        data = opened(path, tmp_path / "c", objective, **settings)
+        rows = data.prepared.rows("train", data.seed)
+        labels = [rows.batch([row])["labels"][0] for row in range(len(rows))]
+        learned = [data.tokenizer.decode(one[one >= 0], skip_special_tokens=True) for one in labels]
+        assert data.info["train"]["characters"] == sum(map(len, learned)), objective
+    masked = opened(table(write), tmp_path / "c", node("Masked"))
+    assert (masked.info["train"]["characters"], masked.info["train"]["bytes"]) == (0, 0), "which ones is not known"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_what_a_model_has_learned_is_kept_with_other_data(streamed: bool, write: Any, tmp_path: Path) -> None:
+    def with_moods(name: str, *moods: str) -> Any:
+        lines = [
+            json.dumps({"text": f"{moods[i % len(moods)]} {i}", "label": moods[i % len(moods)]}) for i in range(40)
+        ]
+        path = write(name, "".join(line + "\n" for line in lines))
+        objective, shape = node("Classification"), {"sequence_length": 16, "batch_size": 4, "cache": str(tmp_path)}
+        if not streamed:
+            return TextData(str(path), objective=objective, tokenizer=CHARACTERS, **shape)
+        tokenizer = StreamTokenizer(kind="character", min_frequency=1)
+        return StreamedText(str(path), objective=objective, tokenizer=tokenizer, validation_documents=9, **shape)
+
+    first = with_moods("first.jsonl", *MOODS)
+    first.setup()
+    state = first.state_dict()
+    assert state["learned"] == {"classes": ["glad", "mad", "sad"]}
+    again = with_moods("first.jsonl", *MOODS)
+    again.load_state_dict(state)
+    again.setup()
+    assert again.prepared.folder == first.prepared.folder, "a resumed run finds what it has prepared"
+    for prepared_before in (False, True):
+        other = with_moods("other.jsonl", "sad", "mad")
+        if prepared_before:
+            other.setup()
+            assert other.state_dict() != state
+        other.load_state_dict(state)
+        other.setup()
+        assert other.state_dict() == state
+        for batch in other.val_dataloader():
+            for ids, label in zip(batch["input_ids"], batch["labels"].tolist(), strict=True):
+                assert other.tokenizer.decode(ids[ids > 0]).split()[0] == state["learned"]["classes"][label]
+    unknown = with_moods("unknown.jsonl", "sad", "bored")
+    unknown.load_state_dict(state)
+    with pytest.raises(InputError, match=r"data\.objective.*bored.*glad"):
+        unknown.setup()
+    elsewhere = with_moods("first.jsonl", *MOODS)
+    with pytest.raises(InputError, match=r"data\.objective"):
+        elsewhere.load_state_dict(state | {"objective": "mine.Other"})
 
 
 def test_ranks_fill_up_validation_with_batches_without_targets(write: Any, tmp_path: Path) -> None:

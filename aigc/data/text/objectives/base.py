@@ -1,5 +1,7 @@
 """What text data ask of an objective."""
 
+import hashlib
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +16,11 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from aigc.data.text.documents import Documents, Table
 from aigc.data.text.examples import Example
 from aigc.data.text.packing import IGNORE, Integers, ranges
+from aigc.errors import InputError
 
 _MULTIPLE = 8
+_FIXED = ("aigc", "abc", "builtins", "typing")
+"""Packages whose classes raise `format`, or decide no document."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Context:
     Attributes:
         sequence_length: The longest row in tokens.
         folder: The folder that the tokenizer lies in.
-        learned: What `Objective.fit` found.
+        learned: What `Objective.fit` found, in the training examples of the run that the model comes from.
     """
 
     sequence_length: int
@@ -48,7 +53,9 @@ class Encoded:
     Attributes:
         ids: A list for each of the objective's sequences.
         numbers: A value for each of the objective's numbers.
-        learned: The text that its targets stand for; its characters and bytes are counted.
+        learned: The text of the tokens that are targets, and of no others: validation divides the loss by its
+            characters and bytes. Empty where the targets are no text (a class), or are chosen in `collate`; there is no
+            score per character or byte then.
         shortened: Whether something was left out as it does not fit into a row.
     """
 
@@ -99,7 +106,9 @@ class Objective(ABC):
     def fit(self, examples: Sequence[Example]) -> dict[str, Any]:
         """What must be known of all training examples, the names of classes for example, in JSON's types.
 
-        Of a stream, these are the examples that the tokenizer is made from.
+        It belongs to the model: checkpoints and model/ hold it, and a run that is resumed, measured or continued with
+        other data keeps it. `encode` must raise ValueError for an example that it does not cover. Of a stream, the
+        examples are those that the tokenizer is made from.
         """
         return {}
 
@@ -134,9 +143,49 @@ class Objective(ABC):
         return batch
 
     def settings(self) -> dict[str, Any]:
-        """Everything that decides the documents: class, format and arguments; part of the key in the cache."""
-        name = f"{type(self).__module__}.{type(self).__qualname__}"
-        return {"class": name, "format": self.format, "arguments": dict(vars(self))}
+        """Everything that decides the documents: class, format, arguments, and the source of classes outside of aigc.
+
+        It is part of the key in the cache.
+
+        Raises:
+            InputError: An argument is not kept as an attribute of its name.
+        """
+        settings: dict[str, Any] = {"class": self.name, "format": self.format, "arguments": self._arguments()}
+        source = self._source()
+        return settings | {"source": source} if source else settings
+
+    @property
+    def name(self) -> str:
+        """The dotted path of the class."""
+        return f"{type(self).__module__}.{type(self).__qualname__}"
+
+    def _arguments(self) -> dict[str, Any]:
+        names: dict[str, None] = {}
+        for cls in type(self).__mro__:
+            if "__init__" in vars(cls) and cls is not object:
+                parameters = list(inspect.signature(vars(cls)["__init__"]).parameters.values())[1:]
+                names |= {one.name: None for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}
+        missing = [name for name in names if not hasattr(self, name)]
+        if missing:
+            what = f"{self.name} must keep its argument {missing[0]!r} as an attribute of that name"
+            raise InputError(f"data.objective: {what}, as it is part of the key of the prepared data")
+        return {name: getattr(self, name) for name in names}
+
+    def _source(self) -> str:
+        """SHA-256 over the files of the classes outside of aigc, whose `format` nobody raises; empty without any."""
+        modules = {cls.__module__: cls for cls in type(self).__mro__ if cls.__module__.partition(".")[0] not in _FIXED}
+        total = hashlib.sha256()
+        for module, cls in sorted(modules.items()):
+            total.update(f"{module}\0{_text_of(cls)}\n".encode("utf-8", "surrogateescape"))
+        return total.hexdigest() if modules else ""
+
+
+def _text_of(cls: type) -> str:
+    """The source of the module of a class; empty where there is none, as in an interactive session."""
+    try:
+        return Path(inspect.getfile(cls)).read_text(encoding="utf-8")
+    except (OSError, TypeError, UnicodeDecodeError):
+        return ""
 
 
 def padded(ids: Integers, lengths: Integers, padding: int, most: int, width: int | None = None) -> torch.Tensor:

@@ -1,0 +1,123 @@
+"""Models with any head of Transformers, in its own layout."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from aigc.errors import InputError
+from aigc.inference.base import SAFETENSORS, Comparison, Generated, Request, SavedModel
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+    from torch import Tensor
+
+_WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class NoKeys:
+    """Nothing is generated, so `aigc generate` takes no keys."""
+
+
+class SavedTransformersModel(SavedModel):
+    """A model of Transformers and its tokenizer; it is measured and exported, and generates nothing."""
+
+    makes = "predictions"
+    keys: ClassVar[type] = NoKeys
+    formats: ClassVar = {SAFETENSORS: "weights, configuration and tokenizer, for Transformers"}
+
+    def load(self) -> tuple[Any, Any]:
+        """Load (model, tokenizer); see `SavedModel.load`."""
+        from transformers import AutoTokenizer
+
+        folder = self.run.model
+        if not folder.is_dir():
+            raise InputError(f"run {self.run.id} has no model yet: let it finish.")
+        try:
+            model = self._read(folder)
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).partition("\n")[0]
+            raise InputError(f"{folder} does not hold a Transformers language model: {reason}") from error
+        return model, tokenizer
+
+    def generate(self, request: Request) -> Iterator[Generated]:
+        """Raise InputError: the model generates nothing."""
+        raise InputError(
+            f"{self.run.id} makes {self.makes}, and generates nothing: `aigc eval` measures it, `aigc export` writes "
+            "it. If its model continues texts, its task has to name aigc.inference.causal_lm.SavedCausalLM in "
+            "`saved_model`"
+        )
+
+    def measure(self, cfg: "DictConfig", overrides: Sequence[str]) -> tuple[dict[str, float], dict[str, str]]:
+        """Validate on held-out texts, through the same code as training does; see `SavedModel.measure`."""
+        from aigc.config.targets import signature
+        from aigc.inference.parts.validation import validate
+
+        if not (self.run.model / "config.json").is_file():
+            raise InputError(f"{self.run.id} has no model (status {self.run.status}); a finished run has one")
+        if "tokenizer" in signature(cfg.data["_target_"]).parameters:
+            # The model reads its own tokens, whatever the data: a new tokenizer would number them differently.
+            cfg.data.tokenizer = {"kind": "pretrained", "path": str(self.run.model)}
+        return validate(self.run, cfg, overrides)
+
+    def export(self, form: str, folder: Path, checkpoint: str | None) -> Comparison:
+        """Compare logits of fixed tokens, to the last bit; see `SavedModel.export`."""
+        from transformers import AutoTokenizer
+
+        from aigc.inference.parts.outputs import largest_difference
+        from aigc.launch import data_state
+
+        if checkpoint is None:
+            (model, tokenizer), state = self.load(), data_state.of_model(self.run.model)
+        else:
+            model, tokenizer, state = self._of_checkpoint(checkpoint)
+        model.save_pretrained(folder, safe_serialization=True)
+        tokenizer.save_pretrained(folder)
+        data_state.write(state, folder)
+        fresh = self._read(folder, attn_implementation=model.config._attn_implementation, dtype=model.dtype)
+        AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        ids = _fixed_tokens(model.config)
+        difference = largest_difference(_logits(model, ids), _logits(fresh, ids))
+        return Comparison(f"logits of {ids.numel()} fixed tokens, {_WEIGHTS} written and loaded again", difference, 0.0)
+
+    def _read(self, folder: Path, **settings: Any) -> Any:
+        """Read a model of the class that its configuration names; Transformers has it, so it runs no other code."""
+        import transformers
+
+        local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        named = (transformers.AutoConfig.from_pretrained(folder, **local).architectures or [""])[0]
+        kind = getattr(transformers, named, None)
+        if not (isinstance(kind, type) and issubclass(kind, transformers.PreTrainedModel)):
+            raise ValueError(f"config.json names the class {named!r}, which Transformers does not have")
+        loader: Any = kind
+        return loader.from_pretrained(folder, use_safetensors=True, **local, **settings).eval()
+
+    def _of_checkpoint(self, name: str) -> tuple[Any, Any, dict[str, Any]]:
+        from aigc.inference.parts.checkpoint import load_task
+
+        task, data, _ = load_task(self.run, name)
+        return task.merged_model().eval(), data.tokenizer, data.state_dict()
+
+
+def _fixed_tokens(config: Any) -> "Tensor":
+    """Return the token ids that are compared, (2, length), within the model's context."""
+    import torch
+
+    text = config.get_text_config()
+    length = min(getattr(text, "max_position_embeddings", None) or 16, 16)
+    ids: Tensor = torch.arange(2 * length).reshape(2, length) % text.vocab_size
+    if config.is_encoder_decoder and text.eos_token_id is not None:  # heads of some read the last end token
+        ids[ids == text.eos_token_id] = (text.eos_token_id + 1) % text.vocab_size
+        ids[:, -1] = text.eos_token_id
+    return ids
+
+
+def _logits(model: Any, ids: "Tensor") -> "Tensor":
+    import torch
+
+    inputs = {"input_ids": ids} | ({"decoder_input_ids": ids} if model.config.is_encoder_decoder else {})
+    with torch.no_grad():
+        logits: Tensor = model(**inputs)[0]
+    return logits

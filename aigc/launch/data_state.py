@@ -1,0 +1,51 @@
+"""What a data module has learned from its data, such as the names of classes: it belongs to the run and its model.
+
+A data module returns it from `state_dict` and takes it in `load_state_dict`, as Lightning has it. Checkpoints hold it
+under the name of the class, and model/ in a file.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningDataModule
+
+from aigc.distributed.shard_files import unsharded_file
+from aigc.errors import InputError
+
+DATA_STATE_FILE = "data_state.json"
+
+
+def of_checkpoint(path: Path, data: LightningDataModule) -> dict[str, Any]:
+    """Read the state of a data module from a checkpoint, without its tensors; empty where it has none."""
+    file = unsharded_file(path) if path.is_dir() else path
+    checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    found: dict[str, Any] = checkpoint.get(type(data).__qualname__, {})
+    return found
+
+
+def of_model(folder: Path) -> dict[str, Any]:
+    """Read the state of a data module from a model's folder; empty where it has none.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    path = folder / DATA_STATE_FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path} is damaged: it holds no mapping")
+    return found
+
+
+def write(state: Mapping[str, Any], folder: Path) -> None:
+    """Write the state of a data module into a model's folder; an empty one leaves no file."""
+    if state:
+        text = json.dumps(dict(state), ensure_ascii=False, indent=2) + "\n"
+        (folder / DATA_STATE_FILE).write_text(text, encoding="utf-8")
