@@ -124,7 +124,7 @@ def the_run(place: Path) -> Run:
 
 
 def reached(run: Run) -> int:
-    """The last step that was logged."""
+    """The last step whose row was written; the row of the step that was saved last may be in the checkpoint alone."""
     return max((row["step"] for row in read(run.path / "metrics.jsonl")), default=0)
 
 
