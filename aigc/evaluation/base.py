@@ -98,6 +98,10 @@ class Evaluation(Callback, ABC):
     def evaluate(self, trainer: Trainer, module: Any) -> None:
         """Generate, measure, record and save; all ranks call it."""
 
+    def memory_advice(self) -> list[str]:
+        """Return overrides with which the evaluation needs less memory; `aigc.tasks.memory` words those of tasks."""
+        return []
+
     def scores_of(self, metric: Any) -> Iterable[str]:
         """Return the names of the scores that a metric gives, as far as they are known before it measures."""
         return ()

@@ -124,6 +124,10 @@ class ImageGeneration(Evaluation):
         if (old := f"{type(self).__name__}_{name}") in states:
             states.setdefault(self.state_key, states.pop(old))
 
+    def memory_advice(self) -> list[str]:
+        """Advise fewer images at the same time."""
+        return [f"{self.key}.batch_size={self.batch_size // 2} (now {self.batch_size})"] if self.batch_size > 1 else []
+
     def evaluate(self, trainer: Trainer, module: ImageTask) -> None:
         """Measure, record, and save images; all ranks must call it."""
         make(module, draw(module, 1, self.seed, _GRID))  # equal on all ranks: all fail if it diverged

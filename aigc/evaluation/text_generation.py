@@ -79,6 +79,11 @@ class TextGeneration(Evaluation):
             return list(metric.scores_of(metric.statistics(texts, texts).sum(axis=0)))
         return list(metric.scores_of(texts)) if isinstance(metric, CollectionScorer) else ()
 
+    def memory_advice(self) -> list[str]:
+        """Advise fewer texts at the same time."""
+        size = self.sampling.batch_size
+        return [f"{self.key}.sampling.batch_size={size // 2} (now {size})"] if size > 1 else []
+
     def evaluate(self, trainer: Trainer, module: CausalLM) -> None:
         """Generate, measure, save and print texts."""
         data: Any = trainer.datamodule

@@ -141,7 +141,7 @@ def _told(run: Run, error: BaseException, step: int, ranks: Ranks) -> BaseExcept
         return stop.ended_by(number)
     if is_out_of_memory(error):
         said = str(error).partition(". ")[0]
-        told = AigcError(f"out of memory after step {step}: {said}\n{advice(run.config, error)}")
+        told = AigcError(f"out of memory after step {step}: {said}\n{advice(attempt_config(run), error)}")
         told.__cause__ = error  # the exit code is read from it
         return told
     if isinstance(error, OSError) and error.errno in _DISK:

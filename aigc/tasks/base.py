@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
+from omegaconf import DictConfig
 from torch import Tensor
 from torch.distributed import ReduceOp
 from torch.optim import Optimizer
@@ -17,6 +18,7 @@ from aigc.distributed.sharding import ShardedData
 from aigc.errors import InputError
 from aigc.logger import MetricsFileLogger
 from aigc.tasks.divergence import DivergenceGuard
+from aigc.tasks.memory import advised, halved, lower_precision
 
 
 class Task(DivergenceGuard):
@@ -97,6 +99,15 @@ class Task(DivergenceGuard):
         if wrong and not self.automatic_optimization:
             what = f"{type(self).__name__} steps its optimisers itself and does not support this; set it to "
             raise ConfigError([Problem(f"trainer.{name}", f"{what}{shown(off[name])}") for name in wrong])
+
+    @classmethod
+    def memory_advice(cls, cfg: DictConfig) -> list[str]:
+        """Return overrides that make a step need less memory, the best one first; `aigc.tasks.memory` words them.
+
+        Args:
+            cfg: The config of the run that is out of memory.
+        """
+        return advised(halved(cfg, "data.batch_size", 1), lower_precision(cfg))
 
     def configure_model(self) -> None:
         """Shard the networks if the strategy requires it; Lightning calls this once the ranks are connected."""

@@ -4,11 +4,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from aigc.config import compose
+from aigc.config import check, compose
 from aigc.errors import is_out_of_memory
+from aigc.evaluation import ImageGeneration, TextGeneration
 from aigc.generation.sampling import Sampling
-from aigc.generation.texts import generate_texts
 from aigc.launch.memory import advice
+from aigc.tasks import Task
 
 
 def really_out_of_memory() -> RuntimeError:
@@ -58,49 +59,93 @@ def test_other_errors_are_none(error):
     assert not is_out_of_memory(error)
 
 
-def test_the_default_config_is_told_overrides_that_compose():
+def typed(said: str) -> list[str]:
+    return [word for word in said.split() if "=" in word]
+
+
+def keys(said: str) -> list[str]:
+    return [word.partition("=")[0] for word in typed(said)]
+
+
+def test_a_language_model_is_told_overrides_that_compose():
     cfg = compose(["trainer.precision=32-true"])
-    first, second = advice(cfg, really_out_of_memory()).split("\n")
-    assert first == "try data.batch_size=4 trainer.accumulate_grad_batches=2 (now 8 and 1; the same step size)"
-    assert second == "or trainer.precision=bf16-mixed (now 32-true), or data.sequence_length=104 (now 208)"
-    changed = compose([word for word in f"{first} {second}".split() if "=" in word])
+    said = advice(cfg, really_out_of_memory())
+    expected = ["data.batch_size", "trainer.accumulate_grad_batches", "trainer.precision", "data.sequence_length"]
+    assert keys(said) == expected
+    changed = compose(typed(said))
     assert (changed.data.batch_size, changed.trainer.accumulate_grad_batches) == (4, 2)
+    assert (cfg.data.batch_size, cfg.trainer.accumulate_grad_batches) == (8, 1)
+
+
+def test_a_gan_is_told_what_it_can_do():
+    batch = ["data.batch_size=48", "data.batches_per_step=2", "task.n_critic=2", "trainer.precision=32-true"]
+    command = ["experiment=gan/letters", *batch]
+    said = advice(compose(command), really_out_of_memory())
+    assert keys(said) == ["task.micro_batches", "data.batch_size", "trainer.precision"]
+    check(compose([*command, *typed(said)]))
+    odd = advice(compose([*command, "data.batch_size=3"]), really_out_of_memory())
+    assert keys(odd) == ["data.batch_size", "trainer.precision"]
+
+
+class OwnTask(Task):
+    """A task that knows better than its base class."""
+
+    @classmethod
+    def memory_advice(cls, cfg):
+        return ["task.width=4 (now 8)"]
+
+
+def test_a_task_gives_its_own_advice(monkeypatch):
+    monkeypatch.setattr("aigc.config.trust._named", [__name__.partition(".")[0]])
+    cfg = OmegaConf.create({"task": {"_target_": f"{__name__}.OwnTask"}, "data": {"batch_size": 8}})
+    assert advice(cfg, MemoryError()) == "try task.width=4 (now 8)"
 
 
 def test_a_batch_of_an_odd_size_is_about_the_same():
-    cfg = OmegaConf.create({"data": {"batch_size": 5}, "trainer": {"accumulate_grad_batches": 3}})
-    expected = "try data.batch_size=2 trainer.accumulate_grad_batches=6 (now 5 and 3; about the same step size)"
-    assert advice(cfg, MemoryError()) == expected
+    settings = {"data": {"batch_size": 5}, "trainer": {"accumulate_grad_batches": 3}}
+    cfg = OmegaConf.create({"task": {"_target_": "aigc.tasks.CausalLM"}, **settings})
+    assert typed(advice(cfg, MemoryError())) == ["data.batch_size=2", "trainer.accumulate_grad_batches=6"]
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ({}, "choose a smaller model, or a device with more memory"),
-        ({"data": {"batch_size": 1}, "trainer": None}, "choose a smaller model, or a device with more memory"),
-        ({"data": {"batch_size": "???", "sequence_length": "${missing.key}"}}, "choose a smaller model, or a device"),
-        ({"data": {"batch_size": 64}, "model": {"latent": 128}}, "try data.batch_size=32 (now 64)"),
-        ({"data": {"batch_size": 1, "sequence_length": 512}}, "try data.sequence_length=256 (now 512)"),
+        ({}, []),
+        ({"data": {"batch_size": 1}, "trainer": None}, []),
+        ({"data": {"batch_size": "???", "sequence_length": "${missing.key}"}}, []),
+        ({"data": {"batch_size": 64}, "model": {"latent": 128}}, ["data.batch_size=32"]),
+        ({"data": {"batch_size": 1, "sequence_length": 512}}, ["data.sequence_length=256"]),
     ],
 )
 def test_keys_that_a_config_does_not_have_are_not_spoken_of(content, expected):
-    assert advice(OmegaConf.create(content), MemoryError()).startswith(expected)
+    assert typed(advice(OmegaConf.create({"task": {"_target_": "aigc.tasks.CausalLM"}, **content}), MemoryError())) == (
+        expected
+    )
 
 
-def test_generation_is_told_apart():
-    class Full:
-        """A tokenizer that has no memory left."""
+def test_a_task_that_cannot_be_found_hides_no_error():
+    cfg = OmegaConf.create({"task": {"_target_": "nothing.Here"}, "data": {"batch_size": 8}})
+    assert typed(advice(cfg, MemoryError())) == ["data.batch_size=4"]
 
-        @property
-        def bos_token_id(self):
-            raise really_out_of_memory()
 
+@pytest.mark.parametrize(
+    ("made", "key", "now"),
+    [
+        (TextGeneration, "evaluation.mine.sampling.batch_size", Sampling().batch_size),
+        (ImageGeneration, "evaluation.mine.batch_size", 64),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_an_evaluation_gives_its_own_advice(made, key, now, monkeypatch):
+    def fail(self, trainer, module):
+        raise really_out_of_memory()
+
+    monkeypatch.setattr(made, "evaluate", fail)
+    evaluation = made({})
+    evaluation.key = "evaluation.mine"
     with pytest.raises(RuntimeError) as caught:
-        generate_texts(None, Full(), [""], Sampling())
+        evaluation.evaluate(None, None)
     wrapped = ValueError("validation failed")
     wrapped.__cause__ = caught.value
     for error in (caught.value, wrapped):
-        said = advice(compose([]), error)
-        assert "evaluation.generation.sampling.batch_size=64 (now 128)" in said
-    cfg = compose(["evaluation.generation.sampling.batch_size=6"])
-    assert "sampling.batch_size=3 (now 6)" in advice(cfg, caught.value)
+        assert typed(advice(compose([]), error)) == [f"{key}={now // 2}"]

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from aigc import losses
@@ -14,6 +15,7 @@ from aigc.config.problems import ConfigError, Problem
 from aigc.errors import InputError
 from aigc.losses.base import AdversarialLoss, DiscriminatorRegulariser, Regulariser
 from aigc.models.images.gan import Discriminator
+from aigc.tasks.memory import number
 
 RECORDED = (
     *("discriminator_loss", "generator_loss", "classifier_loss", "real_logit", "fake_logit"),
@@ -83,6 +85,15 @@ def check_logit_signs(loss: AdversarialLoss, augmentation: Augmentation | None) 
             "DiffAugment, or task.loss=non_saturating, hinge or minimax"
         )
         raise ConfigError([Problem("task.augmentation", what)])
+
+
+def more_micro_batches(cfg: DictConfig) -> str | None:
+    """Advise twice as many micro-batches; None where a batch cannot be split into so many equal parts."""
+    parts, critics = number(cfg, "task.micro_batches") or 1, number(cfg, "task.n_critic") or 1
+    images = (number(cfg, "data.batch_size") or 0) * (number(cfg, "data.batches_per_step") or 1)
+    if not images or images % (critics * 2 * parts):
+        return None
+    return f"task.micro_batches={2 * parts} (now {parts}; the same step size)"
 
 
 def seed_all(seed: int, device: torch.device) -> None:

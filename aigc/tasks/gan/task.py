@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Annotated, Any
 
 import torch
+from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -31,10 +32,12 @@ from aigc.tasks.gan.parts import (
     check_logit_signs,
     check_no_batch_normalisation,
     frozen,
+    more_micro_batches,
     seed_all,
     sent,
 )
 from aigc.tasks.images.alternating import AlternatingTask
+from aigc.tasks.memory import advised
 
 
 class GanTask(AlternatingTask):
@@ -243,6 +246,11 @@ class GanTask(AlternatingTask):
         """Apply the augmentation, in float32 at least."""
         images = at_least_float32(images)
         return images if self.augmentation is None else self.augmentation(images)
+
+    @classmethod
+    def memory_advice(cls, cfg: DictConfig) -> list[str]:
+        """Advise more micro-batches, which leave the gradient as it is."""
+        return advised(more_micro_batches(cfg), *super().memory_advice(cfg))
 
     def _check_divisible(self, images: int) -> None:
         if images % (self.n_critic * self.micro_batches):

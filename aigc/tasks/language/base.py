@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
+from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.nn import Parameter
@@ -19,6 +20,7 @@ from aigc.config.types import Bound
 from aigc.distributed.collectives import all_sum
 from aigc.models.adapters.base import adapter_of
 from aigc.tasks.base import Task
+from aigc.tasks.memory import accumulated, advised, halved, lower_precision
 
 _SCALE = 4096.0
 """Divides the loss of several ranks until its targets are counted; a power of two changes no bit of a gradient."""
@@ -69,6 +71,11 @@ class LanguageTask(Task, ABC):
         self._validated: Tensor = torch.zeros(2, dtype=torch.float64)
         if activation_checkpointing:
             _checkpoint_activations(model)
+
+    @classmethod
+    def memory_advice(cls, cfg: DictConfig) -> list[str]:
+        """Advise accumulation, which leaves the gradient as it is, and shorter rows."""
+        return advised(accumulated(cfg), lower_precision(cfg), halved(cfg, "data.sequence_length"))
 
     @abstractmethod
     def loss(self, batch: Any) -> Tensor:
