@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # the types that other packages use; a task needs no line her
     from aigc.tasks.gan.task import GanTask as GanTask
     from aigc.tasks.images.alternating import AlternatingTask as AlternatingTask
     from aigc.tasks.images.base import ImageTask as ImageTask
+    from aigc.tasks.images.validated import ValidatedImageTask as ValidatedImageTask
     from aigc.tasks.language.base import LanguageTask as LanguageTask
     from aigc.tasks.language.causal_lm import CausalLM as CausalLM
     from aigc.tasks.language.tokens import TokenTask as TokenTask

@@ -1,13 +1,10 @@
 """One rank and two train the same GANs: `python -m tests.training.gan_ranks FOLDER` writes what each rank finds."""
 
-import os
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from aigc import losses
@@ -15,7 +12,7 @@ from aigc.distributed.gradients import AveragedGradients, BareDDP
 from aigc.errors import DivergedRun
 from aigc.tasks import GanTask
 from tests.training.gans import Batch, batches, fit, regularisers, small_gan, watch_gradients, watch_latents, weights
-from tests.unit.metrics.worlds import fork_worlds
+from tests.training.rank_worlds import main, ranked
 
 R1_R2 = regularisers(R1={"gamma": 1.0}, R2={"gamma": 2.0})
 LAZY = regularisers(R1={"gamma": 1.0, "every_n_steps": 2}, LeCam={"decay": 0.5})
@@ -60,18 +57,13 @@ def gradients(folder: Path, rank: int, world: int, n_critic: int, **settings: An
         if isinstance(regulariser, losses.GradientPenalty):
             regulariser.draw = lambda real: {"shares": dealt(len(real), 1, 1, 1)}
     with watch_gradients() as found:
-        fit(task, folder, [share(batch, parts, rank, world) for batch in batches(1, SIZE, 3)], **ranked(world))
+        fit(task, folder, [share(batch, parts, rank, world) for batch in batches(1, SIZE, 3)], **ranked(BareDDP, world))
     return {"gradients": found, "recorded": task.latest, "averaged": weights(task.averaged)}
 
 
 def dealt_in_parts(dealt: Dealt, count: int, parts: int) -> Tensor:
     """Latents of micro-batches that are each shared among the ranks."""
     return torch.cat([dealt(count // parts, 4) for _ in range(parts)])
-
-
-def ranked(world: int) -> dict[str, Any]:
-    """For the trainer."""
-    return {"devices": world, "strategy": BareDDP(process_group_backend="gloo")} if world > 1 else {}
 
 
 def in_earnest(folder: Path, rank: int, world: int) -> dict[str, Any]:
@@ -89,7 +81,7 @@ def in_earnest(folder: Path, rank: int, world: int) -> dict[str, Any]:
         plain(averages, *args)
 
     AveragedGradients.begin = begin  # type: ignore[method-assign]
-    fit(task, folder, batches(3, SIZE, 3, seed=rank), **ranked(world))
+    fit(task, folder, batches(3, SIZE, 3, seed=rank), **ranked(BareDDP, world))
     return {"state": task.state_dict(), "latents": torch.cat(drawn), "own": own, "recorded": task.latest}
 
 
@@ -99,7 +91,7 @@ def diverging(folder: Path, rank: int, world: int) -> str:
     if rank == world - 1:
         task._generator_objective.shown = lambda images: images * float("nan")
     try:
-        fit(task, folder, batches(1), **ranked(world))
+        fit(task, folder, batches(1), **ranked(BareDDP, world))
     except DivergedRun as error:
         return str(error)
     return "it trained"
@@ -108,7 +100,7 @@ def diverging(folder: Path, rank: int, world: int) -> str:
 def diverged(folder: Path, rank: int, world: int) -> str:
     """What is told on each rank when a weight of the last one is no number."""
     task: GanTask = small_gan()
-    fit(task, folder, batches(1), **ranked(world))
+    fit(task, folder, batches(1), **ranked(BareDDP, world))
     if rank == world - 1:
         next(task.model.parameters()).data[0] = float("nan")
     try:
@@ -118,21 +110,14 @@ def diverged(folder: Path, rank: int, world: int) -> str:
     return "it is finite"
 
 
-def rank_of(world: int, rank: int, place: Path) -> None:
-    """Find what one rank finds, and keep it."""
-    torch.set_num_threads(1)
-    if world > 1:
-        told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "TORCHELASTIC_RUN_ID": "none"}
-        os.environ.update({name: str(value) for name, value in told.items()} | {"MASTER_ADDR": "", "MASTER_PORT": "0"})
-        dist.init_process_group("gloo", init_method=f"file://{place}/meeting", rank=rank, world_size=world)
-    folder = place / f"{world}-{rank}"
+def find(folder: Path, rank: int, world: int) -> dict[str, Any]:
+    """What one rank finds."""
     found: dict[str, Any] = {name: gradients(folder, rank, world, **case) for name, case in CASES.items()}
     if world > 1:
         found |= {"in_earnest": in_earnest(folder, rank, world), "diverging": diverging(folder, rank, world)}
         found["diverged"] = diverged(folder, rank, world)
-        dist.destroy_process_group()
-    torch.save(found, place / f"{world}-{rank}.pt")
+    return found
 
 
 if __name__ == "__main__":
-    fork_worlds([1, 2], rank_of, Path(sys.argv[1]))
+    main(find)

@@ -1,19 +1,17 @@
 """What one and two ranks find when a language model trains: weights, reductions, and the batch that diverges."""
 
-import os
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from pytorch_lightning.strategies import DDPStrategy
 
 from aigc.errors import DivergedRun
 from aigc.tasks import CausalLM
 from tests.training.helpers import text_data, tiny_model, trainer
-from tests.unit.metrics.worlds import counted, fork_worlds
+from tests.training.rank_worlds import main, ranked
+from tests.unit.metrics.worlds import counted
 
 TEXTS = ["山" * (3 * n + 1) for n in range(1, 40)]
 BAD = 3
@@ -46,11 +44,8 @@ def fit(folder: Path, rank: int, world: int, bad: int = -1, **settings: Any) -> 
     data = text_data(folder, TEXTS, packing=False, batch_size=4 // world, sequence_length=128)
     task = Watched(tiny_model(data), partial(torch.optim.SGD, lr=0.1))
     task.bad = bad if rank == world - 1 else -1
-    ranked = {"strategy": DDPStrategy(process_group_backend="gloo"), "devices": world} if world > 1 else {}
-    chosen = (
-        {"max_steps": 3, "limit_train_batches": 6, "log_every_n_steps": 100, "limit_val_batches": 0} | ranked | settings
-    )
-    trainer(folder, **chosen).fit(task, datamodule=data)
+    chosen = {"max_steps": 3, "limit_train_batches": 6, "log_every_n_steps": 100, "limit_val_batches": 0}
+    trainer(folder, **(chosen | ranked(DDPStrategy, world) | settings)).fit(task, datamodule=data)
     return task
 
 
@@ -70,22 +65,15 @@ def diverging(folder: Path, rank: int, world: int, **settings: Any) -> str:
     return "it trained"
 
 
-def rank_of(world: int, rank: int, place: Path) -> None:
-    """Find what one rank finds, and keep it."""
-    torch.set_num_threads(1)
-    if world > 1:
-        told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "TORCHELASTIC_RUN_ID": "none"}
-        os.environ.update({name: str(value) for name, value in told.items()} | {"MASTER_ADDR": "", "MASTER_PORT": "0"})
-        dist.init_process_group("gloo", init_method=f"file://{place}/meeting", rank=rank, world_size=world)
-    folder = place / f"{world}-{rank}"
+def find(folder: Path, rank: int, world: int) -> dict[str, Any]:
+    """What one rank finds."""
     found: dict[str, Any] = {"trained": trained(folder, rank, world)}
     if world > 1:
         found["plain"] = diverging(folder, rank, world, log_every_n_steps=2)
         found["accumulating"] = diverging(folder, rank, world, log_every_n_steps=2, accumulate_grad_batches=4)
         found["clipped"] = diverging(folder, rank, world, accumulate_grad_batches=2, gradient_clip_val=0.5)
-        dist.destroy_process_group()
-    torch.save(found, place / f"{world}-{rank}.pt")
+    return found
 
 
 if __name__ == "__main__":
-    fork_worlds([1, 2], rank_of, Path(sys.argv[1]))
+    main(find)

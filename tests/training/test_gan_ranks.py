@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.launch.modules import run_module
 from tests.training.gan_ranks import CASES
+from tests.training.rank_worlds import found_by_ranks
 
 pytestmark = pytest.mark.slow
 Found = dict[str, Any]
@@ -15,9 +15,7 @@ Found = dict[str, Any]
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
     """What one rank has found alone, and each of two."""
-    place = tmp_path_factory.mktemp("ranks")
-    run_module("tests.training.gan_ranks", place)
-    return [torch.load(place / f"{name}.pt") for name in ("1-0", "2-0", "2-1")]
+    return found_by_ranks("tests.training.gan_ranks", tmp_path_factory.mktemp("ranks"))
 
 
 @pytest.mark.parametrize("case", CASES)

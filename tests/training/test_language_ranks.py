@@ -5,16 +5,14 @@ from typing import Any
 import pytest
 import torch
 
-from tests.launch.modules import run_module
 from tests.training.language_ranks import BAD
+from tests.training.rank_worlds import found_by_ranks
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What one rank has found alone, and each of two."""
-    place = tmp_path_factory.mktemp("ranks")
-    run_module("tests.training.language_ranks", place)
-    return [torch.load(place / f"{name}.pt") for name in ("1-0", "2-0", "2-1")]
+    return found_by_ranks("tests.training.language_ranks", tmp_path_factory.mktemp("ranks"))
 
 
 def test_a_step_is_normalised_by_the_targets_of_all_ranks(found):

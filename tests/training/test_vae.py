@@ -2,13 +2,17 @@
 
 from functools import partial
 
+import pytest
 import torch
 
 from aigc.config.trust import trust
+from aigc.errors import InputError
 from aigc.models.images.saved import load_generator
+from tests.training.rank_worlds import found_by_ranks
 from tests.training.resumable import TASKS, Resumable, differences, final_state, rows, train
 from tests.training.tiny_gan import image_data, image_evaluation
 from tests.training.vae import VAE, Autoencoder
+from tests.training.validation_ranks import BATCH_SIZES
 
 
 def make(folder, workers):
@@ -27,6 +31,23 @@ def test_a_vae_trains_is_measured_and_resumes_to_the_bit(tmp_path, monkeypatch):
     losses = [row["train/loss"] for row in found if "train/loss" in row]
     assert losses[-1] < losses[0]
     assert sum("val/fid_projection" in row for row in found) >= 2
+
+
+def test_a_validation_counts_each_image_once_on_any_number_of_ranks(tmp_path):
+    alone, *ranks = found_by_ranks("tests.training.validation_ranks", tmp_path)
+    for size in BATCH_SIZES:
+        assert alone[str(size)]["val/loss"] == pytest.approx(alone["1"]["val/loss"], rel=1e-6)
+        for rank in ranks:
+            assert rank[str(size)]["val/loss"] == pytest.approx(alone["1"]["val/loss"], rel=1e-6)
+    assert "refused" not in alone
+    assert all("ValidatedImageTask" in rank["refused"] for rank in ranks)
+
+
+def test_values_that_are_not_of_one_image_each_are_refused(tmp_path):
+    _, task = make(tmp_path, 0)
+    task.losses = lambda *given: torch.zeros(())
+    with pytest.raises(InputError, match=r"validation_values .*loss of shape \(\) for 2 images"):
+        task.validation_step({"images": torch.zeros(2, 3, 8, 8)}, 0)
 
 
 def test_what_a_vae_leaves_is_a_generator_like_any_other(tmp_path):

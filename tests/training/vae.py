@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from aigc.data.images import to_float
+from aigc.data.images.batches import Batch
 from aigc.models import ModelFactory
 from aigc.models.images.base import ImageGenerator
 from aigc.models.images.saved import SavedGenerator
-from aigc.tasks import ImageTask
+from aigc.tasks import ValidatedImageTask
 from aigc.tasks.means import Means
 
 
@@ -41,8 +42,10 @@ class Autoencoder(ModelFactory):
         return nn.ModuleDict({"encoder": encoder, "decoder": Decoder(**shape)})
 
 
-class VAE(ImageTask):
+class VAE(ValidatedImageTask):
     """Minimises reconstruction error and divergence from the prior (Kingma and Welling, 2014)."""
+
+    monitor = ("val/loss", "min")
 
     def __init__(self, model: nn.ModuleDict, optimizer: Callable[..., Optimizer], scheduler: Any = None) -> None:
         super().__init__()
@@ -61,12 +64,21 @@ class VAE(ImageTask):
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         images = to_float(batch["images"])
         mean, log_variance = self.encoder(images).chunk(2, dim=1)
-        decoded = self.decoder(mean + torch.randn_like(mean) * (log_variance / 2).exp())
-        divergence = (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
-        loss = F.mse_loss(decoded, images, reduction="sum") / len(images) + divergence
+        drawn = mean + torch.randn_like(mean) * (log_variance / 2).exp()
+        loss = self.losses(images, mean, log_variance, drawn).mean()
         self.check_finite(loss)
         self.means.add("loss", loss)
         return loss
+
+    def losses(self, images: Tensor, mean: Tensor, log_variance: Tensor, drawn: Tensor) -> Tensor:
+        """The loss of each image."""
+        error = F.mse_loss(self.decoder(drawn), images, reduction="none").flatten(1).sum(1)
+        return error + (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
+
+    def validation_values(self, batch: Batch) -> dict[str, Tensor]:
+        images = to_float(batch["images"])
+        mean, log_variance = self.encoder(images).chunk(2, dim=1)
+        return {"loss": self.losses(images, mean, log_variance, mean)}
 
     def on_train_batch_end(self, *arguments: Any) -> None:
         if self.at_logged_step():

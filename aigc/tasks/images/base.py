@@ -4,12 +4,14 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import safetensors.torch
 import torch
+from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor
 
+from aigc.errors import InputError
 from aigc.models.images.saved import SavedGenerator, save_generator
 from aigc.tasks.base import Task
 
@@ -17,11 +19,27 @@ from aigc.tasks.base import Task
 class ImageTask(Task, ABC):
     """A task that makes images of latents; samples and scores come from the weights that the run leaves.
 
-    Its batches are mappings with `images`, uint8 of shape (n, channels, height, width), and perhaps `labels`.
+    Its batches are mappings with `images`, uint8 of shape (n, channels, height, width), and perhaps `labels`. A task
+    that validates derives from `ValidatedImageTask`.
     """
 
     unit = "images"
     saved_model = "aigc.inference.image_generator.SavedImageGenerator"
+    counts_samples: ClassVar[bool] = False
+    """Whether its validation step leaves out images beyond the `samples` of a batch, which only fill up a rank."""
+
+    def setup(self, stage: str) -> None:
+        """Check that a validation on several ranks counts each image once.
+
+        Raises:
+            InputError: The task has a validation step of its own, which may count what only fills up a rank.
+        """
+        if self.trainer.world_size > 1 and is_overridden("validation_step", self) and not self.counts_samples:
+            raise InputError(
+                f"task: {type(self).__name__} cannot validate on several ranks by a validation_step of its own: "
+                "derive from aigc.tasks.ValidatedImageTask and define validation_values, or leave out the images "
+                "beyond batch['samples'] and set counts_samples = True"
+            )
 
     @abstractmethod
     def latents(self, count: int, generator: torch.Generator) -> Tensor:
