@@ -120,7 +120,7 @@ class _WhenAsked(StoppingCriteria):
 def _configuration(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, sampling: Sampling, max_new_tokens: int
 ) -> GenerationConfig:
-    rows = model.get_output_embeddings().weight.shape[0]
+    rows = model.config.get_text_config().vocab_size
     never = sorted({*suppressed_tokens(tokenizer), *range(len(tokenizer), rows)})
     drawn = sampling.num_beams == 1 and sampling.temperature > 0
     return GenerationConfig(

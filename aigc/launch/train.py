@@ -202,7 +202,7 @@ def _first(error: RuntimeError) -> str:
 
 def _load_weights(trainer: Trainer, task: Task, path: Path) -> None:
     checkpoint = trainer.strategy.checkpoint_io.load_checkpoint(path, map_location="cpu")
-    task.load_state_dict(checkpoint["state_dict"])
+    task.load_checkpoint(checkpoint)
 
 
 def _device() -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 import torch
 import transformers
+from torch import Tensor
 from transformers import AutoConfig, PreTrainedModel
 
 from aigc.config import build
@@ -88,7 +89,7 @@ class TransformersModel(ModelFactory):
         model = self._pretrained() if self.path else self._random(data)
         rows = model.get_input_embeddings().num_embeddings
         if len(data.tokenizer) > rows:
-            model.resize_token_embeddings(len(data.tokenizer))  # new rows start at the mean of the old ones
+            _add_rows(model, rows, len(data.tokenizer))
         for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
             value = getattr(data.tokenizer, name)
             setattr(model.config, name, value)
@@ -190,6 +191,19 @@ def context_length(model: PreTrainedModel) -> int | None:
     """Return the most tokens that the model can see at once; None when its configuration names no limit."""
     limit = getattr(model.config, "max_position_embeddings", None)
     return int(limit) if limit else None
+
+
+def _add_rows(model: PreTrainedModel, before: int, after: int) -> None:
+    """Add rows to embeddings and output layer, each the mean of the old ones; the same whenever it is done again.
+
+    Transformers would draw them from a normal distribution around that mean (Hewitt, 2021).
+    """
+    model.resize_token_embeddings(after, mean_resizing=False)
+    layers = (model.get_input_embeddings(), model.get_output_embeddings())
+    values = [getattr(layer, name, None) for layer in layers for name in ("weight", "bias")]
+    for value in values:
+        if isinstance(value, Tensor) and len(value) == after:
+            value.data[before:] = value.data[:before].double().mean(0).to(value.dtype)
 
 
 def _heads() -> list[str]:

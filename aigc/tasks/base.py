@@ -20,6 +20,9 @@ from aigc.logger import MetricsFileLogger
 from aigc.tasks.divergence import DivergenceGuard
 from aigc.tasks.memory import advised, halved, lower_precision
 
+_BASE = "base_digest"
+"""Where a checkpoint names the model that its weights belong to."""
+
 
 class Task(DivergenceGuard):
     """A LightningModule whose recorded values reach every logger, the callbacks and the final table."""
@@ -126,11 +129,36 @@ class Task(DivergenceGuard):
         """
         return None
 
+    def base_digest(self) -> str | None:
+        """Return the digest of the model that the weights in checkpoints belong to; None where they are whole."""
+        return None
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave out the weights that checkpoints do not hold."""
+        """Leave out the weights that checkpoints do not hold, and note which model they belong to."""
         if (saved := self.saved_weights()) is not None:
             weights = checkpoint["state_dict"]
             checkpoint["state_dict"] = {name: weight for name, weight in weights.items() if name in saved}
+        if (digest := self.base_digest()) is not None:
+            checkpoint[_BASE] = digest
+
+    def load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        """Load the weights of a checkpoint outside of a trainer.
+
+        Raises:
+            InputError: They belong to another base model.
+            RuntimeError: Names or shapes are those of another model.
+        """
+        self._check_base(checkpoint)
+        self.load_state_dict(checkpoint["state_dict"])
+
+    def _check_base(self, checkpoint: Mapping[str, Any]) -> None:
+        """Check the base model; checkpoints of older versions do not name it."""
+        saved, now = checkpoint.get(_BASE), self.base_digest()
+        if saved not in (None, now):
+            raise InputError(
+                f"model.path: the checkpoint belongs to a base model with digest {str(saved)[:12]}, and this one's is "
+                f"{str(now)[:12]}: its weights or its vocabulary are others. Put the base model back as it was"
+            )
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load the weights that checkpoints hold.
@@ -146,6 +174,7 @@ class Task(DivergenceGuard):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Call `on_checkpoint_read` of callbacks before weights are loaded: their errors are clearer than torch's."""
+        self._check_base(checkpoint)
         self.call_hook("on_checkpoint_read", checkpoint)
 
     def call_hook(self, hook: str, *arguments: Any) -> None:

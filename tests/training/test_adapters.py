@@ -1,5 +1,6 @@
 """Adapters: checkpoints hold the trained weights alone, and a run leaves a model that loads without the adapter."""
 
+import shutil
 from functools import partial
 
 import pytest
@@ -10,6 +11,9 @@ from aigc.config import ConfigError
 from aigc.config.targets import signature
 from aigc.config.trust import trust
 from aigc.distributed.sharding import ShardedData
+from aigc.errors import InputError
+from aigc.generation.sampling import Sampling
+from aigc.generation.texts import generate_texts
 from aigc.models import TransformersCausalLM, TransformersModel
 from aigc.models.adapters.base import adapter_of
 from aigc.tasks import CausalLM
@@ -17,6 +21,7 @@ from tests.training.helpers import SETTINGS, text_data, tiny_model, trainer
 from tests.training.lora import LoRALinear
 from tests.training.resumable import CHARACTERS, TASKS, Resumable, differences, final_state, rows, train
 
+BERT = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
 NODE = {"_target_": "tests.training.lora.LoRA", "rank": 2}
 
 
@@ -96,6 +101,56 @@ def test_weights_of_another_adapter_are_refused(base, tmp_path):
         task.load_state_dict({name: weight[:1] for name, weight in weights.items()})
 
 
+def test_weights_trained_on_another_base_are_refused(base, tmp_path, monkeypatch):
+    own = shutil.copytree(base, tmp_path / "base")
+    monkeypatch.setitem(TASKS, "lora", Resumable(partial(adapted, own), 1))
+    assert not train("lora", tmp_path / "run", signal_at_batch=14)
+    path = next((tmp_path / "run/checkpoints").glob("step-*.ckpt"))
+    checkpoint = torch.load(path, weights_only=True)
+    adapted(own, tmp_path)[1].load_checkpoint(checkpoint)
+    changed = AutoModelForCausalLM.from_pretrained(own)
+    changed.model.embed_tokens.weight.data[0, 0] += 1e-3
+    changed.save_pretrained(own)
+    with pytest.raises(InputError, match=r"model\.path"):
+        adapted(own, tmp_path)[1].load_checkpoint(checkpoint)
+    with pytest.raises(InputError, match=r"model\.path"):
+        train("lora", tmp_path / "run")
+    del checkpoint["base_digest"]
+    adapted(own, tmp_path)[1].load_checkpoint(checkpoint)  # of a version that did not know
+
+
+@pytest.mark.parametrize(("head", "architecture"), [("CausalLM", "llama"), ("CausalLM", "gpt2"), ("MaskedLM", "bert")])
+def test_rows_that_new_tokens_need_are_the_same_each_time(head, architecture, tmp_path):
+    small = lines(tmp_path / "small")
+    large = text_data(tmp_path / "large", [CHARACTERS + end for end in "ABCDEFGH"], sequence_length=8)
+    sizes = SETTINGS.get(architecture, BERT)
+    TransformersModel(head, architecture, settings=sizes).create(small).save_pretrained(tmp_path / "weights")
+    made = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        made.append(TransformersModel(head, path=str(tmp_path / "weights")).create(large))
+    weights, others = (model.state_dict() for model in made)
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+    before, after = len(small.tokenizer), len(large.tokenizer)
+    assert before < after == made[0].config.vocab_size
+    for layer in (made[0].get_input_embeddings(), made[0].get_output_embeddings()):
+        new = layer.weight[before:]
+        torch.testing.assert_close(new, layer.weight[:before].mean(0).expand_as(new))
+
+
+def test_an_adapter_may_wrap_the_output_layer(base, tmp_path):
+    data = lines(tmp_path)
+    node = NODE | {"layers": ["lm_head", "q_proj"]}
+    task = CausalLM(TransformersCausalLM(path=str(base), adapter=node).create(data), partial(torch.optim.AdamW, lr=0.1))
+    assert isinstance(task.model.get_output_embeddings(), LoRALinear)
+    trainer(tmp_path, max_steps=4, limit_val_batches=0).fit(task, datamodule=data)
+    sampling = Sampling(max_new_tokens=5)
+    (texts,) = generate_texts(task.model, data.tokenizer, [CHARACTERS[:2]], sampling)
+    task.save_model(tmp_path / "model")
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    assert generate_texts(merged, data.tokenizer, [CHARACTERS[:2]], sampling) == [texts]
+
+
 def test_shards_of_a_part_of_the_weights_are_refused(base, tmp_path):
     _, task = adapted(base, tmp_path)
     task.trainer = trainer(tmp_path)
@@ -126,7 +181,7 @@ def test_what_does_not_fit_is_told_by_its_key(arguments, key):
 @pytest.mark.parametrize(
     ("head", "architecture", "settings"),
     [
-        ("MaskedLM", "bert", {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}),
+        ("MaskedLM", "bert", BERT),
         ("SequenceClassification", "bert", {"hidden_size": 16, "num_attention_heads": 2, "num_labels": 5}),
         ("Seq2SeqLM", "t5", {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}),
         ("CausalLM", "gpt2", {"n_layer": 1, "n_head": 2, "n_embd": 16}),

@@ -59,9 +59,9 @@ def load_task(run: Run, name: str) -> Loaded:
     components.prepare_machine(cfg)
     data = components.build_data(cfg, path)
     task = components.build_task(cfg, data)
-    state = AtomicCheckpointIO().load_checkpoint(path)["state_dict"]
+    checkpoint = AtomicCheckpointIO().load_checkpoint(path)
     try:
-        task.load_state_dict(state)
+        task.load_checkpoint(checkpoint)
     except RuntimeError as error:
         reasons = [line.strip() for line in str(error).splitlines()[1:4]]
         shown = " ".join(line if len(line) < 160 else line[:150] + " ..." for line in reasons)

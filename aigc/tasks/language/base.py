@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import torch
 from omegaconf import DictConfig
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributed.tensor import DTensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Bound
 from aigc.distributed.collectives import all_sum
-from aigc.models.adapters.base import adapter_of
+from aigc.models.adapters.base import adapter_of, base_digest_of
 from aigc.tasks.base import Task
 from aigc.tasks.memory import accumulated, advised, halved, lower_precision
 
@@ -164,7 +164,7 @@ class LanguageTask(Task, ABC):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Weight decay on matrices, a rate of its own for token embeddings; the schedule moves every optimiser step."""
-        embeddings = {id(layer.weight) for layer in _embedding_layers(self.model)}
+        embeddings = {id(weight) for weight in _embedding_weights(self.model)}
         groups: dict[str, list[Parameter]] = {"embeddings": [], "matrices": [], "vectors": []}
         for parameter in self.parameters():
             if parameter.requires_grad:
@@ -204,6 +204,10 @@ class LanguageTask(Task, ABC):
         adapter = adapter_of(self.model)
         return None if adapter is None else {f"model.{name}" for name in adapter.saved(self.model)}
 
+    def base_digest(self) -> str | None:
+        """Return the digest of the network without its adapter; None without an adapter."""
+        return base_digest_of(self.model)
+
     def merged_model(self) -> PreTrainedModel:
         """Return the model as other tools load it: a copy with merged weights where there is an adapter."""
         adapter = adapter_of(self.model)
@@ -219,10 +223,10 @@ class LanguageTask(Task, ABC):
         self.merged_model().save_pretrained(folder, safe_serialization=True)
 
 
-def _embedding_layers(model: PreTrainedModel) -> list[nn.Module]:
-    """The token embeddings, and the output layer where it is not the same matrix."""
+def _embedding_weights(model: PreTrainedModel) -> list[Tensor]:
+    """The token embeddings, and the output layer where it is not the same matrix; a layer in an adapter has none."""
     layers = [model.get_input_embeddings(), model.get_output_embeddings()]
-    return [layer for layer in layers if layer is not None]
+    return [layer.weight for layer in layers if isinstance(getattr(layer, "weight", None), Tensor)]
 
 
 def _checkpoint_activations(model: PreTrainedModel) -> None:
