@@ -33,7 +33,9 @@ class Evaluation(Callback, ABC):
     measure_class: ClassVar[type]
     """The base class of its metrics."""
     expects: ClassVar[type[Task]] = Task
-    """The tasks that it can measure."""
+    """The tasks that it can measure, if `can_measure` asks for nothing more."""
+    measures: ClassVar[str] = ""
+    """What it measures, where `can_measure` asks for more than a class; for messages."""
     needs: ClassVar[Mapping[str, type]] = {}
     """Attributes that the data module must have, and their types."""
     at_validation: ClassVar[bool] = True
@@ -110,6 +112,10 @@ class Evaluation(Callback, ABC):
         """Return why a metric cannot measure so many samples; None when it can."""
         return None
 
+    def can_measure(self, task: Task) -> bool:
+        """Return whether it can measure this task."""
+        return isinstance(task, self.expects)
+
     def check_data(self, data: Any) -> None:
         """Check what else the data must have.
 
@@ -127,9 +133,10 @@ class Evaluation(Callback, ABC):
             self.bind(self.key)
         data: Any = getattr(trainer, "datamodule", None)
         kind = type(self).__name__
-        if not isinstance(module, self.expects):
+        if not isinstance(module, Task) or not self.can_measure(module):
+            what = self.measures or f"a task of class {self.expects.__name__}"
             raise InputError(
-                f"{self.key}: {kind} measures a task of class {self.expects.__name__}, not {type(module).__name__}; "
+                f"{self.key}: {kind} measures {what}, not {type(module).__name__}; "
                 f"choose another evaluation, or switch it off with {self.key}=null"
             )
         for name, expected in self.needs.items():

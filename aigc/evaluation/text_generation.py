@@ -17,12 +17,12 @@ from aigc.data.text.examples import Example
 from aigc.data.text.tokenizer import encode
 from aigc.evaluation.base import Evaluation
 from aigc.generation.sampling import Sampling
-from aigc.generation.texts import generate_texts
+from aigc.generation.texts import continues_texts, generate_texts
 from aigc.metrics.text import TextMetric
 from aigc.metrics.text.scorer import AdditiveScorer, CollectionScorer
 from aigc.runs.console import log
 from aigc.runs.files import retrying, write_atomic
-from aigc.tasks import CausalLM
+from aigc.tasks import LanguageTask, Task
 
 
 class Pair(NamedTuple):
@@ -47,7 +47,8 @@ class TextGeneration(Evaluation):
     """
 
     measure_class = TextMetric
-    expects = CausalLM
+    expects = LanguageTask
+    measures = "a language task whose model continues texts"
     needs: ClassVar[Mapping[str, type]] = {"heldout": list, "tokenizer": PreTrainedTokenizerBase}
 
     def __init__(
@@ -72,6 +73,10 @@ class TextGeneration(Evaluation):
             what = f"{self.prompt_pattern!r} is not a regular expression: {error}"
             raise ConfigError([Problem(f"{self.key}.prompt_pattern", what)]) from error
 
+    def can_measure(self, task: Task) -> bool:
+        """Return whether the task's model continues texts, whatever it is trained for."""
+        return super().can_measure(task) and continues_texts(getattr(task, "model", None))
+
     def scores_of(self, metric: TextMetric) -> Iterable[str]:
         """Return the names of the scores, found by measuring two texts."""
         texts = ["a", "b"]
@@ -84,7 +89,7 @@ class TextGeneration(Evaluation):
         size = self.sampling.batch_size
         return [f"{self.key}.sampling.batch_size={size // 2} (now {size})"] if size > 1 else []
 
-    def evaluate(self, trainer: Trainer, module: CausalLM) -> None:
+    def evaluate(self, trainer: Trainer, module: LanguageTask) -> None:
         """Generate, measure, save and print texts."""
         data: Any = trainer.datamodule
         pairs = self.pairs(data.heldout)

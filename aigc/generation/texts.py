@@ -22,6 +22,11 @@ from aigc.models.language import context_length
 from aigc.runs import stop
 
 
+def continues_texts(model: Any) -> bool:
+    """Return whether a model writes on after the tokens that it is given, as `generate_texts` needs."""
+    return isinstance(model, PreTrainedModel) and model.can_generate() and not model.config.is_encoder_decoder
+
+
 def generate_texts(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,

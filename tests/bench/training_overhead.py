@@ -22,7 +22,8 @@ from aigc.launch import components
 from aigc.logger import MetricsFileLogger, TensorBoard
 from aigc.runs import Run
 from aigc.runs.console import show_messages
-from aigc.tasks.language.causal_lm import next_token_nll
+from aigc.tasks.language.causal_lm import shifted
+from aigc.tasks.language.tokens import token_nll
 
 
 def main() -> None:
@@ -92,7 +93,7 @@ def plain_loop(cfg: Any, data: Any) -> tuple[float, int, list[torch.Tensor]]:
         for batch in loader:
             optimizer.zero_grad()
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                loss = next_token_nll(task(batch), batch["labels"]).sum() * (1 / batch["target_tokens"])
+                loss = token_nll(*shifted(task(batch), batch["labels"])).sum() * (1 / batch["target_tokens"])
             loss.backward()
             torch.nn.utils.clip_grad_norm_(clipped, cfg.trainer.gradient_clip_val)
             optimizer.step()

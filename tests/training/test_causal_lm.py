@@ -11,7 +11,8 @@ from aigc.data.text.packing import IGNORE
 from aigc.errors import DivergedRun
 from aigc.evaluation import TextGeneration
 from aigc.models import TransformersCausalLM
-from aigc.tasks.language.causal_lm import next_token_nll
+from aigc.tasks.language.causal_lm import shifted
+from aigc.tasks.language.tokens import token_nll
 from tests.training.helpers import SETTINGS, sgd_task, text_data, tiny_model, trainer
 
 TEXTS = [
@@ -65,8 +66,8 @@ def test_labels_are_shifted_once_and_only_here():
     logits[0, torch.arange(4), ids[0, 1:]] = 50.0
     labels = ids.clone()
     labels[0, 0] = IGNORE
-    assert float(next_token_nll(logits, labels).sum()) == pytest.approx(0.0, abs=1e-6)
-    assert float(next_token_nll(logits.roll(1, dims=1), labels).sum()) > 100
+    assert float(token_nll(*shifted(logits, labels)).sum()) == pytest.approx(0.0, abs=1e-6)
+    assert float(token_nll(*shifted(logits.roll(1, dims=1), labels)).sum()) > 100
 
 
 def trained_weights(folder, data, rows, accumulate, model):
@@ -103,7 +104,7 @@ def test_the_mean_of_means_would_differ(tmp_path):
                 if weights == "tokens"
                 else 1 / 4 / batch["target_tokens"]
             )
-            (next_token_nll(task(batch), batch["labels"]).sum() * share).backward()
+            (task.loss(batch) * share).backward()
         gradients.append(torch.cat([p.grad.flatten().clone() for p in model.parameters()]))
     assert not torch.allclose(*gradients, rtol=1e-3)
 

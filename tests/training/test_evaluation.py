@@ -1,10 +1,13 @@
 """What all evaluations share: keys, names, files, schedule, and what is refused before the first step."""
 
 import json
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
+import torch
 from pytorch_lightning import LightningDataModule
+from transformers import BertForMaskedLM
 
 from aigc.callbacks import Checkpoints, Progress
 from aigc.config import ConfigError, compose
@@ -14,8 +17,9 @@ from aigc.errors import InputError
 from aigc.evaluation import Evaluation, TextGeneration
 from aigc.launch import components
 from aigc.metrics.text import TextMetric
-from aigc.tasks import Task
+from aigc.tasks import LanguageTask, Task
 from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
+from tests.training.language_tasks import MaskedLM, network
 from tests.training.tiny_gan import image_data, image_evaluation, tiny_gan
 
 TEXTS = ["春眠不覺曉", "處處聞啼鳥", "夜來風雨聲", "花落知多少", "白日依山盡", "黃河入海流"]
@@ -50,10 +54,15 @@ def language_run(folder):
     return sgd_task(tiny_model(data)), data
 
 
+def masked_run(folder):
+    return MaskedLM(network(BertForMaskedLM), partial(torch.optim.SGD, lr=0.1)), text_data(folder, TEXTS)
+
+
 @pytest.mark.parametrize(
     ("evaluation", "parts", "needed"),
     [
-        (lambda folder: TextGeneration({}).bind("evaluation.mine"), lambda f: (tiny_gan(), image_data(f)), "CausalLM"),
+        (lambda folder: TextGeneration({}).bind("evaluation.mine"), lambda f: (tiny_gan(), image_data(f)), "texts"),
+        (lambda folder: TextGeneration({}).bind("evaluation.mine"), masked_run, "texts"),
         (lambda folder: image_evaluation(folder, "evaluation.mine"), language_run, "ImageTask"),
     ],
 )
@@ -62,6 +71,22 @@ def test_a_task_that_cannot_be_measured_is_refused_before_the_first_step(evaluat
     with pytest.raises(InputError, match=rf"evaluation\.mine: .*{needed}, not .*evaluation\.mine=null"):
         fit(tmp_path, task, data, evaluation(tmp_path))
     assert task.global_step == 0
+
+
+class Policy(LanguageTask):
+    """A task of one's own, whose model continues texts: what it learns from is nothing to an evaluation."""
+
+    def loss(self, batch):
+        found = self.run_model(input_ids=batch["input_ids"], labels=batch["labels"], use_cache=False)
+        return found.loss * self.targets(batch)
+
+
+def test_texts_of_any_task_whose_model_continues_them_are_measured(tmp_path):
+    data = text_data(tmp_path, TEXTS)
+    task = Policy(tiny_model(data), partial(torch.optim.SGD, lr=0.1))
+    evaluation = TextGeneration({"bleu": BLEU}, samples=2).bind("evaluation.generation")
+    fit(tmp_path, task, data, evaluation)
+    assert "val/bleu" in task.latest
 
 
 @pytest.mark.parametrize("kind", ["texts", "images"])

@@ -10,7 +10,7 @@ from aigc.config.problems import ConfigError
 from aigc.data.text.packing import IGNORE
 from aigc.tasks import CausalLM
 from aigc.tasks.language import tokens
-from aigc.tasks.language.causal_lm import document_mask, next_token_nll
+from aigc.tasks.language.causal_lm import document_mask, shifted
 from tests.training.helpers import text_data, tiny_model, trainer
 from tests.training.language_tasks import KINDS, TextRows, make, network
 from tests.training.resumable import TASKS, Resumable, differences, final_state, rows, train
@@ -99,7 +99,7 @@ def test_large_logits_are_taken_in_parts_with_the_same_loss_and_gradient(part, s
 
     def of_whole_and_gradient():
         logits.grad = None
-        losses = next_token_nll(logits, labels)
+        losses = tokens.token_nll(*shifted(logits, labels))
         (losses * weights).sum().backward()
         return losses.detach(), logits.grad.clone()
 

@@ -180,11 +180,6 @@ class ImageData(PreparedData[PreparedImages]):
         )
         return whole if self._train_indices is None else whole.subset(self._train_indices.tolist())
 
-    def example_images(self, count: int = 1) -> Batch:
-        """The first images as they are, as a batch, to try a model's forward pass on."""
-        first = np.arange(len(self.prepared.pixels)) if self._train_indices is None else self._train_indices
-        return ImageRows(self.prepared.folder, self.labels).batch(torch.from_numpy(Views().draw(0, first[:count])))
-
     def train_dataloader(self) -> EpochLoader:
         """Batches of `batch_size * batches_per_step` images; those that fill no batch are left out.
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aigc.tasks.language.tokens import TokenTask, token_nll
+from aigc.tasks.language.tokens import TokenTask
 
 
 class CausalLM(TokenTask):
@@ -58,13 +58,3 @@ def shifted(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         Logits and labels of (rows, length - 1) positions.
     """
     return logits[:, :-1], labels[:, 1:]
-
-
-def next_token_nll(logits: Tensor, labels: Tensor) -> Tensor:
-    """Compute the negative log likelihood of each label given the tokens before it; see `token_nll`.
-
-    Args:
-        logits: (rows, length, vocabulary), any float dtype.
-        labels: (rows, length) int64, not shifted; IGNORE where nothing is learned.
-    """
-    return token_nll(*shifted(logits, labels))

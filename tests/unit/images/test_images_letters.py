@@ -58,11 +58,13 @@ def test_the_same_letters_are_drawn_again_and_in_the_size_that_is_asked_for(
     assert first.fingerprint() == again.fingerprint() != letters.Letters(32).fingerprint()
     assert open_images("fonts:letters").fingerprint() == letters.Letters(32).fingerprint()
     monkeypatch.setattr(letters, "VARIANTS", 1)
-    data = ImageData("fonts:letters", resolution=9, channels=1, labels=True, cache=str(tmp_path))
+    data = ImageData(
+        "fonts:letters", resolution=9, channels=1, labels=True, batch_size=30, shuffle=False, cache=str(tmp_path)
+    )
     data.prepare_data()
     own = letters.Letters(9)
     assert (data.resolution, data.channels, len(data.classes), len(data.images)) == (9, 1, 26, 494)
-    batch = data.example_images(30)
+    batch = next(iter(data.train_dataloader()))
     assert batch["labels"].tolist() == [*range(26), 0, 1, 2, 3]
     assert all(np.array_equal(batch["images"][index, 0].numpy(), own.read(index)[..., 0]) for index in range(30))
 

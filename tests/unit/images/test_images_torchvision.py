@@ -52,10 +52,16 @@ def test_idx_files_are_read_packed_or_not(tmp_path: Path, name: str, suffix: str
     assert images.classes[3] == ("3" if name == "MNIST" else "Dress")
     assert images.name_of(4) == f"torchvision:{name}[4]"
     data = ImageData(
-        f"torchvision:{name}", root=str(tmp_path), labels=True, channels=1, batch_size=3, cache=str(tmp_path / "cache")
+        f"torchvision:{name}",
+        root=str(tmp_path),
+        labels=True,
+        channels=1,
+        batch_size=12,
+        shuffle=False,
+        cache=str(tmp_path / "cache"),
     )
     data.prepare_data()
-    assert np.array_equal(data.example_images(12)["images"][:, 0].numpy(), GREY)
+    assert np.array_equal(next(iter(data.train_dataloader()))["images"][:, 0].numpy(), GREY)
 
 
 def test_a_package_s_folder_is_found_where_the_own_has_no_files(tmp_path: Path) -> None:

@@ -54,7 +54,6 @@ def test_no_image_is_on_both_sides_and_copies_stay_together(tmp_path: Path) -> N
         assert data.info["validation"] == {"rows": 20, "images": 20}
         assert len(data.images) == 60
         assert {data.images.read(i).transpose(2, 0, 1).tobytes() for i in range(60)} == set(train)
-        assert contents([data.example_images(3)])[0] in train
 
 
 @settings(max_examples=40, deadline=None)
