@@ -1,17 +1,18 @@
 """Augmentation by groups of transforms with a common probability: fixed, scheduled, or adapted to overfitting."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
-from aigc.augmentation.base import Pipeline, Transform
+from aigc.augmentation.base import OwnTransform, Pipeline, Transform
 from aigc.augmentation.colour import colour
 from aigc.augmentation.corruption import cutout, noise
 from aigc.augmentation.frequency import filtering
 from aigc.augmentation.space import blit, geometry
-from aigc.config.types import Bound
+from aigc.config import build
+from aigc.config.types import Bound, Slot
 from aigc.distributed.collectives import all_sum
 from aigc.errors import InputError
 
@@ -23,7 +24,7 @@ GROUPS: dict[str, Transform] = {
     "noise": noise,
     "cutout": cutout,
 }
-"""In the order in which they are applied."""
+"""The transforms of the paper, in the order in which they are applied; one of your own is an `OwnTransform`."""
 Share = Annotated[float, Bound(0, 1)]
 
 
@@ -41,9 +42,10 @@ class GroupedAugment(Pipeline):
         filtering: Likewise, for bands of spatial frequencies made stronger or weaker.
         noise: Likewise, for added noise.
         cutout: Likewise, for a block that is made grey.
+        transforms: Named `_target_` nodes of transforms of your own, applied after these; null switches one off.
 
     Raises:
-        InputError: All groups are left out.
+        InputError: There is no transform.
     """
 
     def __init__(
@@ -55,14 +57,19 @@ class GroupedAugment(Pipeline):
         filtering: Share = 0.0,
         noise: Share = 0.0,
         cutout: Share = 0.0,
+        transforms: Annotated[dict[str, Any] | None, Slot("aigc.augmentation.base.OwnTransform", named=True)] = None,
     ) -> None:
         shares = [blit, geometry, colour, filtering, noise, cutout]
-        if not any(shares):
+        chosen = [(transform, share) for transform, share in zip(GROUPS.values(), shares, strict=True) if share]
+        for name, node in (transforms or {}).items():
+            if node is not None:
+                own = build(node, OwnTransform, f"task.augmentation.transforms.{name}")
+                chosen.append((own, own.share))
+        if not chosen:
             raise InputError(
                 f"{type(self).__name__} would change nothing, as {', '.join(GROUPS)} are all 0. Set one of them to 1."
             )
-        groups = zip(GROUPS.values(), shares, strict=True)
-        super().__init__([(transform, share) for transform, share in groups if share], probability)
+        super().__init__(chosen, probability)
 
 
 class ScheduledAugment(GroupedAugment):
@@ -75,7 +82,7 @@ class ScheduledAugment(GroupedAugment):
         final_probability: Final probability of each change.
         ramp_images: Real images of all ranks until the final probability.
         probability: Initial probability of each change.
-        **groups: Shares of the transforms.
+        **groups: Shares of the transforms, and `transforms`.
 
     Raises:
         InputError: All transforms are left out.
@@ -88,7 +95,7 @@ class ScheduledAugment(GroupedAugment):
         final_probability: Annotated[float, Bound(0, 1)] = 0.55,
         ramp_images: Annotated[int, Bound(1)] = 20_000_000,
         probability: Annotated[float, Bound(0, 1)] = 0.0,
-        **groups: float,
+        **groups: Any,
     ) -> None:
         super().__init__(probability, **groups)
         self.first_probability = probability
@@ -116,7 +123,7 @@ class AdaptiveAugment(GroupedAugment):
         every_n_steps: Steps of the discriminator between two changes of the probability.
         maximum: Upper limit of the probability.
         probability: Initial probability of each change.
-        **groups: Shares of the transforms.
+        **groups: Shares of the transforms, and `transforms`.
 
     Attributes:
         overfitting: The mean sign that the last change of the probability came from, a float32 scalar buffer.
@@ -137,7 +144,7 @@ class AdaptiveAugment(GroupedAugment):
         every_n_steps: Annotated[int, Bound(1)] = 4,
         maximum: Annotated[float, Bound(0, 1)] = 1.0,
         probability: Annotated[float, Bound(0, 1)] = 0.0,
-        **groups: float,
+        **groups: Any,
     ) -> None:
         if probability > maximum:
             raise InputError(f"AdaptiveAugment: probability is {probability}, above the maximum of {maximum}.")

@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from aigc.config.types import Bound
 
 
 class Augmentation(nn.Module, ABC):
@@ -38,6 +40,21 @@ Transform = Callable[[Tensor, Tensor], Tensor]
 
 It keeps shape and dtype, and reads no number back from the device. At probability 0 the result is bit-identical.
 """
+
+
+class OwnTransform(ABC):
+    """Base class of transforms that a config adds to a grouped augmentation, such as `AdaptiveAugment`.
+
+    Args:
+        share: Factor of the augmentation's probability.
+    """
+
+    def __init__(self, share: Annotated[float, Bound(0, 1)] = 1.0) -> None:
+        self.share = share
+
+    @abstractmethod
+    def __call__(self, images: Tensor, probability: Tensor) -> Tensor:
+        """Change images, each with the probability; see `Transform`."""
 
 
 class Pipeline(Augmentation):

@@ -89,7 +89,7 @@ def diverging(folder: Path, rank: int, world: int) -> str:
     """What is told on each rank when the loss of the last one is no number."""
     task: GanTask = small_gan()
     if rank == world - 1:
-        task._generator_objective.shown = lambda images: images * float("nan")
+        task._phases.generator.shown = lambda images: images * float("nan")
     try:
         fit(task, folder, batches(1), **ranked(BareDDP, world))
     except DivergedRun as error:

@@ -72,10 +72,20 @@ def test_pixels_and_classes_are_parts_of_both_losses(name):
     torch.testing.assert_close(deceive(real, latents, labels), expected)
 
 
+def test_all_values_that_are_recorded_have_reserved_names(tmp_path):
+    adaptive = {"_target_": "aigc.augmentation.AdaptiveAugment"}
+    penalties = regularisers(R1={"gamma": 1.0, "every_n_steps": 2}, LeCam={})
+    task = manifold_gan(loss="hinge", regularisers=penalties, augmentation=adaptive)
+    fit(task, tmp_path, batches(2, 8, 4))
+    recorded = {name.removeprefix("train/") for name in task.latest}
+    assert recorded == task.recorded_names() | set(penalties)
+    assert not task.recorded_names() & set(penalties)
+
+
 def test_penalties_derive_images_and_pixels_together():
     task = manifold_gan(regularisers=regularisers(R1={"gamma": 1.0}, R2={"gamma": 1.0}))
     real, labels = torch.randn(5, 3, SIZE, SIZE), torch.zeros(5, dtype=torch.int64)
-    found = task._discriminator_objective(real, -real, labels, labels)
+    found = task._phases.discriminator(real, -real, labels, labels)
     judge = task.model.discriminator
     slope = judge.image.weight.view(3, SIZE, SIZE) + judge.pixel.weight.view(3, 1, 1) / SIZE**2
     for name in ("r1", "r2"):

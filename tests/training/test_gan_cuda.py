@@ -98,6 +98,6 @@ def test_a_step_on_the_device_is_that_on_the_processor(tmp_path):
 
 def test_a_loss_that_is_no_number_is_told_and_never_saved(tmp_path):
     task = whole_gan()
-    task._generator_objective.shown = lambda images: images * float("nan")
+    task._phases.generator.shown = lambda images: images * float("nan")
     with pytest.raises(DivergedRun, match="at step 1, batch 0"):
         fit(task, tmp_path, batches(4, classes=3), accelerator="gpu", log_every_n_steps=4)

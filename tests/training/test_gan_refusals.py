@@ -155,7 +155,9 @@ def test_adaptive_augmentation_with_logits_whose_sign_says_nothing(loss):
     small_gan(loss="hinge", augmentation=adaptive)
 
 
-@pytest.mark.parametrize("name", ["pop", "a.b", "generator_loss", "fake_logit"])
+@pytest.mark.parametrize(
+    "name", ["pop", "a.b", "generator_loss", "fake_logit", "generator_learning_rate", "augmentation_probability"]
+)
 def test_names_of_regularisers_that_stand_for_something_else(name):
     with pytest.raises(ConfigError, match=rf"task\.regularisers\.{name}: this name is already in use"):
         small_gan(regularisers={name: {"_target_": "aigc.losses.R1", "gamma": 1.0}})

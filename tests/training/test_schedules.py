@@ -65,7 +65,7 @@ def test_gamma_moves_on_half_a_cosine(tmp_path):
         R1={"gamma": 2.0, "final_gamma": 0.5}, R2={"gamma": 1.0, "every_n_steps": 2, "final_gamma": 3.0}
     )
     task, weights = small_gan(regularisers=ramps, optimizer=torch.optim.SGD), []
-    objectives = [task._discriminator_objective, *task._lazy.values()]
+    objectives = [task._phases.discriminator, *task._phases.lazy.values()]
     for objective in objectives:
         evaluated = objective._evaluated
         objective._evaluated = lambda *given, evaluated=evaluated: weights.append(given[-1]) or evaluated(*given)

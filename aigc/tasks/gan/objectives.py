@@ -55,6 +55,9 @@ class DiscriminatorObjective:
         needs_fake: Whether it uses generated images at all.
     """
 
+    recorded = ("discriminator_loss", "classifier_loss", "real_logit", "fake_logit")
+    """Names of its values besides penalties."""
+
     def __init__(
         self,
         discriminator: Discriminator,
@@ -209,6 +212,9 @@ class GeneratorObjective:
         auxiliary_weight: Weight of the cross-entropy of an auxiliary classifier, if there is one.
         compiled: Compiles a function; None does not compile.
     """
+
+    recorded = ("generator_loss",)
+    """Names of its values."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Parts of a GAN task: building and checking what a config names, seeding, and freezing networks."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,12 +17,6 @@ from aigc.losses.base import AdversarialLoss, DiscriminatorRegulariser, Regulari
 from aigc.models.images.gan import Discriminator
 from aigc.tasks.memory import number
 
-RECORDED = (
-    *("discriminator_loss", "generator_loss", "classifier_loss", "real_logit", "fake_logit"),
-    *("discriminator_gradient_norm", "generator_gradient_norm", "augmentation_probability"),
-)
-"""Names of the values that training records besides penalties."""
-
 
 def adversarial_loss(loss: str | dict[str, Any]) -> AdversarialLoss:
     """Create the adversarial loss of a name or a node.
@@ -38,14 +32,18 @@ def adversarial_loss(loss: str | dict[str, Any]) -> AdversarialLoss:
         raise ConfigError([Problem("task.loss", str(error))]) from error
 
 
-def build_regularisers(nodes: dict[str, Any] | None) -> dict[str, Regulariser]:
+def build_regularisers(nodes: dict[str, Any] | None, recorded: Collection[str]) -> dict[str, Regulariser]:
     """Create the regularisers that are not switched off, by name.
+
+    Args:
+        nodes: Named `_target_` nodes.
+        recorded: Names of the other values that training records, beside which penalties are recorded.
 
     Raises:
         ConfigError: A name is not allowed for a module, or is that of another recorded value.
     """
     key = "task.regularisers"
-    wrong = [name for name in nodes or {} if "." in name or name in RECORDED or hasattr(nn.ModuleDict, name)]
+    wrong = [name for name in nodes or {} if "." in name or name in recorded or hasattr(nn.ModuleDict, name)]
     if wrong:
         what = "this name is already in use; choose another"
         raise ConfigError([Problem(f"{key}.{name}", what) for name in wrong])

@@ -16,8 +16,7 @@ from aigc.config import build
 from aigc.config.types import Bound, Slot
 from aigc.data.images import to_float
 from aigc.data.sampler import generator as numbers
-from aigc.errors import InputError
-from aigc.losses.base import AdversarialLoss, DiscriminatorRegulariser, GeneratorRegulariser, Regulariser
+from aigc.losses.base import Regulariser
 from aigc.losses.precision import at_least_float32
 from aigc.models.averaging import Averaged
 from aigc.models.images.base import ImageGenerator
@@ -25,17 +24,18 @@ from aigc.models.images.gan import Gan
 from aigc.models.images.saved import SavedGenerator
 from aigc.optim.lazy import make_optimizer
 from aigc.optim.schedules import half_cosine
+from aigc.tasks.gan.batches import check_divisible, split
 from aigc.tasks.gan.objectives import DiscriminatorObjective, GeneratorObjective
 from aigc.tasks.gan.parts import (
     adversarial_loss,
     build_regularisers,
     check_logit_signs,
-    check_no_batch_normalisation,
     frozen,
     more_micro_batches,
     seed_all,
     sent,
 )
+from aigc.tasks.gan.phases import make_phases
 from aigc.tasks.images.alternating import AlternatingTask
 from aigc.tasks.memory import advised
 
@@ -98,7 +98,8 @@ class GanTask(AlternatingTask):
         self.model = model.to(memory_format=self._layout)
         self.averaged = Averaged(model.generator, half_life, ramp_up)
         self.augmentation = build(augmentation, Augmentation, "task.augmentation") if augmentation else None
-        self.regularisers = nn.ModuleDict(build_regularisers(regularisers))
+        penalties = build_regularisers(regularisers, self.recorded_names())
+        self.regularisers = nn.ModuleDict(penalties)
         self.n_critic = n_critic
         self.micro_batches = micro_batches
         self.seed = seed
@@ -108,31 +109,16 @@ class GanTask(AlternatingTask):
         compiled = partial(torch.compile, backend=compile_backend) if compile else None
         adversarial = adversarial_loss(loss)
         check_logit_signs(adversarial, self.augmentation)
-        self._objectives(adversarial, auxiliary_weight, compiled)
-
-    def _objectives(self, loss: AdversarialLoss, auxiliary_weight: float, compiled: Callable[..., Any] | None) -> None:
-        """Create the objectives: the main losses with the regularisers of every step, and lazy regularisers apart."""
-        by_name = list(self.regularisers.items())
-        of_discriminator = {name: one for name, one in by_name if isinstance(one, DiscriminatorRegulariser)}
-        check_no_batch_normalisation(self.model.discriminator, of_discriminator)
-        self._of_generator = {name: one for name, one in by_name if isinstance(one, GeneratorRegulariser)}
-        make = partial(DiscriminatorObjective, self.model.discriminator, shown=self._shown, compiled=compiled)
-        at_once = {name: one for name, one in of_discriminator.items() if one.every_n_steps == 1}
-        self._discriminator_objective = make(loss, at_once, auxiliary_weight=auxiliary_weight)
-        self._lazy = {
-            name: make(None, {name: one}, gain=one.every_n_steps)
-            for name, one in of_discriminator.items()
-            if name not in at_once
-        }
-        self._generator_objective = GeneratorObjective(self.model, loss, self._shown, auxiliary_weight, compiled)
-        self._intervals = {
-            "generator": [one.every_n_steps for one in self._of_generator.values()],
-            "discriminator": [one.every_n_steps for one in of_discriminator.values()],
-        }
+        self._phases = make_phases(self.model, adversarial, penalties, self._shown, auxiliary_weight, compiled)
 
     def networks(self) -> dict[str, nn.Module]:
         """Return the generator and the discriminator."""
         return {"generator": self.model.generator, "discriminator": self.model.discriminator}
+
+    def recorded_names(self) -> set[str]:
+        """Return the names of all recorded values but those of penalties, which have the names of their nodes."""
+        own = {"augmentation_probability", *DiscriminatorObjective.recorded, *GeneratorObjective.recorded}
+        return super().recorded_names() | own
 
     def scales_badly(self) -> str | None:
         """Return which regulariser takes a derivative inside the loss, before it is scaled."""
@@ -146,7 +132,7 @@ class GanTask(AlternatingTask):
 
     def make_optimizer(self, which: str, network: nn.Module) -> Optimizer:
         """Create the optimiser of one network, corrected for the additional steps of lazy penalties."""
-        return make_optimizer(self._make_optimizer, network, self._intervals[which], self._changed.get(which))
+        return make_optimizer(self._make_optimizer, network, self._phases.intervals[which], self._changed.get(which))
 
     def latents(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw standard normal latents; None draws from the global generator."""
@@ -173,11 +159,11 @@ class GanTask(AlternatingTask):
         """Run all phases of one step."""
         seed_all(int(numbers(self.seed, 1, self.steps_done, self.trainer.global_rank).integers(2**62)), self.device)
         real, labels = to_float(batch["images"]).contiguous(memory_format=self._layout), batch.get("labels")
-        self._check_divisible(len(real))
+        check_divisible(len(real), self.n_critic, self.micro_batches)
         for regulariser in self.regularisers.values():
             assert isinstance(regulariser, Regulariser)
             regulariser.advance(half_cosine(self.steps_done / self.trainer.max_steps))
-        parts = _parts(real, labels, self.n_critic)
+        parts = split(real, labels, self.n_critic)
         for number, part in enumerate(parts):
             self._train_discriminator(*part, self.steps_done * self.n_critic + number)
         self._train_generator(*parts[-1], self.steps_done)
@@ -188,13 +174,13 @@ class GanTask(AlternatingTask):
 
     def _train_discriminator(self, real: Tensor, labels: Tensor | None, step: int) -> None:
         """Minimise the discriminator's loss of real and fake images, then the lazy penalties due."""
-        losses = self._discriminator_losses(self._discriminator_objective, real, labels)
+        losses = self._discriminator_losses(self._phases.discriminator, real, labels)
         self.minimise("discriminator", losses, self.micro_batches)
         if self.augmentation is not None:
             self.augmentation.adapt(torch.cat(self._real_logits))
             self.means.add("augmentation_probability", self.augmentation.probability)
         self._real_logits.clear()
-        for objective in self._lazy.values():
+        for objective in self._phases.lazy.values():
             if step % objective.gain == 0:
                 losses = self._discriminator_losses(objective, real, labels)
                 self.minimise("discriminator", losses, self.micro_batches)
@@ -214,8 +200,8 @@ class GanTask(AlternatingTask):
 
     def _train_generator(self, real: Tensor, labels: Tensor | None, step: int) -> None:
         """Minimise the generator's loss, then the lazy penalties due; the discriminator's weights get no gradient."""
-        at_once = [name for name, one in self._of_generator.items() if one.every_n_steps == 1]
-        due = [n for n, one in self._of_generator.items() if n not in at_once and step % one.every_n_steps == 0]
+        at_once = [name for name, one in self._phases.of_generator.items() if one.every_n_steps == 1]
+        due = [n for n, one in self._phases.of_generator.items() if n not in at_once and step % one.every_n_steps == 0]
         with frozen(self.model.discriminator):
             losses = [self._generator_losses(real, labels), *(self._penalties(n, real, labels) for n in at_once)]
             self.minimise("generator", chain(*losses), self.micro_batches * len(losses), counts=True)
@@ -224,12 +210,12 @@ class GanTask(AlternatingTask):
 
     def _generator_losses(self, real: Tensor, labels: Tensor | None) -> Iterator[Tensor]:
         for part, wanted, latents in self._micro_batches(real, labels):
-            loss = self._generator_objective(part, latents, wanted)
+            loss = self._phases.generator(part, latents, wanted)
             self.means.add("generator_loss", loss)
             yield loss / self.micro_batches
 
     def _penalties(self, name: str, real: Tensor, labels: Tensor | None) -> Iterator[Tensor]:
-        regulariser = self._of_generator[name]
+        regulariser = self._phases.of_generator[name]
         for _, wanted, latents in self._micro_batches(real, labels):
             penalty = regulariser(self.model.generator, latents, wanted)
             self.means.add(name, penalty)
@@ -238,7 +224,7 @@ class GanTask(AlternatingTask):
     def _micro_batches(self, real: Tensor, labels: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
         """Yield the parts of a batch with latents, drawn at once so that they do not depend on the number of parts."""
         latents = sent(self.latents(len(real)), real.device)
-        parts = _parts(real, labels, self.micro_batches)
+        parts = split(real, labels, self.micro_batches)
         for (part, wanted), drawn in zip(parts, latents.chunk(self.micro_batches), strict=True):
             yield part, wanted, drawn
 
@@ -251,14 +237,6 @@ class GanTask(AlternatingTask):
     def memory_advice(cls, cfg: DictConfig) -> list[str]:
         """Advise more micro-batches, which leave the gradient as it is."""
         return advised(more_micro_batches(cfg), *super().memory_advice(cfg))
-
-    def _check_divisible(self, images: int) -> None:
-        if images % (self.n_critic * self.micro_batches):
-            raise InputError(
-                f"task: a batch of {images} images cannot be split into {self.n_critic} (task.n_critic) times "
-                f"{self.micro_batches} (task.micro_batches) equal parts; change data.batch_size, or set "
-                "data.batches_per_step to task.n_critic"
-            )
 
     def training_state(self) -> dict[str, Any]:
         """Add the number of images seen, on which the averaged generator depends."""
@@ -274,9 +252,3 @@ class GanTask(AlternatingTask):
         generator = self.averaged.module
         assert isinstance(generator, ImageGenerator)
         return SavedGenerator(generator, self.model.generator_config, self.model.class_names)
-
-
-def _parts(images: Tensor, labels: Tensor | None, number: int) -> list[tuple[Tensor, Tensor | None]]:
-    """Split a batch into equal parts."""
-    of_labels = [None] * number if labels is None else labels.chunk(number)
-    return list(zip(images.chunk(number), of_labels, strict=True))

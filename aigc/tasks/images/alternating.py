@@ -45,6 +45,10 @@ class AlternatingTask(ImageTask):
     def networks(self) -> dict[str, nn.Module]:
         """Return the networks by name; the steps of the first one are those of the task."""
 
+    def recorded_names(self) -> set[str]:
+        """Return the names, without `train/`, of the values that this class records; a subclass adds its own."""
+        return {f"{which}_{value}" for which in self.networks() for value in ("gradient_norm", "learning_rate")}
+
     def scales_badly(self) -> str | None:
         """Return why losses must not be scaled, as float16 needs it; None if they may be."""
         return "gradients are clipped before that is undone" if self._clip else None

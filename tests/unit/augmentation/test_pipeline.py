@@ -4,10 +4,22 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from aigc.augmentation import AdaptiveAugment, DiffAugment, GroupedAugment, Pipeline, ScheduledAugment
+from aigc.augmentation import (
+    AdaptiveAugment,
+    Augmentation,
+    DiffAugment,
+    GroupedAugment,
+    OwnTransform,
+    Pipeline,
+    ScheduledAugment,
+)
 from aigc.augmentation.adaptive import GROUPS
+from aigc.augmentation.draws import choose, happens
+from aigc.config import build
+from aigc.config.check import node_problems
 from aigc.errors import InputError
 
 POLICIES = {name: DiffAugment([name]).transforms[0][0] for name in ("color", "translation")}
@@ -56,6 +68,33 @@ def test_shares_multiply_the_probability():
 def test_all_groups_left_out_are_refused():
     with pytest.raises(InputError, match=r"GroupedAugment would change nothing, as blit, geometry, .* are all 0"):
         GroupedAugment(0.5, blit=0, geometry=0, colour=0)
+
+
+class Negative(OwnTransform):
+    """A transform of a person's own."""
+
+    def __call__(self, images: Tensor, probability: Tensor) -> Tensor:
+        return choose(happens(images, probability), -images, images)
+
+
+OWN = {"_target_": f"{__name__}.Negative", "share": 0.5}
+
+
+@pytest.mark.parametrize("kind", ["GroupedAugment", "ScheduledAugment", "AdaptiveAugment"])
+def test_a_transform_of_ones_own_is_a_node_of_the_config(kind, monkeypatch):
+    monkeypatch.setattr("aigc.config.trust._named", [__name__])
+    shares = {"probability": 0.8, "blit": 0, "geometry": 0, "colour": 0}
+    node = {"_target_": f"aigc.augmentation.{kind}", **shares}
+    torch.manual_seed(0)
+    augment = build({**node, "transforms": {"mine": OWN, "off": None}}, Augmentation, "task.augmentation")
+    new = augment(torch.ones(3000, 1, 2, 2))
+    assert abs((new == -1).float().mean() - 0.4) < 0.04
+    assert ((new == 1) | (new == -1)).all()
+    wrong = {**node, "transforms": {"mine": {**OWN, "shares": 1}}}
+    (problem,) = node_problems("task.augmentation", wrong, "aigc.augmentation.base.Augmentation")
+    assert problem.key == "task.augmentation.transforms.mine.shares"
+    with pytest.raises(InputError, match="would change nothing"):
+        build({**node, "transforms": {"mine": None}}, Augmentation, "task.augmentation")
 
 
 @pytest.mark.parametrize(
