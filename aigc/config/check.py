@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from aigc.config import schema
 from aigc.config.faults import group_choices
 from aigc.config.origins import origins_of
+from aigc.config.part_names import value_problems
 from aigc.config.problems import ConfigError, Problem, suggest
 from aigc.config.sources import TargetError
 from aigc.config.targets import Signature, is_subclass, signature
@@ -177,7 +178,7 @@ def _parameter_problems(
             continue
         built = isinstance(value, Mapping) and "_target_" in value and union_options(known[name].type)
         if not built:  # a union may hold a class or a function, which a node builds but a plain value cannot be
-            yield from mismatches(f"{key}.{name}", value, known[name].type)
+            yield from value_problems(f"{key}.{name}", value, known[name])
         yield from _nested_nodes(f"{key}.{name}", value)
     for name, parameter in known.items():
         if parameter.required and name not in node:

@@ -32,6 +32,10 @@ class Slot:
     named: bool = False
     """Whether it holds a mapping of names to nodes, where `null` switches one off."""
     optional: bool = False
+    names: str = ""
+    """The package whose classes a text names in place of a node, as `loss: hinge` does; empty takes nodes alone."""
+    attribute: str = ""
+    """The class attribute that holds such a name; empty takes the name of the class's module."""
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,10 @@ class ImageGeneration(Evaluation):
         self,
         metrics: Annotated[dict[str, Any], Slot("aigc.metrics.image.measure.ImageMeasure", named=True)],
         extractor: Annotated[
-            str | dict[str, Any], Slot("aigc.metrics.image.extractors.base.Extractor")
+            str | dict[str, Any],
+            Slot(
+                "aigc.metrics.image.extractors.base.Extractor", names="aigc.metrics.image.extractors", attribute="name"
+            ),
         ] = "efficientnet_lite0",
         samples: Annotated[int, Bound(2)] = 10_000,
         every_n_steps: Annotated[int, Bound(1)] | None = None,

@@ -6,10 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aigc import losses
 from aigc.config import ConfigError, check, compose
+from aigc.config.check import find_problems
+from aigc.config.part_names import part_names
 from aigc.config.problems import suggest
 from aigc.config.schema import Trainer, fields_of
+from aigc.config.targets import signature
 from aigc.config.types import Bound, OneOf, mismatches
+from aigc.launch.sweeps.trials import plan
 from tests.conftest import write
 
 
@@ -148,3 +153,35 @@ def test_every_field_has_a_docstring():
 
 def test_suggestions_list_what_is_allowed_when_nothing_is_near():
     assert suggest("zzz", ["alpha", "beta"]) == "allowed: alpha, beta"
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong", "names"),
+    [
+        ("task.loss", "hinje", ["hinge", "minimax", "wasserstein"]),
+        ("evaluation.images.extractor", "x", ["efficientnet_lite0", "inception"]),
+    ],
+)
+def test_a_name_that_stands_for_a_class_is_checked(key, wrong, names, own_place):
+    experiment = ["experiment=gan/letters"]
+    for name in names:
+        check(compose([*experiment, f"{key}={name}"]))
+    section, node, *rest = key.split(".")
+    inner = f"{node}:\n    {rest[0]}: {wrong}" if rest else f"{node}: {wrong}"
+    text = f"# @package _global_\n# mine\ndefaults:\n  - gan/letters\n{section}:\n  {inner}\n"
+    write(own_place / "conf/experiment/mine.yaml", text)
+    for overrides, origin in (
+        ([*experiment, f"{key}={wrong}"], f"command line: {key}={wrong}"),
+        (["experiment=mine"], f"conf/experiment/mine.yaml:{7 if rest else 6}"),
+    ):
+        (problem,) = find_problems(compose(overrides))
+        assert (problem.key, problem.origin) == (key, origin)
+        assert all(name in problem.what for name in names)
+    with pytest.raises(ConfigError) as caught:
+        plan([*experiment, f"{key}={names[0]},{wrong}"])
+    assert [problem.key for problem in caught.value.problems] == [key]
+
+
+def test_names_are_those_that_the_packages_find():
+    loss = signature("aigc.tasks.GanTask").parameters["loss"].slot
+    assert part_names(loss) == losses.names()

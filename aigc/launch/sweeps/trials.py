@@ -15,8 +15,9 @@ from aigc.config.compose import Composer
 from aigc.config.faults import group_choices
 from aigc.config.identity import identity
 from aigc.config.origins import COMMAND_LINE
+from aigc.config.part_names import value_problems
 from aigc.config.problems import ConfigError, Problem
-from aigc.config.types import Parameter, mismatches
+from aigc.config.types import Parameter
 from aigc.errors import InputError
 from aigc.launch.sweeps import space
 from aigc.runs.console import log
@@ -166,7 +167,7 @@ class _Checker:
             key = text.partition("=")[0]
             if key not in self._known[groups]:
                 return find_problems(cfg)
-            wrong = mismatches(key, _value(cfg, key), self._known[groups][key].type)
+            wrong = value_problems(key, _value(cfg, key), self._known[groups][key])
             found += [Problem(name, what, f"{COMMAND_LINE}: {text}") for name, what in wrong]
         return found
 

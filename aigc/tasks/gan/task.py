@@ -77,7 +77,9 @@ class GanTask(AlternatingTask):
         model: Gan,
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., LRScheduler] | None = None,
-        loss: Annotated[str | dict[str, Any], Slot("aigc.losses.base.AdversarialLoss")] = "non_saturating",
+        loss: Annotated[
+            str | dict[str, Any], Slot("aigc.losses.base.AdversarialLoss", names="aigc.losses.adversarial")
+        ] = "non_saturating",
         regularisers: Annotated[dict[str, Any] | None, Slot("aigc.losses.base.Regulariser", named=True)] = None,
         augmentation: Annotated[dict[str, Any] | None, Slot("aigc.augmentation.base.Augmentation")] = None,
         n_critic: Annotated[int, Bound(1)] = 1,
