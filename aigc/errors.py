@@ -22,7 +22,7 @@ class InputError(AigcError):
     exit_code = 2
 
 
-class RunInWork(InputError):
+class RunInUse(InputError):
     """Another process works on the run."""
 
 

@@ -48,7 +48,7 @@ class BetweenSteps(Callback):
             trainer.strategy.checkpoint_io.wait()
             kept = f" at step {module.steps_done}"
             if savers:
-                kept += f", which is saved; `aigc resume {Path(trainer.default_root_dir).name}` goes on"
+                kept += f", which is saved; `aigc resume {Path(trainer.default_root_dir).name}` resumes it"
             raise stop.ended_by(number, kept)
 
     def on_validation_batch_end(
@@ -64,4 +64,4 @@ class BetweenSteps(Callback):
 
 
 def _nothing() -> None:
-    """Replace the hook in which Lightning asks whether a rank was told to end."""
+    """Replace the hook in which Lightning asks whether a rank was asked to stop."""

@@ -42,13 +42,13 @@ def run(options: argparse.Namespace) -> int:
     show_messages()
     made: list[Run] = []
 
-    def began(new: Run) -> None:
+    def on_start(new: Run) -> None:
         made.append(new)
         options.log = new.log
         show_messages()  # again, as importing Lightning has changed its loggers
 
     try:
-        found = reproduce(Run.open(options.run), options.steps, ["aigc", *sys.argv[1:]], began)
+        found = reproduce(Run.open(options.run), options.steps, ["aigc", *sys.argv[1:]], on_start)
     except InputError:
         if made and not read_status(made[0].path).step:  # as `aigc train`: nothing was trained, nothing is kept
             options.log = None
@@ -64,7 +64,7 @@ def text(found: "Reproduction") -> str:
     size = f"{metrics.steps} steps, {metrics.metrics} metrics"
     if found.identical:
         kept = f", weights {weights.digest[:_SHOWN]}" if weights else ""
-        return f"identical, {size} ({metrics.values} values){kept}\n{found.made.path}"
+        return f"identical, {size} ({metrics.values} values){kept}\n{found.new.path}"
     lines = []
     if metrics.first:
         lines.append(f"different {metrics.first}; {len(metrics.differences)} of {metrics.values} values differ")
@@ -76,7 +76,7 @@ def text(found: "Reproduction") -> str:
         )
     if found.diverged:
         lines.append(f"different end: {found.diverged}")
-    return "\n".join([*lines, str(found.cause), str(found.made.path)])
+    return "\n".join([*lines, str(found.cause), str(found.new.path)])
 
 
 def as_dict(found: "Reproduction") -> dict[str, object]:
@@ -84,8 +84,8 @@ def as_dict(found: "Reproduction") -> dict[str, object]:
     metrics, weights = found.metrics, found.weights
     return {
         "run_id": found.run.id,
-        "reproduction": found.made.id,
-        "path": str(found.made.path),
+        "reproduction": found.new.id,
+        "path": str(found.new.path),
         "identical": found.identical,
         "steps": metrics.steps,
         "metrics": metrics.metrics,

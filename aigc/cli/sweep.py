@@ -106,9 +106,9 @@ def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
         if made.axes:
             from aigc.launch.sweeps.search import SearchDriver
 
-            driver: Driver = SearchDriver(made, most, fail_fast, screen.tell)
+            driver: Driver = SearchDriver(made, most, fail_fast, screen.update)
         else:
-            driver = Driver(made, retry_failed, most, fail_fast, screen.tell)
+            driver = Driver(made, retry_failed, most, fail_fast, screen.update)
         tally = driver.run()
     show_tally(made, tally, options.json)
     if tally.all_failed or tally.left:

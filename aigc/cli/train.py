@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     check_runs_here(cfg)
 
     from aigc.cli.parts.result import print_result
-    from aigc.errors import InputError, RunInWork
+    from aigc.errors import InputError, RunInUse
     from aigc.launch.attempt import attempt_config
     from aigc.launch.run_local import run_local
     from aigc.launch.start import carried_over, start_or_resume
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         except InputError as error:
             # A wrong model or schedule is known only once it is built; a run that never took a step holds nothing.
             held = one.checkpoints.exists() or not one.metrics().empty
-            if prepared.is_new and not held and not isinstance(error, RunInWork):
+            if prepared.is_new and not held and not isinstance(error, RunInUse):
                 options.log = None
                 shutil.rmtree(one.path)
             raise

@@ -1,4 +1,4 @@
-"""The config of one attempt at a run: the frozen one, and what attempts since then have set anew."""
+"""The config of one attempt at a run: the frozen config with the overrides of later attempts."""
 
 from collections.abc import Sequence
 
@@ -11,31 +11,31 @@ from aigc.runs.console import log
 from aigc.runs.secrets import redact
 
 CHANGEABLE = ("data", "trainer", "callbacks", "evaluation", "logger", "resume")
-"""Sections that `aigc resume` may change; the others are in the weights or in the checkpoint."""
+"""Sections that `aigc resume` may change; the others determine the weights or the checkpoint."""
 
 
-def attempt_config(run: Run, more: Sequence[str] = (), tell: bool = False) -> DictConfig:
+def attempt_config(run: Run, overrides: Sequence[str] = (), log_earlier: bool = False) -> DictConfig:
     """Return the config of the next attempt.
 
     Args:
         run: The run.
-        more: Overrides of an attempt that has not begun; `resume.*` counts for one attempt only.
-        tell: Say which settings of earlier attempts still count.
+        overrides: Those of an attempt that has not started; `resume.*` applies to one attempt only.
+        log_earlier: Log which overrides of earlier attempts still apply.
 
     Raises:
         ConfigError: An override is wrong.
-        InputError: An override holds a secret, which the manifest must not keep.
+        InputError: An override holds a secret, which must not be written into the manifest.
     """
-    for text in more:
+    for text in overrides:
         if redact(text) != text:
             raise InputError(f"{text.partition('=')[0]}: a secret cannot be an override: use ${{oc.env:NAME}}")
-    said = [attempt.overrides for attempt in run.record.attempts if not attempt.was_refused]
-    said += [list(more)] if more else []
-    lasting = [text for overrides in said[:-1] for text in overrides if not text.startswith("resume.")]
-    if lasting and tell:
-        log.info("with the settings of an earlier attempt: %s", " ".join(lasting))
-    cfg = override(run.config, [*lasting, *(said[-1] if said else [])], CHANGEABLE)
-    if OmegaConf.select(cfg, "trainer.overfit_batches") == 0:  # a key of an earlier version, switched off
+    attempts = [attempt.overrides for attempt in run.record.attempts if not attempt.was_refused]
+    attempts += [list(overrides)] if overrides else []
+    kept = [text for earlier in attempts[:-1] for text in earlier if not text.startswith("resume.")]
+    if kept and log_earlier:
+        log.info("with the settings of an earlier attempt: %s", " ".join(kept))
+    cfg = override(run.config, [*kept, *(attempts[-1] if attempts else [])], CHANGEABLE)
+    if OmegaConf.select(cfg, "trainer.overfit_batches") == 0:  # an earlier version wrote this key where it was off
         del cfg.trainer["overfit_batches"]
     fill_defaults(cfg)  # runs of an older version have fewer keys
     return cfg

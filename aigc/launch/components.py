@@ -1,4 +1,4 @@
-"""The parts of a run, built from its config."""
+"""Build the components of a run from its config."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config import build, factory
 from aigc.config.build import target_class
 from aigc.config.targets import signature
-from aigc.data.sampler import generator as numbers
+from aigc.data.sampler import generator
 from aigc.data.stream_loader import StreamLoader
 from aigc.distributed.data_rank import data_rank
 from aigc.distributed.strategies import choose_strategy
@@ -30,21 +30,21 @@ from aigc.launch.ranks.lightning_environment import StartedRanks
 from aigc.logger import MetricsFileLogger, TensorBoard
 from aigc.models import ModelFactory
 from aigc.runs import Run
-from aigc.runs.files import be_patient
+from aigc.runs.files import set_write_patience
 from aigc.tasks import Task
 
 
 def prepare_machine(cfg: DictConfig) -> None:
-    """Threads, determinism and the random state, before anything is built."""
+    """Set threads, determinism and random seeds, before anything is built."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS has no deterministic algorithm without it
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     transformers.utils.logging.disable_progress_bar()
-    be_patient(cfg.run.patience)
+    set_write_patience(cfg.run.patience)
     if cfg.trainer.num_threads:
         torch.set_num_threads(cfg.trainer.num_threads)
-    # A discriminator that has won gets gradients of 0, and moments that fade below 1e-38 make a CPU ten times slower.
+    # Where a discriminator's gradients are 0, optimizer moments decay to denormals, which make a CPU ten times slower.
     torch.set_flush_denormal(True)
-    # Filling fresh memory with NaN finds reads of it, and costs a tenth of the speed.
+    # Filling new memory with NaN would cost a tenth of the speed.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     seed(cfg)
 
@@ -55,19 +55,19 @@ def seed(cfg: DictConfig) -> None:
 
 
 def seed_apart(cfg: DictConfig) -> None:
-    """Let ranks with batches of their own draw dropout of their own, once all have built the same weights."""
-    place, _ = data_rank()
-    if place:
-        seed_everything(int(numbers(cfg.seed, 2, place).integers(2**32)), workers=True, verbose=False)
+    """Seed dropout differently on each data rank; call it once all ranks have built the same weights."""
+    rank, _ = data_rank()
+    if rank:
+        seed_everything(int(generator(cfg.seed, 2, rank).integers(2**32)), workers=True, verbose=False)
 
 
 def build_data(cfg: DictConfig, model: Path | None = None) -> Any:
-    """The data module, prepared.
+    """Build the data module and prepare its data.
 
     Args:
         cfg: The config.
-        model: A checkpoint, or a run's model/, that the data are for: what was learned from the data of its run is
-            kept. None takes the model that training begins with, if it comes from a run.
+        model: A checkpoint or a run's model/ that the data are for, whose state learned from data is kept; None takes
+            the model that training starts from, if it comes from a run.
 
     Raises:
         InputError: The data cannot be used, or hold what that model does not know.
@@ -89,7 +89,7 @@ def _data_state(cfg: DictConfig, data: LightningDataModule, model: Path | None) 
 
 
 def build_task(cfg: DictConfig, data: Any, weights: Path | None = None) -> Task:
-    """The task with its model, from random or pretrained weights, or from a run's model folder."""
+    """Build the task with its model, from random or pretrained weights, or from a run's model folder."""
     model = build(cfg.model, ModelFactory, "model")
     if weights is not None:
         model = model.from_folder(weights)
@@ -101,28 +101,28 @@ def build_task(cfg: DictConfig, data: Any, weights: Path | None = None) -> Task:
 
 
 def _check_fit(cfg: DictConfig, task: Task) -> None:
-    """What would be found after the last step, or is told by Lightning in words of its own."""
+    """Check what would fail only after the last step, or with a less clear message from Lightning."""
     if type(task).save_model is Task.save_model:
-        task.save_model(Path())  # says what is missing
+        task.save_model(Path())  # raises an error that names what is missing
     if task.saved_model is not None:
         target_class(task.saved_model, object, f"{type(task).__name__}.saved_model")
     task.check_trainer(cfg.trainer)
 
 
 def _scheduler(node: DictConfig) -> Callable[..., LRScheduler]:
-    """Not every schedule takes the number of steps; those that do are told."""
+    """Return a factory that passes the number of steps to those schedules that take it."""
     make = factory(node, LRScheduler, "scheduler")
-    told = "total_steps" in signature(node["_target_"]).parameters
+    takes_steps = "total_steps" in signature(node["_target_"]).parameters
 
     def scheduler(optimizer: torch.optim.Optimizer, total_steps: int) -> LRScheduler:
-        return make(optimizer=optimizer, **({"total_steps": total_steps} if told else {}))
+        return make(optimizer=optimizer, **({"total_steps": total_steps} if takes_steps else {}))
 
     return scheduler
 
 
 @contextmanager
 def own_interrupt() -> Iterator[None]:
-    """Lightning ends a process with code 1 after KeyboardInterrupt; whoever started it should see the interrupt."""
+    """Raise KeyboardInterrupt where Lightning has turned it into an exit with code 1."""
     try:
         yield
     except SystemExit as error:
@@ -140,12 +140,12 @@ def build_callbacks(cfg: DictConfig, *groups: str) -> dict[str, Callback]:
 
 
 def build_loggers(cfg: DictConfig, run: Run, step: int = 0) -> list[Logger]:
-    """metrics.jsonl, and what the config adds; only the first rank has any.
+    """Build the logger of metrics.jsonl and those of the config; only the first rank has any.
 
     Args:
         cfg: The config.
-        run: Where they write.
-        step: The step of the checkpoint that the run goes on from.
+        run: The run whose folder they write to.
+        step: The step of the checkpoint that the run resumes from.
     """
     if not read_ranks().first:
         return []
@@ -164,15 +164,15 @@ def build_trainer(
     batches: int | None = None,
     reduces: bool = True,
 ) -> Trainer:
-    """Lightning's trainer for this rank.
+    """Build Lightning's trainer for this rank.
 
     Args:
         cfg: The config.
         folder: The run folder.
         callbacks: In their order.
         loggers: Where metrics go.
-        batches: Training batches in an epoch of this rank; None where nobody knows.
-        reduces: Whether gradients of several ranks are averaged by the trainer, and not by the task.
+        batches: Training batches in an epoch of this rank; None where it is not known.
+        reduces: Whether the trainer averages the gradients of several ranks, rather than the task.
     """
     settings, ranks = cfg.trainer, read_ranks()
     limit = settings.limit_train_batches
@@ -195,7 +195,7 @@ def build_trainer(
         precision=resolve_precision(settings.precision, settings.accelerator),
         accumulate_grad_batches=settings.accumulate_grad_batches,
         gradient_clip_val=settings.gradient_clip_val,
-        # Counted in batches over all epochs; the end of training is validated by the worker.
+        # Counted in batches over all epochs; the worker validates at the end of training.
         val_check_interval=(every or settings.max_steps) * settings.accumulate_grad_batches,
         check_val_every_n_epoch=None,
         log_every_n_steps=settings.log_every_n_steps,
@@ -208,7 +208,7 @@ def build_trainer(
         use_distributed_sampler=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        enable_checkpointing=False,  # Lightning's own; ours are callbacks
+        enable_checkpointing=False,  # that is Lightning's; the config's checkpoints are callbacks
         inference_mode=True,
         callbacks=list(callbacks),
         logger=list(loggers),
@@ -218,7 +218,7 @@ def build_trainer(
 
 
 def _whole_steps(batches: int, accumulate: int) -> int:
-    """Batches of an epoch that make whole optimiser steps, so that steps and batches count alike."""
+    """Round the batches of an epoch down to whole optimizer steps."""
     if batches < accumulate:
         raise InputError(
             f"trainer.accumulate_grad_batches={accumulate}: an epoch has only {batches} batches; "
@@ -228,7 +228,7 @@ def _whole_steps(batches: int, accumulate: int) -> int:
 
 
 def batches_per_epoch(data: Any) -> int | None:
-    """Training batches in an epoch of this rank; None for a stream, which carries its own place.
+    """Return the training batches in an epoch of this rank; None for a stream, which has its own position.
 
     Raises:
         InputError: The loader has no length and is not a stream.
@@ -240,11 +240,11 @@ def batches_per_epoch(data: Any) -> int | None:
     try:
         return len(loader)
     except TypeError as error:
-        raise InputError("data: the training loader has no length, so a run could not be gone on with") from error
+        raise InputError("data: the training loader has no length, so a run could not be resumed") from error
 
 
 def has_validation(data: Any, task: Task) -> bool:
-    """Whether there is anything to validate on, and a task that does."""
+    """Whether the data have a validation part and the task validates."""
     if not is_overridden("val_dataloader", data) or not is_overridden("validation_step", task):
         return False
     loader = data.val_dataloader()
@@ -252,7 +252,7 @@ def has_validation(data: Any, task: Task) -> bool:
 
 
 def resolve_precision(precision: str, accelerator: str) -> str:
-    """What `auto` means on this machine: bf16-mixed where that is faster, else 32-true."""
+    """Resolve `auto` on this machine: bf16-mixed where that is faster, else 32-true."""
     if precision != "auto":
         return precision
     if accelerator in ("auto", "gpu") and torch.cuda.is_available():
@@ -260,13 +260,13 @@ def resolve_precision(precision: str, accelerator: str) -> str:
     if accelerator == "mps" or (accelerator == "auto" and torch.backends.mps.is_available()):
         return "32-true"
     try:
-        described = Path("/proc/cpuinfo").read_text()  # Linux has it
+        cpuinfo = Path("/proc/cpuinfo").read_text()  # exists on Linux
     except OSError:
-        described = ""
-    return "bf16-mixed" if cpu_is_faster_in_bf16(described) else "32-true"
+        cpuinfo = ""
+    return "bf16-mixed" if cpu_is_faster_in_bf16(cpuinfo) else "32-true"
 
 
-def cpu_is_faster_in_bf16(described: str) -> bool:
-    """Whether a CPU is, by /proc/cpuinfo; Intel's avx512_bf16 without AMX is slower by a fifth than float32."""
-    words = set(described.split())
-    return "amx_bf16" in words or {"avx512_bf16", "AuthenticAMD"} <= words
+def cpu_is_faster_in_bf16(cpuinfo: str) -> bool:
+    """Whether a CPU is faster in bf16 than in float32; Intel's avx512_bf16 without AMX is a fifth slower."""
+    flags = set(cpuinfo.split())
+    return "amx_bf16" in flags or {"avx512_bf16", "AuthenticAMD"} <= flags

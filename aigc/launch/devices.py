@@ -1,4 +1,4 @@
-"""What a run computes on: how many devices `auto` means, and whether they are there."""
+"""The devices of a run: resolve `auto`, and check that they exist."""
 
 from omegaconf import DictConfig
 
@@ -6,7 +6,7 @@ from aigc.errors import InputError
 
 
 def gpus(cfg: DictConfig) -> int | None:
-    """How many GPUs are visible; None where the run does not use them."""
+    """Return how many GPUs are visible; None where the run does not use them."""
     import torch
 
     wanted = cfg.trainer.accelerator == "gpu" or (cfg.trainer.accelerator == "auto" and torch.cuda.is_available())
@@ -14,7 +14,7 @@ def gpus(cfg: DictConfig) -> int | None:
 
 
 def settle_devices(cfg: DictConfig) -> None:
-    """Put the number of devices into a config that leaves it to the machine; a frozen config says what was used.
+    """Resolve `trainer.devices=auto` to a number, so that a frozen config holds the number that was used.
 
     Args:
         cfg: Changed in place: `trainer.devices=auto` is every GPU, or one rank on a CPU.
@@ -24,10 +24,10 @@ def settle_devices(cfg: DictConfig) -> None:
 
 
 def check_devices(cfg: DictConfig) -> None:
-    """Check that this machine has what the config asks for.
+    """Check that this machine has the devices of the config.
 
     Raises:
-        InputError: It has not; the message says what there is.
+        InputError: It does not; the message lists what it has.
     """
     import torch
 
@@ -38,8 +38,8 @@ def check_devices(cfg: DictConfig) -> None:
     found, devices = gpus(cfg), cfg.trainer.devices
     if found == 0:
         raise InputError(
-            "trainer.accelerator=gpu: torch sees no GPU here (the driver, CUDA_VISIBLE_DEVICES, or torch's CUDA may be "
-            "the cause); trainer.accelerator=cpu does without"
+            "trainer.accelerator=gpu: torch sees no GPU here; check the driver, CUDA_VISIBLE_DEVICES and torch's CUDA "
+            "version, or use trainer.accelerator=cpu"
         )
     if found is not None and devices > found:
-        raise InputError(f"trainer.devices={devices}: torch sees {found} GPUs here; give as many, or fewer")
+        raise InputError(f"trainer.devices={devices}: torch sees {found} GPUs here; give {found} or fewer")

@@ -1,4 +1,4 @@
-"""What a run has to know of the machine once torch is there."""
+"""Describe the machine for the manifest, as far as that needs torch."""
 
 import os
 import re
@@ -14,9 +14,9 @@ from aigc.runs.origin import hardware
 
 
 def describe_machine() -> dict[str, Any]:
-    """Everything the manifest holds of the machine; call it when the trainer is built, as that sets the flags.
+    """Describe the machine for the manifest; call it once the trainer is built, as that sets the flags.
 
-    The processor is read again: a run may have been made on another machine than the one that works on it.
+    The processor is read again, as the run folder may have been made on another machine.
     """
     return {
         "hardware": hardware() | describe_devices(),
@@ -27,7 +27,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def describe_devices() -> dict[str, Any]:
-    """Accelerators and the libraries that compute on them."""
+    """Describe accelerators and their libraries."""
     gpus = [
         {"name": p.name, "memory": p.total_memory, "capability": f"{p.major}.{p.minor}"}
         for p in map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
@@ -44,12 +44,12 @@ def describe_devices() -> dict[str, Any]:
 
 
 def describe_threads() -> dict[str, int]:
-    """How many threads an operation of torch uses: sums are split among them, so the number changes last digits."""
+    """Return how many threads torch uses; sums are split among them, so the number changes last digits."""
     return {"torch": torch.get_num_threads(), "torch_interop": torch.get_num_interop_threads()}
 
 
 def describe_determinism() -> dict[str, Any]:
-    """The flags that decide whether a computation gives the same bits twice, and with how many digits."""
+    """Return the flags that decide reproducibility and precision."""
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     algorithms = ("warn" if warn_only else "on") if torch.are_deterministic_algorithms_enabled() else "off"
     return {
@@ -68,7 +68,7 @@ def describe_determinism() -> dict[str, Any]:
 def _flag(read: Callable[[], Any]) -> Any:
     try:
         return read()
-    except RuntimeError:  # torch refuses to read these once both its older and its newer names were set
+    except RuntimeError:  # torch refuses to read these once both the old and the new API have set them
         return "mixed"
 
 

@@ -1,4 +1,4 @@
-"""What to change when a run is out of memory."""
+"""Advice for a run that is out of memory."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,22 +12,22 @@ from aigc.tasks import Task
 
 
 def advice(cfg: DictConfig, error: BaseException) -> str:
-    """What to change in this config so that it needs less memory: one or two lines with overrides to be typed.
+    """Return one or two lines with overrides that reduce the memory of this config.
 
-    The task says what makes a step smaller; where memory ran out in an evaluation, that evaluation says it.
+    The task names what makes a step smaller; if memory ran out in an evaluation, the evaluation does.
 
     Args:
         cfg: The run's config.
-        error: The error; where it came from decides between training and evaluation.
+        error: The error; its traceback tells training from evaluation.
     """
     evaluation = next((one for one in _objects_in(error) if isinstance(one, Evaluation)), None)
     if evaluation is not None and (ways := evaluation.memory_advice()):
-        return f"memory ran out in {evaluation.key}; {_said(ways)}"
+        return f"memory ran out in {evaluation.key}; {_sentence(ways)}"
     ways = _task_class(cfg).memory_advice(cfg)
-    return _said(ways) if ways else "choose a smaller model, or a device with more memory"
+    return _sentence(ways) if ways else "choose a smaller model, or a device with more memory"
 
 
-def _said(ways: list[str]) -> str:
+def _sentence(ways: list[str]) -> str:
     others = f"\nor {', or '.join(ways[1:])}" if ways[1:] else ""
     return f"try {ways[0]}{others}"
 
@@ -41,7 +41,7 @@ def _task_class(cfg: DictConfig) -> type[Task]:
 
 
 def _objects_in(error: BaseException | None) -> Iterator[Any]:
-    """Yield the objects whose methods an error passed through, its causes included."""
+    """Yield the objects in whose methods an error or one of its causes was raised."""
     while error is not None:
         trace = error.__traceback__
         while trace is not None:

@@ -1,4 +1,4 @@
-"""What a launch hands on within one process: a config that is checked and settled, and data that are open."""
+"""The prepared run that a launch passes on within one process: a checked, resolved config and opened data."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +10,15 @@ from aigc.runs import Run
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run that can be worked on at once.
+    """A run that is ready to train in this process.
 
-    Between processes its folder is the border: ranks and jobs read the frozen config, and open the data themselves.
+    Other processes, such as ranks and jobs, read the frozen config from the run folder and open the data themselves.
 
     Args:
         run: The run.
-        is_new: Whether its folder was made now.
-        cfg: The config of the attempt that comes next; None where the run folder has to say.
-        data: The opened data of this config, likewise.
+        is_new: Whether this launch made its folder.
+        cfg: The config of the next attempt; None reads it from the run folder.
+        data: The opened data of this config; None opens them.
     """
 
     run: Run

@@ -1,4 +1,4 @@
-"""Trains a run's frozen config again in a run folder of its own, and sees whether the numbers are the same."""
+"""Train a run's frozen config again in a new run folder, and compare the numbers."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -29,19 +29,19 @@ _METRICS = "metrics.jsonl"
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of training a run again.
+    """Result of training a run again.
 
     Attributes:
         run: The run.
-        made: The run that trained the same config again.
-        metrics: Their metrics.jsonl compared.
-        weights: Their weights compared; None when one of them ended before it had a model.
-        drifts: What is not as it was when the run was made.
-        diverged: Why the new run ended early, if its loss was no finite number.
+        new: The run that trained the same config again.
+        metrics: Comparison of their metrics.jsonl.
+        weights: Comparison of their weights; None where one of them has no model.
+        drifts: What differs from the time when the run was made.
+        diverged: Why the new run ended early, if its loss was not finite.
     """
 
     run: Run
-    made: Run
+    new: Run
     metrics: MetricsComparison
     weights: WeightsComparison | None
     drifts: Sequence[Drift]
@@ -49,12 +49,12 @@ class Reproduction:
 
     @property
     def identical(self) -> bool:
-        """Whether every number that both must have is the same."""
+        """Whether all compared numbers are the same."""
         return self.metrics.identical and (self.weights is None or self.weights.identical) and not self.diverged
 
     @property
     def cause(self) -> str | None:
-        """One sentence on why they differ; None when they do not."""
+        """The likely cause of a difference in one sentence; None when there is none."""
         return None if self.identical else likely_cause(self.drifts, self.run.config.trainer.deterministic is True)
 
 
@@ -62,15 +62,15 @@ def reproduce(
     run: Run,
     steps: int | None = None,
     command: Sequence[str] | None = None,
-    began: Callable[[Run], None] | None = None,
+    on_start: Callable[[Run], None] | None = None,
 ) -> Reproduction:
-    """Report what has changed since a run was made, train its config again, and compare.
+    """Log what has changed since a run was made, train its config again, and compare.
 
     Args:
-        run: A run that has logged something; one that did not finish is reproduced up to the last step it logged.
-        steps: Train only so many steps, with the schedule of the whole run; None means as far as the run came.
-        command: The command line for the manifest; None means this process's.
-        began: Called with the new run before it trains.
+        run: A run with logged values; one that did not finish is reproduced up to its last logged step.
+        steps: Train only so many steps, with the schedule of the whole run; None means as many as the run has.
+        command: The command line for the manifest; None means that of this process.
+        on_start: Called with the new run before it trains.
 
     Raises:
         InputError: The run cannot be reproduced, or its data are missing.
@@ -81,66 +81,66 @@ def reproduce(
     until = _last_step_to_train(run, steps)
     cfg = _config(run)
     report = _Report(run, then)
-    report.tell(new_manifest(run.id, command=[], ignore=run.path.parent).as_dict())
+    report.log_new(new_manifest(run.id, command=[], ignore=run.path.parent).as_dict())
     check(cfg)  # before torch is imported
-    # `run.resume=auto` goes on with the newest run of the same identity, which is never a reproduction of it.
+    # `run.resume=auto` resumes the newest run with the same identity, which must not be a reproduction.
     notes = {"reproduces": run.id, "identity": None} | ({} if until is None else {"until_step": until})
     prepared = _start(cfg, then, command, notes)
-    made = prepared.run
-    if began is not None:
-        began(made)
-    report.tell({**made.manifest, **_machine(cfg, made)}, last=True)
+    new_run = prepared.run
+    if on_start is not None:
+        on_start(new_run)
+    report.log_new({**new_run.manifest, **_machine(cfg, new_run)}, last=True)
     diverged = _work(prepared)
-    new = made.manifest
-    drifts = report.tell(new)
+    after = new_run.manifest
+    drifts = report.log_new(after)
     return Reproduction(
         run=run,
-        made=made,
-        metrics=compare_metrics(run.path / _METRICS, made.path / _METRICS, until),
-        weights=compare_weights(then, new) if until is None and not diverged else None,
+        new=new_run,
+        metrics=compare_metrics(run.path / _METRICS, new_run.path / _METRICS, until),
+        weights=compare_weights(then, after) if until is None and not diverged else None,
         drifts=drifts,
         diverged=diverged,
     )
 
 
 class _Report:
-    """Tells each drift once, as soon as it is known."""
+    """Logs each drift once, as soon as it is known."""
 
     def __init__(self, run: Run, then: dict[str, Any]) -> None:
         self._run = run
         self._then = then
-        self._told: set[Drift] = set()
+        self._logged: set[Drift] = set()
 
-    def tell(self, now: dict[str, Any], last: bool = False) -> list[Drift]:
-        """Return the drift, and warn of what is new; `last` says that all is told that is known before training."""
-        # A new run's config.yaml has another layout: what counts is the run's own, as it is on disk.
+    def log_new(self, now: dict[str, Any], last: bool = False) -> list[Drift]:
+        """Return all drifts, and log those that are new; `last` marks the last call before training."""
+        # A new run's config.yaml has another layout, so the run's own file is compared.
         config = {"config_sha256": sha256_file(self._run.path / CONFIG_FILE), "seed": self._run.config.get("seed")}
         drifts = drift(self._then, {**now, **config})
         for found in drifts:
-            if found not in self._told:
+            if found not in self._logged:
                 log.warning("drift since %s: %s", self._run.id, found)
-        self._told.update(drifts)
-        if last and not self._told:
+        self._logged.update(drifts)
+        if last and not self._logged:
             log.info("no drift: config, data, code, packages, hardware and threads are those of %s", self._run.id)
         return drifts
 
 
-def _machine(cfg: DictConfig, made: Run) -> dict[str, Any]:
-    """What is known of the machine before training, which sets the flags."""
+def _machine(cfg: DictConfig, new_run: Run) -> dict[str, Any]:
+    """Describe the machine as far as it is known before training."""
     from aigc.launch.components import prepare_machine, resolve_precision
     from aigc.launch.hardware import describe_devices, describe_threads
 
     prepare_machine(cfg)
-    alone = cfg.trainer.devices == 1  # ranks that are not there yet have threads of their own
+    alone = cfg.trainer.devices == 1  # ranks that have not started yet have their own threads
     return {
-        "hardware": made.manifest["hardware"] | describe_devices(),
+        "hardware": new_run.manifest["hardware"] | describe_devices(),
         **({"threads": describe_threads()} if alone else {}),
         "precision": resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator),
     }
 
 
 def _work(prepared: PreparedRun) -> str | None:
-    """Train; return why the loss was no finite number, if it was none."""
+    """Train; return the message of a divergence, if there was one."""
     from aigc.launch.run_local import run_local
 
     try:
@@ -155,32 +155,32 @@ def _check_settings_unchanged(run: Run) -> None:
         changed = attempt.overrides and not attempt.was_refused
         if changed and identity(override(run.config, attempt.overrides, CHANGEABLE)) != identity(run.config):
             raise InputError(
-                f"{run.id} went on with other settings at step {attempt.from_step} (attempt {number}: "
-                f"{' '.join(attempt.overrides)}), so no one config gives its numbers. "
+                f"{run.id} was resumed with other settings at step {attempt.from_step} (attempt {number}: "
+                f"{' '.join(attempt.overrides)}), so no single config gives its numbers. "
                 "Reproduce a run that kept its settings."
             )
 
 
 def _last_step_to_train(run: Run, steps: int | None) -> int | None:
-    """Where to stop; None is the end of the training."""
+    """Return the step to stop at; None is the end of training."""
     logged = logged_steps(run.path / _METRICS)
     if not logged:
         raise InputError(
-            f"{run.id} has logged no value, so there is nothing to compare with; start it with `aigc train`"
+            f"{run.id} has no logged values, so there is nothing to compare with; train it with `aigc train`"
         )
     first, last = logged[0], logged[-1]
     finished = run.status is Status.FINISHED and run.record.until_step is None
     if steps is not None and not first <= steps <= last:
         raise InputError(
-            f"--steps {steps}: {run.id} logged values from step {first} to {last}; give a number from there"
+            f"--steps {steps}: {run.id} logged values from step {first} to {last}; give a step in this range"
         )
     if steps is None and not finished:
-        log.info("%s is %s: it is trained again up to step %d, the last that it logged", run.id, run.status, last)
+        log.info("%s is %s: training it again up to step %d, its last logged step", run.id, run.status, last)
     return None if finished and steps in (None, last) else steps or last
 
 
 def _config(run: Run) -> DictConfig:
-    """The frozen config; the new run lies beside the old one where that can be written."""
+    """Return the frozen config; the new run is placed beside the old one where that folder is writable."""
     cfg = attempt_config(run)
     cfg.run.id = cfg.run.resume = None
     folder = run.path.absolute().parent
@@ -197,7 +197,7 @@ def _start(cfg: DictConfig, then: dict[str, Any], command: Sequence[str] | None,
     except ConfigError:
         raise
     except InputError as error:
-        place = then.get("cwd")
-        if not place or place == str(Path.cwd()):
+        folder = then.get("cwd")
+        if not folder or folder == str(Path.cwd()):
             raise
-        raise InputError(f"{error} The run was started in {place}; relative paths are meant from there.") from error
+        raise InputError(f"{error} The run was started in {folder}; relative paths refer to that folder.") from error

@@ -1,4 +1,4 @@
-"""What a finished run leaves: its model in a layout that other tools load, and its scores in the manifest."""
+"""Save the results of a finished run: the model in a layout that other tools load, and scores in the manifest."""
 
 import json
 import os
@@ -18,10 +18,10 @@ from aigc.tasks import Task
 
 
 def keep_model(run: Run, task: Task, data: Any) -> None:
-    """Write model/ whole or not at all.
+    """Write model/ atomically.
 
     Raises:
-        AigcError: The disk refused for too long.
+        AigcError: The disk could not be written for too long.
     """
     retrying(lambda: _write_model(run, task, data), f"write {run.model}")
 
@@ -32,7 +32,7 @@ def _write_model(run: Run, task: Task, data: Any) -> None:
     temporary.mkdir()
     try:
         task.save_model(temporary)
-    except Exception as error:  # safetensors has an error of its own for what the system says
+    except Exception as error:  # safetensors wraps the system's error in its own
         found = re.search(r"\(os error (\d+)\)", str(error))
         if found is None:
             raise
@@ -44,7 +44,7 @@ def _write_model(run: Run, task: Task, data: Any) -> None:
         data_state.write(data.state_dict(), temporary)
     described = json.dumps({"saved_model": task.saved_model}) + "\n"
     (temporary / MODEL_CLASS_FILE).write_text(described, encoding="utf-8")
-    readable = temporary.stat().st_mode & 0o666  # safetensors makes files that nobody else may read
+    readable = temporary.stat().st_mode & 0o666  # safetensors creates files that only the owner may read
     for path in temporary.rglob("*"):
         if path.is_file():
             path.chmod(readable)
@@ -65,15 +65,15 @@ def keep_result(
     best_step: int | None,
     seconds: float,
 ) -> None:
-    """Write final metrics, how they were made, time of all attempts, throughput, and the hashes of what the run left.
+    """Write final metrics, their signatures, time of all attempts, throughput and the hashes of all artifacts.
 
     Args:
         run: The run.
-        metrics: The final ones.
-        signatures: How they were made, by the same names.
-        callbacks: Those of the run, by name.
-        best_step: The step whose weights were kept; None when the last ones were.
-        seconds: Time of this attempt.
+        metrics: Final metrics.
+        signatures: Signatures of the metrics, by the same names.
+        callbacks: Callbacks of the run, by name.
+        best_step: The step whose weights are kept; None for the last ones.
+        seconds: Duration of this attempt.
     """
     throughput = next((c for c in callbacks.values() if isinstance(c, Throughput)), None)
     checkpoints = [path for pattern in ("*.ckpt", "step-*.ckpt/*") for path in run.checkpoints.glob(pattern)]

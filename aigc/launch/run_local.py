@@ -1,4 +1,4 @@
-"""Training a run on this machine: in this process for one device, in processes of their own for several."""
+"""Train a run on this machine: in this process for one device, in one process for each of several devices."""
 
 import os
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ def run_local(prepared: PreparedRun, overrides: Sequence[str] = ()) -> None:
     """Train a run to its end, from its newest checkpoint or from the start.
 
     Args:
-        prepared: The run, with what is known of it in this process.
-        overrides: What differs from its config in this attempt and those after it; checked by the caller.
+        prepared: The run, with its config and data where this process has them.
+        overrides: Checked overrides of its config for this attempt and later ones.
 
     Raises:
         InputError: Machines or devices are missing, or this process is itself one of several ranks.
@@ -25,17 +25,15 @@ def run_local(prepared: PreparedRun, overrides: Sequence[str] = ()) -> None:
     run = prepared.run
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError(
-            "WORLD_SIZE is set: this was started once for each rank. Start it once, and it starts the ranks, or "
-            f"start `python -m aigc.launch.worker {run.path}` for each"
+            "WORLD_SIZE is set, so this was started once for each rank. Start it once, and it starts the ranks; or "
+            f"start `python -m aigc.launch.worker {run.path}` for each rank"
         )
     cfg = prepared.cfg or attempt_config(run, overrides)
     settle_devices(cfg)
     check_devices(cfg)
     settings = cfg.trainer
     if settings.nodes > 1:
-        raise InputError(
-            f"trainer.nodes={settings.nodes}: this is one machine; `aigc submit` takes several of a cluster"
-        )
+        raise InputError(f"trainer.nodes={settings.nodes}: this is one machine; submit to a cluster with `aigc submit`")
     if settings.devices == 1:
         work(prepared, overrides)
     else:

@@ -1,4 +1,4 @@
-"""compose → check → freeze → work: everything that can be wrong is found before the run folder exists."""
+"""compose → check → freeze → work: errors are found before the run folder exists."""
 
 import tempfile
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ from aigc.runs.console import log
 
 
 def start(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | None = None, **notes: Any) -> PreparedRun:
-    """Make the run folder of a checked config; its data are prepared first, as bad data should leave nothing behind.
+    """Make the run folder of a checked config, after its data have been prepared.
 
     Args:
-        cfg: A config that `check` found right.
+        cfg: A config that `check` has accepted.
         overrides: What was typed.
-        command: The command line; None means this process's.
-        notes: What else the manifest holds, by the names of its fields.
+        command: The command line; None means that of this process.
+        notes: More fields of the manifest, by name.
 
     Raises:
-        InputError: The config, the data or the output folder is wrong; nothing was written but the data cache.
+        InputError: The config, the data or the output folder is wrong; nothing was written except the data cache.
     """
     check_targets(cfg)
     settle_devices(cfg)
@@ -51,34 +51,34 @@ def start(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | No
 
 
 def start_or_resume(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | None = None) -> PreparedRun:
-    """Return the run to work on: with `run.resume=auto` the newest of the same config, if there is one.
+    """Return the run to train: with `run.resume=auto` the newest run of the same config, if there is one.
 
     Raises:
         InputError: As `start`, and when `run.id` names a run of another config.
     """
     settle_devices(cfg)
-    found = _same(cfg) if cfg.run.resume == "auto" else None
+    found = _find_same(cfg) if cfg.run.resume == "auto" else None
     if found is not None:
-        log.info("run.resume=auto: going on with %s (%s)", found.id, found.status)
+        log.info("run.resume=auto: resuming %s (%s)", found.id, found.status)
         return PreparedRun(found)
     if cfg.run.resume == "auto":
         log.info("run.resume=auto: there is no run of this config yet")
     try:
         return start(cfg, overrides, command)
     except InputError:
-        found = _same(cfg) if cfg.run.resume == "auto" and cfg.run.id else None
+        found = _find_same(cfg) if cfg.run.resume == "auto" and cfg.run.id else None
         if found is None:
             raise
-        return PreparedRun(found)  # the same command was started twice at once, and the other was faster
+        return PreparedRun(found)  # the same command was started twice at once, and the other one was faster
 
 
 def carried_over(overrides: Sequence[str]) -> list[str]:
-    """Of what was typed, what does not make a config another one and still counts for a run that is resumed."""
-    return [text for text in overrides if text.lstrip("+~").startswith(("logger", "resume.", "data.num_workers"))]
+    """Return the typed overrides that are not part of a config's identity and still apply to a resumed run."""
+    return [text for text in overrides if text.lstrip("+").startswith(("logger", "resume.", "data.num_workers"))]
 
 
-def _same(cfg: DictConfig) -> Run | None:
-    """The run of this id, or the newest of this config."""
+def _find_same(cfg: DictConfig) -> Run | None:
+    """Return the run with this id, or the newest run of this config."""
     wanted, root = identity(cfg), runs_root(cfg)
     if cfg.run.id is not None:
         if not (root / cfg.run.id).exists():
@@ -86,8 +86,8 @@ def _same(cfg: DictConfig) -> Run | None:
         run = Run.open(root / cfg.run.id)
         if run.record.identity != wanted and run_of_other_code([run], cfg) is None:
             raise InputError(
-                f"run.id={cfg.run.id}: that run has another config (`aigc show {cfg.run.id} --config`): "
-                "take another run.id"
+                f"run.id={cfg.run.id}: that run has another config (`aigc show {cfg.run.id} --config`); "
+                "choose another run.id"
             )
         return run
     runs = list_runs(root)
@@ -102,15 +102,15 @@ def _identity_of(run: Run) -> str | None:
 
 
 def runs_root(cfg: DictConfig) -> Path:
-    """The folder of all run folders."""
+    """Return the folder of all run folders."""
     return Path(cfg.paths.outputs).expanduser() / "runs"
 
 
 def check_writable(root: Path) -> None:
-    """Check that run folders can be made here, without leaving any.
+    """Check that run folders can be made here.
 
     Raises:
-        InputError: Some folder on the way cannot be written, or is a file.
+        InputError: A folder of the path is not writable, or is a file.
     """
     existing = root.absolute()
     while not existing.exists():
@@ -118,14 +118,16 @@ def check_writable(root: Path) -> None:
     if not existing.is_dir():
         raise InputError(f"paths.outputs: {existing} is a file, so {root} cannot be made; give another folder")
     try:
-        Path(tempfile.mkdtemp(dir=existing)).rmdir()  # permissions alone do not tell: nobody can make a folder in /proc
+        Path(
+            tempfile.mkdtemp(dir=existing)
+        ).rmdir()  # permissions alone are not enough: nobody can make a folder in /proc
     except OSError as error:
-        what = f"{existing} cannot be written ({error.strerror})"
+        what = f"{existing} is not writable ({error.strerror})"
         raise InputError(f"paths.outputs: {what}; give another folder: paths.outputs=FOLDER") from error
 
 
 def _prepared_data(cfg: DictConfig) -> Any:
     from aigc.launch.components import build_data, prepare_machine
 
-    prepare_machine(cfg)  # what the data draw follows from the seed, whichever process opens them
+    prepare_machine(cfg)  # seeds what the data draw, in whichever process opens them
     return build_data(cfg)

@@ -1,4 +1,4 @@
-"""One attempt at training: build the parts, resume from the newest checkpoint, leave model and scores."""
+"""One attempt at training: build the components, resume from the newest checkpoint, save model and scores."""
 
 import time
 from collections.abc import Callable
@@ -34,8 +34,8 @@ class Training:
     Args:
         run: The run.
         cfg: Its config, with what this attempt changes.
-        beat: Is told step and activity.
-        agreement: What all ranks have to decide alike.
+        beat: Receives the current step and activity.
+        agreement: Shares the decisions of the first rank.
         data: The opened data; None opens them.
     """
 
@@ -47,10 +47,10 @@ class Training:
         self.data = data
 
     def train(self, until: int | None = None) -> None:
-        """Train to the end, or until a step; `until` leaves neither a validation of that step nor a model.
+        """Train to the end, or until a step; with `until`, that step is not validated and no model is saved.
 
         Raises:
-            AigcError: The run was stopped, has failed, or has no checkpoint that could be used.
+            AigcError: The run was stopped or failed, or none of its checkpoints is usable.
         """
         began = time.perf_counter()
         run, cfg = self.run, self.cfg
@@ -58,7 +58,7 @@ class Training:
         share_batches(cfg.trainer.strategy, self.agreement.ranks.world_size, cfg.trainer.tensor_parallel_size)
         checkpoint, step = self._checkpoint()
         data = components.build_data(cfg, checkpoint) if self.data is None else self.data
-        components.seed(cfg)  # the first weights are the same, whether or not the data have drawn in this process
+        components.seed(cfg)  # initial weights must not depend on whether the data drew numbers in this process
         task = components.build_task(cfg, data)
         components.seed_apart(cfg)
         callbacks = components.build_callbacks(cfg, "evaluation", "callbacks")
@@ -68,33 +68,35 @@ class Training:
             if written.exists() and written.stat().st_size:
                 log.warning("there is no checkpoint yet: starting from step 0 again")
             rewind(loggers, 0)
-        # Whatever acts at the start of a batch must come after what saves and restores the state before it.
+        # Callbacks that act at the start of a batch come after those that save and restore the state before it.
         savers = [callback for callback in callbacks.values() if isinstance(callback, Checkpoints)]
-        first = [*savers, ExactState(cfg.resume.allow), BetweenSteps(), *([] if until is None else [_Until(until)])]
-        first.append(_Accepted(lambda trainer, task: self._tell(trainer, task, step)))
+        first = [*savers, ExactState(cfg.resume.allow), BetweenSteps(), *([] if until is None else [_StopAfter(until)])]
+        first.append(_AfterCheck(lambda trainer, task: self._log_start(trainer, task, step)))
         others = [callback for callback in callbacks.values() if callback not in savers]
         ordered = [*first, *others, KeepStatus(self.beat)]
         trainer = components.build_trainer(
             cfg, run.path, ordered, loggers, components.batches_per_epoch(data), task.automatic_optimization
         )
         if checkpoint is None:
-            self._tell(trainer, task, step)
+            self._log_start(trainer, task, step)
         with components.own_interrupt():
             try:
                 trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
                 task.call_hook("on_fit_done")
                 if task.validated_at != task.steps_done and components.has_validation(data, task):
                     trainer.validate(task, datamodule=data, verbose=False)
-            except _Reached:
+            except _ReachedLastStep:
                 return
             except RuntimeError as error:
                 if "loading state_dict" not in str(error):
                     raise
-                raise InputError(f"the model of this config does not fit the checkpoint: {_first(error)}") from error
+                raise InputError(
+                    f"the model of this config does not fit the checkpoint: {_first_mismatch(error)}"
+                ) from error
         self.beat.activity = "saving"
         for logger in loggers:
             logger.finalize("success")
-        whole = self._whole(trainer, task, data)
+        whole = self._full_task(trainer, task, data)
         if trainer.is_global_zero:
             best = next((saver.best_whole(trainer, task) for saver in savers if saver.best), None)
             if best is not None and best["step"] != task.steps_done:
@@ -108,8 +110,8 @@ class Training:
                 f"write {run.path}/manifest.json",
             )
 
-    def _whole(self, trainer: Trainer, task: Task, data: Any) -> Task:
-        """The task with all weights in this process; where they are sharded, on the first rank alone."""
+    def _full_task(self, trainer: Trainer, task: Task, data: Any) -> Task:
+        """Return the task with all weights; where they are sharded, only the first rank has them."""
         if not isinstance(trainer.strategy, ShardedData):
             return task
         weights = trainer.strategy.whole_weights()
@@ -126,7 +128,7 @@ class Training:
         return (Path(chosen), step_of(Path(chosen))) if chosen else (None, 0)
 
     def _log_change(self, attempts: list[Attempt]) -> None:
-        """Note the machine of this attempt; another one, or other code, may give other last digits."""
+        """Record the machine and code of this attempt, and warn where they changed."""
         now = {"threads": torch.get_num_threads(), "device": _device(), "source_sha256": source_digest()}
         for name, value in now.items():
             before = next((known for a in reversed(attempts[:-1]) if (known := getattr(a, name))), value)
@@ -136,8 +138,8 @@ class Training:
                 )
             setattr(attempts[-1], name, value)
 
-    def _tell(self, trainer: Trainer, task: Task, step: int) -> None:
-        """Say what begins, and note it; the first rank does."""
+    def _log_start(self, trainer: Trainer, task: Task, step: int) -> None:
+        """Log and record the start of training, on the first rank."""
         if not trainer.is_global_zero:
             return
         with self.run.edit_manifest() as manifest:
@@ -155,26 +157,26 @@ class Training:
             _device(),
         )
         if step:
-            log.info("going on from step %s", f"{step:,}")
+            log.info("resuming from step %s", f"{step:,}")
 
 
-class _Accepted(Callback):
-    """A callback that calls a function once the checkpoint is known to fit, so that a refusal comes alone."""
+class _AfterCheck(Callback):
+    """Calls a function once the checkpoint has been checked, so that an error is the only message."""
 
     def __init__(self, then: Callable[[Trainer, Task], None]) -> None:
         self.then = then
 
     def on_checkpoint_read(self, trainer: Trainer, module: Task, checkpoint: dict[str, Any]) -> None:
-        """Call it; `ExactState` has checked the checkpoint before."""
+        """Call the function; `ExactState` has checked the checkpoint before."""
         self.then(trainer, module)
 
 
-class _Reached(Exception):
-    """The step was reached that training was asked to end after."""
+class _ReachedLastStep(Exception):
+    """Training has reached the step that it was asked to stop after."""
 
 
-class _Until(Callback):
-    """Ends training between two steps."""
+class _StopAfter(Callback):
+    """Stops training between two steps."""
 
     def __init__(self, step: int):
         self.step = step
@@ -192,11 +194,11 @@ class _Until(Callback):
         for callback in trainer.callbacks:
             if isinstance(callback, Checkpoints):
                 callback.save(trainer, module)
-        raise _Reached
+        raise _ReachedLastStep
 
 
-def _first(error: RuntimeError) -> str:
-    """The first of the misfits that torch lists."""
+def _first_mismatch(error: RuntimeError) -> str:
+    """Return the first mismatch that torch lists."""
     return str(error).partition("\n")[2].partition("\n")[0].strip() or str(error)
 
 

@@ -1,7 +1,7 @@
-"""Works on one run folder: trains what its frozen config says, and leaves the model and the scores there.
+"""Train the frozen config of a run folder, and save the model and the scores in it.
 
-`python -m aigc.launch.worker RUN_FOLDER` is what a launcher starts for each rank; one device needs no
-launcher. A run that has a checkpoint is resumed, so a cluster only has to repeat the command.
+A launcher starts `python -m aigc.launch.worker RUN_FOLDER` for each rank; one device needs no launcher. A run that has
+a checkpoint is resumed, so a cluster only has to repeat the command.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from aigc.launch.ranks.group import Agreement, Ranks, check_ranks, joined, read_
 from aigc.launch.ranks.lifeline import LIFELINE, hold_lifeline
 from aigc.launch.train import Training
 from aigc.runs import Run, stop
-from aigc.runs.console import kept_in, log, show_messages
+from aigc.runs.console import log, log_to, show_messages
 from aigc.runs.files import remove_half_written
 from aigc.runs.heartbeat import Heartbeat
 from aigc.runs.status import Status, StatusRecord, read_status, write_status
@@ -40,48 +40,48 @@ def work(prepared: PreparedRun, overrides: Sequence[str] = ()) -> None:
     """Train a run to its end, from its newest checkpoint or from the start.
 
     Args:
-        prepared: The run, with what is known of it in this process.
-        overrides: What differs from its config in this attempt and those after it; checked by the caller.
+        prepared: The run, with its config and data where this process has them.
+        overrides: Checked overrides of its config for this attempt and later ones.
 
     Raises:
-        AigcError: The run was stopped or failed; status.json and the manifest say how, as for any other exception.
+        AigcError: The run was stopped or failed; status.json and the manifest record it, as for any other exception.
     """
-    _keep_the_run(prepared, overrides, Agreement(Ranks()))
+    _train_first_rank(prepared, overrides, Agreement(Ranks()))
 
 
 def work_as_rank(run: Run, ranks: Ranks, overrides: Sequence[str] = ()) -> None:
-    """Train a run as one of several ranks; the first does what `work` does, and the others what it tells them.
+    """Train a run as one of several ranks; the first one keeps the run folder, as in `work`.
 
     Raises:
-        AigcError: As `work`; where another rank has failed, the error is that one's.
+        AigcError: As `work`; where another rank failed first, its error.
     """
     if ranks.first:
-        RankExits(run.path).forget()
+        RankExits(run.path).clear()
     with joined(ranks, run.config) as agreement:
         if ranks.first:
-            _keep_the_run(PreparedRun(run), overrides, agreement)
+            _train_first_rank(PreparedRun(run), overrides, agreement)
         else:
-            with kept_in(log_of(run.path, ranks.rank)):
-                _follow(run, agreement)
+            with log_to(log_of(run.path, ranks.rank)):
+                _train_other_rank(run, agreement)
 
 
-def _follow(run: Run, agreement: Agreement) -> None:
-    """Train as one of the other ranks."""
+def _train_other_rank(run: Run, agreement: Agreement) -> None:
+    """Train as a rank other than the first."""
     cfg = OmegaConf.create(agreement.on("config", str))
     assert isinstance(cfg, DictConfig)
     if cfg:  # empty where the run is finished
-        Training(run, cfg, Heartbeat(run.path), agreement).train(_until(run))
+        Training(run, cfg, Heartbeat(run.path), agreement).train(_last_step(run))
 
 
-def _until(run: Run) -> int | None:
-    """Where a reproduction of the first steps ends, also when it is resumed."""
+def _last_step(run: Run) -> int | None:
+    """Return the last step of a reproduction of the first steps."""
     return run.record.until_step
 
 
-def _keep_the_run(prepared: PreparedRun, overrides: Sequence[str], agreement: Agreement) -> None:
-    """Train as the process that keeps the run folder."""
+def _train_first_rank(prepared: PreparedRun, overrides: Sequence[str], agreement: Agreement) -> None:
+    """Train as the only rank or the first of several, which keeps the run folder."""
     run = prepared.run
-    with run.working(), kept_in(run.log):
+    with run.working(), log_to(run.log):
         before = read_status(run.path)
         if before.status is Status.FINISHED:
             agreement.on("config", str)
@@ -92,31 +92,31 @@ def _keep_the_run(prepared: PreparedRun, overrides: Sequence[str], agreement: Ag
             manifest.close_dead_attempts(run.path)
             manifest.begin_attempt(beat.step, overrides)
         code, message = 0, None
-        told: BaseException | None = None
+        shown: BaseException | None = None
         try:
             with _stoppable(run, beat), beat:
-                cfg = prepared.cfg or attempt_config(run, tell=True)
+                cfg = prepared.cfg or attempt_config(run, log_earlier=True)
                 settle_devices(cfg)
                 agreement.on("config", lambda: OmegaConf.to_yaml(cfg))
-                Training(run, cfg, beat, agreement, prepared.data).train(_until(run))
+                Training(run, cfg, beat, agreement, prepared.data).train(_last_step(run))
         except BaseException as error:
-            told = _told(run, error, beat.step, agreement.ranks)
-            code, message = exit_code(told), " ".join(str(told).split()) or type(told).__name__
-            if told is not error:
-                raise told from (told.__cause__ or error)
+            shown = _user_error(run, error, beat.step, agreement.ranks)
+            code, message = exit_code(shown), " ".join(str(shown).split()) or type(shown).__name__
+            if shown is not error:
+                raise shown from (shown.__cause__ or error)
             raise
         finally:
             status = _STATUS.get(code, Status.FAILED) if code else Status.FINISHED
-            status = Status.KILLED if isinstance(told, KilledRank) else status
+            status = Status.KILLED if isinstance(shown, KilledRank) else status
             if code == InputError.exit_code and len(run.record.attempts) > 1 and beat.step <= (before.step or 0):
-                _take_back(run, before)
+                _revert_attempt(run, before)
             else:
                 _note_exit(run, status, code, beat.step, message)
 
 
 @contextlib.contextmanager
 def _stoppable(run: Run, beat: Heartbeat) -> Iterator[None]:
-    """Listen for signals; a second one has the status written before the process ends at once."""
+    """Handle signals; a second one writes the status and ends the process at once."""
 
     def at_once(number: int) -> None:
         beat.stop(timeout=1)
@@ -127,8 +127,8 @@ def _stoppable(run: Run, beat: Heartbeat) -> Iterator[None]:
         yield
 
 
-def _told(run: Run, error: BaseException, step: int, ranks: Ranks) -> BaseException:
-    """The error as a person should hear of it."""
+def _user_error(run: Run, error: BaseException, step: int, ranks: Ranks) -> BaseException:
+    """Return the error to report to the user."""
     if ranks.world_size > 1 and not isinstance(error, AigcError):
         mine = exit_of(ranks.rank, error)
         cause = RankExits(run.path).cause_of(mine)
@@ -136,34 +136,34 @@ def _told(run: Run, error: BaseException, step: int, ranks: Ranks) -> BaseExcept
             _log_cause(run, cause)
             return cause.error(run.path)
     number = stop.asked()
-    # A signal to the whole job may first be felt as the death of a data worker, or in a handler of Lightning's.
+    # A signal to the whole job may first appear as a dead data worker, or in one of Lightning's handlers.
     if number is not None and ("DataLoader worker" in str(error) or isinstance(error, KeyboardInterrupt)):
         return stop.ended_by(number)
     if is_out_of_memory(error):
-        said = str(error).partition(". ")[0]
-        told = AigcError(f"out of memory after step {step}: {said}\n{advice(attempt_config(run), error)}")
-        told.__cause__ = error  # the exit code is read from it
-        return told
+        reason = str(error).partition(". ")[0]
+        out_of_memory = AigcError(f"out of memory after step {step}: {reason}\n{advice(attempt_config(run), error)}")
+        out_of_memory.__cause__ = error  # the exit code is derived from it
+        return out_of_memory
     if isinstance(error, OSError) and error.errno in _DISK:
         what = f"{error.filename}: " if error.filename else ""
         return AigcError(
-            f"{what}{error.strerror}. What was saved before is intact; make room, then `aigc resume {run.id}`"
+            f"{what}{error.strerror}. Earlier checkpoints are intact; free some space, then `aigc resume {run.id}`"
         )
     return error
 
 
 def _note_exit(run: Run, status: Status, code: int, step: int, message: str | None) -> None:
-    """Write how it ended; a disk that refuses even that must not hide why."""
+    """Record how the attempt ended; a failed write must not hide the error itself."""
     try:
         with run.edit_manifest() as manifest:
             manifest.end_attempt(status, code, step)
         write_status(run.path, status, step=step, message=message)  # last: a finished run is not opened again
     except OSError as error:
-        log.error("the end of %s could not be written down: %s", run.id, error)
+        log.error("the exit of %s could not be recorded: %s", run.id, error)
 
 
 def note_exit_of_ranks(run: Run, cause: RankExit) -> None:
-    """Write how a run of several ranks ended, once all are gone, where the first rank could not."""
+    """Record how a run of several ranks ended, where the first rank could not; call it once all have exited."""
     record = read_status(run.path)
     if record.status not in (Status.PENDING, Status.KILLED):
         return
@@ -174,13 +174,13 @@ def note_exit_of_ranks(run: Run, cause: RankExit) -> None:
 
 
 def _log_cause(run: Run, cause: RankExit) -> None:
-    """Put the first cause into the log, before what came of it."""
+    """Append the first cause to the log."""
     with contextlib.suppress(OSError), run.log.open("a", encoding="utf-8") as file:
         file.write(f"rank {cause.rank} ended first: {cause.trace or cause.message}\n")
 
 
-def _take_back(run: Run, before: StatusRecord) -> None:
-    """An attempt that was refused before it took a step leaves the run as it was."""
+def _revert_attempt(run: Run, before: StatusRecord) -> None:
+    """Undo the record of an attempt that was refused before its first step."""
     with run.edit_manifest() as manifest:
         manifest.attempts.pop()
     status = Status.KILLED if before.status is Status.RUNNING else before.status
@@ -188,23 +188,23 @@ def _take_back(run: Run, before: StatusRecord) -> None:
 
 
 def main() -> int:
-    """Work on the run folder named on the command line, as the rank that the environment says."""
+    """Train the run folder named on the command line, as the rank given by the environment."""
     parser = argparse.ArgumentParser(prog="python -m aigc.launch.worker", description=__doc__)
     parser.add_argument("run", metavar="RUN_FOLDER")
-    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="what differs in this attempt")
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="changes of the config in this attempt")
     parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE", help="as for `aigc train`")
     options = parser.parse_args()
     trust(options.trust)
-    if str(Path.cwd()) not in sys.path:  # as for `aigc`: a person's own package lies where they work
+    if str(Path.cwd()) not in sys.path:  # as for `aigc`: a user's package is imported from the working directory
         sys.path.append(str(Path.cwd()))
     show_messages()
     with stop.listening():
-        return _work_as_told(Path(options.run), options.overrides)
+        return _work_as_started(Path(options.run), options.overrides)
 
 
-def _work_as_told(path: Path, overrides: Sequence[str]) -> int:
-    """Work as the rank that the environment says; return the exit code."""
-    watched = LIFELINE in os.environ  # by a launcher that tells errors itself
+def _work_as_started(path: Path, overrides: Sequence[str]) -> int:
+    """Train as the rank given by the environment, and return the exit code."""
+    watched = LIFELINE in os.environ  # by a launcher that reports errors itself
     ranks, by_cluster, code = Ranks(), False, 0
     try:
         hold_lifeline()
@@ -225,11 +225,11 @@ def _work_as_told(path: Path, overrides: Sequence[str]) -> int:
             log.error("%s", error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}")
         code = exit_code(error)
     if code and ranks.world_size > 1:
-        gc.collect()  # the traceback held the connections to the others, who notice when they are closed
+        gc.collect()  # closes the connections held by the traceback, so that the other ranks notice
         if by_cluster:
             return RankExits(path).leave(ranks.rank, ranks.world_size, code)
         if not ranks.first:
-            RankExits(path).wait_for([0])  # a launcher may kill all when this one has ended, as it writes down why
+            RankExits(path).wait_for([0])  # a launcher may kill all ranks when one exits, while the first still writes
     return code
 
 

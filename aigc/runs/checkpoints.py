@@ -1,6 +1,6 @@
-"""The folder of a run's checkpoints: one file a step, `last.ckpt` and `best.ckpt` pointing at two of them.
+"""The checkpoint folder of a run: one file for each saved step, and the links `last.ckpt` and `best.ckpt`.
 
-Where weights are sharded, a folder stands in the place of each file.
+Where weights are sharded, each checkpoint is a folder instead of a file.
 """
 
 import errno
@@ -21,12 +21,12 @@ LAST, BEST = "last.ckpt", "best.ckpt"
 
 
 @dataclass
-class Listed:
+class CheckpointList:
     """The content of checkpoints.json.
 
     Args:
-        files: Step to file name, of what this run has written and not deleted yet.
-        best: File names of the best ones, the very best first.
+        files: File name by step, for the checkpoints that this run has written and not deleted.
+        best: File names of the best checkpoints, best first.
     """
 
     files: dict[int, str] = field(default_factory=dict)
@@ -34,33 +34,33 @@ class Listed:
 
 
 class CheckpointFolder:
-    """Keeps track of checkpoint files; writing them is up to whoever knows what is in them.
+    """Keeps track of checkpoint files, which callers write.
 
-    A file is whole when its SHA-256 stands beside it in `<name>.sha256`. Only files that checkpoints.json lists are
-    ever deleted, and only once a newer one is on disk.
+    A file is complete when its SHA-256 is in `<name>.sha256` beside it. Only files that checkpoints.json lists are
+    deleted, and only once a newer one is on disk.
 
     Args:
-        path: The folder; it is made with the first checkpoint.
+        path: The folder; it is created with the first checkpoint.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def file(self, step: int) -> Path:
-        """Where the checkpoint of a step lies."""
+        """Return the path of the checkpoint of a step."""
         return self.path / f"step-{step:06d}.ckpt"
 
     def added(self, step: int, keep: int, best: list[int] | None = None) -> None:
-        """List a file that is on disk now, point `last.ckpt` at it, and delete what need not be kept.
+        """List a new file, point `last.ckpt` at it, and delete checkpoints that need not be kept.
 
         Args:
-            step: The step of the new file.
-            keep: How many of the newest to keep.
-            best: Steps of the best ones, the very best first, which are kept too; None leaves them as they are.
+            step: The step of the new file, which is on disk.
+            keep: How many of the newest checkpoints to keep.
+            best: Steps of the best checkpoints, best first, which are kept as well; None leaves them unchanged.
         """
         listed = self.listed()
         listed.files[step] = self.file(step).name
-        # What lies ahead was written before a damaged or an older checkpoint was gone back to, and is written again.
+        # Later steps were written before the run was resumed from this earlier one, and will be written again.
         steps = sorted((s for s in listed.files if s <= step), reverse=True)
         if best is not None:
             listed.best = [self.file(s).name for s in best]
@@ -70,23 +70,23 @@ class CheckpointFolder:
             self._point(BEST, listed.best[0])
         removed = [name for name in listed.files.values() if name not in kept]
         listed.files = {s: name for s, name in listed.files.items() if name in kept}
-        for name in removed:  # before the list forgets them, as a kill in between would keep them for ever
+        for name in removed:  # before they leave the list, as a kill in between would leave them on disk for ever
             remove(self.path / name)
             checksum_path(self.path / name).unlink(missing_ok=True)
         self._write(listed)
 
-    def listed(self) -> Listed:
-        """What checkpoints.json says; nothing when it is not there or damaged, so that nothing is deleted by it."""
+    def listed(self) -> CheckpointList:
+        """Read checkpoints.json; empty when it is missing or damaged, so that nothing is deleted."""
         try:
             found = json.loads((self.path / LIST_FILE).read_text(encoding="utf-8"))
-            return Listed({int(step): str(name) for step, name in found["files"].items()}, list(found["best"]))
+            return CheckpointList({int(step): str(name) for step, name in found["files"].items()}, list(found["best"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return Listed()
+            return CheckpointList()
 
     def begin(self) -> Path | None:
-        """Tidy up after a run that was killed, and return the checkpoint to resume from: see `newest_whole`.
+        """Clean up after a killed process, and return the checkpoint to resume from: see `newest_whole`.
 
-        Only for the one process that works on the run.
+        Call it only in the process that holds the run.
         """
         remove_half_written(self.path)
         path = self.newest_whole()
@@ -100,38 +100,39 @@ class CheckpointFolder:
         return path
 
     def newest_whole(self) -> Path | None:
-        """The newest checkpoint that is what was written; a warning names each damaged one before it.
+        """Return the newest undamaged checkpoint; a warning names each newer damaged one.
 
         Returns:
-            None when there was never any.
+            The path; None when there has never been a checkpoint.
 
         Raises:
-            AigcError: There are checkpoints and all of them are damaged.
+            AigcError: All checkpoints are damaged.
         """
         reasons: list[str] = []
         last = self.path / LAST
         if last.is_symlink() and not last.exists():
-            log.warning("%s is missing; the one before it is taken", last.resolve())
+            log.warning("%s is missing; using the checkpoint before it", last.resolve())
         for path in sorted(self.path.glob("step-*.ckpt"), key=step_of, reverse=True):
             reason = damage(path)
             if reason is None:
                 for damaged in reasons:
-                    log.warning("%s; the one before it is taken", damaged)
+                    log.warning("%s; using the checkpoint before it", damaged)
                 return path
             reasons.append(reason)
-        if reasons or self._were_any():
-            told = "; ".join(reasons) or f"{self.path} holds none of its own (step-*.ckpt), though it had some"
+        if reasons or self._had_any():
+            why = "; ".join(reasons) or f"{self.path} has no step-*.ckpt any more"
             raise AigcError(
-                f"no usable checkpoint: {told}. Put a good one back, or start a new run; this one is not started anew."
+                f"no usable checkpoint: {why}. Restore a checkpoint from a backup, or start a new run; this run will "
+                "not start again from step 0."
             )
         return None
 
-    def _were_any(self) -> bool:
-        """Whether there were any, also of an earlier version, whose checkpoints cannot be resumed from exactly."""
+    def _had_any(self) -> bool:
+        """Whether there were checkpoints, including those of an earlier version."""
         return any(os.path.lexists(self.path / name) for name in (LIST_FILE, LAST, BEST))
 
     def _point(self, name: str, target: str) -> None:
-        """Make `name` another name of `target`, in one step."""
+        """Link `name` to `target` atomically."""
         temporary = self.path / f".{name}.{secrets.token_hex(4)}.tmp"
         try:
             try:
@@ -144,27 +145,27 @@ class CheckpointFolder:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _write(self, listed: Listed) -> None:
+    def _write(self, listed: CheckpointList) -> None:
         write_json(self.path / LIST_FILE, asdict(listed))
 
 
 def damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint file, or None: its SHA-256 must be the one noted when it was written."""
-    path = path.resolve()  # last.ckpt is another name of a file of its own
+    """Describe the damage of a checkpoint, or return None where its SHA-256 is the recorded one."""
+    path = path.resolve()  # last.ckpt is a link
     try:
-        noted = checksum_path(path).read_text(encoding="ascii").split()
+        recorded = checksum_path(path).read_text(encoding="ascii").split()
         found = digest_of(path)
     except OSError as error:
         return f"{path} is damaged: {error.strerror} ({Path(error.filename or path).name})"
     except UnicodeDecodeError:
         return f"{path} is damaged: its checksum file holds no checksum"
-    if not noted or noted[0] != found:
-        return f"{path} is damaged: its content is not what was written (its checksum differs)"
+    if not recorded or recorded[0] != found:
+        return f"{path} is damaged: its checksum differs from the recorded one"
     return None
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a checkpoint: of the file, or of the names and contents of a folder's files.
+    """Return the SHA-256 of a checkpoint: of the file, or of the names and contents of a folder's files.
 
     Raises:
         OSError: It cannot be read.
@@ -184,11 +185,11 @@ def remove(path: Path) -> None:
 
 
 def checksum_path(path: Path) -> Path:
-    """The file beside a checkpoint that holds its SHA-256."""
+    """Return the file that holds the SHA-256 of a checkpoint."""
     return path.with_name(path.name + ".sha256")
 
 
 def step_of(path: Path) -> int:
-    """The step in a checkpoint's name; -1 when there is none."""
+    """Return the step in a checkpoint's name; -1 when there is none."""
     digits = path.stem.removeprefix("step-")
     return int(digits) if digits.isdigit() else -1

@@ -1,4 +1,4 @@
-"""Whether two runs gave the same numbers: metrics.jsonl bit for bit, and the hashes of the weights."""
+"""Compare two runs: metrics.jsonl bit for bit, and the hashes of the weights."""
 
 import hashlib
 import math
@@ -13,20 +13,20 @@ from aigc.runs import metrics_file
 from aigc.runs.metrics_file import encode_values
 
 EPOCH = "epoch"
-"""The column of metrics.jsonl that is compared like a metric and is none."""
+"""A column of metrics.jsonl that is compared like a metric."""
 _WEIGHTS = "model/*.safetensors"
 _Values = dict[tuple[int, str], tuple[float, ...]]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One value that is not the same in both runs.
+    """One value that differs between the runs.
 
     Attributes:
-        step: The optimiser step.
-        metric: Its name, or `epoch`.
-        old: The value in the first run; None when it has none there.
-        new: The value in the second run; None when it has none there.
+        step: The optimizer step.
+        metric: Name of the metric, or `epoch`.
+        old: The value in the first run; None where it is missing.
+        new: The value in the second run; None where it is missing.
     """
 
     step: int
@@ -36,27 +36,27 @@ class Difference:
 
     @property
     def absolute(self) -> float | None:
-        """How far the values are apart; None when one is missing."""
+        """Absolute difference; None when a value is missing."""
         return None if self.old is None or self.new is None else abs(self.new - self.old)
 
     @property
     def relative(self) -> float | None:
-        """How far they are apart, as a share of the first one; infinite when that is 0."""
+        """Difference relative to the first value; infinite when that is 0."""
         if self.old is None or self.new is None:
             return None
-        apart = abs(self.new - self.old)
-        return apart / abs(self.old) if self.old else math.inf if apart else 0.0
+        difference = abs(self.new - self.old)
+        return difference / abs(self.old) if self.old else math.inf if difference else 0.0
 
     def __str__(self) -> str:
         where = f"at step {self.step}: {self.metric}"
         if self.new is None:
             return f"{where} was {self.old!r}, is missing"
         if self.old is None:
-            return f"{where} was not there, is {self.new!r}"
+            return f"{where} was missing, is {self.new!r}"
         return f"{where} was {self.old!r}, is {self.new!r} (by {self.absolute:.3g}, relative {self.relative:.3g})"
 
     def as_dict(self) -> dict[str, Any]:
-        """What JSON can hold; NaN and infinities are strings."""
+        """Return values that JSON can hold; NaN and infinities are strings."""
         numbers = {"old": self.old, "new": self.new, "absolute": self.absolute, "relative": self.relative}
         known = {name: value for name, value in numbers.items() if value is not None}
         return {"step": self.step, "metric": self.metric} | dict.fromkeys(numbers) | encode_values(known)
@@ -64,13 +64,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class MetricsComparison:
-    """Two metrics.jsonl compared.
+    """Comparison of two metrics.jsonl.
 
     Attributes:
-        steps: The last step of which a value was compared.
-        metrics: How many distinct metrics were compared.
-        values: How many values were compared.
-        differences: What differs, in the order of the steps.
+        steps: The last step with a compared value.
+        metrics: Number of distinct metrics compared.
+        values: Number of values compared.
+        differences: The differences, in the order of the steps.
     """
 
     steps: int
@@ -80,7 +80,7 @@ class MetricsComparison:
 
     @property
     def identical(self) -> bool:
-        """Whether there was something to compare and all of it was the same."""
+        """Whether there were values to compare and all of them were equal."""
         return self.values > 0 and not self.differences
 
     @property
@@ -90,21 +90,21 @@ class MetricsComparison:
 
     @property
     def missing(self) -> tuple[Difference, ...]:
-        """What only the first run has."""
+        """Values that only the first run has."""
         return tuple(difference for difference in self.differences if difference.new is None)
 
     @property
     def extra(self) -> tuple[Difference, ...]:
-        """What only the second run has."""
+        """Values that only the second run has."""
         return tuple(difference for difference in self.differences if difference.old is None)
 
 
 @dataclass(frozen=True)
 class WeightsComparison:
-    """The weights of two runs compared by their hashes.
+    """Comparison of the weights of two runs by their hashes.
 
     Attributes:
-        files: Names in the run folder with the hash in the first run and in the second; None where there is none.
+        files: Hashes in the first and the second run by file name; None where the file is missing.
     """
 
     files: Mapping[str, tuple[str | None, str | None]]
@@ -116,12 +116,12 @@ class WeightsComparison:
 
     @property
     def differing(self) -> tuple[str, ...]:
-        """Files that are not the same in both."""
+        """Files that differ."""
         return tuple(name for name, (old, new) in self.files.items() if old != new)
 
     @property
     def digest(self) -> str:
-        """One hash for all weights of the first run; that of the file itself where there is only one."""
+        """One hash of all weights of the first run; that of the file itself where there is only one."""
         hashes = [str(old) for old, _ in self.files.values()]
         return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
@@ -129,20 +129,20 @@ class WeightsComparison:
 def compare_metrics(old: Path, new: Path, until_step: int | None = None) -> MetricsComparison:
     """Compare two metrics.jsonl value by value: all 64 bits must be equal, and NaN equals NaN.
 
-    The wall time and rates (`..._per_second`) are left out. A step logged twice with the same value, as by a run that
-    went on from a checkpoint, counts once.
+    Wall time and rates (`..._per_second`) are ignored. A value that was logged twice at one step, as by a resumed run,
+    counts once.
 
     Args:
         old: The first file.
         new: The second file.
-        until_step: Compare up to this step only, at which either run may have ended: there, what the second has beyond
-            the first does not count, nor does a validation (`val/...`) that it has not.
+        until_step: Compare only up to this step, at which either run may have ended: at this step, values that only
+            the second run has and validation values (`val/...`) that it lacks are ignored.
 
     Raises:
         InputError: A file is damaged.
     """
     before, after = _values(old, until_step), _values(new, until_step)
-    order = sorted(dict.fromkeys([*before, *after]), key=lambda key: key[0])  # within a step, that of the lines
+    order = sorted(dict.fromkeys([*before, *after]), key=lambda key: key[0])  # within a step, in the order of the lines
     compared = [key for key in order if not _is_beyond_end(key, before, after, until_step)]
     differences = [d for key in compared for d in _differences(key, before.get(key, ()), after.get(key, ()))]
     seen = [key for key in compared if key[1] != EPOCH]
@@ -163,7 +163,7 @@ def compare_weights(old: Mapping[str, Any], new: Mapping[str, Any]) -> WeightsCo
 
 
 def logged_steps(path: Path) -> list[int]:
-    """The steps at which a value that can be compared was logged, in order.
+    """Return the steps that have a comparable value, in order.
 
     Raises:
         InputError: The file is damaged.
@@ -172,7 +172,7 @@ def logged_steps(path: Path) -> list[int]:
 
 
 def _values(path: Path, until_step: int | None) -> _Values:
-    """The distinct values of each step and name, in the order of the lines."""
+    """Return the distinct values of each step and name, in the order of the lines."""
     found: dict[tuple[int, str], list[float]] = {}
     for row in metrics_file.read_lines(path):
         if until_step is not None and row["step"] > until_step:
@@ -192,7 +192,7 @@ def _compared(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def _is_beyond_end(key: tuple[int, str], before: _Values, after: _Values, until_step: int | None) -> bool:
-    """Whether only one run got to this value because the other one ended at that very step."""
+    """Whether only one run has this value because the other one ended at this step."""
     step, name = key
     from_validation = name == EPOCH or name.startswith("val/")
     return step == until_step and (key not in before or (key not in after and from_validation))
@@ -208,5 +208,5 @@ def _differences(key: tuple[int, str], old: Iterable[float], new: Iterable[float
 
 
 def _bits(value: float) -> bytes:
-    """The bits of a float64; those of one NaN for all of them."""
+    """Return the bits of a float64; all NaNs have the same."""
     return struct.pack(">d", math.nan if math.isnan(value) else value)

@@ -1,4 +1,4 @@
-"""The terminal and the log: stderr carries progress and messages, log.txt keeps them, stdout is left for results."""
+"""Console and log file: progress and messages go to stderr and log.txt; stdout is reserved for results."""
 
 import contextlib
 import logging
@@ -21,7 +21,7 @@ log = logging.getLogger("aigc")
 
 @cache
 def stderr() -> "Console":
-    """The one console on stderr, shared so that messages appear above a progress bar and not inside it."""
+    """Return the shared console on stderr, which prints messages above a progress bar."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, soft_wrap=True)
@@ -33,10 +33,10 @@ class _ToConsole(logging.Handler):
 
 
 class _ToFile(logging.FileHandler):
-    """A full disk must neither hide the error that it caused nor fill the terminal with tracebacks of logging."""
+    """A file handler that drops its own errors, so that a full disk neither hides its error nor floods the terminal."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Leave it out."""
+        """Drop the record."""
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -44,7 +44,7 @@ class _ToFile(logging.FileHandler):
 
 
 class _NoAdverts(logging.Filter):
-    """Lightning advertises other products in every run's log."""
+    """Drops Lightning's advertisements."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
@@ -52,17 +52,17 @@ class _NoAdverts(logging.Filter):
 
 
 def show_messages(level: int = logging.INFO) -> None:
-    """Send aigc's messages to stderr; other libraries' only from warnings on."""
+    """Send the messages of aigc to stderr, and those of other libraries from level WARNING on."""
     log.setLevel(min(level, logging.INFO))
     log.propagate = False
     if not log.handlers:
         handler = _ToConsole(level)
         handler.setFormatter(logging.Formatter("%(message)s"))
         log.addHandler(handler)
-    # torch deprecates what Lightning calls in every run; nobody who reads a run's log can act on it.
+    # Lightning calls a deprecated function of torch in every run; users cannot act on that.
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
     warnings.filterwarnings("ignore", message="The `srun` command is available on your system but is not used")
-    # Batches are cut from prepared data, or lie on the device already: workers would have little to do.
+    # Batches are slices of prepared data, or already on the device: more workers would not help.
     warnings.filterwarnings("ignore", message="The 'train_dataloader' does not have many workers")
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -71,10 +71,10 @@ def show_messages(level: int = logging.INFO) -> None:
 
 
 @contextmanager
-def kept_in(path: Path) -> Iterator[None]:
-    """Also write messages and warnings, and the traceback of an exception that passes, to a run's log.txt.
+def log_to(path: Path) -> Iterator[None]:
+    """Write messages, warnings and the traceback of an exception to a run's log.txt as well.
 
-    Where stderr is that file itself, as for a rank that has no screen, they are written there once, with the time.
+    Where stderr is that file itself, as for ranks other than the first, they are written once, with a time stamp.
     """
     handler = _ToFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -101,7 +101,7 @@ def kept_in(path: Path) -> Iterator[None]:
 
 
 def _is_stderr(path: Path) -> bool:
-    """Whether what goes to stderr is written to this file."""
+    """Whether stderr is redirected to this file."""
     try:
         return os.path.samestat(os.fstat(2), path.stat())
     except OSError:

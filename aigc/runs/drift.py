@@ -1,4 +1,4 @@
-"""What is not as it was when a run was made: named differences between two manifests, and which likely matters."""
+"""Drift since a run was made: named differences between two manifests, and the likely cause of other numbers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ Manifest = Mapping[str, Any]
 GROUPS = (
     *("config", "data", "code", "packages", "python", "precision", "hardware", "threads", "determinism", "environment"),
 )
-"""What can differ, the likeliest to change numbers first."""
-_LISTED = 3
+"""Groups of differences, those most likely to change numbers first."""
+_MAX_LISTED = 3
 
 
 @dataclass(frozen=True)
 class Drift:
-    """One thing that is not as it was.
+    """One difference.
 
     Attributes:
         group: One of `GROUPS`.
-        name: What it is: `torch`, `seed`, `commit of aigc`.
-        then: What it was, for a person.
-        now: What it is now.
+        name: What differs: `torch`, `seed`, `commit of aigc`.
+        then: The former value, in readable form.
+        now: The current value.
     """
 
     group: str
@@ -36,14 +36,14 @@ class Drift:
 
 
 def drift(then: Manifest, now: Manifest) -> list[Drift]:
-    """Compare what a run was made from with what there is now, in the order of `GROUPS`.
+    """Compare the manifest of a run with the current state, in the order of `GROUPS`.
 
-    What only one of them knows is left out: manifests of older versions know less, and what is there now may not be
-    known in full before the training starts.
+    Entries that only one of them has are ignored: older manifests have fewer, and the current state is not known in
+    full before training starts.
 
     Args:
         then: The manifest of the run.
-        now: A manifest of now; `config_sha256` and `seed` are those of the run's config.yaml as it is on disk.
+        now: A manifest of the current state; `config_sha256` and `seed` are those of the run's config.yaml on disk.
     """
     parts: list[Callable[[Manifest, Manifest], Iterator[Drift]]] = [_config, _data, _code, _packages, _machine]
     found = [difference for part in parts for difference in part(then, now)]
@@ -51,39 +51,41 @@ def drift(then: Manifest, now: Manifest) -> list[Drift]:
 
 
 def likely_cause(drifts: Sequence[Drift], deterministic: bool = True) -> str:
-    """One sentence on why the numbers are others, from the drift that is likeliest to change them.
+    """Return one sentence on why numbers differ, based on the drift that is most likely to change them.
 
     Args:
         drifts: From `drift`.
-        deterministic: Whether the run was allowed deterministic algorithms only.
+        deterministic: Whether the run used only deterministic algorithms.
     """
     if not drifts:
-        known = "no drift was found: config, data, code, packages, hardware and threads are those of the run as far as "
-        known += "the manifest knows them"
+        known = (
+            "no drift was found: config, data, code, packages, hardware and threads are those of the run, as far as "
+        )
+        known += "the manifest records them"
         if not deterministic:
-            return f"{known}; trainer.deterministic is not true, so an operation may give other bits each time"
-        return f"{known}; something it does not know has changed, or an operation does not give the same bits twice"
+            return f"{known}; trainer.deterministic is not true, so an operation may give different bits each time"
+        return f"{known}; something that is not recorded has changed, or an operation is not deterministic"
     ordered = sorted(drifts, key=lambda difference: GROUPS.index(difference.group))
     group = ordered[0].group
-    told = [difference for difference in ordered if difference.group == group]
-    listed = ", ".join(f"{d.name} {d.then} -> {d.now}" for d in told[:_LISTED])
-    more = f" and {len(told) - _LISTED} more" if len(told) > _LISTED else ""
+    shown = [difference for difference in ordered if difference.group == group]
+    listed = ", ".join(f"{d.name} {d.then} -> {d.now}" for d in shown[:_MAX_LISTED])
+    more = f" and {len(shown) - _MAX_LISTED} more" if len(shown) > _MAX_LISTED else ""
     others = list(dict.fromkeys(difference.group for difference in ordered if difference.group != group))
     also = f"; less likely: {', '.join(others)}" if others else ""
-    return f"likely cause: {_SAID[group]}: {listed}{more}{also}"
+    return f"likely cause: {_CAUSES[group]}: {listed}{more}{also}"
 
 
-_SAID = {
+_CAUSES = {
     "config": "config.yaml was changed after the run had started",
     "data": "the data have changed",
     "code": "the code has changed",
-    "packages": "other versions of packages",
-    "python": "another Python",
-    "precision": "another number format",
-    "hardware": "other hardware",
-    "threads": "another number of threads, which splits sums otherwise",
-    "determinism": "other flags of torch",
-    "environment": "other environment variables",
+    "packages": "the package versions differ",
+    "python": "the Python version differs",
+    "precision": "the precision differs",
+    "hardware": "the hardware differs",
+    "threads": "the number of threads differs, which changes how sums are split",
+    "determinism": "the flags of torch differ",
+    "environment": "the environment variables differ",
 }
 
 
@@ -131,7 +133,7 @@ def _packages(then: Manifest, now: Manifest) -> Iterator[Drift]:
     old, new = then["packages"], now["packages"]
     names = [*PACKAGES, *sorted((old.keys() | new.keys()) - set(PACKAGES))]
     for name in names:
-        # Without `environment` the manifest is of a version that listed a few packages only.
+        # A manifest without `environment` is of a version that listed only a few packages.
         if name not in old and "environment" not in then:
             continue
         if (old.get(name) or None) != (new.get(name) or None):
@@ -155,7 +157,7 @@ def _machine(then: Manifest, now: Manifest) -> Iterator[Drift]:
 
 
 def _fields(group: str, then: Manifest, now: Manifest) -> Iterator[Drift]:
-    """The keys that both have with another value."""
+    """Yield the keys that both have with different values."""
     for key, value in then.items():
         if key in now and value != now[key]:
             yield Drift(group, key.replace("_", " "), _shown(then[key]), _shown(now[key]))
@@ -166,19 +168,19 @@ def _both(then: Manifest, now: Manifest, key: str) -> bool:
 
 
 def _threads(manifest: Manifest) -> Manifest:
-    """Older manifests have them in `hardware`."""
+    """Return the threads; older manifests have them in `hardware`."""
     hardware = manifest.get("hardware") or {}
     older = {"torch": hardware["torch_threads"]} if "torch_threads" in hardware else {}
     return manifest.get("threads") or older
 
 
 def _hardware(manifest: Manifest) -> Manifest:
-    """What may change numbers; GPUs are known only where torch has looked for them."""
-    told = manifest.get("hardware") or {}
+    """Return the hardware that may change numbers; GPUs are known only once torch has been imported."""
+    hardware = manifest.get("hardware") or {}
     keys = ("cpu", "cpu_capability", "cuda", "cudnn", "driver", "torch_build")
-    known = {key: told[key] for key in keys if key in told}
-    if "cuda" in told:
-        names = [str(gpu.get("name")) for gpu in told.get("gpus") or []]
+    known = {key: hardware[key] for key in keys if key in hardware}
+    if "cuda" in hardware:
+        names = [str(gpu.get("name")) for gpu in hardware.get("gpus") or []]
         known["gpus"] = ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names)) or "none"
     return known
 

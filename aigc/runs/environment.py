@@ -1,4 +1,4 @@
-"""What a run's process stands on: installed packages, environment variables, and aigc's own source."""
+"""The software environment of a run: installed packages, environment variables, and the source of aigc."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ PACKAGES = (
     *("aigc", "torch", "pytorch-lightning", "transformers", "hydra-core", "omegaconf", "torchmetrics", "tokenizers"),
     *("datasets", "numpy", "sacrebleu", "nltk", "wandb", "safetensors"),
 )
-"""The packages that change numbers most often; they stand first, and a missing one is null."""
+"""The packages most likely to change numbers; they are listed first, and a missing one is null."""
 
 _VARIABLES = frozenset(
     (
@@ -38,7 +38,7 @@ _FAMILIES = (
     *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "BLIS_", "DNNL_", "ONEDNN_"),
     *("CUBLAS", "CUDNN_", "NCCL_", "GLOO_", "TORCH", "PYTORCH_"),
 )
-# These say where things lie and who runs them, or are set by libraries; the hardware tells which GPUs are visible.
+# Paths, ranks, and variables that libraries set; the hardware section records which GPUs are visible.
 _WITHOUT_EFFECT = re.compile(
     r"TMPDIR|LANG|LC_.*|TZ|AIGC_.*|.*_OFFLINE|TOKENIZERS_PARALLELISM|CUDA_VISIBLE_DEVICES|CUDA_DEVICE_ORDER|"
     r"CUDA_LAUNCH_BLOCKING|CUBLAS_WORKSPACE_CONFIG|TORCH_HOME|.*_DIR|.*_DEBUG|.*_LOGS?|RANK|LOCAL_RANK|"
@@ -49,11 +49,11 @@ _WITHOUT_EFFECT = re.compile(
 @cache
 def package_versions() -> dict[str, str | None]:
     """Return all installed distributions by normalised name with their versions, those of `PACKAGES` first."""
-    from importlib.metadata import distributions  # 30 ms that `aigc ls` need not pay
+    from importlib.metadata import distributions  # 30 ms, which `aigc ls` does not need
 
     found: dict[str, str] = {}
     for distribution in distributions():
-        # The first on the path is the one that is imported; a damaged one has no name.
+        # The first one on the path is imported; a damaged one has no name.
         if distribution.name and distribution.version:
             found.setdefault(normalised(distribution.name), distribution.version)
     found.setdefault("aigc", aigc.__version__)
@@ -61,20 +61,20 @@ def package_versions() -> dict[str, str | None]:
 
 
 def available_cores() -> int | None:
-    """How many processor cores this process may use; None where the system does not say."""
+    """Return how many CPU cores this process may use; None where the system does not report it."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def normalised(name: str) -> str:
-    """A distribution's name as package indexes compare it: `Foo.Bar_baz` is `foo-bar-baz`."""
+    """Normalize a distribution's name as package indexes do: `Foo.Bar_baz` becomes `foo-bar-baz`."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment variables that a list allows, sorted, with what looks like a secret replaced.
+    """Return the recorded environment variables, sorted and with secrets replaced.
 
     Args:
-        variables: The environment; None means this process's.
+        variables: The environment; None means that of this process.
     """
     variables = os.environ if variables is None else variables
     allowed = {name: variables[name] for name in sorted(variables) if _is_kept(name)}
@@ -82,7 +82,7 @@ def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def may_change_numbers(variable: str) -> bool:
-    """Say whether another value of this environment variable could give other numbers."""
+    """Return whether this environment variable can change numbers."""
     return _is_kept(variable) and _WITHOUT_EFFECT.fullmatch(variable) is None
 
 
@@ -92,7 +92,7 @@ def _is_kept(variable: str) -> bool:
 
 @cache
 def source_digest() -> str:
-    """Return one SHA-256 over the names and content of aigc's own Python files, as they are on disk now."""
+    """Return one SHA-256 of the names and contents of aigc's Python files on disk."""
     package = Path(aigc.__file__).parent
     total = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):

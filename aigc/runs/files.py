@@ -1,4 +1,4 @@
-"""Write files so that a reader sees the old content or the new one, never a torn one."""
+"""Write files atomically: a reader sees the old content or the new one, never a part."""
 
 import contextlib
 import hashlib
@@ -22,16 +22,16 @@ _patience = 60.0
 
 
 def write_atomic(path: Path | str, data: bytes | str) -> None:
-    """Replace the content of `path` in one step, also across a crash of the machine; on failure the old file stays.
+    """Replace the content of `path` atomically, even if the machine crashes; on failure the old file stays.
 
     Args:
         path: The file; its folder must exist.
         data: The whole content; text is written as UTF-8.
 
     Raises:
-        OSError: The folder does not exist, cannot be written, or is full.
+        OSError: The folder does not exist, is not writable, or the disk is full.
     """
-    # backslashreplace: a command line may hold bytes that are no UTF-8, and they must not stop a run from starting.
+    # backslashreplace: a command line may hold bytes that are not UTF-8, which must not prevent a run from starting.
     content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     with replacing(Path(path)) as file:
         file.write(content)
@@ -39,9 +39,9 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the name `path` at the end of the block, once it is on disk, or is removed if that failed.
+    """Open a temporary file that is renamed to `path` at the end of the block, or removed on failure.
 
-    It lies in the same folder meanwhile: a rename across file systems is a copy, and a copy can be torn.
+    It is in the same folder, as a rename across file systems would be a copy and not atomic.
 
     Raises:
         OSError: As for `write_atomic`; its file name is that of `path`.
@@ -57,34 +57,34 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None:
-            error.filename = str(path)  # a full disk is told by a write, which names no file
+            error.filename = str(path)  # a failed write names no file
         raise
     sync_folder(path.parent)
 
 
 def remove_half_written(folder: Path) -> None:
-    """Remove what killed writers have left in a folder and those in it; only while no other process writes there."""
+    """Remove temporary files of killed processes, recursively; call it only while no other process writes there."""
     for path in list(folder.rglob(".*.tmp")):
         if _TEMPORARY.search(path.name):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write `value` as indented JSON, atomically; NaN and infinities are a ValueError, as JSON has neither."""
+    """Write `value` as indented JSON atomically; raises ValueError for NaN and infinities, which JSON lacks."""
     write_atomic(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
 def retrying(write: Callable[[], None], what: str) -> None:
-    """Write, and go on trying with growing pauses while the file system refuses: a disk may be full only for a while.
+    """Call `write` again with growing pauses while it raises OSError, as a disk may be full only for a while.
 
-    `be_patient` says for how long.
+    `set_write_patience` sets for how long.
 
     Args:
-        write: Does all of it anew at each call, and leaves nothing behind when it fails.
-        what: What is being done, for messages: "save x.ckpt".
+        write: Writes everything again at each call, and leaves nothing behind when it fails.
+        what: The operation, for messages: "save x.ckpt".
 
     Raises:
-        AigcError: It was refused all the time, or the process was asked to stop meanwhile.
+        AigcError: It failed all the time, or the process was asked to stop meanwhile.
     """
     pause = 0.5
     end: float | None = None
@@ -94,21 +94,21 @@ def retrying(write: Callable[[], None], what: str) -> None:
             return
         except OSError as error:
             now = time.monotonic()
-            end = now + _patience if end is None else end  # a slow first try costs nothing of the patience
+            end = now + _patience if end is None else end  # counted from the end of the first try
             left = end - now
             reason = error.strerror or str(error)
             if left <= 0:
                 raise AigcError(
-                    f"cannot {what}: {reason}. It was tried for {_patience:g} s; what was saved before is intact. "
-                    "Make room or make the folder writable, then `aigc resume`."
+                    f"cannot {what}: {reason}. Tried for {_patience:g} s; earlier checkpoints are intact. "
+                    "Free some space or make the folder writable, then `aigc resume`."
                 ) from error
-            log.warning("cannot %s: %s; trying for %.0f s more", what, reason, left)
+            log.warning("cannot %s: %s; retrying for %.0f s", what, reason, left)
         _sleep(min(pause, max(left, 0.01)), what)
         pause = min(2 * pause, 5.0)
 
 
-def be_patient(seconds: float) -> None:
-    """Set how long this process goes on trying when a file system refuses."""
+def set_write_patience(seconds: float) -> None:
+    """Set for how many seconds this process retries failed writes."""
     global _patience
     _patience = seconds
 
@@ -133,7 +133,7 @@ def sync_folder(folder: Path) -> None:
     """Flush a folder's entries to disk, so that a rename in it survives a crash of the machine."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        # Some network file systems refuse to sync a folder; the rename is done all the same.
+        # Some network file systems cannot sync a folder; the rename is done in any case.
         with contextlib.suppress(OSError):
             os.fsync(descriptor)
     finally:

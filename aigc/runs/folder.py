@@ -1,4 +1,4 @@
-"""The run folder: made once before a run starts, read by everything that comes after."""
+"""The run folder: created before a run starts, read by all other commands."""
 
 import fcntl
 import importlib
@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigc.errors import InputError, RunInWork
+from aigc.errors import InputError, RunInUse
 from aigc.runs import metrics_file
 from aigc.runs.files import sha256_file, sync_folder, write_atomic
 from aigc.runs.git import code_patch
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 
 MODEL_CLASS_FILE = "aigc.json"
-"""The file in model/ that names the class which says what can be done with the model."""
+"""The file in model/ that names the class of the saved model."""
 
 
 class Run:
-    """One training of one resolved config, seen through its folder.
+    """One training of one resolved config, accessed through its folder.
 
     Args:
         path: The run folder; use `Run.open` to find one by name and `Run.create` to make one.
@@ -57,21 +57,21 @@ class Run:
         run_id: str | None = None,
         **notes: Any,
     ) -> "Run":
-        """Make the folder of a new run; it appears under its final name with all its files or not at all.
+        """Create the folder of a new run atomically, with all its files.
 
         Args:
-            root: The folder that holds the runs; it is made when it does not exist.
+            root: The folder of all runs; created if missing.
             name: The experiment, such as `lm/tiny`; the run id is `lm-tiny-<yyyymmdd>-<hhmmss>-<4 hex>`, local time.
-            config_yaml: The resolved config as YAML; the values of secrets in it are replaced.
+            config_yaml: The resolved config as YAML; secrets in it are replaced.
             overrides: What was typed, one override each.
-            command: The command line; None means the one of this process.
+            command: The command line; None means that of this process.
             seed: The seed of the run.
-            data_fingerprint: SHA-256 of the content of the data, when it is known already.
-            run_id: The name of the folder; None makes one from the experiment, the time, and chance.
-            notes: What else the manifest holds: fields of `Manifest` by their names.
+            data_fingerprint: SHA-256 of the content of the data, if known.
+            run_id: The name of the folder; None makes one from the experiment, the time and random digits.
+            notes: More fields of `Manifest`, by name.
 
         Raises:
-            InputError: The folder cannot be made or written, or exists; the message names it and the reason.
+            InputError: The folder exists or cannot be created; the message names it and the reason.
         """
         root = Path(root)
         try:
@@ -100,21 +100,21 @@ class Run:
             sync_folder(root)
         except OSError as error:
             raise InputError(
-                f"cannot make a run folder in {root}: {error.strerror or error}. "
-                "Set AIGC_OUTPUTS to a folder that can be written."
+                f"cannot create a run folder in {root}: {error.strerror or error}. "
+                "Set AIGC_OUTPUTS to a writable folder."
             ) from error
         return cls(final)
 
     @classmethod
     def open(cls, name: str | Path, root: Path | str | None = None) -> "Run":
-        """Open a run by its id, the beginning of its id, its path, or `latest`.
+        """Open a run by its id, a unique prefix, its path, or `latest`.
 
         Args:
             name: What a person typed; a `Path` is always taken as a path.
-            root: The folder that holds the runs; None means $AIGC_OUTPUTS/runs, or outputs/runs.
+            root: The folder of all runs; None means $AIGC_OUTPUTS/runs, or outputs/runs.
 
         Raises:
-            InputError: No run has that name (the nearest are named), several begin with it, or it is not a run folder.
+            InputError: No run has that name (the message suggests the nearest), several match, or it is not a run.
         """
         return cls(find_run(name, None if root is None else Path(root)))
 
@@ -125,7 +125,7 @@ class Run:
 
     @cached_property
     def config(self) -> "DictConfig":
-        """The resolved config; `${oc.env:...}` is still an interpolation. InputError when the file is damaged."""
+        """The resolved config, with `${oc.env:...}` as interpolations; raises InputError when the file is damaged."""
         from omegaconf import DictConfig, OmegaConf
 
         from aigc.config.renamed import update_frozen
@@ -133,52 +133,52 @@ class Run:
         path = self.path / CONFIG_FILE
         try:
             config = OmegaConf.load(path)
-        except Exception as error:  # OmegaConf, PyYAML and the file system each have their own
+        except Exception as error:  # OmegaConf, PyYAML and the file system raise different ones
             raise InputError(f"{path} cannot be read: {error}. The run folder is damaged.") from error
         if not isinstance(config, DictConfig):
-            raise InputError(f"{path} is no mapping. The run folder is damaged.")
+            raise InputError(f"{path} is not a mapping. The run folder is damaged.")
         update_frozen(config)
         return config
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """The manifest as it is on disk now; to change it, use `edit_manifest`."""
+        """The manifest on disk; to change it, use `edit_manifest`."""
         return read_manifest(self.path)
 
     @property
     def record(self) -> Manifest:
-        """The manifest as it is on disk now, with named fields; entries that an older run lacks have their defaults."""
+        """The manifest on disk with named fields; entries that an older run lacks have their defaults."""
         return read_record(self.path)
 
     def edit_manifest(self) -> AbstractContextManager[Manifest]:
-        """Give the manifest to change in place; it is written at the end of the block, under a lock."""
+        """Return a context that yields the manifest for changes and writes it at the end, under a lock."""
         return edit_manifest(self.path)
 
     @property
     def status(self) -> Status:
-        """What the run is doing now, or how it ended; `aigc.runs.status.read_status` tells since when and why."""
+        """What the run does now, or how it ended; `aigc.runs.status.read_status` has the details."""
         return read_status(self.path).status
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Hold the run for one process; the system lets go of it however that process ends.
+        """Hold the run for this process; the system releases it however the process ends.
 
         Raises:
-            RunInWork: Another process works on it.
+            RunInUse: Another process works on it.
         """
         with (self.path / ".lock").open("a+") as lock:
             try:
-                # Not flock, which forked data workers would share: they outlive a killed process by seconds.
+                # Not flock, which forked data workers would inherit: they outlive a killed process by seconds.
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 record = read_status(self.path)
-                raise RunInWork(
-                    f"run {self.id} is worked on by process {record.pid} on {record.host}: wait for it, or stop it"
+                raise RunInUse(
+                    f"run {self.id} is in use by process {record.pid} on {record.host}: wait for it, or stop it"
                 ) from error
             yield
 
     def metrics(self) -> "pd.DataFrame":
-        """Return a row per logged step: columns step, epoch, wall_time (seconds since 1970), then a name each."""
+        """Return one row per logged step: columns step, epoch, wall_time (seconds since 1970), then the metrics."""
         import pandas as pd
 
         rows = metrics_file.read(self.path / "metrics.jsonl")
@@ -188,12 +188,12 @@ class Run:
         """Load the run's model from model/, on the CPU and in evaluation mode.
 
         Returns:
-            The model, and what belongs to it: the tokenizer of a language model, the names of a generator's classes.
+            The model and its companion: the tokenizer of a language model, the class names of a generator.
 
         Raises:
             InputError: The run has no model yet, or its model is damaged.
         """
-        # By its name, as kinds of models lie above runs: they are imported only when a model is asked for.
+        # By name, as kinds of models lie above runs and are imported only when a model is loaded.
         model: tuple[Any, Any] = importlib.import_module("aigc.inference.find").saved_model(self).load()
         return model
 
@@ -204,7 +204,7 @@ class Run:
 
     @property
     def samples(self) -> Path:
-        """The folder of what the model generated during training."""
+        """The folder of samples generated during training."""
         return self.path / "samples"
 
     @property
@@ -219,7 +219,7 @@ class Run:
 
 
 def list_runs(root: Path | str | None = None) -> list[Run]:
-    """Return the runs in `root`, the newest first, damaged ones too; `aigc.runs.table.summary` tells them apart."""
+    """Return the runs in `root`, newest first, including damaged ones, which `aigc.runs.table.summary` marks."""
     from aigc.runs.locate import default_root
 
     return [Run(folder) for folder in run_folders(default_root() if root is None else Path(root))]

@@ -1,4 +1,4 @@
-"""What git knows about the code a run started from; nothing here fails when git knows nothing."""
+"""The git state of the code that a run started from; missing git or a missing repository is not an error."""
 
 import contextlib
 import hashlib
@@ -15,9 +15,9 @@ PATCH_LIMIT = 1_000_000
 _TIMEOUT = 5.0
 _LISTED_FILES = 200
 _HASHED_BYTES = 1 << 24
-# Of untracked files these are code; data, notes and what runs leave change nothing.
+# Untracked files with these suffixes are code; data, notes and outputs do not affect a run.
 _CODE = frozenset((".py", ".pyx", ".c", ".cc", ".cpp", ".cu", ".h", ".sh"))
-_EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # what HEAD stands for before the first commit
+_EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # the tree of HEAD before the first commit
 
 
 def git_state(folder: Path | str, ignore: Path | None = None) -> dict[str, Any] | None:
@@ -28,7 +28,7 @@ def git_state(folder: Path | str, ignore: Path | None = None) -> dict[str, Any] 
 
     Args:
         folder: Any folder of the repository.
-        ignore: A folder below it whose files do not count, such as the one that holds the runs.
+        ignore: A folder below it whose files are ignored, such as the folder of all runs.
     """
     git = _Git(folder)
     output = git.run("status", "--porcelain=v2", "--branch", "-z", *_paths(folder, ignore))
@@ -54,8 +54,8 @@ def git_state(folder: Path | str, ignore: Path | None = None) -> dict[str, Any] 
 def code_patch(folder: Path | str, ignore: Path | None = None) -> str:
     """Return the uncommitted changes of the repository around `folder`, redacted; empty when there are none.
 
-    Untracked text files are listed as comment lines in front, which `git apply` skips; their content is not kept.
-    A patch beyond `PATCH_LIMIT` bytes is cut, and its last line says so.
+    Untracked text files are listed in comment lines at the top, which `git apply` skips; their content is not kept.
+    A patch beyond `PATCH_LIMIT` bytes is truncated, with a last line that says so.
 
     Args:
         folder: Any folder of the repository.
@@ -96,7 +96,7 @@ def _hash_changes(git: "_Git", ignore: Path | None) -> str | None:
 
 
 def _paths(folder: Path | str, ignore: Path | None) -> list[str]:
-    """Return arguments that mean the whole repository but for what is in `ignore`."""
+    """Return arguments for the whole repository except the files in `ignore`."""
     folder = Path(folder).resolve()
     if ignore is None or folder not in ignore.resolve().parents:
         return []
@@ -120,19 +120,19 @@ def _is_text(path: Path) -> bool:
 
 
 class _Git:
-    """Git commands in one folder that take at most `_TIMEOUT` seconds together."""
+    """Runs git commands in one folder that take at most `_TIMEOUT` seconds in total."""
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         self._deadline = time.monotonic() + _TIMEOUT
-        # Inside a git hook these name the hook's repository, whatever the folder.
+        # A git hook sets these to its own repository.
         hidden = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
         self._environment = {key: value for key, value in os.environ.items() if key not in hidden}
         self._environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
     def run(self, *arguments: str, limit: int = 1 << 24) -> bytes | None:
         """Return at most `limit` + 1 bytes of output; None when git is missing, fails or is too slow."""
-        # A repository may name a program as its file system monitor; looking at the code must not run it.
+        # A repository may configure a program as its file system monitor; reading the code must not run it.
         command = ["git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", *arguments]
         try:
             process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Find run folders: where they are, which one a person means, which is the latest."""
+"""Find run folders: the folder of all runs, a run by its name, the latest run."""
 
 import json
 import os
@@ -13,12 +13,12 @@ _RUN_ID = re.compile(r".+-\d{8}-\d{6}-[0-9a-f]{4}")
 
 
 def default_root() -> Path:
-    """Return the folder that holds the runs: $AIGC_OUTPUTS/runs, or outputs/runs in the working directory."""
+    """Return the folder of all runs: $AIGC_OUTPUTS/runs, or outputs/runs in the working directory."""
     return Path(os.environ.get("AIGC_OUTPUTS") or "outputs").expanduser() / "runs"
 
 
 def run_folders(root: Path) -> list[Path]:
-    """Return all run folders in `root`, the newest first; without a readable manifest the file time counts."""
+    """Return all run folders in `root`, newest first; without a readable manifest, by file time."""
     try:
         entries = [entry for entry in root.iterdir() if not entry.name.startswith(".") and entry.is_dir()]
     except (FileNotFoundError, NotADirectoryError):
@@ -30,14 +30,14 @@ def run_folders(root: Path) -> list[Path]:
 
 
 def find_run(name: str | Path, root: Path | None = None) -> Path:
-    """Return the folder of the run a person names.
+    """Return the folder of a run by its name.
 
     Args:
-        name: A run id, the beginning of just one run id, a path to a run folder, or `latest`.
-        root: The folder that holds the runs; None means `default_root()`.
+        name: A run id, a unique prefix of one, a path to a run folder, or `latest`.
+        root: The folder of all runs; None means `default_root()`.
 
     Raises:
-        InputError: No run has that name, several begin with it, or the path is not a run folder.
+        InputError: No run has that name, several match, or the path is not a run folder.
     """
     root = default_root() if root is None else Path(root)
     text = str(name)
@@ -53,7 +53,7 @@ def find_run(name: str | Path, root: Path | None = None) -> Path:
     if matches:
         listed = ", ".join(sorted(folder.name for folder in matches[:10]))
         more = f" and {len(matches) - 10} more" if len(matches) > 10 else ""
-        raise InputError(f"{text!r} is the beginning of {len(matches)} runs: {listed}{more}. Type more of the one.")
+        raise InputError(f"{text!r} matches {len(matches)} runs: {listed}{more}. Give a longer prefix.")
     if Path(text).is_dir():
         return _check_run(Path(text))
     raise InputError(_unknown(text, root))
@@ -72,7 +72,7 @@ def _unknown(text: str, root: Path) -> str:
     ids = [folder.name for folder in run_folders(root)]
     if not ids:
         return f"there is no run {text!r}: {root} holds no runs yet. Start one with `aigc train`."
-    # A person types the experiment's name, or all of an id with a slip in it: compare both.
+    # The name may be that of an experiment, or a mistyped id: compare both.
     names = {name: name for name in reversed(ids)} | {name.rsplit("-", 3)[0]: name for name in reversed(ids)}
     close = dict.fromkeys(names[match] for match in difflib.get_close_matches(text, names, n=3, cutoff=0.5))
     nearest = f" Nearest: {', '.join(close)}." if close else ""
@@ -84,7 +84,9 @@ def _check_run(folder: Path) -> Path:
         raise InputError(f"there is no run folder {folder}. `aigc ls` lists all runs.")
     missing = [name for name in (MANIFEST_FILE, CONFIG_FILE) if not (folder / name).is_file()]
     if missing:
-        raise InputError(f"{folder} is no run folder: it has no {' and no '.join(missing)}. `aigc ls` lists all runs.")
+        raise InputError(
+            f"{folder} is not a run folder: it has no {' and no '.join(missing)}. `aigc ls` lists all runs."
+        )
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Locks between processes: a locked file, which the system releases however its holder ends."""
+"""Locks between processes, by locked files, which the system releases however their holders end."""
 
 import fcntl
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from typing import IO
 
 @contextmanager
 def locked(path: Path | str) -> Iterator[None]:
-    """Hold the lock of a file for the block, and wait until it is free.
+    """Wait for the lock of a file, and hold it for the block.
 
-    Whoever takes it must look again at what it guards: another process may have done the work meanwhile. Threads and
-    processes are kept apart alike. A child forked inside the block holds the lock, too, until both let go of it.
+    After waiting, check the guarded state again: another process may have done the work meanwhile. The lock excludes
+    threads as well as processes. A child forked inside the block shares the lock until both have released it.
 
     Args:
-        path: The lock file; it is made where it is missing, and stays. Its folder must exist.
+        path: The lock file; created if missing, and kept. Its folder must exist.
 
     Raises:
         OSError: The file cannot be opened, or its file system has no locks.

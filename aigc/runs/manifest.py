@@ -1,6 +1,6 @@
-"""manifest.json: what a run was made from, on what it ran, and what came out.
+"""manifest.json: the origin of a run, its environment and its results.
 
-A new entry is one field here. Files of other versions keep what this one does not know, and lack what they lack.
+A new entry is one field here. Unknown entries of other versions are kept, and missing ones have defaults.
 """
 
 import json
@@ -29,19 +29,19 @@ class _Entry:
     """A mapping of the manifest with named fields."""
 
     always: ClassVar[tuple[str, ...]] = ()
-    """Fields that are written even where nothing is known."""
+    """Fields that are written even where they are empty."""
     others: dict[str, Any] = field(default_factory=dict, repr=False)
-    """What another version has written, as it is in the file."""
+    """Entries of other versions, as in the file."""
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Take a mapping of the file; TypeError where it is none."""
+        """Read a mapping of the file; raises TypeError for anything else."""
         named = {one.name for one in fields(cls)} - {"others"}
         known = {name: value for name, value in {**content}.items() if name in named}
         return cls(**known, others={name: value for name, value in content.items() if name not in named})
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what the file holds; a field that is empty, and was not in the file, is left out."""
+        """Return the content for the file; fields with their default are left out unless they are in `always`."""
         found: dict[str, Any] = {}
         for one in fields(self):
             value = getattr(self, one.name)
@@ -52,7 +52,7 @@ class _Entry:
 
 @dataclass(kw_only=True)
 class Attempt(_Entry):
-    """One process, or one set of ranks, that worked on the run; times are UTC in ISO 8601."""
+    """One process, or one set of ranks, that trained the run; times are UTC in ISO 8601."""
 
     always = ("host", "pid", "start", "end", "exit_code", "status", "from_step", "to_step")
 
@@ -60,13 +60,13 @@ class Attempt(_Entry):
     pid: int | None = None
     start: str = ""
     end: str | None = None
-    """None while it works, or when it was killed and nobody has noticed yet."""
+    """None while it runs, or when it was killed and this is not recorded yet."""
     exit_code: int | None = None
     status: str = "running"
     from_step: int = 0
     to_step: int | None = None
     overrides: list[str] = field(default_factory=list)
-    """What this attempt and those after it change."""
+    """Overrides of this attempt and later ones."""
     precision: str | None = None
     threads: int | None = None
     device: str | None = None
@@ -74,14 +74,14 @@ class Attempt(_Entry):
 
     @property
     def seconds(self) -> float:
-        """How long it took; 0 where its end is not known."""
+        """Duration; 0 where its end is not known."""
         if not self.end:
             return 0.0
         return (datetime.fromisoformat(self.end) - datetime.fromisoformat(self.start)).total_seconds()
 
     @property
     def was_refused(self) -> bool:
-        """Whether it ended with wrong input before it took a step; what it said counts for nothing."""
+        """Whether it ended with wrong input before its first step; its overrides do not apply."""
         return self.exit_code == InputError.exit_code and self.to_step == self.from_step
 
 
@@ -96,26 +96,26 @@ class SubmittedJob(_Entry):
     id: str
     submitted: str = ""
     shared: bool = False
-    """Whether it works on other runs, too."""
+    """Whether it runs other trials as well."""
 
 
 @dataclass(kw_only=True)
 class Result(_Entry):
-    """What came out besides the metrics."""
+    """Results besides the metrics."""
 
     always = ("best_step", "seconds")
 
     best_step: int | None = None
-    """The step whose weights were kept; None when the last ones were."""
+    """The step whose weights are kept; None for the last ones."""
     seconds: float = 0.0
-    """Time of all attempts."""
+    """Duration of all attempts."""
     per_second: float | None = None
     unit: str | None = None
 
 
 @dataclass(kw_only=True)
 class Manifest(_Entry):
-    """All that is known of a run but its config, status and metrics over time."""
+    """Everything recorded of a run except its config, status and metrics over time."""
 
     schema_version: int
     run_id: str
@@ -137,23 +137,23 @@ class Manifest(_Entry):
     config_sha256: str | None = None
     data_fingerprint: str | None = None
     identity: str | None = None
-    """Hash of what the config means, see `aigc.config.identity`."""
+    """Hash of the config's meaning, see `aigc.config.identity`."""
     sweep: dict[str, Any] | None = None
-    """Id, trial and overrides, where the run is a trial."""
+    """Id, trial and overrides, where the run is a trial of a sweep."""
     reproduces: str | None = None
     """The run that this one trains again."""
     until_step: int | None = None
-    """Where a reproduction of the first steps ends."""
+    """Last step of a reproduction of the first steps."""
     code_folders: list[str] = field(default_factory=list)
     """Folders of the frozen code, for a queued run."""
     jobs: list[SubmittedJob] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     artifacts: dict[str, str] = field(default_factory=dict)
-    """File in the run folder to SHA-256."""
+    """SHA-256 by file in the run folder."""
     metrics: dict[str, float] = field(default_factory=dict)
-    """The final ones."""
+    """Final metrics."""
     signatures: dict[str, str] = field(default_factory=dict)
-    """How final metrics were made, by their names."""
+    """Signatures of the final metrics, by name."""
     result: Result | None = None
 
     always = (
@@ -163,7 +163,7 @@ class Manifest(_Entry):
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Take the content of the file, with its lists of attempts and jobs."""
+        """Read the content of the file, with its lists of attempts and jobs."""
         made = super().from_dict(content)
         made.attempts = [Attempt.from_dict(one) for one in content.get("attempts") or []]
         made.jobs = [SubmittedJob.from_dict(one) for one in content.get("jobs") or []]
@@ -179,7 +179,7 @@ class Manifest(_Entry):
         return attempt
 
     def end_attempt(self, status: Status, exit_code: int, to_step: int) -> None:
-        """Note how the last attempt ended; nothing where ranks did not come together."""
+        """Record how the last attempt ended; does nothing where there is none, as when ranks did not connect."""
         if self.attempts:
             last = self.attempts[-1]
             last.end, last.status, last.exit_code, last.to_step = utc_now(), str(status), exit_code, to_step
@@ -187,30 +187,30 @@ class Manifest(_Entry):
     def close_dead_attempts(self, folder: Path | str) -> int:
         """Close as killed every attempt that has no end, and return how many there were.
 
-        Call it before a new attempt begins, in the one process that works on the run from now on: whoever began those
-        attempts is dead then. Their end is the last sign of life in status.json.
+        Call it before a new attempt begins, in the process that holds the run, so that the processes of those attempts
+        are dead. Their end is the last heartbeat in status.json.
 
         Args:
-            folder: The run folder, whose status.json is still that of the dead process.
+            folder: The run folder; its status.json is still that of the dead process.
         """
         still_open = [attempt for attempt in self.attempts if not attempt.end]
         if still_open:
             record = read_status(folder)
             for attempt in still_open:
                 attempt.end = max(record.heartbeat or record.since, attempt.start)
-                # A second signal leaves its status, and no time for the manifest.
+                # After a second signal the status is written, but not the manifest.
                 killed = record.status in (Status.RUNNING, Status.PENDING)
                 attempt.status = str(Status.KILLED if killed else record.status)
                 attempt.to_step = record.step
         return len(still_open)
 
     def note_job(self, job: SubmittedJob) -> None:
-        """Note the job that works on the run, once also when it was requeued."""
+        """Record the job of the run, once even when it was requeued."""
         if not self.jobs or self.jobs[-1].id != job.id:
             self.jobs.append(job)
 
     def note_machine(self, precision: str, **described: Any) -> None:
-        """Note what the last attempt computes on; `described` are fields by their names."""
+        """Record the machine of the last attempt; `described` holds fields by name."""
         for name, value in {**described, "precision": precision}.items():
             setattr(self, name, value)
         if self.attempts:
@@ -219,7 +219,7 @@ class Manifest(_Entry):
     def note_result(
         self, metrics: Mapping[str, float], signatures: Mapping[str, str], artifacts: Mapping[str, str], result: Result
     ) -> None:
-        """Note what came out of the run."""
+        """Record the results of the run."""
         self.metrics, self.signatures, self.artifacts = dict(metrics), dict(signatures), dict(artifacts)
         self.result = result
 
@@ -235,7 +235,7 @@ def _plain(value: Any) -> Any:
 
 
 def read_manifest(folder: Path | str) -> dict[str, Any]:
-    """Read manifest.json as it is in the file, with its metrics as numbers.
+    """Read manifest.json as in the file, with its metrics as numbers.
 
     Raises:
         InputError: The file is missing, damaged, or written by a newer version of aigc.
@@ -249,13 +249,13 @@ def read_manifest(folder: Path | str) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read: {error}. The run folder is damaged.") from error
     if version > SCHEMA_VERSION:
         raise InputError(
-            f"{path} has schema version {version}, this aigc knows {SCHEMA_VERSION}: install a newer aigc."
+            f"{path} has schema version {version}, and this aigc reads up to {SCHEMA_VERSION}: install a newer aigc."
         )
     return manifest
 
 
 def read_record(folder: Path | str) -> Manifest:
-    """Read manifest.json as named fields; InputError as for `read_manifest`."""
+    """Read manifest.json with named fields; raises InputError as `read_manifest`."""
     content = read_manifest(folder)
     try:
         return Manifest.from_dict(content)
@@ -272,9 +272,9 @@ def write_manifest(folder: Path | str, manifest: Manifest) -> None:
 
 @contextmanager
 def edit_manifest(folder: Path | str) -> Iterator[Manifest]:
-    """Give the manifest to change in place, and write it at the end of the block.
+    """Yield the manifest for changes in place, and write it at the end of the block.
 
-    A lock keeps other processes from editing meanwhile, so that no change is lost. An exception writes nothing.
+    A lock prevents concurrent edits, so that no change is lost. After an exception nothing is written.
     """
     with locked(Path(folder) / _LOCK_FILE):
         manifest = read_record(folder)

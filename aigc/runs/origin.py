@@ -1,4 +1,4 @@
-"""What a run is made from: the manifest of a run that is about to start, without torch."""
+"""The origin of a run: the manifest of a run that is about to start, without torch."""
 
 import os
 import platform
@@ -24,16 +24,16 @@ def new_manifest(
     folder: Path | str | None = None,
     ignore: Path | None = None,
 ) -> Manifest:
-    """Describe a run that is about to start; the rest is filled in by whoever works on it.
+    """Describe a run that is about to start; its attempts fill in the rest.
 
     Args:
         run_id: The name of the run folder.
         command: The command line as a list of arguments; secrets in it are replaced.
         seed: The seed of the run.
-        data_fingerprint: SHA-256 of the content of the data, when it is known already.
+        data_fingerprint: SHA-256 of the content of the data, if known.
         config_sha256: SHA-256 of config.yaml as it was written.
-        folder: Where the person works; None means the working directory.
-        ignore: The folder that holds the runs: it does not make the code dirty.
+        folder: The folder the run is started from; None means the working directory.
+        ignore: The folder of all runs, which is ignored in the git state.
     """
     folder = Path(folder or Path.cwd())
     return Manifest(
@@ -56,7 +56,7 @@ def new_manifest(
 
 
 def hardware() -> dict[str, Any]:
-    """Return the processor's model, the cores this process may use, the memory in bytes, and an empty list of GPUs."""
+    """Return the CPU model, the cores this process may use, the memory in bytes, and an empty list of GPUs."""
     return {
         "cpu": _cpu_model(),
         "cores": available_cores(),
@@ -75,6 +75,6 @@ def _cpu_model() -> str:
 
 
 def _aigc_state(ignore: Path | None) -> dict[str, Any] | None:
-    """Return the git state of aigc's own source, unless it is an installed copy inside somebody's repository."""
+    """Return the git state of aigc's source, unless it is an installed copy inside another repository."""
     checkout = Path(aigc.__file__).parents[1]
     return git_state(checkout, ignore) if (checkout / ".git").exists() else None

@@ -1,4 +1,4 @@
-"""A place for a new run: its id, and a hidden folder that takes that name once it is whole."""
+"""Reserve the id of a new run, with a hidden folder that is renamed to it once it is complete."""
 
 import glob
 import os
@@ -13,48 +13,48 @@ from pathlib import Path
 from aigc.errors import InputError, RunExists
 from aigc.runs.status import is_dead
 
-# An id must leave room for what stands around it in the 255 bytes of a file name.
+# A file name has at most 255 bytes, and temporary names add to the id.
 _LONGEST_NAME = 160
 _ABANDONED = re.compile(r"\..+\.(\d+)@([^@]+)\.partial")
 
 
 def reserve(root: Path, experiment: str, run_id: str | None = None) -> tuple[Path, Path]:
-    """Make a hidden folder for this process; return it and the folder that it is to become.
+    """Create a hidden folder for this process; return it and the final folder.
 
-    What killed processes of this machine have left there is removed.
+    Folders that killed processes of this machine have left are removed.
 
     Args:
-        root: The folder that holds the runs.
-        experiment: The experiment's name, with which a new id begins.
-        run_id: The id, if a person has chosen one.
+        root: The folder of all runs.
+        experiment: The experiment's name, which starts a new id.
+        run_id: The id, if the user has chosen one.
 
     Raises:
-        InputError: The name or the id cannot name a folder.
-        RunExists: There is a run of that id.
+        InputError: The name or the id is not a valid folder name.
+        RunExists: There is a run with that id.
     """
     _remove_abandoned(root)
     owner = f"{os.getpid()}@{socket.gethostname()[:60]}"
     if run_id is not None and (_clean(run_id) != run_id or run_id == "latest"):
-        raise InputError(f"run.id={run_id} cannot name a folder: letters, digits, '_', '-' and '.' can")
+        raise InputError(f"run.id={run_id} is not a valid folder name; use letters, digits, '_', '-' and '.'")
     while True:
         new = run_id or f"{_clean(experiment)}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         temporary, final = root / f".{new}.{owner}.partial", root / new
         temporary.mkdir()
-        # Looked for only now: whoever makes the same folder has one of these two by then.
+        # Checked only now: a process that reserves the same id has one of these two folders by then.
         others = [path for path in root.glob(f".{glob.escape(new)}.*.partial") if path != temporary]
         if not final.exists() and not others:
             return temporary, final
         temporary.rmdir()
         if run_id is not None:
-            raise RunExists(f"there is a run {final} already: take another run.id, or run.resume=auto")
+            raise RunExists(f"there is a run {final} already: choose another run.id, or run.resume=auto")
 
 
 def _clean(name: str) -> str:
-    """Turn an experiment's name into the beginning of a folder name; letters of every script stay."""
+    """Convert an experiment's name to the start of a folder name; letters of all scripts are kept."""
     cleaned = re.sub(r"[^\w.-]+", "-", name).strip("-.")
     if not cleaned or len(os.fsencode(cleaned)) > _LONGEST_NAME:
         raise InputError(
-            f"{name!r} cannot name a run: give 1 to {_LONGEST_NAME} bytes of letters, digits, '_', '-', '/'."
+            f"{name!r} is not a valid run name; use 1 to {_LONGEST_NAME} bytes of letters, digits, '_', '-', '/'."
         )
     return cleaned
 
@@ -64,6 +64,6 @@ def _remove_abandoned(root: Path) -> None:
         found = _ABANDONED.fullmatch(folder.name)
         if not found or found[2] != socket.gethostname()[:60]:
             continue
-        with suppress(FileNotFoundError):  # a living process has given it its name meanwhile
+        with suppress(FileNotFoundError):  # its process has renamed it meanwhile
             if is_dead(int(found[1]), folder.stat().st_mtime):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -1,8 +1,8 @@
-"""Keep passwords and tokens out of everything a run writes.
+"""Remove passwords and tokens from everything that a run writes.
 
-Two signs make a value a secret: the name of its key (`hf_token`, `api_key`, `password`), or its own shape (`hf_...`,
-`ghp_...`, `AKIA...`). Language models are full of tokens that are no secrets (`pad_token`, `max_new_tokens`,
-`eos_token_id`): losing one of those would change what a config means, so they are left alone.
+A value is a secret by the name of its key (`hf_token`, `api_key`, `password`) or by its own form (`hf_...`, `ghp_...`,
+`AKIA...`). Many keys of language models have tokens that are not secrets (`pad_token`, `max_new_tokens`,
+`eos_token_id`): they are kept, as removing them would change the meaning of a config.
 """
 
 import re
@@ -15,9 +15,9 @@ REDACTED = "<redacted>"
 _WORD_BREAK = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SECRET_WORD = re.compile(r"secrets?|passwords?|passwd|passphrase|apikey|credentials?")
 _SECRET_PAIRS = frozenset({("api", "key"), ("access", "key"), ("private", "key")})
-# A key that ends in one of these speaks about a secret and does not hold it: password_file, token_id.
+# A key that ends in one of these describes a secret and does not hold it: password_file, token_id.
 _ABOUT_WORD = re.compile(r"file|path|dir|folder|env|name|ids?|length|len|count|field|column|type")
-# A *_token after one of these is a word of a vocabulary.
+# A *_token after one of these is a token of a vocabulary.
 _VOCABULARY_WORD = re.compile(
     r"pad|eos|bos|unk|mask|sep|cls|eo[td]|stop|start|end|begin|special|extra|image|audio|video|class|lang(uage)?|newline|"
     r"separator|blank|prompt|target|source|decoder|encoder|per|max|min|num|new|next|last|first"
@@ -33,7 +33,7 @@ _PATTERNS = [
     (re.compile(r"(?<![A-Za-z0-9])sk-(?=[\w-]*[A-Za-z0-9]{16})[\w-]{20,}"), REDACTED),
     (re.compile(r"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"), REDACTED),
     (re.compile(r"(?<![A-Za-z0-9])wandb_v1_\w{20,}"), REDACTED),
-    # 40 hexadecimal digits are a git commit anywhere else, and after an @ or / also here.
+    # Elsewhere, and here after an @ or /, 40 hexadecimal digits are a git commit.
     (re.compile(r"(?i)(wandb[^\n]{0,60}?)(?<![@/0-9a-z])[0-9a-f]{40}(?![0-9a-z])"), rf"\1{REDACTED}"),
     (re.compile(r"(?i)(\bbearer\s+)[A-Za-z0-9._~+/=-]{16,}"), rf"\1{REDACTED}"),
 ]
@@ -46,15 +46,15 @@ _RANDOM_LOOKING = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9+/=-]{16,}")
 def redact(text: str) -> str:
     """Replace the secrets in `key=value` or `key: value` text: overrides, command lines, messages.
 
-    A secret key that opens a line takes the whole rest of the line with it.
+    After a secret key at the start of a line, the whole rest of the line is replaced.
     """
     return _redact_patterns("\n".join(_redact_line(line) for line in text.split("\n")))
 
 
 def redact_code(text: str) -> str:
-    """Replace the secrets in a patch and leave program code as it is.
+    """Replace the secrets in a patch and keep program code.
 
-    `token = tokenizer.encode(text)` is no secret, so only literals count: quoted ones, and long random-looking ones.
+    `token = tokenizer.encode(text)` is not a secret, so only literals are replaced: quoted ones, and long random ones.
     """
 
     def is_secret_literal(key: str, value: str) -> bool:
@@ -77,13 +77,13 @@ def redact_arguments(arguments: Iterable[str]) -> list[str]:
 
 
 def redact_mapping(mapping: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Return a copy of a nested mapping with its secrets replaced; `${...}` interpolations stay."""
+    """Return a copy of a nested mapping with its secrets replaced; `${...}` interpolations are kept."""
     return {key: _redact_node(str(key), value, (str(key),)) for key, value in mapping.items()}
 
 
 def redact_yaml(text: str) -> str:
-    """Replace the secrets of a config; a config without any comes back unchanged, to the letter."""
-    from omegaconf import OmegaConf  # 0.1 s, and only whoever makes a run needs it
+    """Replace the secrets of a config; a config without secrets is returned unchanged."""
+    from omegaconf import OmegaConf  # 0.1 s, needed only to make a run
 
     config = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
     if not isinstance(config, dict):
@@ -122,7 +122,7 @@ def _redact_pairs(text: str, is_secret: Callable[[str, str], bool]) -> str:
     while match := _PAIR.search(text, position):
         key, _, value = match.groups()
         if not is_secret(key, value):
-            position = match.end(2)  # the value may hold pairs of its own: options={token: x}
+            position = match.end(2)  # the value may hold pairs itself: options={token: x}
             continue
         quote = value[0] if value[0] in "\"'" else ""
         pieces += [text[done : match.start(3)], quote, REDACTED, quote]
@@ -141,12 +141,12 @@ def _is_secret(key: str, value: str) -> bool:
     value = value.strip().strip("\"'")
     if not kind or not value or value.startswith("${") or _PLAIN_VALUE.fullmatch(value):
         return False
-    # A credential is never a number, nor written like <pad> or [MASK].
+    # A credential is neither a number nor written like <pad> or [MASK].
     return kind == "surely" or not (value[0] in "<[" or _is_number(value))
 
 
 def _secret_kind(key: str) -> Literal["", "maybe", "surely"]:
-    """Judge the last part of a dotted key: `surely` a secret, `maybe` one (a token), or none."""
+    """Classify the last part of a dotted key: `surely` a secret, `maybe` one (a token), or none."""
     words = [word.lower() for word in _WORD_BREAK.split(key.rsplit(".", 1)[-1]) if word]
     while words and words[-1].isdigit():
         words.pop()

@@ -1,4 +1,4 @@
-"""status.json: what a run is doing, or how it ended."""
+"""status.json: what a run does now, or how it ended."""
 
 import json
 import os
@@ -16,13 +16,13 @@ STATUS_FILE = "status.json"
 SILENT_AFTER = 120.0
 """Seconds without a heartbeat after which a run on another machine counts as killed."""
 
-# A process that started this much after the status was written is another one with the same number. /proc counts from
-# the boot time, which moves when the clock is set: a live run must never read as dead for that.
+# A process that started this much after the status was written is another one with the same id. /proc counts from the
+# boot time, which changes when the clock is set: that must not make a live run appear dead.
 _START_TIME_SLACK = 60.0
 
 
 class Status(StrEnum):
-    """What a run is doing, or how it ended."""
+    """What a run does now, or how it ended."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -36,7 +36,7 @@ class Status(StrEnum):
 
 
 FAILURES = (Status.FAILED, Status.DIVERGED, Status.OUT_OF_MEMORY)
-"""Ends that a resumed run would most likely meet again."""
+"""Ends that would most likely occur again in a resumed run."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class StatusRecord:
     """The content of status.json.
 
     Args:
-        status: What the run is doing, or how it ended.
+        status: What the run does now, or how it ended.
         since: When this status began, UTC in ISO 8601.
-        pid: The process that it speaks of; None when no process has the run, as while it waits for a cluster.
-        host: The machine that process ran on.
-        step: The optimiser step it had reached.
-        message: One line for a person.
+        pid: The process of the run; None when there is none, as while it waits for a cluster.
+        host: The machine of that process.
+        step: The current optimizer step.
+        message: One line of explanation.
         activity: What it does while running: preparing, training, validating, saving, evaluating.
         heartbeat: When that process last wrote this file, UTC in ISO 8601; files of older versions have none.
     """
@@ -80,14 +80,14 @@ def write_status(
 
     Args:
         folder: The run folder.
-        status: One of `Status`; anything else is a ValueError.
-        step: The optimiser step reached; None when there is none yet.
-        message: One line for a person, such as the reason of a failure.
+        status: One of `Status`; anything else raises ValueError.
+        step: The current optimizer step; None before the first one.
+        message: One line of explanation, such as the reason of a failure.
         since: When the status began; None means now.
-        pid: The process the status speaks of; None means this one, 0 that no process has the run.
+        pid: The process of the run; None means this one, 0 means none.
         host: The machine of that process; None means this one.
-        activity: What the run does while running, in a word.
-        heartbeat: When that process was last seen alive; None means now.
+        activity: What the run does while running, in one word.
+        heartbeat: Time of the last heartbeat; None means now.
     """
     now = utc_now()
     record = StatusRecord(
@@ -105,10 +105,10 @@ def write_status(
 
 
 def read_status(folder: Path | str) -> StatusRecord:
-    """Read status.json, and see whether the process it speaks of is alive.
+    """Read status.json, and check whether its process is alive.
 
-    A run that is running or pending reads as killed when its process is dead on this machine; one that runs on another
-    machine, when its heartbeat is older than `SILENT_AFTER`.
+    A running or pending run is reported as killed when its process on this machine is dead, or when its process is on
+    another machine and its heartbeat is older than `SILENT_AFTER`.
 
     Raises:
         InputError: The file is missing or damaged.
@@ -126,23 +126,23 @@ def read_status(folder: Path | str) -> StatusRecord:
 
 
 def utc_now() -> str:
-    """Return the time as UTC in ISO 8601 with microseconds: text that sorts as time does."""
+    """Return the time as UTC in ISO 8601 with microseconds, which sorts by time."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def _why_dead(record: StatusRecord) -> str | None:
-    """Say why the process of `record` must be gone, though the record says otherwise; None when it may live."""
+    """Return why the process of a running record must be dead; None when it may be alive."""
     since = datetime.fromisoformat(record.since).timestamp()
     seen = datetime.fromisoformat(record.heartbeat).timestamp() if record.heartbeat else None
     if record.status not in (Status.RUNNING, Status.PENDING) or record.pid is None:
         return None
     if record.host == socket.gethostname():
         gone = is_dead(record.pid, since)
-        return f"process {record.pid} on {record.host} is gone without a word" if gone else None
+        return f"process {record.pid} on {record.host} is gone" if gone else None
     silence = 0.0 if seen is None else datetime.now(UTC).timestamp() - seen
     if record.status is Status.PENDING or silence <= SILENT_AFTER:
         return None
-    return f"no sign of life from process {record.pid} on {record.host} for {_readable(silence)}"
+    return f"no heartbeat from process {record.pid} on {record.host} for {_readable(silence)}"
 
 
 def _readable(seconds: float) -> str:
@@ -153,20 +153,20 @@ def _readable(seconds: float) -> str:
 
 
 def is_dead(pid: int, since: float) -> bool:
-    """Say whether a process of this machine that lived at `since` is surely gone."""
+    """Return whether a process of this machine that was alive at `since` is certainly gone."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
     except PermissionError:
-        pass  # it lives and belongs to someone else; its number may still be a reused one
+        pass  # it is alive and belongs to another user; its id may still be a reused one
     return _is_zombie_or_younger(pid, since)
 
 
 def _is_zombie_or_younger(pid: int, since: float) -> bool:
-    """Say whether `pid` has ended unreaped, or is another process that got the number after `since`."""
+    """Return whether `pid` is a zombie, or another process that got the same id after `since`."""
     try:
-        # The name in parentheses may hold anything, so the columns are counted from the last one.
+        # The name in parentheses may hold any character, so the columns are counted from the last parenthesis.
         columns = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         boot = next(
             int(line.split()[1])
@@ -174,6 +174,6 @@ def _is_zombie_or_younger(pid: int, since: float) -> bool:
             if line.startswith("btime ")
         )
     except (OSError, StopIteration):
-        return False  # no /proc: the number is alive, and nothing more can be known
+        return False  # without /proc, only the id is known
     state, started = columns[0], boot + int(columns[19]) / os.sysconf("SC_CLK_TCK")
     return state in "ZX" or started > since + _START_TIME_SLACK

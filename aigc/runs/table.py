@@ -36,19 +36,19 @@ MEASURES = {
     "val/is": "inception score",
     "val/is_std": "inception score, standard deviation",
 }
-"""Measured values by the names a person knows, in the order in which they are shown."""
+"""Readable names of metrics, in the order in which they are shown."""
 
 
 def summary(run: Run, metric_count: int = 3) -> dict[str, Any]:
-    """Return a run as a row.
+    """Return a run as a table row.
 
     Args:
-        run: The run; a damaged one gives a row with status `damaged` and the reason as its message.
-        metric_count: How many metrics to give.
+        run: The run; a damaged one has the status `damaged` and the reason as its message.
+        metric_count: Number of metrics to include.
 
     Returns:
-        id, path, status, started (UTC in ISO 8601), duration (seconds of all attempts together), step, message, and
-        metrics: the final ones or, before the end, the last logged. What is not known is None.
+        id, path, status, started (UTC in ISO 8601), duration (seconds of all attempts), step, message, and metrics:
+        the final ones or, before the end, the last logged ones. Unknown values are None.
     """
     row: dict[str, Any] = {"id": run.id, "path": str(run.path), "status": DAMAGED}
     row |= dict.fromkeys(("started", "duration", "step", "message"))
@@ -68,7 +68,7 @@ def summary(run: Run, metric_count: int = 3) -> dict[str, Any]:
 
 
 def describe(run: Run) -> dict[str, Any]:
-    """Return all there is to know about a run but its config: summary, status record, manifest, and what it holds.
+    """Return everything about a run except its config: summary, status record, manifest and contents.
 
     Raises:
         InputError: The run folder is damaged.
@@ -90,7 +90,7 @@ def describe(run: Run) -> dict[str, Any]:
 
 
 def main_metrics(values: Mapping[str, float], count: int) -> dict[str, float]:
-    """Pick the metrics a table shows: the known measures in their order, then the others, training's own last."""
+    """Select the metrics for a table: known ones in the order of `MEASURES`, then others, `train/...` last."""
     order = list(MEASURES)
 
     def rank(name: str) -> int:
@@ -100,7 +100,7 @@ def main_metrics(values: Mapping[str, float], count: int) -> dict[str, float]:
 
 
 def _duration(attempts: Sequence[Attempt], status: Status, since: str) -> float | None:
-    """Add up the attempts; one without an end lasts until now, or until the status changed if it is not running."""
+    """Return the duration of all attempts; one without an end lasts until now, or until the last status change."""
     if not attempts:
         return None
     open_end = datetime.now(UTC) if status is Status.RUNNING else datetime.fromisoformat(since)

@@ -78,7 +78,7 @@ def test_never_requeue_and_an_array(own_place):
         (["cluster.gpus=2", "trainer.devices=3"], ["trainer.devices", "3, but cluster.tasks is 2"]),
         (["trainer.nodes=4"], ["trainer.nodes", "4, but cluster.nodes is 1"]),
         (["cluster.time=30"], ["cluster.time", "hours:minutes:seconds"]),
-        (["+cluster.memory=lots"], ["cluster.memory", "'lots' is no size", "32G"]),
+        (["+cluster.memory=lots"], ["cluster.memory", "'lots'", "32G"]),
         (["+cluster.signal_before=7200"], ["cluster.signal_before", "7200 seconds before the limit of 01:00:00"]),
         (["cluster.time=00:02:00"], ["cluster.signal_before", "120 seconds before the limit of 00:02:00"]),
     ],
@@ -167,7 +167,7 @@ def test_several_machines_need_a_cluster(own_place):
 def test_the_trainer_follows_the_cluster(own_place):
     cfg = compose(["cluster=slurm", "cluster.nodes=2", "cluster.gpus=4", "trainer=ddp"])
     assert (cfg.trainer.nodes, cfg.trainer.devices) == (2, 4)
-    assert cluster_of(compose()).here
+    assert cluster_of(compose()).runs_locally
 
 
 def test_a_secret_is_refused_and_none_of_the_environment_is_written(own_place, monkeypatch):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aigc.launch.clusters import ClusterJob, JobState
-from aigc.launch.clusters.run_state import _truth
+from aigc.launch.clusters.run_state import _combine
 from aigc.runs.status import Status, StatusRecord, write_status
 from tests.launch.tiny_runs import command, finish, place_at, reached, run_in, start, the_run
 from tests.waiting import wait_until
@@ -43,7 +43,7 @@ def record(status: Status, silent: float = 0, pid: int | None = 7) -> StatusReco
     ],
 )
 def test_what_a_run_does_when_its_word_and_the_queues_are_put_together(said, job, truth):
-    assert _truth(said(), "12", job)[0] == truth  # made now, as a sign of life grows old
+    assert _combine(said(), "12", job)[0] == truth  # made now, as a sign of life grows old
 
 
 @pytest.mark.slow

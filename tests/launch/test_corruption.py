@@ -106,7 +106,7 @@ def test_the_one_before_is_gone_on_from_with_a_warning_to_the_same_end(hurt, pla
     said = finish(place, ["resume", "latest"])
     assert the_run(place).manifest["attempts"][-1]["from_step"] == BEFORE
     assert_same(the_run(place), whole)
-    assert f"going on from step {BEFORE}" in said
+    assert f"resuming from step {BEFORE}" in said
     assert f"step-{STOPPED:06d}.ckpt" in said
     assert "damaged" in said or "missing" in said
 

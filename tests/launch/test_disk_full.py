@@ -85,8 +85,8 @@ def assert_told_and_intact(place: Path, child: Child, reason: str, step: int = 4
     run = the_run(place)
     assert f"cannot save {run.checkpoints.relative_to(place)}/step-" in child.said
     assert reason in child.said
-    assert "what was saved before is intact. Make room or make the folder writable, then `aigc resume`" in child.said
-    assert "trying for 2 s more" in child.said
+    assert "`aigc resume`" in child.said
+    assert "retrying for 2 s" in child.said
     assert "Traceback" not in child.said
     assert (run.status, run.manifest["attempts"][-1]["exit_code"]) == ("failed", 1)
     assert "cannot save" in read_status(run.path).message
@@ -115,7 +115,7 @@ def test_room_that_is_made_in_time_lets_the_run_go_on(place, whole):
     child = starting(place, TRAINING, 6, patience(60))
     filler = fill(place, ROOM)
     go(place)
-    wait_until(lambda: "trying for" in child.said)
+    wait_until(lambda: "retrying for" in child.said)
     filler.unlink()
     assert child.wait() == 0, child.said
     assert_same(the_run(place), whole)
@@ -125,7 +125,7 @@ def test_a_signal_ends_the_wait_for_room(place, whole):
     child = starting(place, TRAINING, 6, patience(300))
     filler = fill(place, ROOM)
     go(place)
-    wait_until(lambda: "trying for" in child.said)
+    wait_until(lambda: "retrying for" in child.said)
     child.send(signal.SIGTERM)
     assert child.wait() == 75
     filler.unlink()

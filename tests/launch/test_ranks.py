@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from aigc.distributed.shard_files import read_shards
-from aigc.errors import RunInWork
+from aigc.errors import RunInUse
 from aigc.runs import Run
 from aigc.runs.checkpoints import damage
 from aigc.runs.status import Status, read_status
@@ -119,7 +119,7 @@ def stepped(place: Path) -> int:
         ("out_of_memory", 4, Status.OUT_OF_MEMORY, "no more of it"),
         ("diverge", 3, Status.DIVERGED, "the training loss or its gradient is not finite at step 3"),
         ("kill", 1, Status.KILLED, "rank 1 was killed by SIGKILL"),
-        ("leave", 1, Status.FAILED, "rank 1 ended with exit code 7 and no word"),
+        ("leave", 1, Status.FAILED, "rank 1 ended with exit code 7"),
     ],
 )
 def test_a_rank_that_fails_ends_the_run_and_is_told_first(
@@ -170,7 +170,7 @@ def test_ranks_do_not_outlive_a_launcher_that_is_killed(tmp_path: Path) -> None:
     run = the_run(place)
     wait_until(lambda: run.status is not Status.RUNNING)
     assert run.status is Status.PREEMPTED
-    assert "told to end (the launching process is gone)" in str(read_status(run.path).message)
+    assert "asked to stop (the launching process is gone)" in str(read_status(run.path).message)
     wait_until(lambda: free(run))
 
 
@@ -179,7 +179,7 @@ def free(run: Run) -> bool:
     try:
         with run.working():
             return True
-    except RunInWork:
+    except RunInUse:
         return False
 
 

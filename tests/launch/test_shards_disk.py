@@ -22,7 +22,7 @@ def test_room_that_is_made_in_time_lets_ranks_go_on_and_otherwise_all_end_and_no
     with mounted(place / "outputs", "-t", "tmpfs", "-o", "size=4m", "none"):
         child = start(place, ["train", *SAVING, *SLOW, "run.patience=5"])
         filler = filled_at(place, child, step=3)
-        wait_until(lambda: "trying for" in child.said or child.ended)
+        wait_until(lambda: "retrying for" in child.said or child.ended)
         filler.unlink()
         filler = filled_at(place, child, step=7)
         assert child.wait() == 1, child.said

@@ -1,4 +1,4 @@
-"""A run that is told to end ends between two steps with all it has done; one that cannot go on says why."""
+"""A run that is asked to stop ends between two steps with all it has done; one that cannot go on says why."""
 
 import signal
 import time
@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(folder: Path) -> dict[str, Run]:
-    """The runs that were never told to end, by what is accumulated."""
+    """The runs that were never asked to stop, by what is accumulated."""
     runs = {}
     for name, more in (("plain", []), ("accumulating", MORE["accumulating"])):
         place = place_at(folder / name)
@@ -87,7 +87,7 @@ def assert_ended_well(place: Path, child: Child, number: int) -> None:
     assert reached(run) == saved(run) == last["to_step"] == read_status(run.path).step
     assert [reason for path in run.checkpoints.glob("*.ckpt") if (reason := damage(path))] == []
     assert "Traceback" not in child.said
-    assert ("interrupted" if code == 130 else f"told to end ({signal.Signals(number).name})") in child.said
+    assert ("interrupted" if code == 130 else f"asked to stop ({signal.Signals(number).name})") in child.said
 
 
 def name_of(value: object) -> str:
@@ -256,7 +256,7 @@ def test_a_second_process_on_the_same_run_is_refused_and_harms_nothing(step, ver
     first = waiting(place, (TRAINING, step))
     second = start(place, arguments() if verb == "train" else ["resume", "latest"])
     assert second.wait() == 2
-    assert f"is worked on by process {first.pid} on" in second.said
+    assert f"is in use by process {first.pid} on" in second.said
     assert "Traceback" not in second.said
     assert the_run(place).status == "running"
     go(place)

@@ -91,7 +91,7 @@ def test_each_rank_of_a_trial_has_the_cores_that_it_was_given(own_place, monkeyp
     monkeypatch.setattr(devices, "available_cores", lambda: 16)  # as SLURM pins the task
     _, folder = submit("cluster.tasks=2", "+cluster.cpus=8", "trainer.accelerator=cpu", "seed=1,2", "sweep.per_task=2")
     frozen = frozen_plan(folder.path / "submitted/1", 0)
-    places = devices.Devices(frozen.cfg)
+    places = devices.TrialDevices(frozen.cfg)
     assert (places.workers, places.threads) == (1, 8)
     lease = places.lease(frozen.trials[0].cfg)
     assert lease is not None

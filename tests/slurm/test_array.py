@@ -1,4 +1,4 @@
-"""A sweep as a job array on a real SLURM: every trial runs to its end once, also when a task is told to end."""
+"""A sweep as a job array on a real SLURM: every trial runs to its end once, also when a task is asked to stop."""
 
 import json
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_six_trials_run_over_two_slots_and_tasks_that_are_told_to_end_go_on(slur
     for path in runs:
         assert logged(Run(path)) == list(range(1, STEPS + 1))
         assert [attempt["exit_code"] for attempt in Run(path).manifest["attempts"]].count(0) == 1
-    assert sum(len(Run(path).manifest["attempts"]) for path in runs) > 7  # of each task one at least was told to end
+    assert sum(len(Run(path).manifest["attempts"]) for path in runs) > 7  # of each task one at least was asked to stop
     attempts = [Run(path).manifest["attempts"] for path in runs]
     slurm.run("scontrol", "release", again["job"])
     wait_until(lambda: set(slurm.state(again["job"]).split()) <= {"COMPLETED"}, said, pause=0.5)

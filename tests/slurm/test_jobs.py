@@ -1,4 +1,4 @@
-"""Runs on a real SLURM reach their result: at once, told to end before the limit, preempted, with several ranks."""
+"""Runs on a real SLURM reach their result: at once, asked to stop before the limit, preempted, with several ranks."""
 
 import json
 import signal
@@ -142,7 +142,7 @@ def test_the_time_limit_itself_makes_a_run_save_requeue_and_finish(slurm, limite
     codes = [attempt["exit_code"] for attempt in run.manifest["attempts"]]
     assert codes == [75] * (len(codes) - 1) + [0], log(run)
     assert slurm.field(job, "Restarts") == str(len(codes) - 1) != "0"
-    assert "told to end (SIGUSR1)" in run.log.read_text("utf-8")
+    assert "asked to stop (SIGUSR1)" in run.log.read_text("utf-8")
     assert_same(run, undisturbed)
 
 

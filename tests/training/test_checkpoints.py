@@ -14,7 +14,7 @@ from aigc.config.problems import ConfigError
 from aigc.distributed.sharding import ShardedData
 from aigc.errors import AigcError
 from aigc.runs.checkpoints import CheckpointFolder, damage
-from aigc.runs.files import be_patient
+from aigc.runs.files import set_write_patience
 from aigc.tasks import Task
 from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
 from tests.waiting import PATIENCE
@@ -22,9 +22,9 @@ from tests.waiting import PATIENCE
 
 @pytest.fixture(autouse=True)
 def impatient():
-    be_patient(0)
+    set_write_patience(0)
     yield
-    be_patient(60)
+    set_write_patience(60)
 
 
 TEXTS = ["春眠不覺曉", "處處聞啼鳥", "夜來風雨聲", "花落知多少", "白日依山盡", "黃河入海流", "山", "河"]

@@ -7,7 +7,7 @@ import pytest
 from aigc.config import compose
 from aigc.errors import InputError
 from aigc.launch.sweeps import devices
-from aigc.launch.sweeps.devices import Devices
+from aigc.launch.sweeps.trial_devices import TrialDevices
 
 
 @pytest.fixture
@@ -18,14 +18,14 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_a_gpu_is_on_loan_to_one_trial_until_it_is_given_back(two_gpus: None) -> None:
     cfg = compose(["trainer.accelerator=gpu", "trainer.devices=1"])
-    mine, others = Devices(cfg), Devices(cfg)
+    mine, others = TrialDevices(cfg), TrialDevices(cfg)
     assert mine.workers == 2
     one, two = mine.lease(cfg), others.lease(cfg)
     assert one
     assert two
     assert [lease.environment["CUDA_VISIBLE_DEVICES"] for lease in (one, two)] == ["4", "6"]
     assert mine.lease(cfg) is None
-    one.give_back()
+    one.release()
     again = others.lease(cfg)
     assert again is not None
     assert again.environment == {"CUDA_VISIBLE_DEVICES": "4"}
@@ -33,7 +33,7 @@ def test_a_gpu_is_on_loan_to_one_trial_until_it_is_given_back(two_gpus: None) ->
 
 def test_jobs_of_slurm_have_gpus_of_their_own(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
     cfg = compose(["trainer.accelerator=gpu", "trainer.devices=2"])
-    places, lent = Devices(cfg), []
+    places, lent = TrialDevices(cfg), []
     for job in ("7", "8"):
         monkeypatch.setenv("SLURM_JOB_ID", job)
         lent.append(places.lease(cfg))
@@ -43,26 +43,26 @@ def test_jobs_of_slurm_have_gpus_of_their_own(two_gpus: None, monkeypatch: pytes
 
 def test_a_trial_that_asks_for_two_takes_both_or_none(two_gpus: None) -> None:
     cfg = compose(["trainer.accelerator=gpu", "trainer.devices=2"])
-    places = Devices(cfg)
+    places = TrialDevices(cfg)
     assert places.workers == 1
     lease = places.lease(cfg)
     assert lease is not None
     assert lease.environment["CUDA_VISIBLE_DEVICES"] == "4,6"
     one = compose(["trainer.accelerator=gpu", "trainer.devices=1"])
     assert places.lease(one) is None
-    lease.give_back()
+    lease.release()
     held = places.lease(one)
     assert held is not None
     assert places.lease(cfg) is None
-    held.give_back()
+    held.release()
     assert places.lease(cfg) is not None
     with pytest.raises(InputError, match="there are 2 GPUs here"):
-        places.see(compose(["trainer.accelerator=gpu", "trainer.devices=3"]))
+        places.check(compose(["trainer.accelerator=gpu", "trainer.devices=3"]))
 
 
 @pytest.mark.parametrize(("ranks", "told"), [(1, {}), (2, {"OMP_NUM_THREADS": "3"})])
 def test_ranks_of_a_trial_are_told_their_threads(ranks: int, told: dict[str, str]) -> None:
     cfg = compose(["trainer.accelerator=cpu", f"trainer.devices={ranks}", "trainer.num_threads=3"])
-    lease = Devices(cfg).lease(cfg)
+    lease = TrialDevices(cfg).lease(cfg)
     assert lease is not None
     assert lease.environment == told

@@ -70,7 +70,7 @@ def test_the_help_says_which_failures_count() -> None:
 def test_a_search_with_nothing_left_to_ask_waits_for_what_others_run(
     sweep: Sweeps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aigc.launch.sweeps.search.LOOK_AGAIN", 600.0)
+    monkeypatch.setattr("aigc.launch.sweeps.search.RECHECK_SECONDS", 600.0)
     made = plan([*OPTUNA, "sweep.trials=2"])
     one, other = SearchDriver(made), SearchDriver(made)
     asked = [other.study.ask(), other.study.ask()]
@@ -84,8 +84,8 @@ def test_a_search_with_nothing_left_to_ask_waits_for_what_others_run(
     one._waiting = deque((time.monotonic(), trial) for _, trial in one._waiting)  # and so the time is over
     tally = one.run()
     assert (tally.skipped, tally.left) == (1, 0)
-    assert tally.listed == {1: "failed under another command: the lamp fell"}
-    assert SearchDriver(made).tally.listed == {1: "failed under an earlier command: the lamp fell"}
+    assert tally.failed_elsewhere == {1: "failed under another command: the lamp fell"}
+    assert SearchDriver(made).tally.failed_elsewhere == {1: "failed under an earlier command: the lamp fell"}
 
 
 def test_another_space_leaves_the_sweep_as_it_was(sweep: Sweeps) -> None:

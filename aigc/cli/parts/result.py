@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 
-from aigc.launch.clusters.run_state import look
+from aigc.launch.clusters.run_state import read_states
 from aigc.runs import Run
 from aigc.runs.table import MEASURES, describe, main_metrics
 
@@ -43,7 +43,7 @@ def score_rows(metrics: dict[str, float], signatures: dict[str, str] | None = No
 
 def print_description(run: Run) -> None:
     """Print what `aigc show` prints."""
-    described, seen = describe(run), look([run])[0]
+    described, seen = describe(run), read_states([run])[0]
     manifest = described["manifest"]
     git = manifest["git"].get("working_directory") or {}
     code = f"{(git.get('sha') or '')[:12]}{' with changes (code.patch)' if git.get('dirty') else ''}" or "no git"

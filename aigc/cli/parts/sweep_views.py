@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aigc.cli.parts.result import duration, number, print_columns
 from aigc.launch.sweeps.folder import SweepFolder
-from aigc.launch.sweeps.row_labels import labels, shown
+from aigc.launch.sweeps.row_labels import row_labels, shown
 from aigc.launch.sweeps.table import Table, make_table
 from aigc.launch.sweeps.trials import SweepPlan, Trial
 from aigc.runs.console import log, stderr
@@ -85,7 +85,7 @@ class Screen:
         if self._live is not None:
             self._live.stop()
 
-    def tell(self, driver: "Driver") -> None:
+    def update(self, driver: "Driver") -> None:
         """Show what has changed."""
         tally = driver.tally
         total = self.plan.total
@@ -94,7 +94,7 @@ class Screen:
             if trial.number not in self._reported:
                 self._reported.add(trial.number)
                 log.info("[%d/%d] trial %d finished: %s", ended, total, trial.number, _words(trial))
-        for trial_number, why in (tally.listed | tally.failed).items():
+        for trial_number, why in (tally.failed_elsewhere | tally.failed).items():
             if trial_number not in self._reported:
                 self._reported.add(trial_number)
                 log.warning("[%d/%d] trial %d %s", ended, total, trial_number, why)
@@ -135,7 +135,10 @@ def show_tally(plan: SweepPlan, tally: "Tally", as_json: bool) -> None:
         [
             ("sweep", plan.id),
             ("finished", f"{counts['finished']} of {plan.total} ({counts['now']} now)"),
-            ("failed", f"{counts['failed']} ({counts['failed_now']} now)" if tally.listed else str(counts["failed"])),
+            (
+                "failed",
+                f"{counts['failed']} ({counts['failed_now']} now)" if tally.failed_elsewhere else str(counts["failed"]),
+            ),
             *([("pruned", str(counts["pruned"]))] if plan.axes else []),
             ("table", f"aigc sweep table {plan.id}"),
         ]
@@ -146,7 +149,7 @@ def show_status(folder: SweepFolder, as_json: bool) -> None:
     """Print the status of each trial."""
     rows: list[tuple[str, ...]] = []
     counts: dict[str, int] = {}
-    differing = labels(folder, with_seed=True)
+    differing = row_labels(folder, with_seed=True)
     label = dict(zip(differing, shown(list(differing.values())), strict=True))
     for trial in folder.trials():
         record = folder.status(trial.run)

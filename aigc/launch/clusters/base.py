@@ -1,4 +1,4 @@
-"""What a kind of cluster does: write a batch script, queue it, report on jobs, end them, know them from inside."""
+"""The interface of a cluster: write and submit a batch script, query and cancel jobs, read a job's environment."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,11 +12,11 @@ from aigc.errors import AigcError
 
 
 class NoAnswer(AigcError):
-    """A cluster has not said whether it took a job: what the job needs is kept."""
+    """A cluster did not confirm whether it accepted a job; the files that the job needs are kept."""
 
 
 class JobState(StrEnum):
-    """What a cluster does with a job."""
+    """State of a job in a cluster's queue."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -28,9 +28,9 @@ class ClusterJob:
     """A job as the queue shows it.
 
     Args:
-        state: What the cluster does with it.
-        reason: Why it waits or how it ended, in the cluster's word; empty where it says nothing.
-        cancelled: Whether a person has cancelled it.
+        state: Its state.
+        reason: Why it waits or how it ended, as the cluster reports it; may be empty.
+        cancelled: Whether a user cancelled it.
     """
 
     state: JobState
@@ -47,7 +47,7 @@ class CurrentJob:
 
     Args:
         id: Its id, as `Cluster.queue` takes it.
-        launch: Names this launch of the job, which differs after it was requeued.
+        launch: Identifies this launch of the job; it changes when the job is requeued.
         task: Its number in a job array, from 0; None where it is not in one.
     """
 
@@ -58,7 +58,7 @@ class CurrentJob:
 
 @dataclass(frozen=True)
 class JobArray:
-    """Jobs that differ in their number alone.
+    """Jobs that differ only in their task number.
 
     Args:
         tasks: How many there are.
@@ -71,7 +71,7 @@ class JobArray:
 
 @dataclass(frozen=True)
 class JobPlan:
-    """What a batch script shall do.
+    """What a batch script runs.
 
     Args:
         name: The job's name in the queue.
@@ -79,7 +79,7 @@ class JobPlan:
         log: Where the job's output goes.
         command: What each rank runs.
         python_path: Folders whose code comes before everything else.
-        after: What runs once when the ranks have failed without a word; their exit code is added.
+        after: Command that runs once after the ranks failed; their exit code is appended.
         status: The run's status.json; None where the job is not one run.
         array: The tasks of a job array; None makes one job.
     """
@@ -95,72 +95,72 @@ class JobPlan:
 
 
 class Cluster(ABC):
-    """Where runs execute. What belongs to one job is a method; what only needs a job's id is a class method.
+    """Base class of clusters. Methods use the settings of one job; class methods need only a job's id.
 
     A new kind is a subclass in a file of its own, and a YAML in `conf/cluster` with its name.
     """
 
     name = ""
-    """How messages and `conf/cluster` call it."""
-    here = False
+    """The name in messages and in `conf/cluster`."""
+    runs_locally = False
     """Whether runs execute in the process that starts them."""
     default = False
-    """Whether it is taken where a queue is needed and none is named."""
+    """Whether it is used where a queue is needed and no cluster is named."""
     variables: tuple[str, ...] = ()
-    """Environment variables that describe a job, for the manifest."""
+    """Environment variables that the manifest records for a job."""
 
     def problems(self, nodes: int, devices: int) -> Iterator[Problem]:
-        """What is wrong with the settings, and with a run of that many nodes and devices on each."""
+        """Yield what is wrong with the settings for a run with so many nodes and devices on each node."""
         yield from ()
 
     def limit_of_code(self) -> int | None:
-        """Bytes of code that may be frozen with a run; None freezes none."""
+        """Return how many bytes of code may be frozen with a run; None freezes no code."""
         return None
 
     @abstractmethod
     def check_ready(self) -> None:
-        """Check that jobs can be submitted from this machine; InputError where not."""
+        """Check that jobs can be submitted from this machine; raises InputError otherwise."""
 
     @abstractmethod
     def script(self, plan: JobPlan) -> str:
-        """The batch script, which a person can read, edit and submit."""
+        """Return the batch script, which a person can read, edit and submit."""
 
     @abstractmethod
     def submit(self, script: Path) -> str:
         """Queue a batch script and return the job's id.
 
         Raises:
-            InputError: The cluster refuses it; the message has its words.
-            NoAnswer: It may be queued or not.
+            InputError: The cluster refuses it; the message quotes the cluster's.
+            NoAnswer: The job may or may not be queued.
         """
 
     @classmethod
     @abstractmethod
     def queue(cls, jobs: Sequence[str]) -> dict[str, ClusterJob]:
-        """The jobs of these ids, in one call to the cluster; AigcError when it does not answer."""
+        """Return the jobs with these ids, in one call to the cluster; raises AigcError when it does not answer."""
 
     @classmethod
     @abstractmethod
     def interrupt(cls, job: str) -> None:
-        """Send SIGINT to the ranks of a running job, so that they save and end."""
+        """Send SIGINT to the ranks of a running job, so that they save and exit."""
 
     @classmethod
     @abstractmethod
     def cancel(cls, job: str) -> None:
-        """Take a job out of the queue, or end it."""
+        """Remove a job from the queue, or end it."""
 
     @classmethod
     def cancel_command(cls, job: str) -> str:
-        """What a person types to end a job."""
+        """Return the command that a person types to end a job."""
         return f"the cluster's command to cancel job {job}"
 
     @classmethod
     def settings_for(cls, nodes: int, devices: int, on_gpus: bool) -> dict[str, Any]:
-        """Settings of a job for a run with so many nodes and devices on each."""
+        """Return the settings of a job for a run with so many nodes and devices on each node."""
         return {}
 
     def for_array_task(self) -> Self:
-        """The cluster with one process for each task of an array, which starts the ranks of its trials itself.
+        """Return a copy with one process for each task of an array, which starts the ranks of its trials itself.
 
         Raises:
             InputError: A trial has more than one node.
@@ -169,15 +169,15 @@ class Cluster(ABC):
 
     @classmethod
     def current_job(cls, environ: Mapping[str, str]) -> CurrentJob | None:
-        """The job of this cluster that a process belongs to, by its environment; None outside of one."""
+        """Return the job that a process belongs to, read from its environment; None outside of a job."""
         return None
 
     @classmethod
     def rank_variables(cls, environ: Mapping[str, str]) -> dict[str, str]:
-        """What torchrun would set (RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE) for a rank of this cluster.
+        """Return the variables of torchrun (RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE) for a rank of this cluster.
 
-        Empty where the cluster starts one process, and `aigc` the ranks. MASTER_ADDR and MASTER_PORT are up to the
-        batch script.
+        Empty where the cluster starts one process and `aigc` starts the ranks. The batch script sets MASTER_ADDR and
+        MASTER_PORT.
 
         Raises:
             InputError: The cluster's variables contradict each other.

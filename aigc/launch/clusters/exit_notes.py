@@ -1,7 +1,7 @@
 """`python -m aigc.launch.clusters.exit_notes RUN_FOLDER EXIT_CODE`, which a batch script calls when ranks have failed.
 
-A rank that was killed noted nothing, and the first rank may have been killed for the end of another. What is known of
-their ends is written down here, once all of them are gone.
+A rank that was killed left no note, and the first rank may have been killed because another one failed. This writes
+what is known of their exits into the run folder, once all of them are gone.
 """
 
 import sys
@@ -13,7 +13,7 @@ from aigc.runs.status import Status, read_status
 
 
 def main() -> None:
-    """Write down how the run ended, unless it has said so itself."""
+    """Write how the run ended, unless its own process did."""
     run, code = Run(Path(sys.argv[1])), int(sys.argv[2])
     if read_status(run.path).status not in (Status.PENDING, Status.KILLED):
         return
@@ -22,9 +22,9 @@ def main() -> None:
     from aigc.launch.worker import note_exit_of_ranks
 
     adopt_launch()
-    how = f"was killed by signal {code - 128}" if code > 128 else f"ended with exit code {code} and no word"
+    how = f"was killed by signal {code - 128}" if code > 128 else f"ended with exit code {code} and no message"
     cause = RankExits(run.path).cause()
-    if cause is None or is_lost_contact(cause.message):  # the others lost contact, the one that died noted nothing
+    if cause is None or is_lost_contact(cause.message):  # the others lost contact, the one that died left no note
         cause = RankExit(0, time.time(), min(code, 1) if code > 128 else code, f"the run {how}", killed=code > 128)
     note_exit_of_ranks(run, cause)
 

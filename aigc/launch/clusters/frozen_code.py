@@ -1,7 +1,7 @@
-"""The code of a queued run, copied when it is submitted: later edits do not reach it.
+"""The code of a queued run, copied when it is submitted, so that later edits do not change it.
 
-Of each git repository this is what `git archive` of the commit would give with all uncommitted changes on top, and
-untracked code that is not ignored. An installed package is not a checkout and is not copied: nobody edits it.
+From each git repository, this copies what `git archive` of the commit would give, with all uncommitted changes and
+untracked code that is not ignored. Installed packages are not checkouts and are not copied.
 """
 
 import os
@@ -31,8 +31,8 @@ class _Source:
     Args:
         top: Its top folder.
         name: The name of its copy.
-        only: The folders of it that are code; empty takes all.
-        first: Folders that are searched for packages even if they are not on the path now.
+        only: The folders that hold code; empty takes all.
+        first: Folders from which packages are imported even if they are not on `sys.path` now.
     """
 
     top: Path
@@ -42,18 +42,18 @@ class _Source:
 
 
 def freeze_code(run: Path, outputs: Path, limit: int) -> list[Path]:
-    """Copy the code of aigc and of the working directory into a run folder, whole or not at all.
+    """Copy the code of aigc and of the working directory into a run folder atomically.
 
     Args:
         run: The run folder.
-        outputs: A folder that holds results and is left out.
-        limit: Bytes that the copy may take.
+        outputs: The folder of results, which is left out.
+        limit: Largest size of the copy in bytes.
 
     Returns:
-        The folders of the copy from which Python imports, the first one first; empty where nothing is in git.
+        The folders of the copy from which Python imports, in order; empty where nothing is in git.
 
     Raises:
-        InputError: The code takes more than the limit, or cannot be copied.
+        InputError: The code is larger than the limit, or cannot be copied.
     """
     sources = list(_sources())
     if not sources:
@@ -76,7 +76,7 @@ def freeze_code(run: Path, outputs: Path, limit: int) -> list[Path]:
 
 
 def planned_folders(run: Path) -> list[Path]:
-    """The folders from which Python will import, without a copy having been made."""
+    """Return the folders from which Python will import, without making the copy."""
     code = run / CODE
     return [code / s.name / folder.resolve().relative_to(s.top) for s in _sources() for folder in s.first[:1]]
 
@@ -100,17 +100,17 @@ def _top_of(folder: Path) -> Path | None:
 
 
 def _names(source: _Source, outputs: Path) -> Iterator[str]:
-    """The files of a repository that are code, relative to its top."""
+    """Yield the code files of a repository, relative to its top."""
     tracked = _git(source.top, "ls-files", "-z", "--recurse-submodules", "--", *source.only)
     untracked = _git(source.top, "ls-files", "-z", "--others", "--exclude-standard", "--", *source.only)
     if tracked is None or untracked is None:
-        raise InputError(f"git does not list the files of {source.top}; cluster.freeze_code=false does without")
-    left_out = outputs.resolve()
-    for listing, all_of_them in ((tracked, True), (untracked, False)):
+        raise InputError(f"git does not list the files of {source.top}; cluster.freeze_code=false freezes no code")
+    excluded = outputs.resolve()
+    for listing, take_all in ((tracked, True), (untracked, False)):
         for name in map(os.fsdecode, filter(None, listing.split(b"\0"))):
             path = source.top / name
-            wanted = all_of_them or path.suffix.lower() in _UNTRACKED
-            if wanted and left_out not in path.parents and os.path.lexists(path) and not _is_folder(path):
+            wanted = take_all or path.suffix.lower() in _UNTRACKED
+            if wanted and excluded not in path.parents and os.path.lexists(path) and not _is_folder(path):
                 yield name
 
 
@@ -125,8 +125,9 @@ def _check_size(source: _Source, names: list[str], limit: int) -> None:
         largest = sorted(sizes, key=lambda name: sizes[name], reverse=True)[:3]
         listed = ", ".join(f"{name} ({sizes[name] / 1e6:.0f} MB)" for name in largest)
         raise InputError(
-            f"the code in {source.top} takes {total / 1e6:.0f} MB, and cluster.code_megabytes allows "
-            f"{limit / 1e6:.0f}; the largest: {listed}. Raise it, leave data out of git, or cluster.freeze_code=false"
+            f"the code in {source.top} has {total / 1e6:.0f} MB, and cluster.code_megabytes allows "
+            f"{limit / 1e6:.0f}; the largest files: {listed}. Raise the limit, keep data out of git, or set "
+            "cluster.freeze_code=false"
         )
 
 
@@ -136,7 +137,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _import_folders(source: _Source, code: Path) -> Iterator[Path]:
-    """Where Python found packages in this repository, in the copy."""
+    """Yield the folders of the copy that correspond to this repository's folders on `sys.path`."""
     for folder in [*source.first, *map(Path, filter(None, sys.path))]:
         folder = folder.resolve()
         if folder == source.top or source.top in folder.parents:
@@ -146,9 +147,9 @@ def _import_folders(source: _Source, code: Path) -> Iterator[Path]:
 
 
 def _git(folder: Path, *arguments: str) -> bytes | None:
-    hidden = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}  # inside a git hook these name the hook's repository
+    hidden = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}  # a git hook sets these to the hook's repository
     environment = {key: value for key, value in os.environ.items() if key not in hidden} | {"GIT_OPTIONAL_LOCKS": "0"}
-    # A repository may name a program as its file system monitor; looking at the code must not run it.
+    # A repository may configure a program as its file system monitor; reading the code must not run it.
     command = ["git", "-c", "core.fsmonitor=false", *arguments]
     try:
         done = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True)

@@ -1,6 +1,6 @@
-"""The kinds of clusters there are, by the choices of `conf/cluster`, and what a process knows of its job; no torch.
+"""The available kinds of clusters, read from `conf/cluster`, and the current job of a process; no torch.
 
-A kind is one file with a `Cluster`, and one YAML in `conf/cluster` that names it: nothing else lists it.
+A kind is one file with a `Cluster`, and one YAML in `conf/cluster` that names it. There is no other list of them.
 """
 
 import os
@@ -16,7 +16,7 @@ from aigc.launch.ranks.exits import JOB
 
 
 def cluster_class(target: str) -> type[Cluster]:
-    """Return the class of a cluster by its dotted name; ConfigError where it may not be imported."""
+    """Return the class of a cluster by its dotted name; raises ConfigError where it may not be imported."""
     return target_class(target, Cluster, "cluster")
 
 
@@ -27,7 +27,7 @@ def class_name(cluster: Cluster | type[Cluster]) -> str:
 
 
 def kinds() -> dict[str, type[Cluster]]:
-    """Return the class of each choice of `conf/cluster`; a choice that cannot be used is left to whoever chooses it."""
+    """Return the class of each choice of `conf/cluster`; choices that cannot be imported are skipped."""
     found: dict[str, type[Cluster]] = {}
     for folder in search_folders():
         for path in sorted((folder / "cluster").glob("*.yaml")):
@@ -36,13 +36,13 @@ def kinds() -> dict[str, type[Cluster]]:
             try:
                 content = yaml.safe_load(path.read_text(encoding="utf-8"))
                 found[path.stem] = cluster_class(str(content.get("_target_") or content["cluster"]["_target_"]))
-            except Exception:  # a person's module may raise anything at import, and this run may not need it
+            except Exception:  # a user's module may raise anything at import, and this run may not need it
                 continue
     return found
 
 
 def default_kind() -> str:
-    """Return the choice of `conf/cluster` that is taken where a queue is needed and none is named.
+    """Return the choice of `conf/cluster` to use where a queue is needed and no cluster is named.
 
     Raises:
         InputError: There is none.
@@ -60,18 +60,18 @@ def current_job(environ: Mapping[str, str] = os.environ) -> CurrentJob | None:
 
 
 def job_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the environment variables by which clusters describe this job, for the manifest."""
+    """Return the environment variables with which clusters describe this job, for the manifest."""
     names = sorted({name for kind in kinds().values() for name in kind.variables})
     return {name: environ[name] for name in names if name in environ}
 
 
 def adopt_ranks(environ: MutableMapping[str, str] = os.environ) -> bool:
-    """Give a process that a cluster has started as a rank the variables that torchrun sets, unless it has them.
+    """Set the variables of torchrun in a process that a cluster has started as a rank, unless they are set.
 
-    Only for a process that is one of the ranks: the shell of a batch script may have the cluster's variables, too.
+    Call it only in a process that is a rank: the shell of a batch script may have the cluster's variables as well.
 
     Returns:
-        Whether it had none, and the cluster started it.
+        Whether the cluster started this process as a rank.
 
     Raises:
         InputError: The cluster's variables contradict each other.
@@ -87,7 +87,7 @@ def adopt_ranks(environ: MutableMapping[str, str] = os.environ) -> bool:
 
 
 def adopt_launch(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Tell the ranks of this job from those of the same job before it was requeued."""
+    """Set the launch id, which separates the ranks of this job from those before it was requeued."""
     job = current_job(environ)
     if job is not None:
         environ[JOB] = job.launch

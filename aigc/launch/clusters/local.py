@@ -12,41 +12,41 @@ class Local(Cluster):
     """This machine; it has no queue."""
 
     name = "local"
-    here = True
+    runs_locally = True
 
     def problems(self, nodes: int, devices: int) -> Iterator[Problem]:
-        """One machine is one node."""
+        """Refuse more than one node."""
         if nodes > 1:
-            what = f"{nodes}, but this is one machine: several are a cluster's, `aigc submit cluster.nodes={nodes}`"
+            what = f"{nodes}, but this is one machine; several need a cluster: `aigc submit cluster.nodes={nodes}`"
             yield Problem("trainer.nodes", what)
 
     def check_ready(self) -> None:
-        """Refuse: there is nothing to submit to."""
+        """Raise InputError: there is no queue."""
         raise self._no_queue()
 
     def script(self, plan: JobPlan) -> str:
-        """Refuse."""
+        """Raise InputError: there is no queue."""
         raise self._no_queue()
 
     def submit(self, script: Path) -> str:
-        """Refuse."""
+        """Raise InputError: there is no queue."""
         raise self._no_queue()
 
     @classmethod
     def queue(cls, jobs: Sequence[str]) -> dict[str, ClusterJob]:
-        """Refuse."""
+        """Raise InputError: there is no queue."""
         raise cls._no_queue()
 
     @classmethod
     def interrupt(cls, job: str) -> None:
-        """Refuse."""
+        """Raise InputError: there is no queue."""
         raise cls._no_queue()
 
     @classmethod
     def cancel(cls, job: str) -> None:
-        """Refuse."""
+        """Raise InputError: there is no queue."""
         raise cls._no_queue()
 
     @staticmethod
     def _no_queue() -> InputError:
-        return InputError("cluster=local has no queue: `aigc train` runs here; name another cluster")
+        return InputError("cluster=local has no queue: run it here with `aigc train`, or name another cluster")

@@ -1,4 +1,4 @@
-"""From a checked config, or a run that has stopped, to a job in a cluster's queue; no torch at import."""
+"""Submit a checked config, or a stopped run, to the queue of a cluster; no torch at import."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from aigc.launch.clusters import Cluster, JobPlan, JobState, NoAnswer
 from aigc.launch.clusters.frozen_code import CODE, freeze_code, planned_folders
 from aigc.launch.clusters.kinds import class_name, default_kind, kinds
 from aigc.launch.clusters.local import Local
-from aigc.launch.clusters.run_state import look
+from aigc.launch.clusters.run_state import read_states
 from aigc.launch.start import runs_root, start
 from aigc.runs import Run
 from aigc.runs.console import log
@@ -33,12 +33,12 @@ SCRIPT = "job.sh"
 
 
 def cluster_of(cfg: DictConfig) -> Cluster:
-    """The cluster of a config.
+    """Return the cluster of a config.
 
     Raises:
-        ConfigError: Its settings are wrong, or the trainer's devices and nodes are not those of the cluster.
+        ConfigError: Its settings are wrong, or the trainer's devices and nodes differ from the cluster's.
     """
-    cluster = _named(cfg)
+    cluster = _build_cluster(cfg)
     found = list(cluster.problems(cfg.trainer.nodes, cfg.trainer.devices))
     if found:
         origins = origins_of(cfg)
@@ -46,33 +46,33 @@ def cluster_of(cfg: DictConfig) -> Cluster:
     return cluster
 
 
-def _named(cfg: DictConfig) -> Cluster:
-    """The cluster that a config names, this machine where it names none."""
+def _build_cluster(cfg: DictConfig) -> Cluster:
+    """Return the cluster that a config names; this machine where it names none."""
     return Local() if cfg.get("cluster") is None else build(cfg.cluster, Cluster, "cluster")
 
 
 def check_cluster(cfg: DictConfig) -> None:
-    """Check that a composed config and its cluster agree; what else is wrong is left to `check`.
+    """Check that a composed config and its cluster agree; other problems are left to `check`.
 
     Raises:
         ConfigError: As `cluster_of`.
     """
-    told_better_here = ("trainer.devices", "trainer.nodes")
-    if all(problem.key in told_better_here for problem in find_problems(cfg)):
+    explained_by_cluster = ("trainer.devices", "trainer.nodes")
+    if all(problem.key in explained_by_cluster for problem in find_problems(cfg)):
         cluster_of(cfg)
 
 
 def check_runs_here(cfg: DictConfig) -> None:
-    """Check that a config is meant for this machine; InputError where it names a cluster."""
+    """Check that a config is meant for this machine; raises InputError where it names a cluster."""
     cluster = cluster_of(cfg)
-    if not cluster.here:
+    if not cluster.runs_locally:
         raise InputError(
-            f"cluster={cluster.name}: `aigc submit` sends a run there; here it is `aigc train cluster=local`"
+            f"cluster={cluster.name}: submit it with `aigc submit`, or run it here with `aigc train cluster=local`"
         )
 
 
 def preview(cfg: DictConfig, overrides: Sequence[str] = ()) -> str:
-    """The batch script that `submit` would write; nothing is written."""
+    """Return the batch script that `submit` would write, without writing anything."""
     path = runs_root(cfg).absolute() / (cfg.run.id or f"{cfg.experiment.replace('/', '-')}-DATE-TIME-XXXX")
     cluster = cluster_of(cfg)
     frozen = planned_folders(path) if cluster.limit_of_code() else []
@@ -80,7 +80,7 @@ def preview(cfg: DictConfig, overrides: Sequence[str] = ()) -> str:
 
 
 def submit(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Run, str]:
-    """Freeze config and code into a new run folder and queue it; nothing is left behind when that is refused.
+    """Freeze config and code into a new run folder and submit it; a refused job leaves nothing behind.
 
     Args:
         cfg: A checked config.
@@ -91,18 +91,16 @@ def submit(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Run, str]:
 
     Raises:
         InputError: The config, the data, the code or the output folder is wrong, or the cluster refuses the job.
-        NoAnswer: The job may be queued or not; the run folder is kept.
+        NoAnswer: The job may or may not be queued; the run folder is kept.
     """
     cluster = cluster_of(cfg)
     if cfg.run.resume == "auto":
-        raise InputError(
-            "run.resume=auto is for job scripts of one's own: `aigc submit --resume RUN` queues a run again"
-        )
+        raise InputError("run.resume=auto is for your own job scripts; `aigc submit --resume RUN` submits a run again")
     cluster.check_ready()
-    cluster.script(_plan(Path("run"), [], ()))  # what is wrong in it is said before the data are prepared
+    cluster.script(_plan(Path("run"), [], ()))  # raises its errors before the data are prepared
     run = start(cfg, overrides, ["aigc", *sys.argv[1:]]).run
     try:
-        job = _queue(run, cluster)
+        job = _submit_script(run, cluster)
     except NoAnswer:
         raise  # a job may need the folder
     except BaseException:
@@ -113,47 +111,47 @@ def submit(cfg: DictConfig, overrides: Sequence[str]) -> tuple[Run, str]:
 
 
 def resubmit(run: Run, overrides: Sequence[str]) -> str:
-    """Queue a run that has stopped, to resume from its newest checkpoint with the code that it was submitted with.
+    """Submit a stopped run again; it resumes from its newest checkpoint with the code it was first submitted with.
 
     Args:
-        run: The run; one that was started here is queued with today's code.
-        overrides: `cluster.*` of the new job, and what `aigc resume` takes.
+        run: The run; one that was started with `aigc train` is submitted with the current code.
+        overrides: `cluster.*` of the new job, and those that `aigc resume` takes.
 
     Returns:
         The job's id.
 
     Raises:
-        InputError: It is finished, runs or waits, an override is wrong, or the cluster refuses the job.
+        InputError: The run is finished, running or queued, an override is wrong, or the cluster refuses the job.
     """
     from aigc.launch.attempt import attempt_config
 
-    row = look([run])[0]
+    row = read_states([run])[0]
     waits = row.job is not None and row.job.state is not JobState.GONE
     if row.status in (Status.FINISHED, Status.RUNNING) or waits:
         where = f", job {row.job_id} is {row.job}" if waits else ""
         raise InputError(f"run {run.id} is {row.status}{where}: there is nothing to submit")
-    mine = [text for text in overrides if text.lstrip("+~").startswith("cluster.")]
-    others = [text for text in overrides if text not in mine]
+    of_cluster = [text for text in overrides if text.lstrip("+~").startswith("cluster.")]
+    others = [text for text in overrides if text not in of_cluster]
     cfg = attempt_config(run, others)
     check(cfg)
-    on_cluster = _on_cluster(cfg, mine)
+    on_cluster = _on_cluster(cfg, of_cluster)
     cluster = cluster_of(on_cluster)
     gpus, tasks = on_cluster.cluster.get("gpus"), on_cluster.cluster.get("tasks")
-    if gpus and gpus != tasks and not any("cluster.tasks=" in text for text in mine):
+    if gpus and gpus != tasks and not any("cluster.tasks=" in text for text in of_cluster):
         log.warning(
-            "cluster.gpus=%s: the run keeps its number of ranks on each node, %s; another number goes on with "
+            "cluster.gpus=%s: the run keeps its number of ranks on each node, %s; to change it, add "
             "cluster.tasks=N trainer.devices=N resume.allow=[world_size]",
             *(gpus, tasks),
         )
     cluster.check_ready()
-    job = _queue(run, cluster, others)
+    job = _submit_script(run, cluster, others)
     _note_job(run, cluster, job)
     return job
 
 
 def _on_cluster(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """A config whose cluster is one with a queue, with as many ranks as the run has."""
-    if _named(cfg).here:
+    """Return the config with a cluster that has a queue, and with the run's number of ranks."""
+    if _build_cluster(cfg).runs_locally:
         name = default_kind()
         node = OmegaConf.to_container(compose([f"cluster={name}"]).cluster, resolve=False)
         on_gpus = cfg.trainer.accelerator != "cpu"
@@ -164,8 +162,8 @@ def _on_cluster(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
     return changed
 
 
-def _queue(run: Run, cluster: Cluster, overrides: Sequence[str] = ()) -> str:
-    """Write the script beside the code, and queue it."""
+def _submit_script(run: Run, cluster: Cluster, overrides: Sequence[str] = ()) -> str:
+    """Write the batch script and submit it."""
     path = run.path.absolute()
     limit, code = cluster.limit_of_code(), path / CODE
     if limit is None:
@@ -177,12 +175,12 @@ def _queue(run: Run, cluster: Cluster, overrides: Sequence[str] = ()) -> str:
         with run.edit_manifest() as manifest:
             manifest.code_folders = list(map(str, folders))
         if not folders:
-            log.warning("neither aigc nor this folder is in git: the code is not frozen, later edits reach the job")
+            log.warning("neither aigc nor this folder is in git: the code is not frozen, later edits affect the job")
     script = path / SCRIPT
     with for_owner_alone():
         write_atomic(script, cluster.script(_plan(path, folders, overrides)))
     before = read_status(path)
-    write_status(path, Status.PENDING, step=before.step, message=f"goes to {cluster.name}", pid=0)
+    write_status(path, Status.PENDING, step=before.step, message=f"being submitted to {cluster.name}", pid=0)
     try:
         job = cluster.submit(script)
     except BaseException:
@@ -192,18 +190,18 @@ def _queue(run: Run, cluster: Cluster, overrides: Sequence[str] = ()) -> str:
 
 
 def _note_job(run: Run, cluster: Cluster, job: str) -> None:
-    """Note the job that the run waits for."""
+    """Record the job in the manifest and in the status."""
     path = run.path
     with run.edit_manifest() as manifest:
         manifest.note_job(SubmittedJob(cluster=class_name(cluster), id=job, submitted=utc_now()))
-    if read_status(path).message == f"goes to {cluster.name}":  # else it runs already
+    if read_status(path).message == f"being submitted to {cluster.name}":  # else it runs already
         message = f"job {job} on {cluster.name}"
         write_status(path, Status.PENDING, step=read_status(path).step, message=message, pid=0)
 
 
 @contextmanager
 def for_owner_alone() -> Iterator[None]:
-    """Files that are made here cannot be read by others."""
+    """Create files that only their owner can read."""
     before = os.umask(0o077)
     try:
         yield
@@ -212,7 +210,7 @@ def for_owner_alone() -> Iterator[None]:
 
 
 def _plan(path: Path, folders: Sequence[Path], overrides: Sequence[str]) -> JobPlan:
-    """What the job of a run does."""
+    """Return the plan of a run's job."""
     python = [sys.executable]
     trusted = [f"--trust={package}" for package in named_packages()]
     return JobPlan(

@@ -1,1 +1,1 @@
-"""Several processes that train one run."""
+"""Ranks: the processes that train one run together."""

@@ -1,4 +1,4 @@
-"""How each rank of a run ended: notes beside the log, so that the first cause is told and not its consequences."""
+"""Exit notes of the ranks of a run, from which the first cause of a failure is found."""
 
 import contextlib
 import json
@@ -9,33 +9,33 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from aigc.errors import AigcError, DivergedRun, InputError, InterruptedRun, PreemptedRun, RunInWork, exit_code
+from aigc.errors import AigcError, DivergedRun, InputError, InterruptedRun, PreemptedRun, RunInUse, exit_code
 from aigc.runs.console import log
 from aigc.runs.files import write_json
 
 LAUNCH = "AIGC_LAUNCH"
-"""Environment variable that tells the ranks of one launch from those of another; a launcher sets it."""
+"""Environment variable with the id of a launch; the launcher sets it for its ranks."""
 JOB = "AIGC_JOB"
-"""Environment variable with the launch of a cluster's job, for ranks that no launcher of ours has started."""
+"""Environment variable with the launch id of a cluster's job, for ranks that the cluster has started."""
 
 
 class KilledRank(AigcError):
-    """A rank was killed by a signal that it could not hear."""
+    """A rank was killed by a signal that it could not handle."""
 
 
 _BEGAN = time.time()
-"""When this process did, but for some imports."""
+"""Approximate start time of this process."""
 _SKEW = 10.0
-"""Seconds by which other ranks of the same launch may be earlier, and may have ended already."""
+"""Seconds by which other ranks of the same launch may have started earlier."""
 _LOST_CONTACT = (
     *("Connection closed by peer", "Connection reset by peer", "Connection refused", "Broken pipe"),  # Gloo, TCPStore
     *("NCCL communicator was aborted", "ncclRemoteError", "remote process exited"),
     *("failed to recv, got 0 bytes", "Timed out waiting", "remote worker"),
 )
 ASKED = (PreemptedRun.exit_code, InterruptedRun.exit_code)
-"""Exit codes of a rank that was asked to end."""
-_LAST_STEPS = 3.0
-"""Seconds from the note of a rank to the end of its process."""
+"""Exit codes of a rank that was asked to stop."""
+_EXIT_SECONDS = 3.0
+"""Seconds from the exit note of a rank to the end of its process."""
 _KINDS = {error.exit_code: error for error in (InputError, DivergedRun, PreemptedRun, InterruptedRun)}
 
 
@@ -44,13 +44,13 @@ class RankExit:
     """How one rank ended.
 
     Args:
-        rank: Which.
-        at: When, in seconds since 1970.
-        code: Its exit code, as of `aigc.errors.exit_code`.
-        message: For a person, in one or two lines.
-        trace: The traceback; None where the message says all.
-        killed: Whether it was killed by a signal, and could note nothing.
-        in_work: Whether another process works on the run.
+        rank: The rank.
+        at: Time in seconds since the epoch.
+        code: Its exit code, as in `aigc.errors.exit_code`.
+        message: One or two lines for the user.
+        trace: The traceback; None where the message is enough.
+        killed: Whether it was killed by a signal, and left no note.
+        in_use: Whether another process works on the run.
     """
 
     rank: int
@@ -59,34 +59,34 @@ class RankExit:
     message: str
     trace: str | None = None
     killed: bool = False
-    in_work: bool = False
+    in_use: bool = False
 
     def error(self, folder: Path) -> AigcError:
-        """An error with this exit code and message, which names the log with the traceback where there is one."""
-        said = self.message if self.trace is None else f"rank {self.rank}: {self.message}"
+        """Return an error with this exit code and message; it names the log that has the traceback."""
+        text = self.message if self.trace is None else f"rank {self.rank}: {self.message}"
         if self.trace is not None:
-            said += f"; the traceback is in {log_of(folder, self.rank)}"
-        kind = RunInWork if self.in_work else KilledRank if self.killed else _KINDS.get(self.code, AigcError)
-        error = kind(said)
+            text += f"; the traceback is in {log_of(folder, self.rank)}"
+        kind = RunInUse if self.in_use else KilledRank if self.killed else _KINDS.get(self.code, AigcError)
+        error = kind(text)
         if self.code == 4:
-            error.__cause__ = MemoryError()  # the exit code is read from it
+            error.__cause__ = MemoryError()  # the exit code is derived from it
         return error
 
 
 def exit_of(rank: int, error: BaseException) -> RankExit:
-    """How a rank ends with this exception."""
+    """Return the exit note of a rank for this exception."""
     expected = isinstance(error, AigcError)
     trace = None if expected else "".join(traceback.format_exception(error))
     message = str(error) if expected else f"{type(error).__name__}: {error}"
-    return RankExit(rank, time.time(), exit_code(error), message, trace, in_work=isinstance(error, RunInWork))
+    return RankExit(rank, time.time(), exit_code(error), message, trace, in_use=isinstance(error, RunInUse))
 
 
 class RankExits:
-    """What the ranks of one launch have noted of their ends, in hidden files of the run folder.
+    """The exit notes of the ranks of one launch, in hidden files of the run folder.
 
     Args:
         folder: The run folder.
-        launch: Tells this launch from others; None is that of this process.
+        launch: Id of the launch; None takes that of this process.
     """
 
     def __init__(self, folder: Path, launch: str | None = None) -> None:
@@ -94,14 +94,14 @@ class RankExits:
         self.launch = launch or os.environ.get(LAUNCH) or os.environ.get(JOB, "0")
 
     def note(self, ending: RankExit) -> None:
-        """Write one down; a disk that refuses must not hide the error itself."""
+        """Write a note; a failed write must not hide the error itself."""
         try:
             write_json(self.folder / f".rank{ending.rank}.{self.launch}.json", asdict(ending))
         except OSError as error:
-            log.error("the end of rank %d could not be written down: %s", ending.rank, error)
+            log.error("the exit of rank %d could not be recorded: %s", ending.rank, error)
 
     def noted(self) -> list[RankExit]:
-        """All that are there, the earliest first."""
+        """Return all notes, the earliest first."""
         found = []
         for path in self.folder.glob(f".rank*.{self.launch}.json"):
             with contextlib.suppress(OSError, ValueError, TypeError):
@@ -109,74 +109,74 @@ class RankExits:
         return sorted(found, key=lambda ending: ending.at)
 
     def wait_for(self, ranks: Collection[int], patience: float = 8.0) -> bool:
-        """Wait until these ranks have noted their ends, some seconds at most; return whether they have."""
-        over = time.monotonic() + patience
-        while not (there := set(ranks) <= {ending.rank for ending in self.noted()}) and time.monotonic() < over:
+        """Wait for the notes of these ranks for a few seconds; return whether all are there."""
+        deadline = time.monotonic() + patience
+        while not (found := set(ranks) <= {ending.rank for ending in self.noted()}) and time.monotonic() < deadline:
             time.sleep(0.05)
-        return there
+        return found
 
     def leave(self, rank: int, world_size: int, code: int) -> int:
-        """Wait until a rank that a cluster has started may end, and return its exit code.
+        """Wait until a rank that a cluster has started may exit, and return its exit code.
 
-        A cluster kills all ranks once one ends with a code. So the first ends last, with the code of the run, and the
-        others with none, unless the first noted nothing: then it was killed, and the batch script writes down what they
-        noted.
+        A cluster kills all ranks once one exits with a non-zero code. So the first rank exits last, with the code of
+        the run, and the others exit with 0, unless the first left no note: then it was killed, and the batch script
+        records the notes of the others.
 
         Args:
-            rank: Which has noted its end.
-            world_size: How many ranks there are.
-            code: That of its error.
+            rank: The rank that exits; it has left its note.
+            world_size: Number of ranks.
+            code: Exit code of its error.
         """
         if rank == 0:
             self.wait_for(range(1, world_size), 10.0)
-            time.sleep(_LAST_STEPS)
+            time.sleep(_EXIT_SECONDS)
             return code
         if code in ASKED:
-            return 0  # the first may still save
+            return 0  # the first rank may still save
         return 0 if self.wait_for([0], 23.0) else code
 
     def cause(self) -> RankExit | None:
-        """The end that led to the others: the earliest failure that is more than a lost contact."""
+        """Return the failure that caused the others: the earliest one that is not a lost connection."""
         failed = [ending for ending in self.noted() if ending.code]
         return next((ending for ending in failed if not is_lost_contact(ending.message)), next(iter(failed), None))
 
     def cause_of(self, mine: RankExit, patience: float = 3.0) -> RankExit:
-        """The end of another rank that this one's is a consequence of, or `mine`.
+        """Return the exit of another rank that caused this one's, or `mine`.
 
-        When a rank dies, the others fail in whatever they do together next, and may do so before its end is noted.
+        When a rank dies, the others fail in their next collective, possibly before its exit is noted.
 
         Args:
-            mine: How this rank ends.
-            patience: Seconds to wait for another's end to be noted.
+            mine: The exit of this rank.
+            patience: Seconds to wait for the note of another rank.
         """
-        over = time.monotonic() + patience
+        deadline = time.monotonic() + patience
         while is_lost_contact(mine.message):
             found = self.cause()
             if found is not None and not is_lost_contact(found.message):
                 return found
-            if time.monotonic() > over:
-                return replace(mine, message=f"another rank ended without a word ({mine.message})")
+            if time.monotonic() > deadline:
+                return replace(mine, message=f"another rank ended without a message ({mine.message})")
             time.sleep(0.05)
         return mine
 
-    def forget(self, all_of_them: bool = False) -> None:
-        """Remove the notes of earlier launches, or all.
+    def clear(self, everything: bool = False) -> None:
+        """Remove the notes of earlier launches, or all notes.
 
-        Launches by hand look alike: theirs are those from before this process.
+        Launches by hand have no id: their notes are those from before the start of this process.
         """
         for path in self.folder.glob(".rank*.json"):
-            if all_of_them or not path.name.endswith(f".{self.launch}.json"):
+            if everything or not path.name.endswith(f".{self.launch}.json"):
                 path.unlink(missing_ok=True)
         for ending in self.noted() if LAUNCH not in os.environ else ():
             if ending.at < _BEGAN - _SKEW:
                 (self.folder / f".rank{ending.rank}.{self.launch}.json").unlink(missing_ok=True)
 
 
-def is_lost_contact(told: str) -> bool:
-    """Whether an error says no more than that some other rank is gone."""
-    return any(sign in told for sign in _LOST_CONTACT)
+def is_lost_contact(message: str) -> bool:
+    """Whether an error message only says that the connection to another rank is lost."""
+    return any(sign in message for sign in _LOST_CONTACT)
 
 
 def log_of(folder: Path, rank: int) -> Path:
-    """The log of a rank."""
+    """Return the log file of a rank."""
     return folder / (f"log.rank{rank}.txt" if rank else "log.txt")

@@ -1,4 +1,4 @@
-"""Which of several processes this one is, and what they agree on before they train."""
+"""The rank of this process, its process group, and the decisions that all ranks share before training."""
 
 import os
 import time
@@ -14,20 +14,20 @@ from aigc.errors import InputError
 from aigc.launch.devices import check_devices, gpus
 
 _START_PATIENCE = timedelta(minutes=10)
-"""How long the first rank is waited for: a cluster may start some nodes later than others."""
+"""How long ranks wait for each other at the start: a cluster may start some nodes later than others."""
 _DECISION_PATIENCE = timedelta(hours=2)
-"""How long the first rank may take to decide: it reads checkpoints whole to choose one."""
+"""How long the first rank may take to decide: it reads whole checkpoints to choose one."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """The place of this process among those that train one run.
+    """The rank of this process among those that train one run.
 
     Args:
-        rank: Of this process, 0 for the one that keeps the run folder.
-        world_size: How many there are.
-        local_rank: Of this process on its machine, which is the number of its device.
-        local_world_size: How many there are on this machine.
+        rank: Global rank; rank 0 keeps the run folder.
+        world_size: Number of ranks.
+        local_rank: Rank on this machine, which is the index of its device.
+        local_world_size: Number of ranks on this machine.
     """
 
     rank: int = 0
@@ -37,7 +37,7 @@ class Ranks:
 
     @property
     def nodes(self) -> int:
-        """How many machines there are."""
+        """Number of machines."""
         return self.world_size // self.local_world_size
 
     @property
@@ -47,10 +47,10 @@ class Ranks:
 
 
 def read_ranks(environ: Mapping[str, str] = os.environ) -> Ranks:
-    """This process's place by the variables that torchrun sets; alone where there are none.
+    """Read the rank of this process from the variables of torchrun; without them it is the only one.
 
     Raises:
-        InputError: A variable is missing or no number.
+        InputError: A variable is missing or not a number.
     """
     if "RANK" not in environ and "WORLD_SIZE" not in environ:
         return Ranks()
@@ -59,10 +59,10 @@ def read_ranks(environ: Mapping[str, str] = os.environ) -> Ranks:
 
 
 def check_ranks(ranks: Ranks, cfg: DictConfig) -> None:
-    """Check that as many processes were started as the config says, before any waits for another.
+    """Check that the number of processes is that of the config, before any waits for another.
 
     Raises:
-        InputError: There are more or fewer, or fewer GPUs than that; the message has both numbers.
+        InputError: There are more or fewer processes, or too few GPUs; the message has both numbers.
     """
     check_devices(cfg)
     nodes, devices = cfg.trainer.nodes, cfg.trainer.devices
@@ -74,11 +74,11 @@ def check_ranks(ranks: Ranks, cfg: DictConfig) -> None:
 
 
 class Agreement:
-    """What the first rank tells the others: the config of this attempt, the checkpoint to resume from.
+    """Broadcasts decisions of the first rank: the config of this attempt, the checkpoint to resume from.
 
     Args:
-        ranks: The place of this process.
-        store: A `torch.distributed.Store` that all have joined; None for a process alone.
+        ranks: The rank of this process.
+        store: A `torch.distributed.Store` that all ranks have joined; None for a single process.
     """
 
     def __init__(self, ranks: Ranks, store: Any | None = None) -> None:
@@ -86,11 +86,11 @@ class Agreement:
         self._store = store
 
     def on(self, name: str, decide: Callable[[], str]) -> str:
-        """What the first rank has decided, on all ranks.
+        """Return the decision of the first rank, on all ranks.
 
         Args:
-            name: Of the decision; each is made once.
-            decide: Called on the first rank alone.
+            name: Name of the decision; each is made once.
+            decide: Called on the first rank only.
         """
         if self._store is None:
             return decide()
@@ -98,17 +98,17 @@ class Agreement:
             decided = decide()
             self._store.set(name, decided)
             return decided
-        told: bytes = self._store.get(name)
-        return told.decode()
+        decision: bytes = self._store.get(name)
+        return decision.decode()
 
 
 @contextmanager
 def joined(ranks: Ranks, cfg: DictConfig) -> Iterator[Agreement]:
-    """Join the process group of all ranks before anything is built, so that loaders know their part.
+    """Join the process group of all ranks, before data loaders are built.
 
     Raises:
         InputError: MASTER_ADDR or MASTER_PORT is missing.
-        torch.distributed.DistStoreError: Some rank did not come within ten minutes.
+        torch.distributed.DistStoreError: A rank did not join within ten minutes.
     """
     if ranks.world_size == 1:
         yield Agreement(ranks)
@@ -119,7 +119,7 @@ def joined(ranks: Ranks, cfg: DictConfig) -> Iterator[Agreement]:
 
     missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
     if missing:
-        raise InputError(f"{' and '.join(missing)} must say where the ranks meet; torchrun sets them")
+        raise InputError(f"{' and '.join(missing)} must be set to the address of the first rank; torchrun sets them")
     on_gpu = gpus(cfg) is not None
     if on_gpu:
         torch.cuda.set_device(ranks.local_rank)
@@ -140,7 +140,7 @@ def joined(ranks: Ranks, cfg: DictConfig) -> Iterator[Agreement]:
 
 
 def _wait_for_all(ranks: Ranks, store: Any, seconds: float = 30.0) -> None:
-    """The first rank serves the store: it stays until the others have done with it."""
+    """Keep the first rank, which serves the store, until the others no longer need it."""
     store.add("done", 1)
     end = time.monotonic() + seconds
     while ranks.first and store.add("done", 0) < ranks.world_size and time.monotonic() < end:
@@ -148,10 +148,10 @@ def _wait_for_all(ranks: Ranks, store: Any, seconds: float = 30.0) -> None:
 
 
 def read_number(environ: Mapping[str, str], name: str) -> int:
-    """Read an environment variable that holds a whole number; InputError where it does not."""
+    """Read an environment variable that holds a whole number; raises InputError otherwise."""
     value = environ.get(name)
     if value is None or not value.isdigit():
         raise InputError(
-            f"the environment variable {name} is {value!r}; whoever starts several ranks sets it to a number"
+            f"the environment variable {name} is {value!r}; the launcher of several ranks must set it to a number"
         )
     return int(value)

@@ -1,4 +1,4 @@
-"""Lightning's view of the ranks: they are there already, and it starts none."""
+"""Lightning's cluster environment for ranks that have been started already."""
 
 import os
 
@@ -8,10 +8,10 @@ from aigc.launch.ranks.group import Ranks
 
 
 class StartedRanks(ClusterEnvironment):
-    """Answers from `Ranks` alone, whatever a cluster or torchrun have left in the environment.
+    """Answers from `Ranks` alone and ignores the environment variables of clusters and torchrun.
 
     Args:
-        ranks: The place of this process.
+        ranks: The rank of this process.
     """
 
     def __init__(self, ranks: Ranks) -> None:
@@ -25,37 +25,37 @@ class StartedRanks(ClusterEnvironment):
 
     @property
     def main_address(self) -> str:
-        """Where the ranks meet."""
+        """Address of the first rank."""
         return os.environ.get("MASTER_ADDR", "127.0.0.1")
 
     @property
     def main_port(self) -> int:
-        """At which port."""
+        """Port of the first rank."""
         return int(os.environ.get("MASTER_PORT", "0"))
 
     @staticmethod
     def detect() -> bool:
-        """Only where it is given."""
+        """Never detected; it is passed explicitly."""
         return False
 
     def world_size(self) -> int:
-        """How many ranks there are."""
+        """Number of ranks."""
         return self.ranks.world_size
 
     def set_world_size(self, size: int) -> None:
-        """It is known."""
+        """Do nothing: it is known."""
 
     def global_rank(self) -> int:
         """The rank of this process."""
         return self.ranks.rank
 
     def set_global_rank(self, rank: int) -> None:
-        """It is known."""
+        """Do nothing: it is known."""
 
     def local_rank(self) -> int:
         """The rank of this process on its machine."""
         return self.ranks.local_rank
 
     def node_rank(self) -> int:
-        """The number of this machine."""
+        """The index of this machine."""
         return self.ranks.rank // self.ranks.local_world_size

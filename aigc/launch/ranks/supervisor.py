@@ -1,4 +1,4 @@
-"""Several ranks on this machine: one process for each, all of which end with the first that fails."""
+"""Start and supervise several ranks on this machine: one process for each, ended together when one fails."""
 
 import os
 import secrets
@@ -20,26 +20,26 @@ from aigc.runs.console import log
 from aigc.runs.environment import available_cores
 
 _GRACE = 10.0
-"""Seconds that the other ranks have to end by themselves once one has failed."""
+"""Seconds that the other ranks have to exit by themselves once one has failed."""
 
 
 def run_ranks(run: Run, ranks: int, overrides: Sequence[str] = ()) -> None:
     """Train a run with several ranks, and wait for them.
 
-    The output of the first rank goes to the screen, that of the others to `log.rank1.txt` and so on. A signal that asks
-    this process to stop is passed on, so that they save and end. When this process dies, they are asked to stop, too.
+    The output of the first rank goes to the screen, that of the others to `log.rank1.txt` and so on. A signal that
+    stops this process is forwarded, so that the ranks save and exit. When this process dies, they stop as well.
 
     Args:
         run: The run.
-        ranks: How many.
+        ranks: Number of ranks.
         overrides: As for `work`.
 
     Raises:
-        AigcError: The run was stopped or failed; it is the error of the rank that failed first.
+        AigcError: The run was stopped or failed; this is the error of the rank that failed first.
     """
-    with run.working():  # before anything of a run that another process works on is touched
+    with run.working():  # raises where another process works on the run, before anything is changed
         notes = RankExits(run.path, secrets.token_hex(4))
-        notes.forget()
+        notes.clear()
     lifeline, alive = os.pipe()
     processes: list[subprocess.Popen[bytes]] = []
     try:
@@ -47,7 +47,7 @@ def run_ranks(run: Run, ranks: int, overrides: Sequence[str] = ()) -> None:
         for rank in range(ranks):
             processes.append(_start(run, rank, shared, overrides, lifeline))
         with stop.listening():
-            _attend(notes, processes)
+            _wait(notes, processes)
     finally:
         os.close(alive)
         os.close(lifeline)
@@ -56,17 +56,17 @@ def run_ranks(run: Run, ranks: int, overrides: Sequence[str] = ()) -> None:
             if process.returncode:
                 _note_rank_exit(notes, rank, process.returncode)
         cause = notes.cause()
-        notes.forget(all_of_them=True)
+        notes.clear(everything=True)
     codes = [process.returncode for process in processes]
-    if cause is None and any(codes):  # a disk that takes no note
-        cause = _unnoted(*next((rank, code) for rank, code in enumerate(codes) if code))
+    if cause is None and any(codes):  # the notes could not be written
+        cause = _exit_by_code(*next((rank, code) for rank, code in enumerate(codes) if code))
     if cause is not None:
         note_exit_of_ranks(run, cause)
         raise cause.error(run.path)
 
 
 def _environment(ranks: int, lifeline: int) -> dict[str, str]:
-    """What all ranks have in common."""
+    """Return the environment variables that all ranks share."""
     shared = {
         "WORLD_SIZE": str(ranks),
         "LOCAL_WORLD_SIZE": str(ranks),
@@ -75,12 +75,12 @@ def _environment(ranks: int, lifeline: int) -> dict[str, str]:
         LIFELINE: str(lifeline),
     }
     cores = available_cores() or 1
-    threads = {"OMP_NUM_THREADS": str(max(1, cores // ranks))}  # or each would take all cores
+    threads = {"OMP_NUM_THREADS": str(max(1, cores // ranks))}  # by default, each would use all cores
     return threads | dict(os.environ) | shared
 
 
 def _free_port() -> int:
-    """A port below those that the system gives to outgoing connections, one of which might take it before we do."""
+    """Return a free port below the range of outgoing connections, one of which might take it before the ranks do."""
     for _ in range(100):
         port = 15000 + secrets.randbelow(15000)
         with socket.socket() as tried:
@@ -89,7 +89,7 @@ def _free_port() -> int:
             except OSError:
                 continue
             return port
-    raise AigcError("no free port between 15000 and 30000 for the ranks to meet at")
+    raise AigcError("there is no free port between 15000 and 30000 for the ranks")
 
 
 def _start(
@@ -114,44 +114,44 @@ def _start(
             output.close()
 
 
-def _attend(notes: RankExits, processes: "list[subprocess.Popen[bytes]]") -> None:
-    """Wait until all have ended, or one has failed and the others have had their time."""
-    told, over = False, None
+def _wait(notes: RankExits, processes: "list[subprocess.Popen[bytes]]") -> None:
+    """Wait until all have exited, or until some seconds after one has failed."""
+    forwarded, deadline = False, None
     seen: set[int] = set()
     while None in [process.poll() for process in processes]:
         number = stop.asked()
-        if number is not None and not told:
-            told = True
-            _tell(processes, number)
+        if number is not None and not forwarded:
+            forwarded = True
+            _forward(processes, number)
         for rank, process in enumerate(processes):
             if process.returncode and rank not in seen:
                 seen.add(rank)
                 _note_rank_exit(notes, rank, process.returncode)
-                # Who was asked to end may take its time to save: the first rank saves last.
+                # A rank that was asked to stop may take long to save: the first rank saves last.
                 if rank == 0 or process.returncode not in ASKED:
-                    over = over or time.monotonic() + _GRACE
-        if over is not None and time.monotonic() > over:
+                    deadline = deadline or time.monotonic() + _GRACE
+        if deadline is not None and time.monotonic() > deadline:
             return
         time.sleep(0.02)
 
 
 def _note_rank_exit(notes: RankExits, rank: int, code: int) -> None:
-    """Note the end of a rank that had no time to do so; the others wait for this to tell the cause."""
+    """Note the exit of a rank that left no note; the others wait for it to find the cause."""
     if not any(ending.rank == rank for ending in notes.noted()):
-        notes.note(_unnoted(rank, code))
+        notes.note(_exit_by_code(rank, code))
 
 
-def _unnoted(rank: int, code: int) -> RankExit:
-    """Describe the end of a rank that noted nothing, by its exit code."""
+def _exit_by_code(rank: int, code: int) -> RankExit:
+    """Return the exit of a rank that left no note, by its exit code."""
     asked = stop.asked()
     if asked is not None and code in (-asked, stop.exit_for(asked).exit_code):  # before or while it listened
         return RankExit(rank, time.time(), stop.exit_for(asked).exit_code, str(stop.ended_by(asked)))
     if code < 0:
         return RankExit(rank, time.time(), 1, f"rank {rank} was killed by {signal.Signals(-code).name}", killed=True)
-    return RankExit(rank, time.time(), code, f"rank {rank} ended with exit code {code} and no word")
+    return RankExit(rank, time.time(), code, f"rank {rank} ended with exit code {code} and no message")
 
 
-def _tell(processes: "list[subprocess.Popen[bytes]]", number: int) -> None:
+def _forward(processes: "list[subprocess.Popen[bytes]]", number: int) -> None:
     for process in processes:
         if process.poll() is None:
             process.send_signal(number)

@@ -1,8 +1,8 @@
-"""A sweep as a job array: each task of it works on some of the trials, as frozen when the sweep was submitted.
+"""A sweep as a job array: each task runs some of the trials, as frozen when the sweep was submitted.
 
-Each submission has a folder of its own in the sweep folder, `submitted/1` and so on, with the plan, the code, the batch
-script and the job's output, so that one does not change what the tasks of another run.
-`python -m aigc.launch.sweeps.array SUBMISSION` is what a batch script starts for each task.
+Each submission has its own folder in the sweep folder, `submitted/1` and so on, with the plan, the code, the batch
+script and the job's output, so that submissions do not affect each other. The batch script starts
+`python -m aigc.launch.sweeps.array SUBMISSION` for each task.
 """
 
 import argparse
@@ -40,13 +40,13 @@ _PLAN = "plan.json"
 
 
 def array_script(plan: SweepPlan, cluster: Cluster, path: Path | None = None, folders: list[Path] | None = None) -> str:
-    """The batch script of a sweep.
+    """Return the batch script of a sweep.
 
     Args:
         plan: The sweep.
         cluster: Where it runs.
-        path: The folder of the submission; None takes the next one.
-        folders: Of the frozen code; None takes those that freezing would make.
+        path: The folder of the submission; None takes the next free one.
+        folders: Folders of the frozen code; None takes those that freezing would make.
     """
     path = path or next(path for path in _submissions(plan) if not path.exists())
     if folders is None:
@@ -66,26 +66,26 @@ def array_script(plan: SweepPlan, cluster: Cluster, path: Path | None = None, fo
 
 
 def _submissions(plan: SweepPlan) -> Iterator[Path]:
-    """The folders that submissions of a sweep have, the first one first."""
+    """Return the folders of a sweep's submissions, in order."""
     return (plan.folder.absolute() / "submitted" / str(number) for number in itertools.count(1))
 
 
 def submit_sweep(plan: SweepPlan, cluster: Cluster) -> str:
-    """Freeze configs and code into the sweep folder and queue the array; nothing is left behind when that is refused.
+    """Freeze configs and code into the sweep folder and submit the array; a refused job leaves nothing behind.
 
-    It may be submitted again at any time, also while an earlier job waits or works: no trial is run twice.
+    A sweep may be submitted again at any time, also while an earlier job waits or runs: no trial runs twice.
 
     Returns:
         The job's id.
 
     Raises:
         InputError: The sweep cannot be an array, the code is too large, or the cluster refuses.
-        NoAnswer: The job may be queued or not; the submission's folder is kept.
+        NoAnswer: The job may or may not be queued; the submission's folder is kept.
     """
     if plan.axes:
-        raise InputError("sweep=optuna chooses trials one after another: it cannot be a job array of frozen ones")
+        raise InputError("sweep=optuna chooses trials one after another, so it cannot be a job array of frozen trials")
     cluster.check_ready()
-    array_script(plan, cluster)  # what is wrong in it is said before anything is written
+    array_script(plan, cluster)  # raises its errors before anything is written
     path = _make_folder(plan)
     try:
         _write_plan(path, plan, class_name(cluster))
@@ -132,7 +132,7 @@ def _read_plan(path: Path) -> dict[str, Any]:
 
 
 def frozen_plan(path: Path, task: int) -> SweepPlan:
-    """The share of one task, as it was submitted; its trials are listed in the sweep folder.
+    """Return the trials of one task, as they were submitted; they are listed in the sweep folder.
 
     Args:
         path: The folder of the submission.
@@ -151,24 +151,24 @@ def frozen_plan(path: Path, task: int) -> SweepPlan:
     folder = SweepFolder(path.absolute().parents[1])
     cfg.sweep.name = folder.id
     if cfg.sweep.workers is None and (cfg.get("cluster") or {}).get("gpus") == 0:
-        cfg.sweep.workers = 1  # all cores of the task are for the ranks of one trial
-    folder.write(plan, only_new=True)  # a task may begin before the command that submitted it has listed them
-    each = cfg.sweep.per_task
-    mine = trials[task * each : (task + 1) * each]
-    if not mine:
-        raise InputError(f"task {task} of a job array: {path} has {len(trials)} trials, {each} a task")
-    return dataclasses.replace(plan, trials=mine)
+        cfg.sweep.workers = 1  # the ranks of one trial use all cores of the task
+    folder.write(plan, only_new=True)  # a task may start before the command that submitted it has listed them
+    per_task = cfg.sweep.per_task
+    own = trials[task * per_task : (task + 1) * per_task]
+    if not own:
+        raise InputError(f"task {task} of a job array: {path} has only {len(trials)} trials, {per_task} per task")
+    return dataclasses.replace(plan, trials=own)
 
 
 def queued_job(path: Path, plan: SweepPlan, job: str) -> SubmittedJob:
-    """The job that this task is, as the manifests of its trials list it; shared where it works on several."""
+    """Return the job of this task for the manifests of its trials; shared where it runs several of them."""
     about = _read_plan(path)
     shared = len(plan.trials) > 1
     return SubmittedJob(cluster=about["cluster"], id=job, submitted=about["submitted"], shared=shared)
 
 
 def main() -> int:
-    """Work on the share of this task."""
+    """Run the trials of this task."""
     parser = argparse.ArgumentParser(prog="python -m aigc.launch.sweeps.array", description=__doc__)
     parser.add_argument("submission", metavar="SUBMISSION", help="a folder in `submitted` of a sweep folder")
     parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE", help="as for `aigc train`")
@@ -193,7 +193,7 @@ def main() -> int:
     except (Exception, KeyboardInterrupt) as error:
         log.error("%s", error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}")
         return exit_code(error)
-    for number, why in sorted((tally.listed | tally.failed).items()):
+    for number, why in sorted((tally.failed_elsewhere | tally.failed).items()):
         log.error("trial %d %s", number, why)
     return 1 if tally.all_failed or tally.left else 0
 

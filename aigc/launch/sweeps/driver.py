@@ -1,4 +1,4 @@
-"""Runs the trials of a sweep on this machine, each in a process of its own, until none is left."""
+"""Run the trials of a sweep on this machine, each in its own process, until none is left."""
 
 import contextlib
 import multiprocessing
@@ -14,21 +14,21 @@ from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 
 from aigc.config.trust import named_packages
-from aigc.launch.sweeps.devices import Devices, Lease
 from aigc.launch.sweeps.folder import SweepFolder
-from aigc.launch.sweeps.process import IN_WORK, REFUSED, TrialProcess, work_on
+from aigc.launch.sweeps.process import IN_USE, REFUSED, TrialProcess, work_on
+from aigc.launch.sweeps.trial_devices import Lease, TrialDevices
 from aigc.launch.sweeps.trials import SweepPlan, Trial
 from aigc.runs import stop
 from aigc.runs.console import log
 from aigc.runs.manifest import SubmittedJob
 from aigc.runs.status import FAILURES, Status
 
-_MOST_DEATHS = 3
-"""A trial that has died so often without a step in between counts as failed."""
+_MAX_DEATHS = 3
+"""A trial that has died so many times without a step in between counts as failed."""
 _PAUSE = 0.1
-"""Seconds between two looks around; a trial that had a signal, too, takes what is passed on for the same request."""
-LOOK_AGAIN = 2.0
-"""Seconds until a trial that another driver works on is checked again."""
+"""Seconds between two polls."""
+RECHECK_SECONDS = 2.0
+"""Seconds until a trial that another driver runs is checked again."""
 
 
 @dataclass
@@ -43,36 +43,36 @@ class Running:
 
 @dataclass
 class Tally:
-    """What has become of the trials."""
+    """Counts of trials by outcome."""
 
     finished: list[Trial] = field(default_factory=list)
     failed: dict[int, str] = field(default_factory=dict)
-    """Under this command; by number of the trial: why."""
-    listed: dict[int, str] = field(default_factory=dict)
-    """Failed under another command, earlier or at the same time, likewise."""
+    """Why trials failed under this command, by number."""
+    failed_elsewhere: dict[int, str] = field(default_factory=dict)
+    """Why trials failed under another command, earlier or at the same time."""
     skipped: int = 0
-    """Finished before this driver began."""
+    """Finished before this driver started."""
     pruned: int = 0
-    """Ended early, as their values were too poor."""
+    """Stopped early because of poor values."""
     left: int = 0
-    """Not run, as this driver was stopped or too many have failed."""
+    """Not run, as this driver was stopped or too many trials failed."""
 
     @property
     def all_failed(self) -> int:
-        """How many have failed, under whichever command."""
-        return len(self.failed) + len(self.listed)
+        """Number of trials that failed, under any command."""
+        return len(self.failed) + len(self.failed_elsewhere)
 
 
 class Driver:
-    """One of any number of processes that work on a sweep.
+    """Runs trials of a sweep; several drivers may share one sweep.
 
     Args:
-        plan: What is run.
-        retry_failed: Run those again that have failed; otherwise they are listed.
-        max_failures: Start no more once more than so many have failed under this driver.
-        fail_fast: At the first failure, also have the running trials save and end.
-        tell: Called when something has changed, with the driver.
-        queued: The cluster's job that this driver is, as the manifests of its trials list it.
+        plan: The sweep.
+        retry_failed: Run failed trials again; otherwise they are only listed.
+        max_failures: Start no more trials once more than so many have failed under this driver.
+        fail_fast: Stop at the first failure; running trials save and exit.
+        on_change: Called with the driver when something has changed.
+        queued: The cluster's job of this driver, for the manifests of its trials.
     """
 
     def __init__(
@@ -81,17 +81,17 @@ class Driver:
         retry_failed: bool = False,
         max_failures: int | None = None,
         fail_fast: bool = False,
-        tell: Callable[["Driver"], None] = lambda driver: None,
+        on_change: Callable[["Driver"], None] = lambda driver: None,
         queued: SubmittedJob | None = None,
     ) -> None:
         self.plan = plan
         self.folder = SweepFolder(plan.folder)
-        self.devices = Devices(plan.cfg)
+        self.devices = TrialDevices(plan.cfg)
         self.tally = Tally()
         self.running: list[Running] = []
-        self._most = 0 if fail_fast else max_failures
+        self._max_failures = 0 if fail_fast else max_failures
         self._fail_fast = fail_fast
-        self._tell = tell
+        self._on_change = on_change
         self._queued = queued
         self._waiting: deque[tuple[float, Trial]] = deque()
         self._exhausted = False
@@ -99,16 +99,16 @@ class Driver:
         self._context = multiprocessing.get_context("forkserver")
         self._retried: dict[int, str] = {}
         for trial in plan.trials:
-            self.devices.see(trial.cfg)
+            self.devices.check(trial.cfg)
         self._sort(retry_failed)
 
     def run(self) -> Tally:
         """Run until no trial is left, or until asked to stop.
 
         Raises:
-            InterruptedRun, PreemptedRun: This process was asked to stop; running trials have saved and ended.
+            InterruptedRun, PreemptedRun: This process was asked to stop; running trials have saved and exited.
         """
-        self._tell(self)
+        self._on_change(self)
         with stop.listening():
             try:
                 self._run()
@@ -117,66 +117,68 @@ class Driver:
         self.tally.left += len(self._waiting)
         stopped = stop.asked()
         if stopped is not None:
-            raise stop.ended_by(stopped, f"; `aigc sweep {shlex.join(self.plan.typed)}` goes on")
+            raise stop.ended_by(stopped, f"; `aigc sweep {shlex.join(self.plan.typed)}` resumes it")
         return self.tally
 
     def _sort(self, retry_failed: bool) -> None:
-        """Look at each trial once."""
+        """Sort the trials by their status."""
         for trial in self.plan.trials:
             record = self.folder.status(self.plan.run_id(trial))
             if record.status is Status.FINISHED:
                 self.tally.skipped += 1
             elif record.status in FAILURES and not retry_failed:
-                self.tally.listed[trial.number] = f"{record.status} under an earlier command: {record.message}"
+                self.tally.failed_elsewhere[trial.number] = (
+                    f"{record.status} under an earlier command: {record.message}"
+                )
             else:
                 if record.status in FAILURES:
                     self._retried[trial.number] = record.since
                 self._waiting.append((0.0, trial))
 
     def _run(self) -> None:
-        while self._waiting or self.running or self._may_go_on():
+        while self._waiting or self.running or self._has_more():
             for one in [one for one in self.running if one.process.exitcode is not None]:
                 self.running.remove(one)
-                one.lease.give_back()
+                one.lease.release()
                 one.process.join()
-                self._see(one.trial, one.process.exitcode or 0)
-                self._tell(self)
+                self._record_exit(one.trial, one.process.exitcode or 0)
+                self._on_change(self)
             if stop.asked() is not None:
                 return
-            if self._most is not None and len(self.tally.failed) > self._most:
+            if self._max_failures is not None and len(self.tally.failed) > self._max_failures:
                 if self._fail_fast or not self.running:
                     return
             else:
                 self._fill()
             self._watch()
-            self._tell(self)
+            self._on_change(self)
             multiprocessing.connection.wait([one.process.sentinel for one in self.running], timeout=_PAUSE)
             if not self.running:
                 time.sleep(_PAUSE)
 
-    def _may_go_on(self) -> bool:
-        """Whether there are trials that nobody has named yet."""
+    def _has_more(self) -> bool:
+        """Whether more trials will be chosen."""
         return False
 
     def _watch(self) -> None:
-        """Look at the running trials."""
+        """Check the running trials."""
 
     def _skip(self, trial: Trial) -> None:
         self.tally.skipped += 1
 
-    def _ended_elsewhere(self, trial: Trial) -> bool:
-        """Whether another driver has brought a trial to its end meanwhile; it is counted then."""
+    def _has_ended_elsewhere(self, trial: Trial) -> bool:
+        """Count a trial that has ended under another driver; return whether it has."""
         record = self.folder.status(self.plan.run_id(trial))
         if record.status is Status.FINISHED:
             self._skip(trial)
         elif record.status in FAILURES and self._retried.get(trial.number) != record.since:
-            self.tally.listed[trial.number] = f"{record.status} under another command: {record.message}"
+            self.tally.failed_elsewhere[trial.number] = f"{record.status} under another command: {record.message}"
         else:
             return False
         return True
 
     def _fill(self) -> None:
-        """Start trials while there is room."""
+        """Start trials while devices are free."""
         now = time.monotonic()
         for _ in range(len(self._waiting)):
             if len(self.running) >= self.devices.workers or stop.asked() is not None:
@@ -185,7 +187,7 @@ class Driver:
             if due > now:
                 self._waiting.append((due, trial))
                 continue
-            if self._ended_elsewhere(trial):
+            if self._has_ended_elsewhere(trial):
                 continue
             lease = self.devices.lease(trial.cfg)
             if lease is None:
@@ -211,13 +213,13 @@ class Driver:
         process.start()
         return process
 
-    def _see(self, trial: Trial, code: int) -> None:
-        """What a trial's end means."""
-        if code == IN_WORK:
-            self._waiting.append((time.monotonic() + LOOK_AGAIN, trial))
+    def _record_exit(self, trial: Trial, code: int) -> None:
+        """Record how a trial's process ended, and queue the trial again where that is due."""
+        if code == IN_USE:
+            self._waiting.append((time.monotonic() + RECHECK_SECONDS, trial))
             return
         if code == REFUSED:
-            self.tally.failed[trial.number] = self._last_words(trial)
+            self.tally.failed[trial.number] = self._last_log_line(trial)
             return
         record = self.folder.status(self.plan.run_id(trial))
         if record.status is Status.FINISHED:
@@ -225,41 +227,41 @@ class Driver:
         elif record.status in FAILURES:
             self.tally.failed[trial.number] = f"{record.status}: {record.message}"
         elif record.status is Status.INTERRUPTED and stop.asked() is None:
-            self.tally.failed[trial.number] = "was cancelled; the same command again goes on with it"
-        elif stop.asked() is not None or self._is_patient_with(trial, record.step or 0):
+            self.tally.failed[trial.number] = "was cancelled; the same command resumes it"
+        elif stop.asked() is not None or self._may_retry(trial, record.step or 0):
             self._waiting.appendleft((0.0, trial))
         else:
-            said = record.message or f"exit code {code}"
-            self.tally.failed[trial.number] = f"{record.status} {_MOST_DEATHS} times at step {record.step or 0}: {said}"
+            why = record.message or f"exit code {code}"
+            self.tally.failed[trial.number] = f"{record.status} {_MAX_DEATHS} times at step {record.step or 0}: {why}"
 
-    def _is_patient_with(self, trial: Trial, step: int) -> bool:
-        """Whether a trial that died is resumed."""
+    def _may_retry(self, trial: Trial, step: int) -> bool:
+        """Whether to resume a trial that died."""
         before, deaths = self._deaths.get(trial.number, (-1, 0))
         deaths = deaths + 1 if step <= before else 1
         self._deaths[trial.number] = (max(step, before), deaths)
-        return deaths < _MOST_DEATHS
+        return deaths < _MAX_DEATHS
 
-    def _last_words(self, trial: Trial) -> str:
+    def _last_log_line(self, trial: Trial) -> str:
         path = self.folder.logs / f"{self.plan.run_id(trial)}.txt"
         lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
         return lines[-1] if lines else "it could not be started"
 
     def _end_running(self) -> None:
-        """Have the running trials save and end."""
+        """Stop the running trials, which save first."""
         for one in self.running:
             if one.process.exitcode is None:
                 send(one.process, stop.asked() or signal.SIGTERM)
         if self.running:
-            log.info("waiting for %d running trials to save and end", len(self.running))
+            log.info("waiting for %d running trials to save and exit", len(self.running))
         for one in self.running:
             one.process.join()
-            one.lease.give_back()
-            self._see(one.trial, one.process.exitcode or 0)
+            one.lease.release()
+            self._record_exit(one.trial, one.process.exitcode or 0)
         self.running.clear()
 
 
 def send(process: BaseProcess, number: int) -> None:
-    """Send a signal to a trial, if it is still there."""
+    """Send a signal to a trial's process, if it still exists."""
     if process.pid is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, number)

@@ -1,4 +1,4 @@
-"""The sweep folder: what was typed, and which run each trial is. What came of them is in the runs themselves."""
+"""The sweep folder: what was typed, and the run of each trial. Results are in the run folders."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -18,8 +18,8 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A trial as the sweep folder has it, with what the command that added it gave all of its trials."""
+class ListedTrial:
+    """A trial as listed in the sweep folder; `fixed` are the overrides that all trials of its command share."""
 
     number: int
     overrides: list[str]
@@ -40,7 +40,7 @@ class SweepFolder:
 
     @classmethod
     def open(cls, name: str, root: Path | None = None) -> "SweepFolder":
-        """Find a sweep by its id, the beginning of one, a path, or `latest`.
+        """Find a sweep by its id, a unique prefix, a path, or `latest`.
 
         Raises:
             InputError: There is none of that name, or several.
@@ -66,7 +66,7 @@ class SweepFolder:
 
     @property
     def logs(self) -> Path:
-        """What the processes of trials have printed."""
+        """The folder with the output of the trials' processes."""
         return self.path / "logs"
 
     def runs(self) -> Path:
@@ -74,11 +74,11 @@ class SweepFolder:
         return self.path.absolute().parent.parent / "runs"
 
     def write(self, plan: SweepPlan, only_new: bool = False) -> None:
-        """Write what is planned, and number its trials; those of an earlier plan of the same name are kept.
+        """Write the plan and number its trials; trials of an earlier plan of the same name are kept.
 
         Args:
             plan: The sweep.
-            only_new: Write nothing where all are listed: a later command may have written sweep.json.
+            only_new: Write nothing where all trials are listed, as a later command may have written sweep.json.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         with locked(self.path / "trials.lock"):
@@ -89,10 +89,10 @@ class SweepFolder:
         before = len(known)
         for trial in plan.trials:
             if trial.identity not in known:
-                listed = Listed(len(known), trial.overrides, trial.identity, plan.run_id(trial), plan.fixed)
+                listed = ListedTrial(len(known), trial.overrides, trial.identity, plan.run_id(trial), plan.fixed)
                 known[trial.identity] = listed
         for trial in plan.trials:
-            trial.number = known[trial.identity].number  # one numbering on the screen and in the folder
+            trial.number = known[trial.identity].number  # the same numbers on the screen and in the folder
         written = (self.path / "sweep.json").exists()
         if only_new and written and len(known) == before:
             return
@@ -110,28 +110,28 @@ class SweepFolder:
         write_json(self.path / "sweep.json", about)
 
     def add(self, trial: Trial, run: str, fixed: list[str]) -> None:
-        """List a trial that was asked for only now; once, whoever asks."""
+        """List a trial that has just been chosen, unless it is listed already."""
         with locked(self.path / "trials.lock"):
             known = list(self.trials())
             if all(one.run != run for one in known):
-                known.append(Listed(trial.number, trial.overrides, trial.identity, run, fixed))
+                known.append(ListedTrial(trial.number, trial.overrides, trial.identity, run, fixed))
                 self._list(known)
 
     def prune(self, run_id: str) -> None:
-        """Note that a run is pruned: it is not resumed."""
+        """Mark a run as pruned, so that it is not resumed."""
         (self.path / "pruned").mkdir(exist_ok=True)
         (self.path / "pruned" / run_id).touch()
 
     def is_pruned(self, run_id: str) -> bool:
-        """Whether a run was pruned, and is not resumed; one that was faster than its end is finished."""
+        """Whether a run was pruned; one that finished before the signal arrived was not."""
         return (self.path / "pruned" / run_id).exists() and self.status(run_id).status is not Status.FINISHED
 
-    def _list(self, trials: Iterable[Listed]) -> None:
+    def _list(self, trials: Iterable[ListedTrial]) -> None:
         lines = [json.dumps(vars(trial), ensure_ascii=False) + "\n" for trial in trials]
         write_atomic(self.path / "trials.jsonl", "".join(lines))
 
     def about(self) -> dict[str, Any]:
-        """What sweep.json says: experiment, typed, fixed, keys.
+        """Read sweep.json: experiment, typed, fixed, keys.
 
         Raises:
             InputError: It is damaged.
@@ -142,8 +142,8 @@ class SweepFolder:
             raise InputError(f"{self.path}/sweep.json cannot be read: {error}") from error
         return found
 
-    def trials(self) -> Iterator[Listed]:
-        """All trials, in their order.
+    def trials(self) -> Iterator[ListedTrial]:
+        """Yield all trials in order.
 
         Raises:
             InputError: The list is damaged.
@@ -151,17 +151,17 @@ class SweepFolder:
         path = self.path / "trials.jsonl"
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
-            yield from [Listed(**json.loads(line)) for line in lines]
+            yield from [ListedTrial(**json.loads(line)) for line in lines]
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{path} cannot be read: {error}") from error
 
     def run(self, run_id: str) -> Run | None:
-        """The run of a trial, once it has begun."""
+        """Return the run of a trial; None before it has started."""
         path = self.runs() / run_id
         return Run(path) if path.is_dir() else None
 
     def status(self, run_id: str) -> StatusRecord:
-        """What a trial's run is doing; pending where it has not begun."""
+        """Return the status of a trial's run; pending where it has not started."""
         run = self.run(run_id)
         if run is None:
             return StatusRecord(Status.PENDING, since="")

@@ -1,4 +1,4 @@
-"""Imported once by the process that trials are forked from: what each would pay for anew.
+"""Imports for the process that trials are forked from, so that they are paid for once.
 
 Nothing here may compute with torch or start a thread, as neither survives a fork.
 """
@@ -22,5 +22,5 @@ _IMPORTED = (_pandas, _sacrebleu, _gpt2, _callbacks, _evaluation, _here, _start,
 package_versions()
 source_digest()
 get_checkpoint_conversion_mapping("gpt2")
-with contextlib.suppress(Exception):  # a person's own conf may name what is not trusted here
+with contextlib.suppress(Exception):  # a user's own conf may name packages that are not trusted here
     check(compose(), deep=True)

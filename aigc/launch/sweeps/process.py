@@ -1,4 +1,4 @@
-"""One trial in a process of its own, forked from one that has imported everything."""
+"""Run one trial in its own process, forked from one that has imported everything."""
 
 import contextlib
 import multiprocessing
@@ -14,33 +14,33 @@ from typing import Any
 from omegaconf import DictConfig
 
 from aigc.config.trust import trust
-from aigc.errors import AigcError, InputError, RunExists, RunInWork, exit_code
+from aigc.errors import AigcError, InputError, RunExists, RunInUse, exit_code
 from aigc.launch.prepared import PreparedRun
 from aigc.runs import Run, stop
 from aigc.runs.console import show_messages
 from aigc.runs.manifest import SubmittedJob
 from aigc.runs.status import Status
 
-IN_WORK = 76
-"""Exit code: another process works on this trial."""
+IN_USE = 76
+"""Exit code: another process runs this trial."""
 REFUSED = 77
-"""Exit code: there is no run, as its data or its config are wrong; the log says why."""
+"""Exit code: there is no run, as its data or its config are wrong; the log has the reason."""
 
 
 @dataclass(frozen=True)
 class TrialProcess:
-    """What a trial's process is told.
+    """Arguments of a trial's process.
 
     Args:
         cfg: The trial's config, with `run.id`.
         overrides: What was typed, for the run folder.
-        command: The command line, likewise.
-        notes: What else the manifest holds, by the names of its fields.
-        log: Where its output goes; its messages are in the run's log.txt, too.
-        threads: Of torch.
+        command: The command line, for the run folder.
+        notes: More fields of the manifest, by name.
+        log: File for its output; its messages are in the run's log.txt as well.
+        threads: Threads of torch.
         trusted: Packages named with `--trust`.
-        environment: Variables, such as CUDA_VISIBLE_DEVICES.
-        queued: The cluster's job that this process belongs to, as the manifest lists it.
+        environment: Environment variables, such as CUDA_VISIBLE_DEVICES.
+        queued: The cluster's job that this process belongs to, for the manifest.
     """
 
     cfg: DictConfig
@@ -55,21 +55,21 @@ class TrialProcess:
 
 
 def warm_up() -> None:
-    """Start the process that trials are forked from; it imports what they need while the sweep is planned."""
+    """Start the process that trials are forked from, which imports everything while the sweep is planned."""
     multiprocessing.get_context("forkserver").set_forkserver_preload(["aigc.launch.sweeps.preloaded"])
     multiprocessing.forkserver.ensure_running()
 
 
 def work_on(job: TrialProcess) -> None:
-    """Start or resume the trial's run, and end the process with its exit code."""
-    os.setsid()  # a terminal's Ctrl-C goes to the driver, which tells the trials
-    _write_to(job.log)
+    """Start or resume the trial's run, and exit the process with its exit code."""
+    os.setsid()  # a terminal's Ctrl-C goes to the driver, which forwards it to the trials
+    _redirect_output(job.log)
     os.environ.update(job.environment)
     trust(list(job.trusted))
     import torch
 
     torch.set_num_threads(job.threads)
-    show_messages()  # into the file that stderr is now; without what Lightning advertises
+    show_messages()  # into the file that stderr is now; without Lightning's tips
     code = 0
     with stop.listening():
         _end_with_driver()
@@ -79,11 +79,11 @@ def work_on(job: TrialProcess) -> None:
             print(error if isinstance(error, AigcError) else f"{type(error).__name__}: {error}", file=sys.stderr)
             code = error.code if isinstance(error, _Ended) else exit_code(error)
     sys.stderr.flush()
-    os._exit(code)  # nothing of the parent's is left to clean up
+    os._exit(code)  # skips the cleanup handlers of the parent process
 
 
 class _Ended(AigcError):
-    """The trial ends without having worked on its run."""
+    """The trial ends without having run."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -100,16 +100,16 @@ def _train(job: TrialProcess) -> None:
     else:
         try:
             prepared = start(job.cfg, job.overrides, job.command, **job.notes)
-        except RunExists as error:  # another driver makes it at this moment
-            raise _Ended(str(error), IN_WORK) from error
+        except RunExists as error:  # another driver is just making it
+            raise _Ended(str(error), IN_USE) from error
         except InputError as error:
             raise _Ended(str(error), REFUSED) from error
     run = prepared.run
     try:
         _note_queued(run, job.queued)
         run_local(prepared)
-    except RunInWork as error:
-        raise _Ended(str(error), IN_WORK) from error
+    except RunInUse as error:
+        raise _Ended(str(error), IN_USE) from error
     except InputError as error:
         if run.status is not Status.PENDING:
             raise
@@ -117,15 +117,15 @@ def _train(job: TrialProcess) -> None:
 
 
 def _note_queued(run: Run, queued: SubmittedJob | None) -> None:
-    """Note the job that works on the run, once also when it was requeued."""
+    """Record the job in the run's manifest, once even when it was requeued."""
     if queued is None:
         return
     with run.working(), run.edit_manifest() as manifest:
         manifest.note_job(queued)
 
 
-def _write_to(path: Path) -> None:
-    """Send what is printed to a file."""
+def _redirect_output(path: Path) -> None:
+    """Redirect stdout and stderr to a file."""
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for descriptor in (1, 2):
         os.dup2(target, descriptor)
@@ -135,7 +135,7 @@ def _write_to(path: Path) -> None:
 
 
 def _end_with_driver() -> None:
-    """Save and end when the driver is gone, however it ended."""
+    """Stop, with a save, when the driver is gone for any reason."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return

@@ -1,4 +1,4 @@
-"""What the trials of a sweep differ in, whichever command set it, by their resolved configs."""
+"""Row labels of a sweep: the keys in which the resolved configs of trials differ."""
 
 import contextlib
 import json
@@ -18,15 +18,15 @@ from aigc.config.problems import ConfigError
 from aigc.config.renamed import with_new_names
 from aigc.config.schema import sections
 from aigc.errors import InputError
-from aigc.launch.sweeps.folder import Listed, SweepFolder
+from aigc.launch.sweeps.folder import ListedTrial, SweepFolder
 from aigc.runs import Run
 from aigc.runs.locate import CONFIG_FILE
 
 _ABSENT = object()
 
 
-def read_config(folder: SweepFolder, trial: Listed) -> dict[str, Any]:
-    """The config of a trial that has begun, as its run folder has it; brought up to date if another version wrote it.
+def read_config(folder: SweepFolder, trial: ListedTrial) -> dict[str, Any]:
+    """Read the config of a started trial from its run folder, updated if an earlier version wrote it.
 
     Raises:
         InputError: It cannot be read.
@@ -49,28 +49,28 @@ def _is_of_this_version(config: dict[str, Any]) -> bool:
     return whole and with_new_names(config) == config
 
 
-def labels(folder: SweepFolder, with_seed: bool = False) -> dict[str, tuple[str, ...]]:
-    """By run: `key=value` for every key in which the trials differ; `~key` for one that others alone have.
+def row_labels(folder: SweepFolder, with_seed: bool = False) -> dict[str, tuple[str, ...]]:
+    """Return `key=value` of every key in which the trials differ, by run; `~key` where only other trials have the key.
 
-    Keys that were typed come first, and others only where these leave a difference unsaid: `model=gpt2` stands for all
-    that comes with it.
+    Typed keys come first. Others follow only where typed keys do not explain a difference: `model=gpt2` implies all
+    keys of that choice.
 
     Args:
         folder: The sweep.
-        with_seed: Whether the trials' seed is such a key.
+        with_seed: Whether to include the seed.
     """
     settings = _Settings()
     trials = [settings.of(folder, trial) for trial in folder.trials()]
     columns: dict[str, list[str | None]] = {}
     for key in _typed_keys([one.listed for one in trials], with_seed):
-        said = {one.typed[key].input_line if key in one.typed else None for one in trials}
-        column = [settings.value(one, key) for one in trials] if len(said) > 1 else []
+        given = {one.typed[key].input_line if key in one.typed else None for one in trials}
+        column = [settings.value(one, key) for one in trials] if len(given) > 1 else []
         if len(set(column)) > 1:
             columns[key] = column
-    begun = [number for number, one in enumerate(trials) if one.leaves]
-    for key in _differing([trials[number].leaves for number in begun]):
+    started = [number for number, one in enumerate(trials) if one.leaves]
+    for key in _differing([trials[number].leaves for number in started]):
         known: dict[tuple[str | None, ...], str] = {}
-        for number in begun:
+        for number in started:
             row = tuple(column[number] for column in columns.values())
             value = spelled(trials[number].leaves.get(key, _ABSENT))
             if known.setdefault(row, value) != value:
@@ -81,13 +81,13 @@ def labels(folder: SweepFolder, with_seed: bool = False) -> dict[str, tuple[str,
 
 
 def shown(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Labels for a person: numbers with 4 digits, or as many as keep different values of a key apart."""
+    """Format labels: numbers with 4 digits, or as many as distinguish the values of a key."""
     columns = [_shortened(column) for column in zip(*rows, strict=True)] if rows else []
     return [" ".join(row) for row in zip(*columns, strict=True)] if columns else [""] * len(rows)
 
 
 def spelled(value: Any) -> str:
-    """The one spelling of a value: 1e-3 and 0.001 are 0.001, and a text that looks like a number is quoted."""
+    """Return the canonical spelling of a value: 1e-3 becomes 0.001, and a string that looks like a number is quoted."""
     if isinstance(value, str):
         return value if value and not _is_number(value) and value not in ("null", "true", "false") else repr(value)
     if isinstance(value, list):
@@ -100,7 +100,7 @@ def spelled(value: Any) -> str:
 
 
 def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every (key, value) of a config that counts for what it means."""
+    """Yield every (key, value) of a config that is part of its identity."""
     if isinstance(node, dict) and node:
         for key, value in node.items():
             yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
@@ -110,24 +110,24 @@ def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 @dataclass(frozen=True)
 class _Trial:
-    """One trial: what was typed for it by key, and its config once it has begun."""
+    """One trial: its typed overrides by key, and its config once it has started."""
 
-    listed: Listed
+    listed: ListedTrial
     typed: dict[str, Any]
     config: dict[str, Any]
     leaves: dict[str, Any]
 
 
 class _Settings:
-    """What trials are run with; files and what was typed are read once."""
+    """The settings of trials; files and overrides are parsed once."""
 
     def __init__(self) -> None:
         self._composer = Composer()
         self._composed: dict[tuple[str, ...], DictConfig] = {}
         self._parsed: dict[str, Any] = {}
 
-    def of(self, folder: SweepFolder, trial: Listed) -> _Trial:
-        """A trial of the folder."""
+    def of(self, folder: SweepFolder, trial: ListedTrial) -> _Trial:
+        """Read a trial of the folder."""
         config: dict[str, Any] = {}
         with contextlib.suppress(InputError):
             config = read_config(folder, trial)
@@ -135,7 +135,7 @@ class _Settings:
         return _Trial(trial, typed, config, dict(leaves(written_out(config))) if config else {})
 
     def value(self, trial: _Trial, key: str) -> str | None:
-        """The spelled value of a key, or the choice of a group; None where there is none."""
+        """Return the spelled value of a key, or the choice of a group; None where it is not set."""
         typed = trial.typed.get(key)
         is_group = key in group_choices()
         if typed is not None and (is_group or not trial.config):
@@ -144,11 +144,11 @@ class _Settings:
             if is_group:
                 return spelled(self._composer.choices([*trial.listed.fixed, *trial.listed.overrides]).get(key))
             return _spelled_in(trial.config or self._as_planned(trial), key)
-        except ConfigError:  # its files have changed since
+        except ConfigError:  # its YAML files have changed since
             return None
 
     def _as_planned(self, trial: _Trial) -> DictConfig:
-        """The config of a trial that has not begun, without those of its own values that are no choices."""
+        """Compose the config of a trial that has not started, with the group choices among its overrides."""
         groups = [text for text in trial.listed.overrides if self._parse(text).key_or_group in group_choices()]
         words = (*trial.listed.fixed, *groups)
         if words not in self._composed:
@@ -161,8 +161,8 @@ class _Settings:
         return self._parsed[text]
 
 
-def _typed_keys(trials: Iterable[Listed], with_seed: bool) -> list[str]:
-    """The keys that were typed for any trial, those swept first."""
+def _typed_keys(trials: Iterable[ListedTrial], with_seed: bool) -> list[str]:
+    """Return the keys that were typed for any trial, swept keys first."""
     words = [text for one in trials for text in one.overrides] + [text for one in trials for text in one.fixed]
     keys = dict.fromkeys(text.partition("=")[0].lstrip("+~") for text in words)
     return [key for key in keys if (key == "experiment" or _counts(key)) and (with_seed or key != "seed")]
@@ -187,7 +187,7 @@ def _spelled_in(config: Any, key: str) -> str | None:
 
 
 def _shortened(column: Sequence[str]) -> list[str]:
-    """The numbers among the texts of one key with as many digits as keep them apart, 4 at least."""
+    """Round the numbers of one key to as many digits as distinguish them, at least 4."""
     parts = [text.partition("=") for text in column]
     numbers = {value for _, _, value in parts if not value.isdigit() and _is_number(value)}
     digits = next(n for n in range(4, 18) if len({f"{float(one):.{n}g}" for one in numbers}) == len(numbers))

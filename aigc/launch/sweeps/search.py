@@ -1,4 +1,4 @@
-"""A driver of trials that Optuna chooses one after another, and ends early where their values are too poor."""
+"""A driver of trials that Optuna chooses one after another and prunes when their values are poor."""
 
 import math
 import signal
@@ -14,9 +14,9 @@ from aigc.config.problems import ConfigError
 from aigc.config.schema import Sweep
 from aigc.errors import InputError
 from aigc.launch.sweeps.continued import keep_names
-from aigc.launch.sweeps.driver import LOOK_AGAIN, Driver, send
+from aigc.launch.sweeps.driver import RECHECK_SECONDS, Driver, send
 from aigc.launch.sweeps.folder import SweepFolder
-from aigc.launch.sweeps.process import IN_WORK
+from aigc.launch.sweeps.process import IN_USE
 from aigc.launch.sweeps.study import Study
 from aigc.launch.sweeps.trials import SweepPlan, Trial
 from aigc.runs.metrics_file import MetricsTail
@@ -24,16 +24,16 @@ from aigc.runs.status import Status
 
 
 class SearchDriver(Driver):
-    """As `Driver`, for `sweep=optuna`; trials that a dead driver has left are resumed with the same values.
+    """A `Driver` for `sweep=optuna`; unfinished trials of a dead driver are resumed with the same values.
 
     Args:
-        plan: What is searched; its trials are those that were asked for.
-        max_failures: Start no more once more than so many have failed under this driver.
-        fail_fast: At the first failure, also have the running trials save and end.
-        tell: Called when something has changed, with the driver.
+        plan: The search; its trials are those chosen so far.
+        max_failures: Start no more trials once more than so many have failed under this driver.
+        fail_fast: Stop at the first failure; running trials save and exit.
+        on_change: Called with the driver when something has changed.
 
     Raises:
-        InputError: Optuna is not installed, there is nothing to decide by, or the folder's study has another space.
+        InputError: Optuna is not installed, no metric is monitored, or the folder's study has another space.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class SearchDriver(Driver):
         plan: SweepPlan,
         max_failures: int | None = None,
         fail_fast: bool = False,
-        tell: Callable[[Driver], None] = lambda driver: None,
+        on_change: Callable[[Driver], None] = lambda driver: None,
     ) -> None:
         cfg = plan.cfg
-        own, mode = checkpoint_monitor(cfg) or (None, "min")
-        monitor = cfg.sweep.monitor or own
+        default, mode = checkpoint_monitor(cfg) or (None, "min")
+        monitor = cfg.sweep.monitor or default
         if monitor is None:
-            raise InputError("sweep.monitor: name the metric by which Optuna chooses; neither checkpoints nor task do")
+            raise InputError("sweep.monitor: name the metric to optimize; neither checkpoints nor task name one")
         self.monitor = str(monitor)
         direction = cfg.sweep.direction or ("maximize" if mode == "max" else "minimize")
         settings = Sweep(**{name: cfg.sweep[name] for name in asdict(Sweep()) if name in cfg.sweep})
@@ -56,13 +56,13 @@ class SearchDriver(Driver):
         self._tails: dict[int, MetricsTail] = {}
         self._known: set[int] = set()
         SweepFolder(plan.folder).write(plan)
-        super().__init__(plan, False, max_failures, fail_fast, tell)
+        super().__init__(plan, False, max_failures, fail_fast, on_change)
 
     def _sort(self, retry_failed: bool) -> None:
-        self._take_in("under an earlier command", due=0.0)
+        self._add_known_trials("under an earlier command", due=0.0)
 
-    def _take_in(self, whose: str, due: float) -> None:
-        """Count the trials of other drivers that have ended, and wait for those that have not."""
+    def _add_known_trials(self, where: str, due: float) -> None:
+        """Count the ended trials of other drivers, and queue those that have not ended."""
         runs = {trial.number: trial.run for trial in self.folder.trials()}
         for number, state in self.study.states().items():
             if number in self._known:
@@ -73,8 +73,8 @@ class SearchDriver(Driver):
                 self.tally.pruned += 1
             elif state == "FAIL":
                 message = self.folder.status(runs[number]).message if number in runs else None
-                self.tally.listed[number] = f"failed {whose}" + (f": {message}" if message else "")
-            elif (trial := self._made(number, self.study.overrides(number))) is not None:
+                self.tally.failed_elsewhere[number] = f"failed {where}" + (f": {message}" if message else "")
+            elif (trial := self._make_trial(number, self.study.overrides(number))) is not None:
                 self._waiting.append((due, trial))
             self._known.add(number)
 
@@ -84,18 +84,18 @@ class SearchDriver(Driver):
             asked = self.study.ask()
             if asked is None:
                 self._exhausted = True
-                self._take_in("under another command", due=time.monotonic() + LOOK_AGAIN)
+                self._add_known_trials("under another command", due=time.monotonic() + RECHECK_SECONDS)
                 break
             self._known.add(asked[0])
-            if (trial := self._made(*asked)) is not None:
+            if (trial := self._make_trial(*asked)) is not None:
                 self._waiting.append((0.0, trial))
         super()._fill()
 
-    def _may_go_on(self) -> bool:
+    def _has_more(self) -> bool:
         return not self._exhausted
 
-    def _made(self, number: int, overrides: list[str]) -> Trial | None:
-        """The trial with these values; None when it has ended already, as it is wrong or like one that was pruned."""
+    def _make_trial(self, number: int, overrides: list[str]) -> Trial | None:
+        """Make the trial with these values; None when its config is wrong, or equals that of a pruned trial."""
         try:
             cfg = self._composer.compose([*self.plan.fixed, *overrides])
             if problems := find_problems(cfg):
@@ -119,40 +119,40 @@ class SearchDriver(Driver):
     def _watch(self) -> None:
         for one in self.running:
             run_id = self.plan.run_id(one.trial)
-            if not self.folder.is_pruned(run_id) and self._is_hopeless(one.trial, run_id):
+            if not self.folder.is_pruned(run_id) and self._should_prune(one.trial, run_id):
                 self.folder.prune(run_id)  # before the signal, as this driver may be killed in between
                 send(one.process, signal.SIGTERM)
 
-    def _is_hopeless(self, trial: Trial, run_id: str) -> bool:
+    def _should_prune(self, trial: Trial, run_id: str) -> bool:
         path = self.folder.runs() / run_id / "metrics.jsonl"
         rows = self._tails.setdefault(trial.number, MetricsTail(path)).read()
         values = [(row["step"], row[self.monitor]) for row in rows if self.monitor in row]
         last = trial.cfg.trainer.max_steps
         return any(self.study.report(trial.number, step, value) and step < last for step, value in values)
 
-    def _see(self, trial: Trial, code: int) -> None:
+    def _record_exit(self, trial: Trial, code: int) -> None:
         run_id = self.plan.run_id(trial)
-        if code != IN_WORK and self.folder.is_pruned(run_id):
+        if code != IN_USE and self.folder.is_pruned(run_id):
             self._note_pruned(trial)
             return
-        super()._see(trial, code)
-        if code == IN_WORK:
+        super()._record_exit(trial, code)
+        if code == IN_USE:
             return
         if trial.number in self.tally.failed:
             self.study.tell(trial.number, None)
         elif self.folder.status(run_id).status is Status.FINISHED and not self._report_value(trial):
             self.tally.finished.remove(trial)
-            self.tally.failed[trial.number] = f"{self.monitor} was not measured, or is no number"
+            self.tally.failed[trial.number] = f"{self.monitor} was not recorded, or is not finite"
 
-    def _ended_elsewhere(self, trial: Trial) -> bool:
+    def _has_ended_elsewhere(self, trial: Trial) -> bool:
         if self.folder.is_pruned(self.plan.run_id(trial)):
             self._note_pruned(trial)
             return True
         if self.study.states()[trial.number] == "FAIL":
-            self.tally.listed[trial.number] = "failed under another command"
+            self.tally.failed_elsewhere[trial.number] = "failed under another command"
             return True
-        ended = super()._ended_elsewhere(trial)
-        if ended and trial.number in self.tally.listed:
+        ended = super()._has_ended_elsewhere(trial)
+        if ended and trial.number in self.tally.failed_elsewhere:
             self.study.tell(trial.number, None)
         return ended
 
@@ -160,10 +160,12 @@ class SearchDriver(Driver):
         if self._report_value(trial):
             super()._skip(trial)
         else:
-            self.tally.listed[trial.number] = f"{self.monitor} was not measured under another command, or is no number"
+            self.tally.failed_elsewhere[trial.number] = (
+                f"{self.monitor} was not recorded under another command, or is not finite"
+            )
 
     def _report_value(self, trial: Trial) -> bool:
-        """Tell the study what a finished trial gave; whether it gave anything."""
+        """Report the value of a finished trial to the study; return whether it is finite."""
         run = self.folder.run(self.plan.run_id(trial))
         value = run.record.metrics.get(self.monitor, math.nan) if run is not None else math.nan
         self.study.tell(trial.number, value)

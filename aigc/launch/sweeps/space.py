@@ -1,4 +1,4 @@
-"""The trials that overrides with several values stand for, in Hydra's sweep grammar."""
+"""The search space of a sweep: overrides with several values, in Hydra's sweep grammar."""
 
 import itertools
 import math
@@ -22,8 +22,8 @@ class Axis:
 
     Args:
         key: The key, or a config group.
-        values: As they are typed; empty for an interval.
-        interval: First and last value, and whether they are drawn on a logarithmic scale and are whole numbers.
+        values: As typed; empty for an interval.
+        interval: First value, last value, whether the scale is logarithmic, whether values are whole numbers.
     """
 
     key: str
@@ -31,27 +31,27 @@ class Axis:
     interval: tuple[float, float, bool, bool] | None = None
 
     def examples(self) -> tuple[str, ...]:
-        """All its values, or the ends of its interval."""
+        """Return all values, or the ends of the interval."""
         if self.interval is None:
             return self.values
         return tuple(str(int(end)) if self.interval[3] else repr(float(end)) for end in self.interval[:2])
 
-    def draw(self, chance: random.Random) -> str:
-        """One of its values."""
+    def draw(self, rng: random.Random) -> str:
+        """Draw one of its values."""
         if self.interval is None:
-            return chance.choice(self.values)
+            return rng.choice(self.values)
         low, high, logarithmic, whole = self.interval
-        value = math.exp(chance.uniform(math.log(low), math.log(high))) if logarithmic else chance.uniform(low, high)
+        value = math.exp(rng.uniform(math.log(low), math.log(high))) if logarithmic else rng.uniform(low, high)
         if whole:
-            return str(chance.randint(int(low), int(high)) if not logarithmic else min(int(high), round(value)))
+            return str(rng.randint(int(low), int(high)) if not logarithmic else min(int(high), round(value)))
         return repr(min(max(value, low), high))
 
 
 def split(overrides: Sequence[str]) -> tuple[list[str], list[Axis]]:
-    """Overrides with one value, and the axes of those with several.
+    """Split overrides into those with one value, and the axes of those with several.
 
     Raises:
-        ConfigError: An override cannot be read, or a glob finds nothing.
+        ConfigError: An override cannot be parsed, or a glob matches nothing.
     """
     parsed = parse_overrides(overrides, sweeps=True)
     return [o.input_line for o in parsed if not o.is_sweep_override()], [
@@ -60,7 +60,7 @@ def split(overrides: Sequence[str]) -> tuple[list[str], list[Axis]]:
 
 
 def is_swept(overrides: Sequence[str]) -> bool:
-    """Whether any key has several values; an override that cannot be read has none."""
+    """Whether any key has several values; False for overrides that cannot be parsed."""
     try:
         return bool(split(overrides)[1])
     except ConfigError:
@@ -68,37 +68,37 @@ def is_swept(overrides: Sequence[str]) -> bool:
 
 
 def grid(axes: Sequence[Axis]) -> Iterator[list[str]]:
-    """Every combination; the last key changes fastest.
+    """Yield every combination; the last key changes fastest.
 
     Raises:
-        ConfigError: An interval has no end of values.
+        ConfigError: An axis is an interval.
     """
-    endless = [axis for axis in axes if axis.interval is not None]
-    if endless:
+    intervals = [axis for axis in axes if axis.interval is not None]
+    if intervals:
         what = "a grid cannot take every value of an interval; sweep=random draws some, or give a list of values"
-        raise ConfigError([Problem(axis.key, what, COMMAND_LINE) for axis in endless])
+        raise ConfigError([Problem(axis.key, what, COMMAND_LINE) for axis in intervals])
     for values in itertools.product(*(axis.values for axis in axes)):
         yield [f"{axis.key}={value}" for axis, value in zip(axes, values, strict=True)]
 
 
 def drawn(axes: Sequence[Axis], count: int, seed: int) -> Iterator[list[str]]:
-    """So many combinations by chance, each with every seed listed; more of them begin with the same ones.
+    """Draw `count` combinations, each repeated for every read_list seed; a larger count only appends to them.
 
-    The seed is drawn like any other key where there is no other, or where it has an interval.
+    The seed is drawn like any other key where it is the only one, or has an interval.
     """
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     seeds = [axis for axis in axes if axis.key == "seed" and axis.values and len(axes) > 1]
     for _ in range(count):
-        own = [f"{axis.key}={axis.draw(chance)}" for axis in axes if axis not in seeds]
+        own = [f"{axis.key}={axis.draw(rng)}" for axis in axes if axis not in seeds]
         for more in grid(seeds):
             yield [*own, *more]
 
 
-def listed(path: Path) -> Iterator[list[str]]:
-    """The overrides of each line of a file; empty lines and those that begin with # are left out.
+def read_list(path: Path) -> Iterator[list[str]]:
+    """Yield the overrides of each line of a file, without empty lines and those that start with #.
 
     Raises:
-        InputError: The file or a line cannot be read, or there is none.
+        InputError: The file or a line cannot be read, or there are no lines.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -114,10 +114,10 @@ def listed(path: Path) -> Iterator[list[str]]:
         except ValueError as error:
             raise InputError(f"{path}:{number}: {error}; a line holds overrides, quoted as in a shell") from error
         if any(one.is_sweep_override() for one in parse_overrides(words, sweeps=True, origin=f"{path}:{number}")):
-            raise InputError(f"{path}:{number}: several values; a line of a list is one trial")
+            raise InputError(f"{path}:{number}: several values; each line of a list is one trial")
         yield words
     if not found:
-        raise InputError(f"sweep.path={path} holds no trial: each line is the overrides of one")
+        raise InputError(f"sweep.path={path} has no trials: each line holds the overrides of one")
 
 
 def _axis(override: Any) -> Axis:
@@ -127,7 +127,7 @@ def _axis(override: Any) -> Axis:
         whole = isinstance(value.start, int) and isinstance(value.end, int)
         logarithmic = "log" in value.tags
         if value.start >= value.end or (logarithmic and value.start <= 0):
-            what = "an interval goes from a smaller number to a larger one, both above 0 on a logarithmic scale"
+            what = "an interval needs a smaller and a larger number, both above 0 on a logarithmic scale"
             raise ConfigError([Problem(key, what, f"{COMMAND_LINE}: {override.input_line}")])
         return Axis(key, interval=(value.start, value.end, logarithmic, whole))
     value = override.value()
@@ -136,7 +136,9 @@ def _axis(override: Any) -> Axis:
         names = value.filter(options)
         if not names:
             what = (
-                f"{override.input_line} finds no choice; choices: {', '.join(options)}" if options else "no such group"
+                f"{override.input_line} matches no choice; choices: {', '.join(options)}"
+                if options
+                else "no such group"
             )
             near = "" if options else f"; {suggest(key, group_choices())}"
             raise ConfigError([Problem(key, what + near, f"{COMMAND_LINE}: {override.input_line}")])

@@ -1,10 +1,10 @@
-"""Quantiles of Student's t for whole degrees of freedom; SciPy would double the start of every command for this."""
+"""Quantiles of Student's t for integer degrees of freedom, without SciPy, which doubles the start time of a command."""
 
 import math
 
 
 def two_sided(level: float, freedom: int) -> float:
-    """The t that holds a share of the distribution between -t and t.
+    """Return the t for which the given share of the distribution is between -t and t.
 
     Args:
         level: The share, between 0 and 1: 0.95 for a 95 % interval.
@@ -22,7 +22,7 @@ def two_sided(level: float, freedom: int) -> float:
 
 
 def share_within(t: float, freedom: int) -> float:
-    """The share of the distribution between -t and t."""
+    """Return the share of the distribution between -t and t."""
     angle = math.atan(t / math.sqrt(freedom))
     sine, cosine = math.sin(angle), math.cos(angle)
     odd = freedom % 2

@@ -1,4 +1,4 @@
-"""The Optuna study of a sweep, in its folder: which values were asked for, and what they gave."""
+"""The Optuna study of a sweep, stored in its folder: the values of each trial, and its results."""
 
 import contextlib
 import json
@@ -21,8 +21,8 @@ class Study:
     """A study that any number of drivers share through one file.
 
     Args:
-        path: The sweep folder; it is made.
-        axes: The space.
+        path: The sweep folder; created if missing.
+        axes: The search space.
         settings: The section `sweep`: sampler seed, pruner, number of trials.
         direction: minimize or maximize.
 
@@ -48,11 +48,11 @@ class Study:
             )
             space = json.dumps([vars(axis) for axis in axes], sort_keys=True)
             if self._study.user_attrs.setdefault("space", space) != space:
-                raise InputError(f"{path.name} searches another space: give the new one another sweep.name")
+                raise InputError(f"{path.name} searches another space: give this search another sweep.name")
             self._study.set_user_attr("space", space)
 
     def ask(self) -> tuple[int, list[str]] | None:
-        """Number and overrides of a new trial; None once there are as many as were asked for."""
+        """Return number and overrides of a new trial; None once there are as many as `sweep.trials`."""
         with locked(self._lock):
             number = len(self._study.get_trials(deepcopy=False))
             if number >= (self._settings.trials or 0):
@@ -63,15 +63,15 @@ class Study:
         return trial.number, self._overrides(trial.params)
 
     def _sampler(self, number: int) -> Any:
-        """A seed for each trial: a driver that comes later must not begin with the same draws."""
+        """Return a sampler seeded by the trial's number, so that a later driver does not repeat draws."""
         return self._optuna.samplers.TPESampler(seed=(self._settings.seed + 7919 * number) % 2**32)
 
     def states(self) -> dict[int, str]:
-        """RUNNING, COMPLETE, PRUNED or FAIL of every trial, by number."""
+        """Return the state of every trial by number: RUNNING, COMPLETE, PRUNED or FAIL."""
         return {one.number: one.state.name for one in self._study.get_trials(deepcopy=False)}
 
     def overrides(self, number: int) -> list[str]:
-        """What a trial was asked for with; a driver that was killed while it asked has left it without some values."""
+        """Return the overrides of a trial, and complete those of a driver that was killed while it chose them."""
         with locked(self._lock):
             frozen = self._study.get_trials(deepcopy=False)[number]
             if frozen.params.keys() == self._axes.keys():
@@ -91,7 +91,7 @@ class Study:
         return bool(trial.should_prune())
 
     def tell(self, number: int, value: float | None, pruned: bool = False) -> None:
-        """Note how a trial ended; no value, or one that is not finite, is a failure. A second call changes nothing."""
+        """Record the result of a trial; a missing or non-finite value is a failure. A second call changes nothing."""
         state = self._optuna.trial.TrialState
         if pruned:
             self._study.tell(number, state=state.PRUNED, skip_if_finished=True)
@@ -101,7 +101,7 @@ class Study:
             self._study.tell(number, value, skip_if_finished=True)
 
     def _overrides(self, params: dict[str, Any]) -> list[str]:
-        # In the order they were typed; the numbers as Python writes them, which Hydra reads back to the bit.
+        # In the order they were typed; Hydra parses Python's repr of a float back to the same bits.
         return [f"{key}={params[key]}" for key in self._axes]
 
 
@@ -124,7 +124,7 @@ def _distribution(optuna: Any, axis: Axis) -> Any:
 
 
 def _suggested(trial: Any, axis: Axis) -> Any:
-    """The value of one key, which is chosen now unless it has been before."""
+    """Return the value of one key; it is chosen now unless it was chosen before."""
     if axis.interval is None:
         return trial.suggest_categorical(axis.key, axis.values)
     low, high, logarithmic, whole = axis.interval
@@ -144,7 +144,7 @@ def _pruner(optuna: Any, name: str | None) -> Any:
 
 
 def _lock_of(path: Path) -> "BaseJournalFileLock":
-    """A lock that the system lets go of when its holder is killed, which Optuna's own are not."""
+    """Return a lock that the system releases when its holder is killed, unlike Optuna's own locks."""
     from optuna.storages.journal._file import BaseJournalFileLock
 
     class FileLock(BaseJournalFileLock):

@@ -1,4 +1,4 @@
-"""What came of a sweep: a value over seeds with its uncertainty, and the best trial as an experiment."""
+"""Results of a sweep: values over seeds with their uncertainty, and the best trial as an experiment."""
 
 import math
 import statistics
@@ -17,23 +17,23 @@ from aigc.config.overrides import parse_overrides
 from aigc.config.problems import suggest
 from aigc.errors import InputError
 from aigc.launch.sweeps.folder import SweepFolder
-from aigc.launch.sweeps.row_labels import labels, read_config
+from aigc.launch.sweeps.row_labels import read_config, row_labels
 from aigc.launch.sweeps.student import two_sided
 from aigc.runs.status import FAILURES, Status
 
 
 @dataclass
 class Row:
-    """Trials that differ in their seed alone.
+    """Trials that differ only in their seed.
 
     Args:
-        overrides: What makes them differ from other rows.
-        values: Of the finished ones.
+        overrides: The keys in which they differ from other rows.
+        values: Values of the finished trials.
         trials: Their numbers, in the order of the values.
-        runs: Their runs.
-        failed: How many have failed.
-        pruned: How many Optuna has ended early.
-        missing: How many are not finished.
+        runs: Their run ids.
+        failed: Number of failed trials.
+        pruned: Number of trials that Optuna stopped early.
+        missing: Number of trials that are not finished.
     """
 
     overrides: tuple[str, ...]
@@ -46,7 +46,7 @@ class Row:
 
     @property
     def mean(self) -> float:
-        """Of the values; NaN without any."""
+        """Mean of the values; NaN without any."""
         return statistics.fmean(self.values) if self.values else math.nan
 
     @property
@@ -65,12 +65,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A sweep in numbers.
+    """Results of a sweep.
 
     Args:
-        metric: What the values are of.
-        smaller_is_better: Which of them are better.
-        rows: Best first; as they were planned where it is not known which values are better.
+        metric: Name of the metric.
+        smaller_is_better: Whether smaller values are better; None where it is not known.
+        rows: Best first; in the planned order where it is not known which values are better.
     """
 
     metric: str
@@ -79,12 +79,12 @@ class Table:
 
 
 def make_table(folder: SweepFolder, metric: str | None = None, direction: str | None = None) -> Table:
-    """Group the trials of a sweep by all but their seed.
+    """Group the trials of a sweep by all keys except the seed.
 
     Args:
         folder: The sweep.
-        metric: A name in the runs' final metrics; None is that of the search, or the one that chose their checkpoints.
-        direction: Whether smaller values (min) or larger ones (max) are better; None is as these say.
+        metric: A name in the runs' final metrics; None takes that of the search, or the monitor of their checkpoints.
+        direction: Whether smaller (min) or larger values (max) are better; None takes it from the same source.
 
     Raises:
         InputError: No trial is finished, or none has the metric.
@@ -96,7 +96,7 @@ def make_table(folder: SweepFolder, metric: str | None = None, direction: str | 
     searched = {about["monitor"]: about.get("direction") or "minimize"} if about.get("monitor") else {}
     better = {name: how == "minimize" for name, how in searched.items()}
     metric = metric or about.get("monitor")
-    label = labels(folder)
+    label = row_labels(folder)
     for trial in folder.trials():
         row = rows.setdefault(label[trial.run], Row(label[trial.run]))
         status = folder.status(trial.run).status
@@ -111,12 +111,12 @@ def make_table(folder: SweepFolder, metric: str | None = None, direction: str | 
         if chooses := checkpoint_monitor(read_config(folder, trial)):
             better.setdefault(chooses[0], chooses[1] == "min")
             metric = metric or chooses[0]
-        measured = run.record.metrics
-        known |= measured.keys()
-        if metric is not None and not math.isfinite(measured.get(metric, 0.0)):
+        metrics = run.record.metrics
+        known |= metrics.keys()
+        if metric is not None and not math.isfinite(metrics.get(metric, 0.0)):
             row.failed += 1
-        elif metric is not None and metric in measured:
-            row.values.append(measured[metric])
+        elif metric is not None and metric in metrics:
+            row.values.append(metrics[metric])
             row.trials.append(trial.number)
             row.runs.append(trial.run)
         else:
@@ -124,7 +124,7 @@ def make_table(folder: SweepFolder, metric: str | None = None, direction: str | 
     if not any_finished:
         raise InputError(f"{folder.id}: no trial is finished yet; `aigc sweep status {folder.id}`")
     if metric is None or metric not in known:
-        raise InputError(f"--metric {metric}: no trial has measured it; {suggest(str(metric), known)}")
+        raise InputError(f"--metric {metric}: no trial has recorded it; {suggest(str(metric), known)}")
     smaller = better.get(metric) if direction is None else direction == "min"
     if smaller is None:
         return Table(metric, None, list(rows.values()))
@@ -132,7 +132,7 @@ def make_table(folder: SweepFolder, metric: str | None = None, direction: str | 
 
 
 def best_experiment(folder: SweepFolder, metric: str | None = None, direction: str | None = None) -> str:
-    """The YAML of an experiment that is the first trial of the best row; it composes to the same config.
+    """Return the YAML of an experiment that composes to the config of the best row's first trial.
 
     Raises:
         InputError: As `make_table`, and where it is not known which values are better.
@@ -151,7 +151,7 @@ def best_experiment(folder: SweepFolder, metric: str | None = None, direction: s
         if chooses and key in group_choices() and key != "sweep":
             choices[key] = override.value()
     base = choices.pop("experiment", None) or _experiment(folder)
-    choices.pop("debug", None)  # it comes after the experiment, so its keys are written out
+    choices.pop("debug", None)  # it is composed after the experiment, so its keys are written out
     final = {key: value for key, value in read_config(folder, trial).items() if key not in NOT_COUNTED}
     groups = [f"{key}={value}" for key, value in choices.items()]
     before = compose([f"experiment={base}", *groups, f"seed={final['seed']}"])
@@ -181,7 +181,7 @@ def _experiment(folder: SweepFolder) -> str:
 
 
 def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """What has to be merged into one mapping to make it the other; a key that is gone becomes null."""
+    """Return what has to be merged into one mapping to get the other; a removed key becomes null."""
     found: dict[str, Any] = {}
     for key in [*after, *(key for key in before if key not in after)]:
         if key in NOT_COUNTED:

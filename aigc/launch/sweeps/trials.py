@@ -1,4 +1,4 @@
-"""The trials of a sweep: composed and checked before anything is written, and known by what their configs mean."""
+"""The trials of a sweep: composed and checked before anything is written, and identified by their configs."""
 
 import hashlib
 import json
@@ -29,11 +29,11 @@ class Trial:
     """One run of a sweep.
 
     Args:
-        number: From 0.
-        overrides: What makes it differ from the others.
+        number: Its number, from 0.
+        overrides: Its values of the swept keys.
         cfg: Its config.
-        identity: See `aigc.config.identity`; trials with the same one are the same.
-        same: Numbers of later trials that mean the same, and are not run again.
+        identity: See `aigc.config.identity`; trials with the same identity are the same.
+        same: Numbers of later trials with the same identity, which are not run again.
     """
 
     number: int
@@ -45,15 +45,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What a sweep is going to run.
+    """The plan of a sweep.
 
     Args:
-        experiment: Its name.
-        typed: All that was typed.
-        fixed: What all trials have in common.
+        experiment: Name of the experiment.
+        typed: All overrides that were typed.
+        fixed: Overrides that all trials share.
         keys: The swept keys.
-        trials: Without those that mean the same as an earlier one.
-        cfg: The config of the whole, for the section `sweep` and the paths.
+        trials: The trials, without duplicates.
+        cfg: The config without the swept keys, for the section `sweep` and the paths.
         axes: The space of a search, whose trials are chosen while it runs.
         continues: The id under which another version of aigc began it; None where none did.
     """
@@ -69,12 +69,12 @@ class SweepPlan:
 
     @property
     def total(self) -> int:
-        """How many trials there are, or are going to be."""
+        """Number of trials, including those that are not chosen yet."""
         return int(self.cfg.sweep.trials or 0) if self.axes else len(self.trials)
 
     @property
     def id(self) -> str:
-        """The sweep's id: the name given, or one from the experiment and what is run."""
+        """The sweep's id: `sweep.name`, or one derived from the experiment and the trials."""
         if self.continues or self.cfg.sweep.name is not None:
             return self.continues or str(self.cfg.sweep.name)
         content = json.dumps([trial.identity for trial in self.trials])
@@ -89,7 +89,7 @@ class SweepPlan:
         return sweeps_root(self.cfg) / self.id
 
     def run_id(self, trial: Trial) -> str:
-        """The run of a trial: the same for the same config, so that nobody starts it twice."""
+        """Return the run id of a trial: the same for the same config, so that it is not started twice."""
         return f"{self.id}-{trial.identity[:12]}"
 
 
@@ -100,7 +100,7 @@ def plan(overrides: Sequence[str]) -> SweepPlan:
         overrides: As for `compose`, with several values where a key is swept.
 
     Raises:
-        ConfigError: What is wrong in any trial, each fault once.
+        ConfigError: What is wrong in any trial; each problem once.
         InputError: There is nothing to sweep.
     """
     for text in overrides:
@@ -109,12 +109,12 @@ def plan(overrides: Sequence[str]) -> SweepPlan:
     fixed, axes = space.split(overrides)
     composer = Composer()
     cfg = composer.compose(fixed)
-    _refuse(find_problems(cfg), only="sweep.")
+    _raise_problems(find_problems(cfg), only="sweep.")
     name = cfg.sweep.name
     if name is not None and not re.fullmatch(r"\w[\w.-]{0,80}", name):
-        raise InputError(f"sweep.name={name} cannot name a folder: letters, digits, '_', '-' and '.' can")
+        raise InputError(f"sweep.name={name} is not a valid folder name; use letters, digits, '_', '-' and '.'")
     if cfg.run.id is not None:
-        raise InputError("run.id: a sweep names its runs itself; sweep.name names the sweep")
+        raise InputError("run.id: a sweep chooses the ids of its runs; sweep.name names the sweep")
     if cfg.sweep.kind == "optuna":
         return _search(list(overrides), fixed, axes, cfg, composer)
     trials: list[Trial] = []
@@ -135,7 +135,7 @@ def plan(overrides: Sequence[str]) -> SweepPlan:
         else:
             known[trial.identity] = trial
             trials.append(trial)
-    _refuse(list(problems.values()))
+    _raise_problems(list(problems.values()))
     same = sum(len(one.same) for one in trials)
     if same and cfg.sweep.kind == "random":
         log.warning("sweep.trials=%d: only %d of %d trials differ", cfg.sweep.trials, len(trials), len(trials) + same)
@@ -144,9 +144,9 @@ def plan(overrides: Sequence[str]) -> SweepPlan:
 
 
 class _Checker:
-    """Checks each value of each key once, as it is right or wrong whatever the others are.
+    """Checks each value of each key once, as values are checked independently of each other.
 
-    The first trial of each set of group choices is checked whole.
+    The first trial of each set of group choices is checked completely.
     """
 
     def __init__(self) -> None:
@@ -154,7 +154,7 @@ class _Checker:
         self._seen: set[tuple[tuple[str, ...], str]] = set()
 
     def problems(self, cfg: DictConfig, own: Sequence[str]) -> list[Problem]:
-        """What is wrong in a trial and was in none before."""
+        """Return the problems of a trial that no earlier trial had."""
         groups = tuple(text for text in own if text.partition("=")[0] in group_choices())
         if groups not in self._known:
             self._known[groups] = known_keys(cfg)
@@ -180,11 +180,11 @@ def _value(cfg: DictConfig, key: str) -> Any:
 def _search(
     typed: list[str], fixed: list[str], axes: Sequence[space.Axis], cfg: DictConfig, composer: Composer
 ) -> SweepPlan:
-    """What Optuna chooses from; each value is checked once, beside the first ones of the other keys."""
+    """Plan a search; each value is checked once, together with the first values of the other keys."""
     if not axes:
         raise InputError("there is nothing to search: give a key several values, or interval(LOW,HIGH)")
     if cfg.sweep.trials is None:
-        raise InputError("sweep.trials: how many trials shall Optuna choose?")
+        raise InputError("sweep.trials: give the number of trials that Optuna chooses")
     problems: dict[tuple[str, str], Problem] = {}
     first = {axis.key: axis.examples()[0] for axis in axes}
     for axis in axes:
@@ -195,12 +195,12 @@ def _search(
             except ConfigError as error:
                 found = error.problems
             problems |= {(problem.key, problem.what): problem for problem in found}
-    _refuse(list(problems.values()))
+    _raise_problems(list(problems.values()))
     return SweepPlan(cfg.experiment, typed, fixed, [axis.key for axis in axes], [], cfg, axes)
 
 
 def sweeps_root(cfg: DictConfig) -> Path:
-    """The folder of all sweep folders."""
+    """Return the folder of all sweep folders."""
     return Path(cfg.paths.outputs).expanduser() / "sweeps"
 
 
@@ -208,20 +208,22 @@ def _combinations(cfg: DictConfig, axes: Sequence[space.Axis]) -> Iterator[list[
     kind = cfg.sweep.kind
     if kind == "list":
         if axes:
-            raise InputError(f"{axes[0].key}: a list names its trials; give one value, or put it into the lines")
+            raise InputError(
+                f"{axes[0].key}: a list names its trials; give one value, or put the key into the lines of the file"
+            )
         if cfg.sweep.path is None:
             raise InputError("sweep.path: name the file whose lines are the trials")
-        return space.listed(Path(cfg.sweep.path).expanduser())
+        return space.read_list(Path(cfg.sweep.path).expanduser())
     if not axes:
         raise InputError("there is nothing to sweep: give a key several values, such as seed=0,1,2")
     if kind == "random":
         if cfg.sweep.trials is None:
-            raise InputError("sweep.trials: how many draws shall a random sweep have?")
+            raise InputError("sweep.trials: give the number of random trials")
         return space.drawn(axes, cfg.sweep.trials, cfg.sweep.seed)
     return space.grid(axes)
 
 
-def _refuse(problems: list[Problem], only: str = "") -> None:
+def _raise_problems(problems: list[Problem], only: str = "") -> None:
     found = [problem for problem in problems if problem.key.startswith(only)]
     if found:
         raise ConfigError(found)

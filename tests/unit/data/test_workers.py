@@ -108,7 +108,7 @@ def test_a_signal_to_the_whole_group_ends_the_loop_where_it_asks(number: int, co
     os.killpg(process.pid, number)
     _, err = process.communicate("go\n", timeout=PATIENCE)
     assert process.returncode == code
-    assert err.strip() in ("interrupted", "told to end (SIGTERM)", "told to end (SIGUSR1)")
+    assert err.strip() in ("interrupted", "asked to stop (SIGTERM)", "asked to stop (SIGUSR1)")
     assert not any(map(alive, workers))
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 SAYS = """
 import logging, warnings
 from pathlib import Path
-from aigc.runs.console import kept_in, log, show_messages
+from aigc.runs.console import log_to, log, show_messages
 logging.getLogger("pytorch_lightning").addHandler(logging.StreamHandler())
 show_messages()
-with kept_in(Path("log.txt")):
+with log_to(Path("log.txt")):
     log.info("of aigc")
     logging.getLogger("pytorch_lightning").warning("of lightning")
     warnings.warn("of python")

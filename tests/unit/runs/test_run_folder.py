@@ -115,7 +115,7 @@ def test_name_becomes_a_plain_folder_name(root: Path, name: str, start: str) -> 
 
 @pytest.mark.parametrize("name", ["", "///", "诗" * 100])
 def test_name_that_cannot_be_a_folder_is_refused(root: Path, name: str) -> None:
-    with pytest.raises(InputError, match="cannot name a run"):
+    with pytest.raises(InputError, match="is not a valid run name"):
         create(root, name)
 
 
@@ -165,7 +165,9 @@ def test_no_runs_yet(root: Path, name: str) -> None:
 def test_folder_that_is_no_run_says_so(root: Path, tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     for name in ("./notes", "notes", tmp_path / "notes"):
-        with pytest.raises(InputError, match=r"notes is no run folder: it has no manifest\.json and no config\.yaml"):
+        with pytest.raises(
+            InputError, match=r"notes is not a run folder: it has no manifest\.json and no config\.yaml"
+        ):
             Run.open(name)
     with pytest.raises(InputError, match="there is no run folder"):
         Run.open("./missing")

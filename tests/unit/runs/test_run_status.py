@@ -66,7 +66,7 @@ def test_a_silent_run_elsewhere_reads_as_killed_and_says_for_how_long(tmp_path: 
     write_status(tmp_path, Status.RUNNING, heartbeat=ago(600), step=3, **ELSEWHERE)
     record = read_status(tmp_path)
     assert (record.status, record.step) == (Status.KILLED, 3)
-    assert record.message == f"no sign of life from process {2**22 + 1} on some-other-machine for 10 minutes"
+    assert record.message == f"no heartbeat from process {2**22 + 1} on some-other-machine for 10 minutes"
 
 
 def test_a_run_here_that_lives_is_running_however_old_its_heartbeat(tmp_path: Path) -> None:

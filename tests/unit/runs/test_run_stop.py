@@ -79,9 +79,9 @@ def twice(process: subprocess.Popen[str], first: int, second: int, pause: float 
     ("number", "code", "said"),
     [
         (signal.SIGINT, 130, "interrupted; kept"),
-        (signal.SIGTERM, 75, "told to end (SIGTERM); kept"),
-        (signal.SIGUSR1, 75, "told to end (SIGUSR1); kept"),
-        (signal.SIGUSR2, 75, "told to end (SIGUSR2); kept"),
+        (signal.SIGTERM, 75, "asked to stop (SIGTERM); kept"),
+        (signal.SIGUSR1, 75, "asked to stop (SIGUSR1); kept"),
+        (signal.SIGUSR2, 75, "asked to stop (SIGUSR2); kept"),
     ],
 )
 def test_the_first_signal_stops_where_the_work_asks(number: int, code: int, said: str) -> None:
@@ -203,7 +203,7 @@ def test_an_inner_listening_keeps_the_request_of_the_outer() -> None:
         with stop.listening():
             os.kill(os.getpid(), signal.SIGUSR2)
         assert stop.asked() is signal.SIGUSR2
-        with stop.listening(), pytest.raises(PreemptedRun, match=r"told to end \(SIGUSR2\)$"):
+        with stop.listening(), pytest.raises(PreemptedRun, match=r"asked to stop \(SIGUSR2\)$"):
             stop.check()
         assert stop.asked() is signal.SIGUSR2
 
@@ -216,7 +216,7 @@ def test_a_starter_that_is_gone_is_told_and_not_the_signal(monkeypatch: pytest.M
         os.close(writer)
         while stop.asked() is None:
             time.sleep(0.01)
-        with pytest.raises(PreemptedRun, match=r"told to end \(the launching process is gone\); kept$"):
+        with pytest.raises(PreemptedRun, match=r"asked to stop \(the launching process is gone\); kept$"):
             stop.check("; kept")
     os.close(reader)
 

@@ -1,4 +1,4 @@
-"""SLURM: settings of a job, in the words of sbatch where it has one."""
+"""SLURM: settings of a job, named as in sbatch."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from aigc.config.problems import Problem
 from aigc.config.types import Bound
 from aigc.errors import InputError
 from aigc.launch.clusters.base import Cluster, ClusterJob, CurrentJob, JobArray, JobPlan
-from aigc.launch.clusters.slurm import commands, environment
+from aigc.launch.clusters.slurm import commands, job_environment
 from aigc.launch.clusters.slurm.script import ScriptSettings, batch_script
 
 _TIME = re.compile(r"\d+|\d+:\d\d|(\d+-)?\d+:\d\d:\d\d|\d+-\d+(:\d\d)?")
@@ -19,92 +19,92 @@ _MEMORY = re.compile(r"\d+([KMGT]B?)?", re.IGNORECASE)
 
 @dataclass
 class Slurm(Cluster):
-    """A job of SLURM; what is null is left to the partition."""
+    """A SLURM job; settings that are null are left to the partition."""
 
     nodes: Annotated[int, Bound(1)] = 1
     """Machines."""
     gpus: Annotated[int, Bound(0)] = 1
     """GPUs on each node; 0 for a job on CPUs."""
     tasks: Annotated[int, Bound(0)] = 1
-    """Ranks on each node: one for each GPU unless said otherwise."""
+    """Ranks on each node: one for each GPU unless set otherwise."""
     cpus: Annotated[int, Bound(1)] | None = None
     """CPU cores for each rank."""
     memory: str | int | None = None
     """Memory of each node: 32G, or a number of megabytes."""
     time: str | int = "01:00:00"
-    """Longest time: "hours:minutes:seconds" or "days-hours"; in a YAML file in quotes, where 24:00:00 is a number."""
+    """Time limit: "hours:minutes:seconds" or "days-hours"; quote it in YAML, which reads 24:00:00 as a number."""
     partition: str | None = None
     """The partition, or several with commas."""
     account: str | None = None
-    """Who is charged."""
+    """The account that is charged."""
     qos: str | None = None
     """Quality of service."""
     constraint: str | None = None
     """Features that the nodes must have."""
     exclude: str | None = None
-    """Nodes not to be used."""
+    """Nodes that must not be used."""
     mail_user: str | None = None
-    """Where mail goes."""
+    """Who receives mail."""
     mail_type: str | None = None
-    """What mail is sent for, such as END,FAIL."""
+    """Events that send mail, such as END,FAIL."""
     signal_before: Annotated[int, Bound(0, 65535)] = 120
-    """Seconds before the limit at which the run is told to save and end; SLURM may be a minute early."""
+    """Seconds before the limit at which the run is asked to save and exit; SLURM may be a minute early."""
     requeue: Literal["auto", "never"] = "auto"
-    """Whether a run that was told to end, by the limit or for another job, goes back to the queue by itself."""
+    """Whether a run that was stopped by the time limit or preempted returns to the queue by itself."""
     max_requeues: Annotated[int, Bound(0)] = 10
-    """How often it may."""
+    """The most times that it may."""
     setup: list[str] = field(default_factory=list)
-    """Lines of the shell that come before the ranks, such as `module load cuda`."""
+    """Shell commands before the ranks start, such as `module load cuda`."""
     sbatch: dict[str, Any] = field(default_factory=dict)
-    """More options of sbatch by their long names; what stands above wins, and sbatch refuses what it does not know."""
+    """More options of sbatch by their long names; the settings above take precedence, sbatch refuses unknown names."""
     freeze_code: bool = True
-    """Copy the code into the run folder, so that later edits do not reach a queued run."""
+    """Copy the code into the run folder, so that later edits do not affect a queued run."""
     code_megabytes: Annotated[int, Bound(1)] = 200
-    """The most that the copy may take."""
+    """Largest size of the copy."""
 
     name = "slurm"
     default = True
-    variables = environment.VARIABLES
+    variables = job_environment.VARIABLES
 
     def problems(self, nodes: int, devices: int) -> Iterator[Problem]:
-        """What sbatch could not tell, or would tell too late."""
+        """Yield what sbatch would not report, or would report too late."""
         if self.tasks == 0:
-            what = "0 ranks on each node: without GPUs say how many, such as cluster.tasks=1"
+            what = "0 ranks on each node; without GPUs set their number, such as cluster.tasks=1"
             yield Problem("cluster.tasks", what)
             return
         for key, mine, run in (("nodes", self.nodes, nodes), ("tasks", self.tasks, devices)):
             theirs = {"nodes": "nodes", "tasks": "devices"}[key]
             if mine != run:
                 what = (
-                    f"{run}, but cluster.{key} is {mine}: a new run's trainer follows where cluster.{key} alone is "
-                    f"given; a run that goes on needs trainer.{theirs}={mine} resume.allow=[world_size]"
+                    f"{run}, but cluster.{key} is {mine}: for a new run give cluster.{key} alone, which sets both; "
+                    f"to resume a run, add trainer.{theirs}={mine} resume.allow=[world_size]"
                 )
                 yield Problem(f"trainer.{theirs}", what)
         if not isinstance(self.time, str) or not _TIME.fullmatch(self.time):
-            what = f'{self.time!r} is no time: write hours:minutes:seconds, in YAML with quotes: "01:30:00"'
+            what = f'{self.time!r} is not a time; write hours:minutes:seconds, in YAML with quotes: "01:30:00"'
             yield Problem("cluster.time", what)
         elif 0 < _seconds(self.time) <= self.signal_before:
-            what = f"{self.signal_before} seconds before the limit of {self.time} the run has not begun: give fewer"
+            what = f"{self.signal_before} seconds before the limit of {self.time} the run has not started; give fewer"
             yield Problem("cluster.signal_before", what)
         if self.memory is not None and not _MEMORY.fullmatch(str(self.memory)):
-            yield Problem("cluster.memory", f"{self.memory!r} is no size: write 32G, 500M, or a number of megabytes")
+            yield Problem("cluster.memory", f"{self.memory!r} is not a size; write 32G, 500M, or a number of megabytes")
 
     def limit_of_code(self) -> int | None:
-        """Bytes of code that may be frozen with a run; None freezes none."""
+        """Return how many bytes of code may be frozen with a run; None freezes no code."""
         return self.code_megabytes * 1_000_000 if self.freeze_code else None
 
     def check_ready(self) -> None:
-        """Check that there is an sbatch."""
+        """Check that sbatch is installed."""
         commands.check_installed()
 
     def script(self, plan: JobPlan) -> str:
-        """The batch script."""
+        """Return the batch script."""
         requeues = self.max_requeues if self.requeue == "auto" else 0
         settings = ScriptSettings(self.setup, self.cpus, self.nodes * self.tasks, requeues)
         return batch_script(self._options(plan), plan, settings)
 
     def _options(self, plan: JobPlan) -> dict[str, Any]:
-        """The options of sbatch, in the order in which they are written; None for those that are not given."""
+        """Return the options of sbatch, in the order in which they are written."""
         own = {
             "job-name": plan.name,
             "chdir": plan.folder,
@@ -131,12 +131,12 @@ class Slurm(Cluster):
         return given | {name: value for name, value in self.sbatch.items() if name not in given}
 
     def submit(self, script: Path) -> str:
-        """Give it to sbatch."""
+        """Submit it with sbatch."""
         return commands.sbatch(script)
 
     @classmethod
     def queue(cls, jobs: Sequence[str]) -> dict[str, ClusterJob]:
-        """Ask squeue; no accounting is needed."""
+        """Query squeue, which needs no accounting."""
         return commands.squeue(jobs)
 
     @classmethod
@@ -146,23 +146,23 @@ class Slurm(Cluster):
 
     @classmethod
     def cancel(cls, job: str) -> None:
-        """Take it out of the queue, or end it."""
+        """Remove a job from the queue, or end it."""
         commands.scancel(job)
 
     @classmethod
     def cancel_command(cls, job: str) -> str:
-        """By the program of SLURM."""
+        """Return the call of scancel."""
         return f"scancel {job}"
 
     @classmethod
     def settings_for(cls, nodes: int, devices: int, on_gpus: bool) -> dict[str, Any]:
-        """A rank for each device."""
+        """Return settings with one rank for each device."""
         return {"nodes": nodes, "tasks": devices, "gpus": devices if on_gpus else 0}
 
     def for_array_task(self) -> "Slurm":
-        """One process with the cores of all ranks of a trial."""
+        """Return a copy with one process that has the cores of all ranks of a trial."""
         if self.nodes > 1:
-            what = f"cluster.nodes={self.nodes}: a trial of an array has one node; submit such runs one by one"
+            what = f"cluster.nodes={self.nodes}: a trial in a job array has one node; submit such runs one by one"
             raise InputError(what)
         if self.tasks == 1:
             return self
@@ -172,22 +172,22 @@ class Slurm(Cluster):
 
     @classmethod
     def current_job(cls, environ: Mapping[str, str]) -> CurrentJob | None:
-        """By SLURM_JOB_ID and its kin."""
-        return environment.current_job(environ)
+        """Return the job by SLURM_JOB_ID and related variables."""
+        return job_environment.current_job(environ)
 
     @classmethod
     def rank_variables(cls, environ: Mapping[str, str]) -> dict[str, str]:
-        """By SLURM_PROCID and its kin."""
-        return environment.rank_variables(environ)
+        """Return the variables of torchrun by SLURM_PROCID and related variables."""
+        return job_environment.rank_variables(environ)
 
 
 def _task_numbers(array: JobArray) -> str:
-    """Tasks in the grammar of sbatch."""
+    """Return the tasks in the syntax of sbatch."""
     return f"0-{array.tasks - 1}" + (f"%{array.at_once}" if array.at_once else "")
 
 
 def _seconds(time: str) -> int:
-    """A time in the grammar of sbatch; 0 is no limit."""
+    """Convert a time in the syntax of sbatch; 0 means no limit."""
     days, dash, rest = time.rpartition("-")
     numbers = [int(number) for number in rest.split(":")]
     if not dash and len(numbers) < 3:

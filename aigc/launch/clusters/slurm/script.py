@@ -1,4 +1,4 @@
-"""The batch script: sbatch's options, where the ranks meet, one srun, and going back to the queue."""
+"""The batch script: options of sbatch, the rendezvous of the ranks, one srun, and requeueing."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,13 +12,13 @@ from aigc.runs.secrets import redact
 
 @dataclass(frozen=True)
 class ScriptSettings:
-    """What a batch script does besides the options of sbatch.
+    """Settings of a batch script besides the options of sbatch.
 
     Args:
-        setup: Lines of the shell that come before the ranks.
+        setup: Shell commands before the ranks start.
         cpus: Cores of each rank; None leaves them to the partition.
-        ranks: How many there are on all nodes.
-        max_requeues: How often the job goes back to the queue.
+        ranks: Number of ranks on all nodes.
+        max_requeues: How many times the job may return to the queue.
     """
 
     setup: Sequence[str]
@@ -28,23 +28,23 @@ class ScriptSettings:
 
 
 def batch_script(options: Mapping[str, Any], plan: JobPlan, settings: ScriptSettings) -> str:
-    """The text of a batch script.
+    """Return the text of a batch script.
 
-    Nothing of the environment is written into it: sbatch itself hands the environment on to the job.
+    The environment is not written into it, as sbatch passes it on to the job.
 
     Args:
-        options: Those of sbatch by their long names; True for one without a value.
-        plan: What it shall do.
-        settings: What it does besides.
+        options: Options of sbatch by their long names; True for one without a value.
+        plan: What the job runs.
+        settings: Settings besides the options.
 
     Raises:
-        InputError: A secret stands in the settings, or a value has more than one line.
+        InputError: The settings hold a secret, or a value has more than one line.
     """
     lines = [*_options(options), "", *_environment(plan, settings), "", *_ranks(plan, settings), "code=$?"]
-    lines += [*_word(plan), *_after(plan), *_requeue(settings, plan), 'exit "$code"']
+    lines += [*_preempted(plan), *_after(plan), *_requeue(settings, plan), 'exit "$code"']
     for line in lines:
         if redact(line) != line:
-            raise InputError(f"a secret would stand in the batch script: {redact(line)}; leave it in the environment")
+            raise InputError(f"the batch script would hold a secret: {redact(line)}; leave it in the environment")
     return "#!/bin/bash\n" + "\n".join(lines) + "\n"
 
 
@@ -54,7 +54,7 @@ def _options(options: Mapping[str, Any]) -> Iterator[str]:
             continue
         text = f"--{name}" if value is True else f"--{name}={_quoted(str(value))}"
         if "\n" in text:
-            raise InputError(f"cluster.sbatch.{name}: a value of sbatch has one line")
+            raise InputError(f"cluster.sbatch.{name}: a value must have one line")
         yield f"#SBATCH {text}"
 
 
@@ -64,7 +64,7 @@ def _quoted(text: str) -> str:
 
 def _environment(plan: JobPlan, settings: ScriptSettings) -> Iterator[str]:
     yield from settings.setup
-    yield "unset RANK WORLD_SIZE LOCAL_RANK LOCAL_WORLD_SIZE # srun says which rank a process is"
+    yield "unset RANK WORLD_SIZE LOCAL_RANK LOCAL_WORLD_SIZE # srun sets the rank"
     yield 'export MASTER_ADDR="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"'
     yield 'export MASTER_PORT="$((15000 + (SLURM_JOB_ID + 7919 * ${SLURM_RESTART_COUNT:-0}) % 15000))"'
     yield 'export OMP_NUM_THREADS="${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"'
@@ -78,31 +78,31 @@ def _ranks(plan: JobPlan, settings: ScriptSettings) -> Iterator[str]:
     options = ["--kill-on-bad-exit=1"]
     options += [f"--cpus-per-task={settings.cpus}"] if settings.cpus else []  # which srun no longer takes from the job
     options += ["--label"] if settings.ranks > 1 else []
-    # Nothing in between: where processes are tracked by cgroups, a signal reaches the task itself and no child of it.
+    # No wrapper: where processes are tracked by cgroups, a signal reaches the task itself and none of its children.
     yield f"srun {' '.join(options)} \\"
     yield f"  {shlex.join(plan.command)}"
 
 
-def _word(plan: JobPlan) -> Iterator[str]:
+def _preempted(plan: JobPlan) -> Iterator[str]:
     if plan.status is not None:
-        said = f"""grep -q '"status": "preempted"' {shlex.quote(str(plan.status))}"""
-        yield f'case "$code" in 137 | 143) {said} && code=75 ;; esac # a rank was killed after the run had been saved'
+        check = f"""grep -q '"status": "preempted"' {shlex.quote(str(plan.status))}"""
+        yield f'case "$code" in 137 | 143) {check} && code=75 ;; esac # a rank was killed after the run had been saved'
 
 
 def _after(plan: JobPlan) -> Iterator[str]:
     if plan.after:
         yield 'case "$code" in'
         yield "  0 | 75 | 130) ;;"
-        yield f'  *) {shlex.join(plan.after)} "$code" ;; # writes down the end of ranks that had no word'
+        yield f'  *) {shlex.join(plan.after)} "$code" ;; # records the exit of ranks that left no note'
         yield "esac"
 
 
 def _requeue(settings: ScriptSettings, plan: JobPlan) -> Iterator[str]:
     if settings.max_requeues == 0:
         return
-    # The last task of an array has the id of the array for its own, which stands for all of them.
+    # The last task of an array has the array's id as its own, which would mean all tasks.
     job = "$SLURM_JOB_ID" if plan.array is None else "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
-    yield "# 75: told to end, and saved. A job that SLURM itself has put back, or that was cancelled, no longer runs."
+    yield "# 75: stopped on request, and saved. A job that SLURM has requeued or that was cancelled no longer runs."
     yield f'if [ "$code" -eq 75 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {settings.max_requeues} ] &&'
     yield f'  [ "$(squeue --noheader --jobs="{job}" --format=%T)" = RUNNING ]; then'
     yield f'  scontrol requeue "{job}"'

@@ -1,4 +1,4 @@
-"""What SLURM tells a process in its environment."""
+"""The environment variables that SLURM sets in the processes of a job."""
 
 from collections.abc import Mapping
 
@@ -10,11 +10,11 @@ VARIABLES = (
     *("SLURM_JOB_ID", "SLURM_JOB_NAME", "SLURM_JOB_NODELIST", "SLURM_NNODES", "SLURM_NTASKS", "SLURM_PROCID"),
     *("SLURM_CPUS_PER_TASK", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT"),
 )
-"""Those that a manifest keeps."""
+"""Those that the manifest records."""
 
 
 def current_job(environ: Mapping[str, str]) -> CurrentJob | None:
-    """Return the job of a process."""
+    """Return the job that a process belongs to; None outside of a job."""
     job = environ.get("SLURM_JOB_ID")
     if job is None:
         return None
@@ -26,12 +26,14 @@ def current_job(environ: Mapping[str, str]) -> CurrentJob | None:
 
 
 def rank_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what torchrun would set for a task of srun; empty for a process that is none."""
+    """Return the variables of torchrun for a task of srun; empty for any other process."""
     if "SLURM_PROCID" not in environ:
         return {}
     tasks, nodes = (read_number(environ, name) for name in ("SLURM_NTASKS", "SLURM_NNODES"))
     if tasks % nodes:
-        raise InputError(f"SLURM has {tasks} tasks on {nodes} nodes; give each node equally many: --ntasks-per-node")
+        raise InputError(
+            f"SLURM has {tasks} tasks on {nodes} nodes; each node needs the same number: --ntasks-per-node"
+        )
     return {
         "RANK": environ["SLURM_PROCID"],
         "WORLD_SIZE": str(tasks),

@@ -1,4 +1,4 @@
-"""Where trials run: a GPU each, leased for the time of the trial, or a share of the processor."""
+"""The devices of trials: GPUs that are leased for the time of a trial, or a share of the CPU cores."""
 
 import os
 import tempfile
@@ -13,11 +13,11 @@ from aigc.runs.environment import available_cores
 from aigc.runs.locks import try_lock
 
 
-class Devices:
-    """The places for trials on this machine.
+class TrialDevices:
+    """The devices on which trials run on this machine.
 
-    A GPU is held by a locked file, so that two sweeps on one machine never share one; the system lets go of it however
-    the process that holds it ends. A job of a cluster has GPUs of its own, which it may number from 0 as others do.
+    A lease of a GPU is a locked file, so that two sweeps on one machine never share a GPU; the system releases the lock
+    however its process ends. Locks are separate for each job of a cluster, as jobs may all number their GPUs from 0.
 
     Args:
         cfg: The sweep's config.
@@ -29,19 +29,19 @@ class Devices:
         cores = available_cores() or 1
         most = len(self.gpus) if self.gpus else cores
         self.workers: int = cfg.sweep.workers or max(1, most // per_trial)
-        """Trials at once."""
+        """Number of concurrent trials."""
         self.threads: int = cfg.trainer.num_threads or max(1, cores // (self.workers * per_trial))
-        """Of each rank of each trial; all have equally many, as their number changes last digits."""
+        """Threads of each rank; the same for all trials, as their number changes last digits."""
 
-    def see(self, cfg: DictConfig) -> None:
-        """Check that a trial can have a place at all; InputError where it asks for more GPUs than there are."""
+    def check(self, cfg: DictConfig) -> None:
+        """Check that a trial can run here; raises InputError where it needs more GPUs than there are."""
         if self._gpus_of(cfg) and self._devices(cfg) > len(self.gpus):
             raise InputError(f"trainer.devices={cfg.trainer.devices}: there are {len(self.gpus)} GPUs here; give fewer")
 
     def lease(self, cfg: DictConfig) -> "Lease | None":
-        """A place for one trial; None when all are taken."""
+        """Lease the devices of one trial; None when too few are free."""
         wanted = self._devices(cfg)
-        # Ranks are processes of their own, which are not told the number otherwise.
+        # Ranks are separate processes, which read the number from the environment.
         threads = {"OMP_NUM_THREADS": str(self.threads)} if wanted > 1 else {}
         if not self._gpus_of(cfg):
             return Lease(threads, [])
@@ -66,30 +66,30 @@ class Devices:
 
 
 class Lease:
-    """A place that one trial has.
+    """The devices that one trial uses.
 
     Args:
         environment: Variables of the trial's process.
-        files: Are closed when it ends.
+        files: Lock files, closed when the trial ends.
     """
 
     def __init__(self, environment: dict[str, str], files: list[IO[str]]) -> None:
         self.environment = environment
         self._files = files
 
-    def give_back(self) -> None:
-        """Let another trial have it."""
+    def release(self) -> None:
+        """Release the devices for another trial."""
         for file in self._files:
             file.close()
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs that this process may use, by number; found without torch."""
-    there = sorted(path.name for path in Path("/proc/driver/nvidia/gpus").glob("*"))
+    """Return the GPUs that this process may use, by number, without torch."""
+    installed = sorted(path.name for path in Path("/proc/driver/nvidia/gpus").glob("*"))
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
-        return [name for name in chosen.split(",") if name.strip() and not name.startswith("-")] if there else []
-    return [str(number) for number in range(len(there))]
+        return [name for name in chosen.split(",") if name.strip() and not name.startswith("-")] if installed else []
+    return [str(number) for number in range(len(installed))]
 
 
 def _lock(gpu: str, owner: str) -> IO[str] | None:
