@@ -13,7 +13,7 @@ def parser() -> argparse.ArgumentParser:
         "It does not continue by itself: use `aigc resume RUN` or `aigc submit --resume RUN`.",
         "aigc cancel latest",
     )
-    made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
+    made.add_argument("run", metavar="RUN", help="run id, a unique prefix, a path, or latest")
     return made
 
 

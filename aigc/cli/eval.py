@@ -10,13 +10,13 @@ def parser() -> argparse.ArgumentParser:
     """Return the verb's parser."""
     made = VerbParser(
         "eval",
-        "Measure a run's model with the run's own evaluation, on its held-out data or on the held-out part of other\n"
-        "data; data.validation_path=FILE measures the whole of a file.\n"
+        "Measure a run's model with the run's evaluations, on its held-out data or on the held-out part of other\n"
+        "data; data.validation_path=FILE measures on a whole file.\n"
         "The result is printed and appended to evaluations.jsonl in the run folder.",
         "aigc eval latest data=couplets evaluation.generation.samples=50",
     )
-    made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
-    add_overrides(made, "what differs from the run's config: data.*, evaluation.*, trainer.*, data=CHOICE")
+    made.add_argument("run", metavar="RUN", help="run id, a unique prefix, a path, or latest")
+    add_overrides(made, "changes of the run's config: data.*, evaluation.*, trainer.*, data=CHOICE")
     made.add_argument("--json", action="store_true", help="print JSON")
     return made
 

@@ -1,4 +1,4 @@
-"""`aigc export RUN`: a run's model as files that stand by themselves."""
+"""`aigc export RUN`: write a run's model as self-contained files."""
 
 import argparse
 import json
@@ -19,17 +19,17 @@ def parser() -> argparse.ArgumentParser:
     )
     made = VerbParser(
         "export",
-        "Write a run's model to a folder of its own. Before the files get their names they are loaded into a fresh\n"
-        "object, and its outputs for fixed inputs are compared: to the last bit for safetensors, to 1e-5 for others.\n"
-        "A generator of images is the averaged one, with a config.json that rebuilds it and names its classes.\n"
+        "Write a run's model to a separate folder. The files are first loaded again, and the outputs for fixed inputs\n"
+        "are compared: bit for bit for safetensors, to 1e-5 for other formats. Of an image model, the averaged\n"
+        "generator is written, with a config.json that rebuilds it and names its classes.\n"
         f"\nformats:\n{shown}",
         "aigc export latest --out my_model\n  aigc export gan-letters --checkpoint best --format onnx --out letters",
     )
-    made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
-    made.add_argument("--format", metavar="FORMAT", default=SAFETENSORS, help="what to write, see above (safetensors)")
-    made.add_argument("--out", metavar="FOLDER", help="where to (./<run id>-<format>)")
+    made.add_argument("run", metavar="RUN", help="run id, a unique prefix, a path, or latest")
+    made.add_argument("--format", metavar="FORMAT", default=SAFETENSORS, help="one of those above (safetensors)")
+    made.add_argument("--out", metavar="FOLDER", help="the folder to write (./<run id>-<format>)")
     made.add_argument(
-        "--checkpoint", metavar="NAME", help="last, best or step-N; without it the model that a finished run has left"
+        "--checkpoint", metavar="NAME", help="last, best or step-N; without it, the model of a finished run"
     )
     made.add_argument("--force", action="store_true", help="replace files that exist")
     made.add_argument("--json", action="store_true", help="print JSON")

@@ -18,12 +18,12 @@ class GenerateParser(VerbParser):
     def __init__(self) -> None:
         super().__init__(
             "generate",
-            "Make what a run's model makes.\n"
-            "Texts, to stdout: for prompt=TEXT, for each line of a file, or for each line of stdin. Without any\n"
-            "prompt the model starts by itself.\n"
+            "Generate texts or images with a run's model.\n"
+            "Texts, to stdout: for prompt=TEXT, for each line of a file, or for each line of stdin. Without a\n"
+            "prompt, generation is unconditional.\n"
             "Images, to files whose names are printed: one grid (a name ending in .png), single files (a folder), or\n"
-            "an animation from image to image (a name ending in .webp). Each image depends on its seed and label\n"
-            "alone.",
+            "an animation from image to image (a name ending in .webp). Each image depends only on its seed and\n"
+            "label.",
             "aigc generate latest prompt=床前明月光，疑是地上霜。 num_samples=3 temperature=0.8\n"
             "  aigc generate gan-letters labels=A,B,C num_images=30 seed=7 --out abc.png\n"
             "  aigc generate gan-letters seed=0,3,7 labels=S interpolation=24 --out way.webp",
@@ -32,7 +32,7 @@ class GenerateParser(VerbParser):
         self._typed: list[str] = []
 
     def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, and remember what was typed for the help."""
+        """Parse, and keep the arguments for the help."""
         self._typed = [text for text in args or [] if not text.startswith("-") and "=" not in text]
         return super().parse_intermixed_args(args, namespace)
 
@@ -40,8 +40,8 @@ class GenerateParser(VerbParser):
 def parser() -> argparse.ArgumentParser:
     """Return the verb's parser."""
     made = GenerateParser()
-    made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
-    made.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="what to make, see below")
+    made.add_argument("run", metavar="RUN", help="run id, a unique prefix, a path, or latest")
+    made.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="keys of the model, see below")
     made.add_argument("--prompts", metavar="FILE", help="texts: read prompts from a file, one a line; - is stdin")
     made.add_argument(
         "--out", metavar="FILE|FOLDER", help="images: FILE.png, FOLDER or FILE.webp (./<run id>-<seed>.png)"
@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Make what the run's model makes, and print each result as soon as it is there."""
+    """Generate, and print each result as soon as it is ready."""
     from aigc.cli.parts.typed_keys import read_keys
     from aigc.inference.base import Request
     from aigc.inference.find import saved_model
@@ -75,16 +75,16 @@ def _read_prompts(file: str | None) -> list[str]:
 
     if file is None and (sys.stdin is None or sys.stdin.isatty()):
         return []
-    if file is None:  # a pipe; an empty one, as a job script has it, means no prompt
+    if file is None:  # a pipe; an empty one, as in a job script, means no prompt
         return split_lines(stdin_bytes(), "stdin")
     lines = read_lines(file)
     if not lines:
-        raise InputError(f"{file}: it holds no prompts; expected one a line")
+        raise InputError(f"{file}: there are no prompts; expected one per line")
     return lines
 
 
 def _keys_help(typed: list[str]) -> str:
-    """The keys of the kind of model that the run on this line has; those of every kind where no run is named."""
+    """Return the keys of the model of the run on this line; those of all kinds of models where no run is named."""
     from aigc.inference.find import kinds
 
     chosen = [_kind_of(typed[0])] if typed else []

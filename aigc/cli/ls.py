@@ -10,12 +10,12 @@ def parser() -> argparse.ArgumentParser:
     """Return the verb's parser."""
     made = VerbParser(
         "ls",
-        "List the runs, newest first, with status, step and scores; those in a cluster's queue with its state.",
+        "List the runs, newest first, with status, step and scores; for queued runs, the state of the job.",
         "aigc ls --most 5",
     )
-    made.add_argument("--most", type=int, default=20, metavar="N", help="how many (20)")
-    made.add_argument("--json", action="store_true", help="print JSON, one run a line")
-    made.add_argument("--outputs", metavar="FOLDER", help="the folder with the runs, as paths.outputs (outputs)")
+    made.add_argument("--most", type=int, default=20, metavar="N", help="number of runs (20)")
+    made.add_argument("--json", action="store_true", help="print JSON, one run per line")
+    made.add_argument("--outputs", metavar="FOLDER", help="folder of the runs, as paths.outputs (outputs)")
     return made
 
 

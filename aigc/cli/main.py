@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         usage="aigc VERB [arguments]",
         description="Train generative models: one YAML describes an experiment, one command runs it.",
         epilog=f"verbs:\n{verbs}\n\n"
-        "`aigc VERB --help` says more. A RUN is a run id, the beginning of one, a path, or `latest`.\n"
+        "`aigc VERB --help` has the details. A RUN is a run id, a unique prefix, a path, or `latest`.\n"
         "example: aigc train experiment=lm/tang_quatrains trainer.max_steps=100",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -65,23 +65,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(verb: str, arguments: list[str]) -> int:
-    if (
-        str(Path.cwd()) not in sys.path
-    ):  # a person's own package is in the working directory; last, so that it shadows nothing
+    if str(Path.cwd()) not in sys.path:  # for packages in the working directory; last, so that they shadow nothing
         sys.path.append(str(Path.cwd()))
     module = importlib.import_module(f"aigc.cli.{verb.replace('-', '_')}")
     try:
         options = module.parser().parse_intermixed_args(arguments)
-    except AigcError as error:  # --help of a config that is wrong
+    except AigcError as error:  # --help with a wrong config
         print(f"aigc {verb}: {error}", file=sys.stderr)
         return exit_code(error)
-    from aigc.runs import stop  # not for --help, which has ended by now
+    from aigc.runs import stop  # after --help, which does not need it
 
     try:
         with stop.listening():
             return int(module.run(options) or 0)
     except BrokenPipeError:
-        # Whoever read our output has closed it; Python would complain once more at exit.
+        # The reader has closed the pipe; without this, Python reports it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (Exception, KeyboardInterrupt) as error:

@@ -18,13 +18,13 @@ def parser() -> argparse.ArgumentParser:
     """Return the verb's parser."""
     made = VerbParser(
         "reproduce",
-        "Say what has changed since a run was made (code, packages, data, hardware, threads ...), train its frozen\n"
-        "config again in a new run folder, and compare every logged value and the weights bit for bit.\n"
+        "Report what has changed since a run was made (code, packages, data, hardware, threads ...), train its frozen\n"
+        "config again in a new run folder, and compare all logged values and the weights bit for bit.\n"
         "Exit code 0: identical; 1: different, with the first value that differs and the likely cause.",
         "aigc reproduce latest --steps 100",
     )
-    made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
-    made.add_argument("--steps", type=int, metavar="N", help="train the first N steps only, with the same schedule")
+    made.add_argument("run", metavar="RUN", help="run id, a unique prefix, a path, or latest")
+    made.add_argument("--steps", type=int, metavar="N", help="train only the first N steps, with the same schedule")
     made.add_argument("--json", action="store_true", help="print JSON")
     add_trust(made)
     return made
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         found = reproduce(Run.open(options.run), options.steps, ["aigc", *sys.argv[1:]], on_start)
     except InputError:
-        if made and not read_status(made[0].path).step:  # as `aigc train`: nothing was trained, nothing is kept
+        if made and not read_status(made[0].path).step:  # as in `aigc train`: nothing was trained, so nothing is kept
             options.log = None
             shutil.rmtree(made[0].path)
         raise

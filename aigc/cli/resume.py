@@ -9,19 +9,19 @@ def parser() -> argparse.ArgumentParser:
     """Return the verb's parser."""
     made = VerbParser(
         "resume",
-        "Continue a run from its newest complete checkpoint, in the same folder. The numbers equal those of a run\n"
-        "that never stopped, to the last bit. Changed data, batch size or number of ranks is an error, unless\n"
+        "Resume a run from its newest undamaged checkpoint, in the same folder. The numbers equal those of an\n"
+        "uninterrupted run, bit for bit. Changed data, batch size or number of ranks is an error, unless\n"
         "resume.allow=[batch_size] allows it.",
         "aigc resume latest data.num_workers=2",
     )
-    made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
-    add_overrides(made, "what differs from now on: data.*, trainer.*, callbacks.*, evaluation.*, logger.*, resume.*")
+    made.add_argument("run", metavar="RUN", help="run id, a unique prefix, a path, or latest")
+    add_overrides(made, "changes from now on: data.*, trainer.*, callbacks.*, evaluation.*, logger.*, resume.*")
     made.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
     return made
 
 
 def run(options: argparse.Namespace) -> None:
-    """Continue, and print the result."""
+    """Resume, and print the result."""
     from aigc.config import check
     from aigc.errors import InputError
     from aigc.launch.attempt import attempt_config

@@ -22,9 +22,9 @@ def parser() -> argparse.ArgumentParser:
     """Return the verb's parser."""
     made = VerbParser(
         "score",
-        "Measure texts in plain files, one a line in UTF-8: predictions, then references; several reference files are\n"
-        "several references for each line, an empty line an empty one. .gz is unpacked, - is stdin. Samples of a run\n"
-        "(.jsonl with output and reference) stand alone.\n"
+        "Measure texts in plain files, one per line in UTF-8: predictions, then references. Several reference files\n"
+        "give several references per line; an empty line is an empty text. .gz is decompressed, - is stdin. Samples\n"
+        "of a run (.jsonl with output and reference) need no other file.\n"
         "--compare tests whether another system is better by more than chance: paired bootstrap resampling (Koehn,\n"
         "2004), for each metric that is a sum over the texts.",
         "aigc score predictions.txt references.txt bleu.tokenize=zh --compare other.txt",
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--samples", type=int, metavar="N", help="resamples for --compare (1000)")
     made.add_argument("--seed", type=int, metavar="N", help="seed of the resamples (12345)")
-    made.add_argument("--details", action="store_true", help="also print what the scores were made of")
+    made.add_argument("--details", action="store_true", help="also print the statistics behind the scores")
     made.add_argument("--json", action="store_true", help="print JSON, with details and all digits")
     add_trust(made)
     return made
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _resampling(options: argparse.Namespace) -> tuple[int, int]:
-    """The number of resamples and their seed."""
+    """Return the number of resamples and their seed."""
     from aigc.metrics.text.significance import SAMPLES, SEED
 
     if not options.compare and (options.samples, options.seed) != (None, None):
@@ -97,17 +97,17 @@ def _check_files(files: Sequence[str], scorers: Mapping[str, "Scorer"]) -> None:
     for file in files:
         if (file in METRICS.targets or "=" in file) and not Path(file).exists():
             meant = f"a metric as --metric {file}" if file in METRICS.targets else "an option as metric.option=value"
-            raise InputError(f"{file}: there is no such file; {meant} is understood")
+            raise InputError(f"{file}: there is no such file; write {meant}")
     if not files:
-        raise InputError("there is no file of predictions")
+        raise InputError("no file of predictions is given")
     comparing = [name for name, scorer in scorers.items() if scorer.needs_references]
     if len(files) == 1 and comparing and not is_samples(files[0]):
-        raise InputError(f"{', '.join(comparing)}: compared with references; name a file of them after {files[0]}")
+        raise InputError(f"{', '.join(comparing)}: needs references; give a file of them after {files[0]}")
 
 
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """Warnings as lines on stderr."""
+    """Print warnings as lines on stderr."""
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: print(f"aigc score: warning: {message}", file=sys.stderr)
         yield

@@ -17,8 +17,8 @@ from aigc.cli.parts.image_metrics import (
     by_extractor,
     check_options_used,
     help_text,
+    parse_name,
     split_options,
-    take_apart,
 )
 from aigc.cli.parts.options import VerbParser, add_trust, use_trusted
 from aigc.cli.parts.typed_metrics import is_option
@@ -35,8 +35,8 @@ def parser() -> argparse.ArgumentParser:
         "score-images",
         "Measure generated images against real ones. Each of the two is a folder, .zip, .npz or .npy with images; a\n"
         "statistics file (.npz with mu and sigma, as pytorch-fid and clean-fid write them); the name of a data config\n"
-        "(emoji); or a run, whose best checkpoint makes the images, to be compared with its training data.\n"
-        "All metrics of one extractor come from one pass; what is measured of the second set is kept in the cache.",
+        "(emoji); or a run, whose best checkpoint generates images that are compared with its training data.\n"
+        "All metrics of one extractor share one pass; the statistics of the second set are cached.",
         "aigc score-images generated/ real/ --metric fid --metric kid kid.subset_size=500",
         help_text,
     )
@@ -52,10 +52,10 @@ def parser() -> argparse.ArgumentParser:
         f"for more (fid and kid, of Inception where its weights are available, else of {OFFLINE}; fid alone "
         "where a statistics file holds no features)",
     )
-    made.add_argument("--samples", type=int, default=10_000, metavar="N", help="images that a run makes (10000)")
-    made.add_argument("--seed", type=int, default=0, metavar="N", help="seed of these (0)")
-    made.add_argument("--batch-size", type=int, default=64, metavar="N", help="images extracted together (64)")
-    made.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be read, and count them")
+    made.add_argument("--samples", type=int, default=10_000, metavar="N", help="images that a run generates (10000)")
+    made.add_argument("--seed", type=int, default=0, metavar="N", help="seed of these images (0)")
+    made.add_argument("--batch-size", type=int, default=64, metavar="N", help="images per batch (64)")
+    made.add_argument("--skip-bad", action="store_true", help="skip images that cannot be read, and count them")
     made.add_argument("--save-stats", metavar="FILE", help="write the statistics of the one set given to an .npz file")
     made.add_argument("--json", action="store_true", help="print JSON, with all digits")
     add_trust(made)
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
     names = [text for text in options.given if not is_option(text)]
     of_metrics, of_extractors = split_options([text for text in options.given if is_option(text)])
     _check_options(options, names)
-    named = list(map(take_apart, options.metric))
+    named = list(map(parse_name, options.metric))
     measures = METRICS.make([one.metric for one in named], of_metrics)  # checked before anything is opened
     show_messages()
 
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
         measures = METRICS.make([one.metric for one in named], of_metrics)
     comparing = [name for name, measure in measures.items() if measure.needs_real]
     if len(sets) == 1 and comparing and not options.save_stats:
-        raise InputError(f"{', '.join(comparing)}: compared with real images; name the real ones after {names[0]}")
+        raise InputError(f"{', '.join(comparing)}: needs real images; give them after {names[0]}")
     files = [one for one in sets if isinstance(one, Statistics)]
     if len(files) == len(sets):
         _check_comparable(named, names, files)
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         groups = by_extractor(named, _default_extractor)
     if options.save_stats and len(groups) > 1:
-        raise InputError(f"--save-stats writes statistics of one extractor, and here are {', '.join(groups)}")
+        raise InputError(f"--save-stats writes statistics of one extractor; given are {', '.join(groups)}")
     extractors = _extractors([name for name in groups if name], of_extractors, sets[-1])
     counts = [count_of(one) for one in sets]
     for name, one in zip(names, counts, strict=True):
@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> None:
     values: dict[str, float] = {}
     signatures: dict[str, str] = {}
     for name, metrics in groups.items():
-        # Copies, as a measure may keep state.
+        # Copies, as a metric may keep state.
         found = _measure(sets, extractors.get(name), [deepcopy(measures[metric]) for metric in metrics], options)
         values |= found[0]
         signatures |= found[1]
@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _opened(options: argparse.Namespace, names: list[str]) -> "list[ImageSet]":
-    """Open the sets; a run alone is followed by its training images, also in `names`."""
+    """Open the sets; a run alone is followed by its training images, which are added to `names`."""
     from aigc.inference.parts.image_sets import RunImages, open_set
 
     sets = [open_set(name, options.samples, options.seed, "skip" if options.skip_bad else "fail") for name in names]
@@ -194,9 +194,9 @@ def _check_options(options: argparse.Namespace, names: list[str]) -> None:
         if getattr(options, option) < least:
             raise InputError(f"--{option.replace('_', '-')} is {getattr(options, option)}: it must be at least {least}")
     if not 1 <= len(names) <= 2:
-        raise InputError(f"{len(names)} sets of images are given: expected the generated ones, and the real ones")
+        raise InputError(f"{len(names)} sets of images are given; expected the generated ones and the real ones")
     if options.save_stats and len(names) == 2:
-        raise InputError("--save-stats writes the statistics of one set: leave the other out")
+        raise InputError("--save-stats writes the statistics of one set: omit the other one")
     if options.save_stats:
         _check_writable(Path(options.save_stats))
 
@@ -205,11 +205,11 @@ def _check_writable(path: Path) -> None:
     """Check that a file can be written, before its content is computed."""
     folder = path.parent
     if not folder.is_dir():
-        raise InputError(f"--save-stats {path}: there is no folder {folder}; make it first")
+        raise InputError(f"--save-stats {path}: there is no folder {folder}; create it first")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"--save-stats {path}: the folder {folder} cannot be written to")
+        raise InputError(f"--save-stats {path}: the folder {folder} is not writable")
     if path.is_dir():
-        raise InputError(f"--save-stats {path}: that is a folder; name a file in it")
+        raise InputError(f"--save-stats {path}: this is a folder; give a file in it")
 
 
 def _default_extractor() -> str:
@@ -220,7 +220,7 @@ def _default_extractor() -> str:
 
     if is_at_hand(PUBLISHED):
         return "inception"
-    log.info("the weights of Inception are not here, so %s measures; --metric fid fetches them", OFFLINE)
+    log.info("the weights of Inception are not available, so %s is used; --metric fid downloads them", OFFLINE)
     return OFFLINE
 
 

@@ -9,9 +9,9 @@ from aigc.cli.parts.options import VerbParser
 def parser() -> argparse.ArgumentParser:
     """Return the verb's parser."""
     made = VerbParser(
-        "show", "Show one run: status, scores and how they were made, attempts, code, data, files.", "aigc show latest"
+        "show", "Show one run: status, scores and their signatures, attempts, code, data, files.", "aigc show latest"
     )
-    made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
+    made.add_argument("run", metavar="RUN", help="run id, a unique prefix, a path, or latest")
     made.add_argument("--config", action="store_true", help="print the frozen config instead")
     made.add_argument("--json", action="store_true", help="print JSON")
     return made

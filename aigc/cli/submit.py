@@ -19,12 +19,12 @@ def parser() -> argparse.ArgumentParser:
     """Return the verb's parser."""
     made = _Parser(
         "submit",
-        "Queue a run on a cluster and return at once. Config and code are frozen now: later edits do not reach it.\n"
-        "The run folder holds the batch script, job.sh. A run that the time limit or another job ends saves first and\n"
-        "goes back to the queue; `aigc ls` shows the queue, `aigc cancel RUN` takes a run out of it.",
+        "Submit a run to a cluster and return at once. Config and code are frozen, so later edits do not affect it.\n"
+        "The batch script is job.sh in the run folder. A run that is preempted or reaches the time limit saves and\n"
+        "returns to the queue; `aigc ls` shows the queue, `aigc cancel RUN` cancels a run.",
         "aigc submit experiment=lm/tang_quatrains cluster.gpus=2 cluster.time=02:00:00 cluster.partition=gpu",
     )
-    made.add_argument("--resume", metavar="RUN", help="queue this run, to continue from its newest checkpoint")
+    made.add_argument("--resume", metavar="RUN", help="submit this run again, to resume from its newest checkpoint")
     made.add_argument("--dry-run", action="store_true", help="print the batch script and write nothing")
     made.add_argument("--json", action="store_true", help="print run, job and folder as JSON")
     return made
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
     use_trusted(options.trust)
     show_messages()
     if options.resume and options.dry_run:
-        raise InputError("--dry-run shows the script of a new run; that of a submitted one is job.sh in its folder")
+        raise InputError("--dry-run prints the script of a new run; that of a submitted run is job.sh in its folder")
     if options.resume:
         one = Run.open(options.resume)
         job = resubmit(one, options.overrides)
@@ -82,7 +82,7 @@ def _submit_sweep(options: argparse.Namespace) -> None:
 
 
 def _on_cluster(overrides: list[str]) -> list[str]:
-    """What was typed, and the default cluster with a queue unless another is named."""
+    """Return the overrides, with the default cluster unless one is named."""
     from aigc.launch.clusters.kinds import default_kind
 
     named = any(text.startswith("cluster=") for text in overrides)
@@ -90,7 +90,7 @@ def _on_cluster(overrides: list[str]) -> list[str]:
 
 
 def _config(overrides: list[str]):  # type: ignore[no-untyped-def]
-    """A checked config that names a cluster with a queue."""
+    """Return a checked config with a cluster that has a queue."""
     from aigc.config import check, compose
     from aigc.launch.clusters.submit import check_cluster
 

@@ -25,11 +25,11 @@ def parser() -> argparse.ArgumentParser:
         "Run every combination of the values of some keys. The same command again continues the sweep: finished\n"
         "trials are skipped, killed and preempted ones resume from their checkpoints, failed ones are listed.\n"
         "\n"
-        "  aigc sweep status SWEEP    what each trial is doing\n"
+        "  aigc sweep status SWEEP    the status of each trial\n"
         "  aigc sweep table SWEEP     mean, standard deviation and 95 % interval over seeds\n"
         "  aigc sweep best SWEEP      the best trial as an experiment: put it into conf/experiment/\n"
         "\n"
-        "A SWEEP is a sweep id, the beginning of one, a path, or `latest`.",
+        "A SWEEP is a sweep id, a unique prefix, a path, or `latest`.",
         "aigc sweep seed=0,1,2 optimizer.lr=1e-3,3e-4 debug=fast",
     )
     made.add_argument("--dry-run", action="store_true", help="list the trials and their status")
@@ -38,12 +38,16 @@ def parser() -> argparse.ArgumentParser:
         "--max-failures",
         type=_count,
         metavar="K",
-        help="start no more once more than K have failed under this command; what failed earlier does not count",
+        help="start no more once more than K have failed under this command; earlier failures do not count",
     )
     made.add_argument("--fail-fast", action="store_true", help="stop at the first failure, running trials as well")
-    made.add_argument("--metric", metavar="NAME", help="of table and best (the one that chose checkpoints)")
-    made.add_argument("--direction", choices=["min", "max"], help="which values of another metric are better")
-    made.add_argument("--outputs", metavar="FOLDER", help="of status, table and best: as paths.outputs")
+    made.add_argument(
+        "--metric", metavar="NAME", help="for table and best: the metric (the one that chooses checkpoints)"
+    )
+    made.add_argument(
+        "--direction", choices=["min", "max"], help="for table and best: which values of --metric are better"
+    )
+    made.add_argument("--outputs", metavar="FOLDER", help="for status, table and best: as paths.outputs (outputs)")
     styles = made.add_mutually_exclusive_group()
     for name, what in (("json", "JSON"), ("csv", "CSV"), ("md", "a Markdown table")):
         styles.add_argument(f"--{name}", action="store_true", help=f"print {what}")
@@ -97,7 +101,7 @@ def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
     from aigc.launch.sweeps.trials import sweeps_root
 
     check_writable(sweeps_root(made.cfg))
-    if not made.axes:  # a search first sees that its space is that of the folder
+    if not made.axes:  # a search first checks that its space is that of the folder
         SweepFolder(made.folder).write(made)
     most = getattr(options, "max_failures", None)
     most = made.cfg.sweep.max_failures if most is None else most
@@ -127,7 +131,7 @@ def _read(what: str, names: list[str], options: argparse.Namespace) -> int:
     from aigc.launch.sweeps.table import best_experiment
 
     if len(names) != 1:
-        raise InputError(f"aigc sweep {what} SWEEP: name one sweep, by its id, the beginning of one, a path, or latest")
+        raise InputError(f"aigc sweep {what} SWEEP: name one sweep, by its id, a unique prefix, a path, or latest")
     root = Path(options.outputs) / "sweeps" if options.outputs else None
     folder = SweepFolder.open(names[0], root)
     if what == "status":

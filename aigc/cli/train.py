@@ -11,11 +11,14 @@ def parser() -> argparse.ArgumentParser:
     """Return the verb's parser."""
     made = ConfigParser(
         "train",
-        "Start a run: compose and check the config, freeze it into a run folder, train, measure, keep the model.\n"
-        "Without overrides it trains the default experiment. Ctrl-C stops after the step and keeps a checkpoint.",
+        "Start a run: compose and check the config, freeze it into a run folder, train, evaluate, save the model.\n"
+        "Without overrides it trains the default experiment. Ctrl-C stops after the current step and saves a\n"
+        "checkpoint.",
         "aigc train experiment=lm/tang_quatrains trainer.max_steps=100 seed=1",
     )
-    made.add_argument("-m", "--sweep", action="store_true", help="several values make a sweep, as of `aigc sweep`")
+    made.add_argument(
+        "-m", "--sweep", action="store_true", help="run a sweep over keys with several values, as `aigc sweep`"
+    )
     made.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
     return made
 
@@ -34,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         cfg = compose(options.overrides)
     except SeveralValues:
         return run_sweep(options.overrides, options)
-    check(cfg)  # before torch is imported: most errors are found here
+    check(cfg)  # finds most errors before torch is imported
     check_runs_here(cfg)
 
     from aigc.cli.parts.result import print_result
@@ -49,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     prepared = start_or_resume(cfg, options.overrides, ["aigc", *sys.argv[1:]])
     one = prepared.run
     if one.status is Status.FINISHED:
-        log.info("it is finished: there is nothing to do")
+        log.info("%s is finished: there is nothing to do", one.id)
     else:
         options.log = one.log
         more = [] if prepared.is_new else carried_over(options.overrides)
@@ -58,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             run_local(prepared, more)
         except InputError as error:
-            # A wrong model or schedule is known only once it is built; a run that never took a step holds nothing.
+            # A wrong model or schedule is found only when it is built; a run without a step holds nothing to keep.
             held = one.checkpoints.exists() or not one.metrics().empty
             if prepared.is_new and not held and not isinstance(error, RunInUse):
                 options.log = None

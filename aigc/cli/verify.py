@@ -14,7 +14,7 @@ def parser() -> argparse.ArgumentParser:
         "Nothing is loaded or trained. Exit code 0: all unchanged; 1: a file is changed or missing.",
         "aigc verify latest",
     )
-    made.add_argument("run", metavar="RUN", help="run id, the beginning of one, a path, or latest")
+    made.add_argument("run", metavar="RUN", help="run id, a unique prefix, a path, or latest")
     made.add_argument("--json", action="store_true", help="print JSON")
     return made
 
@@ -36,5 +36,5 @@ def run(options: argparse.Namespace) -> int:
                 f", was {finding.expected[:8]}, is {finding.found[:8]}" if finding.expected and finding.found else ""
             )
             print(f"{finding.file}: {finding.problem}{digests}")
-        print(f"{len(findings) - len(wrong)} of {len(findings)} files are as they were written")
+        print(f"{len(findings) - len(wrong)} of {len(findings)} files are unchanged")
     return 1 if wrong else 0

@@ -1,4 +1,4 @@
-"""The only way from a `_target_` node to an object: classes alone, of trusted packages, of the expected base."""
+"""Build objects from `_target_` nodes: only classes, only from trusted packages, only of the expected base."""
 
 import dataclasses
 import importlib
@@ -24,7 +24,7 @@ def build(node: Mapping[str, Any] | DictConfig, expect: type[T], key: str = "", 
         node: A mapping with `_target_` and the parameters of that class.
         expect: The class must be this one or derive from it.
         key: The node's key in the config, for messages.
-        supplied: Parameters that the framework adds; they win over the node's.
+        supplied: Parameters that the framework adds; they take precedence over the node's.
 
     Raises:
         ConfigError: The target is not trusted, not a class, or not a subclass of `expect`; or it refuses a value.
@@ -85,7 +85,7 @@ def target_class(target: str, expect: type[T], key: str = "") -> type[T]:
         raise ConfigError(
             [Problem(f"{key}._target_", f"{target} is not a class; only classes are built from a config")]
         )
-    # The class itself decides, not the path that led to it: torch.x.os.y would be an alias into another package.
+    # Check the module of the class as well: torch.x.os.y would be an alias into another package.
     if not is_trusted(found.__module__):
         raise ConfigError([Problem(f"{key}._target_", how_to_trust(found.__module__))])
     if not issubclass(found, expect):

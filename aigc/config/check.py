@@ -26,10 +26,10 @@ def check(cfg: DictConfig, deep: bool = False) -> None:
 
     Args:
         cfg: A config from `compose`, or one read from a run folder.
-        deep: Also import every target and compare its class with what its slot expects.
+        deep: Also import every target and compare its class with the base class of its slot.
 
     Raises:
-        ConfigError: It lists every unknown key, wrong type, missing value, failing interpolation and wrong target.
+        ConfigError: Lists every unknown key, wrong type, missing value, failing interpolation and wrong target.
     """
     problems = find_problems(cfg, deep)
     if problems:
@@ -37,7 +37,7 @@ def check(cfg: DictConfig, deep: bool = False) -> None:
 
 
 def check_targets(cfg: DictConfig) -> None:
-    """Import every target of a config that `check` found right, and compare its class with what its slot expects.
+    """Import every target of a config that `check` accepted, and compare its class with the base class of its slot.
 
     Raises:
         ConfigError: A target that cannot be imported, is not trusted, or has another base.
@@ -58,12 +58,12 @@ def find_problems(cfg: DictConfig, deep: bool = False) -> list[Problem]:
 
 
 def _described(cfg: DictConfig, found: list[_Found]) -> list[Problem]:
-    """Problems with the places that set their keys."""
-    origins, told = origins_of(cfg), dict(found)
+    """Return problems with the origins of their keys."""
+    origins, problems = origins_of(cfg), dict(found)
     return [
         Problem(key, what + origins.hint(key), origins.of(key))
-        for key, what in told.items()
-        if _source(cfg, key) not in told
+        for key, what in problems.items()
+        if _source(cfg, key) not in problems
     ]
 
 

@@ -1,4 +1,4 @@
-"""Packages that offer the classes and functions of their modules: found in the sources, imported on first use."""
+"""Packages that export the classes and functions of their modules: found in the sources, imported on first use."""
 
 import re
 import sys
@@ -14,15 +14,15 @@ _DEFINITION = re.compile(r"^(?:class|def) ([A-Za-z]\w*)", re.MULTILINE)
 def lazy_exports(
     package: str, suffix: str = "", convert: Callable[[Any], Any] | None = None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Make `__getattr__` and `__dir__` of a package, so that a new module needs no entry in a list.
+    """Return `__getattr__` and `__dir__` of a package, so that a new module needs no entry in a list.
 
-    The package offers every public class and function that a module below it defines. `aigc.config.sources` finds the
+    The package exports every public class and function that a module below it defines. `aigc.config.sources` finds the
     same names without importing anything, so that a `_target_` may use them.
 
     Args:
         package: `__name__` of the package.
-        suffix: A class `NameSuffix` is also offered as `Name`.
-        convert: Makes `Name` from `NameSuffix`.
+        suffix: A class `NameSuffix` is also exported as `Name`.
+        convert: Converts `NameSuffix` to `Name`.
     """
 
     def find(name: str) -> Any:
@@ -57,7 +57,7 @@ def locate(folder: Path, name: str, suffix: str = "") -> tuple[str, str] | None:
 
 
 def offered(folder: Path, suffix: str = "") -> list[str]:
-    """Return all names that a package offers, sorted."""
+    """Return all names that a package exports, sorted."""
     names = set(definitions(folder))
     short = {name.removesuffix(suffix) for name in names if suffix and name != suffix}
     return sorted(names | short)

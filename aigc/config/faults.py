@@ -1,4 +1,4 @@
-"""Faults of config files whose file and line composition does not report."""
+"""Errors of config files with file and line, where Hydra and OmegaConf do not report them."""
 
 import re
 from pathlib import Path
@@ -13,9 +13,9 @@ from aigc.config.problems import ConfigError, Problem, suggest
 
 
 def group_choices() -> dict[str, list[str]]:
-    """Return every config group with its choices, as in `conf/<group>/<choice>.yaml`; a person's own included.
+    """Return every config group with its choices, as in `conf/<group>/<choice>.yaml`, including `./conf`.
 
-    A file whose name begins with `_` is not a choice but a part of others.
+    A file whose name starts with `_` is not a choice but a part of others.
     """
     choices: dict[str, set[str]] = {}
     for folder in search_folders():
@@ -27,7 +27,7 @@ def group_choices() -> dict[str, list[str]]:
 
 
 def unreadable(error: Exception) -> ConfigError:
-    """Make the error of a file that does not load; as OmegaConf's own does not name the file."""
+    """Return the error of a file that does not load, with the file's name, which OmegaConf's error lacks."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         origin = f"{shown_path(Path(mark.name))}:{mark.line + 1}:{mark.column + 1}"
@@ -40,12 +40,12 @@ def unreadable(error: Exception) -> ConfigError:
                 origin = f"{shown_path(path)}:{dict(key_lines(path)).get(cause.full_key or '', 1)}"
                 return ConfigError([Problem(cause.full_key or "", str(cause).splitlines()[0], origin)])
             except (yaml.YAMLError, UnicodeDecodeError):
-                continue  # another file has another fault
+                continue  # a different error in another file
     return ConfigError([Problem("", str(error).splitlines()[0])])
 
 
 def no_such_group(error: Exception) -> ConfigError:
-    """Make the error of `override /modle: gpt2` in a defaults list."""
+    """Return the error of `override /modle: gpt2` in a defaults list."""
     text = " ".join(str(error).split())
     found = re.search(r"In '([^']+)': Could not override '/?([^'@]+)", text)
     if found is None:

@@ -1,4 +1,4 @@
-"""The text of a config in a run folder: resolved, except for what comes from the environment."""
+"""The frozen config of a run folder: resolved, except for interpolations that read the environment."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from omegaconf.resolvers import oc
 
 
 def frozen_yaml(cfg: DictConfig) -> str:
-    """Return YAML with all interpolations resolved but those that read the environment, directly or through others."""
+    """Return YAML with interpolations resolved, except those that read the environment, directly or indirectly."""
     with _environment_watched() as reads:
         return OmegaConf.to_yaml(OmegaConf.create(_frozen(cfg, reads)))
 

@@ -1,4 +1,4 @@
-"""A hash of what a config means: configs with the same identity train the same model to the last bit."""
+"""The identity of a config: a hash; configs with the same identity train the same model bit for bit."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from aigc.config.sources import TargetError
 from aigc.config.targets import signature
 from aigc.errors import InputError
 
-# Where things are written and logged, and the name: none of it changes a number.
+# Paths, logging and names, which do not change numbers.
 NOT_COUNTED = (
     "paths",
     "logger",
@@ -96,7 +96,7 @@ def _hash(counted: Mapping[Any, Any]) -> str:
 
 
 def _counted(cfg: DictConfig) -> dict[Any, Any]:
-    """Return the plain resolved config without what does not count."""
+    """Return the plain resolved config without the keys that do not count."""
     try:
         plain = OmegaConf.to_container(cfg, resolve=True)
     except OmegaConfBaseException:  # it may belong to a key that does not count
@@ -122,7 +122,7 @@ def _resolved_in_parts(cfg: DictConfig) -> dict[Any, Any]:
 
 
 def _delete_uncounted(plain: dict[Any, Any], whole_sections: bool = True) -> None:
-    """Delete what does not count."""
+    """Delete the keys that do not count."""
     for name in NOT_COUNTED:
         section, _, key = name.partition(".")
         if key and isinstance(plain.get(section), dict):
@@ -137,9 +137,9 @@ def _plain(cfg: DictConfig, name: Any) -> Any:
 
 
 def _canonical(node: Any) -> Any:
-    """Return a tree whose JSON text is equal for configs that mean the same, and for no others."""
+    """Return a tree whose JSON text is equal exactly for configs with the same meaning."""
     if isinstance(node, Mapping):
-        # repr keeps the key 1 apart from "1".
+        # repr distinguishes the key 1 from "1".
         return {"map": sorted([repr(key), _canonical(value)] for key, value in node.items())}
     if isinstance(node, list | tuple):
         return [_canonical(item) for item in node]

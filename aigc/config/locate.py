@@ -1,4 +1,4 @@
-"""Where configs lie: the packaged `conf`, and a person's own `./conf`."""
+"""Locate configs: the packaged `conf`, and the user's `./conf`."""
 
 from pathlib import Path
 
@@ -20,13 +20,13 @@ def own_conf_folder() -> Path | None:
 
 
 def search_folders() -> list[Path]:
-    """Return the folders that are searched for a config, in order: a person's own, then the shipped one."""
+    """Return the folders that are searched for a config, in order: the user's, then the shipped one."""
     own = own_conf_folder()
     return ([own] if own else []) + [conf_folder()]
 
 
 def shown_path(path: Path) -> str:
-    """Return a path as a person would type it: relative to the working directory when it lies below."""
+    """Return a path for messages: relative to the working directory when it is below."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

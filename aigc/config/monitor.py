@@ -1,4 +1,4 @@
-"""The value by which a run's best checkpoint is chosen, read from its config without importing the task."""
+"""The metric that chooses a run's best checkpoint, read from its config without importing the task."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from aigc.config.targets import class_attribute
 
 
 def checkpoint_monitor(cfg: Mapping[Any, Any]) -> tuple[str, str] | None:
-    """Return the name of the value and its mode, `min` or `max`; None where a config chooses by no value.
+    """Return the name of the metric and its mode, `min` or `max`; None where a config has no monitor.
 
     Args:
         cfg: A composed config, or one read from a run folder.

@@ -1,4 +1,4 @@
-"""Problems of a config with what a person needs to fix them: key, origin, value, what is allowed, nearest name."""
+"""Problems of a config, with what is needed to fix them: key, origin, value, allowed values, nearest name."""
 
 import difflib
 from collections.abc import Iterable, Sequence

@@ -39,9 +39,9 @@ def with_new_names(node: Any) -> Any:
 
 
 def update_frozen(cfg: DictConfig) -> None:
-    """Bring a config that an earlier version froze up to date, in place.
+    """Update a config that an earlier version froze, in place and with the same meaning.
 
-    It means the same as before: before tasks had monitors, `monitor: null` kept the last checkpoints only.
+    Before tasks had monitors, `monitor: null` kept only the last checkpoints.
     """
     _rename(cfg)
     if "trainer" in cfg and "limit_evaluation_samples" not in (cfg.get("trainer") or {}):

@@ -15,43 +15,43 @@ CALLBACK = "pytorch_lightning.Callback"
 
 @dataclass
 class Trainer:
-    """How long and how training runs; names are Lightning's where it has one."""
+    """Length and settings of training; named as in Lightning where it has the same setting."""
 
     max_steps: Annotated[int, Bound(1)] = 1000
     """Optimiser steps to train for."""
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
-    """Where to run: a GPU when there is one (auto), or one kind only."""
+    """Device to run on: a GPU if there is one (auto), or a given kind."""
     devices: Annotated[int, Bound(1)] | Literal["auto"] = 1
-    """Devices on each node, each with a rank of its own; auto, as trainer=ddp and fsdp have it, takes every GPU there
-    is, and on a machine without a GPU one rank."""
+    """Devices on each node, one rank per device; auto, the value in trainer=ddp and fsdp, uses all GPUs, or one rank
+    on a machine without a GPU."""
     nodes: Annotated[int, Bound(1)] = 1
     """Machines; more than one needs a cluster with a queue, whose cluster.nodes sets this."""
     strategy: Literal["auto", "ddp", "fsdp", "model_parallel"] = "auto"
-    """How several ranks share the work: each has all weights (ddp, which auto means), a part of each that is gathered
-    to compute (fsdp), or a part that it also computes with (model_parallel)."""
+    """How ranks share the work: each has all weights (ddp, same as auto), shards that are gathered to compute (fsdp),
+    or a part of each layer that it computes with (model_parallel)."""
     tensor_parallel_size: Annotated[int, Bound(1)] = 1
     """Ranks that compute each batch together, with model_parallel; data.batch_size is the size of that batch."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true"] = "auto"
-    """Number format; auto takes bf16-mixed where the machine is faster with it, else 32-true."""
+    """Number format; auto uses bf16-mixed where the machine is faster with it, else 32-true."""
     accumulate_grad_batches: Annotated[int, Bound(1)] = 1
-    """Batches per optimiser step; the loss is normalised over all of them together."""
+    """Batches per optimiser step; the loss is normalised over all of them."""
     gradient_clip_val: Annotated[float, Bound(0)] | None = 1.0
     """Largest gradient norm; null switches clipping off."""
     validate_every_n_steps: Annotated[int, Bound(1)] | None = None
-    """Optimiser steps between validations; null validates at the end only."""
+    """Optimiser steps between validations; null validates only at the end."""
     log_every_n_steps: Annotated[int, Bound(1)] = 10
     """Optimiser steps between logged values."""
     limit_train_batches: Annotated[int, Bound(1)] | None = None
-    """Use only so many training batches an epoch; null uses all."""
+    """Largest number of training batches per epoch; null uses all."""
     limit_val_batches: Annotated[int, Bound(1)] | None = None
-    """Use only so many validation batches; null uses all."""
+    """Largest number of validation batches; null uses all."""
     limit_evaluation_samples: Annotated[int, Bound(1)] | None = None
-    """Largest number of samples that each evaluation generates; null leaves each its own."""
+    """Largest number of samples that each evaluation generates; null sets no limit."""
     num_threads: Annotated[int, Bound(1)] | None = None
-    """CPU threads of torch; null leaves torch's own choice. Part of what makes numbers repeat."""
+    """CPU threads of torch; null uses torch's default. Reproducible numbers need the same number of threads."""
     deterministic: bool | Literal["warn"] = True
-    """Use deterministic algorithms, and fail (true) or warn where there are none; false allows others. CPUs showed no
-    cost; GPUs can lose tenths of their speed, as fast kernels add in any order, but results repeat."""
+    """Use deterministic algorithms, and fail (true) or warn where there are none; false allows others. On CPUs no cost
+    was measured; GPUs can lose tens of percent of their speed, as fast kernels add in any order."""
     detect_anomaly: bool = False
     """Find the operation that produced a NaN; slow."""
     profiler: Literal["simple", "advanced"] | None = None
@@ -60,7 +60,7 @@ class Trainer:
 
 @dataclass
 class Paths:
-    """Where things are written."""
+    """Folders for outputs and caches."""
 
     outputs: str = "outputs"
     """Run folders go to <outputs>/runs."""
@@ -70,14 +70,14 @@ class Paths:
 
 @dataclass
 class RunSettings:
-    """Which run folder is worked on."""
+    """The run folder, and what to do when it exists."""
 
     id: str | None = None
     """Name of the run folder; null makes one from the experiment and the time."""
     resume: Literal["auto"] | None = None
-    """Resume the newest run of the same config if there is one, else start (auto): one command for job scripts."""
+    """auto resumes the newest run of the same config if there is one, else starts: one command for job scripts."""
     patience: Annotated[float, Bound(0)] = 60.0
-    """Seconds to keep trying when the disk is full or cannot be written, before the run fails."""
+    """Seconds to retry when the disk is full or not writable, before the run fails."""
 
 
 @dataclass
@@ -90,76 +90,76 @@ class Resume:
 
 @dataclass
 class Sweep:
-    """Which trials a sweep has, and how they are run."""
+    """The trials of a sweep, and how they run."""
 
     kind: Literal["grid", "random", "list", "optuna"] = "grid"
-    """Every combination (grid), random ones (random), one a line of a file (list), or Optuna's choice (optuna)."""
+    """All combinations (grid), random ones (random), the lines of a file (list), or Optuna's choice (optuna)."""
     trials: Annotated[int, Bound(1)] | None = None
-    """Draws of a random sweep, each with every seed listed, or trials of a search; 20 by sweep=random or optuna."""
+    """Draws of a random sweep, each with every listed seed, or trials of a search; 20 with sweep=random or optuna."""
     path: str | None = None
-    """File of a list: a line of overrides for each trial."""
+    """File of a list, with the overrides of one trial per line."""
     seed: Annotated[int, Bound(0)] = 0
-    """Seed of the choices of a random sweep or of Optuna; the key `seed` is that of the trials."""
+    """Seed of a random sweep or of Optuna; the key `seed` is that of the trials."""
     monitor: str | None = None
-    """Metric that Optuna optimises; null takes the one that chooses checkpoints."""
+    """Metric that Optuna optimises; null uses the one that chooses checkpoints."""
     direction: Literal["minimize", "maximize"] | None = None
-    """Which values are better; null takes that of the checkpoints."""
+    """Which values are better; null uses the mode of the checkpoints."""
     pruner: Literal["median", "halving", "hyperband"] | None = None
-    """How Optuna stops trials early by their intermediate values (median by sweep=optuna); null stops none."""
+    """Optuna's pruner, which stops poor trials early (median with sweep=optuna); null stops none."""
     name: str | None = None
     """Name of the sweep folder; null makes one from the trials. A sweep with a name can be extended."""
     workers: Annotated[int, Bound(1)] | None = None
-    """Trials at once; null takes one for each GPU, or one for each CPU core, and one in a job array without GPUs."""
+    """Concurrent trials; null runs one per GPU, or one per CPU core, and one in a job array without GPUs."""
     per_task: Annotated[int, Bound(1)] = 1
-    """Trials that one task of a job array runs, one after another or on the devices that it has."""
+    """Trials per task of a job array, which run one after another or on the devices of the task."""
     at_once: Annotated[int, Bound(1)] | None = None
-    """Tasks of a job array that run at the same time; null leaves it to the cluster."""
+    """Concurrent tasks of a job array; null leaves it to the cluster."""
     max_failures: Annotated[int, Bound(0)] | None = None
-    """Start no more trials once more than this many have failed under one command; null sets no limit."""
+    """Start no more trials once more than so many have failed under one command; null sets no limit."""
 
 
 @dataclass
 class Config:
-    """A whole config: one run of one experiment."""
+    """The config of one run of an experiment."""
 
     task: Annotated[Any, Slot("aigc.tasks.Task", ("model", "optimizer", "scheduler"))]
-    """What is learned and how."""
+    """The task: what is learned and how."""
     model: Annotated[Any, Slot("aigc.models.ModelFactory")]
-    """The network."""
+    """The model."""
     data: Annotated[Any, Slot("pytorch_lightning.LightningDataModule")]
-    """What it learns from."""
+    """The data."""
     optimizer: Annotated[Any, Slot("torch.optim.Optimizer", ("params",))]
-    """How weights move."""
+    """The optimiser."""
     trainer: Trainer
     """How long and how training runs."""
     paths: Paths
-    """Where things are written."""
+    """Folders for outputs and caches."""
     run: RunSettings
-    """Which run folder is worked on."""
+    """The run folder, and what to do when it exists."""
     resume: Resume
     """How a run resumes from a checkpoint."""
     sweep: Sweep
-    """Which trials a sweep has, and how they are run."""
+    """The trials of a sweep, and how they run."""
     scheduler: Annotated[
         Any, Slot("torch.optim.lr_scheduler.LRScheduler", ("optimizer", "total_steps"), optional=True)
     ] = None
-    """How the learning rate changes; null keeps it constant."""
+    """Schedule of the learning rate; null keeps it constant."""
     evaluation: Annotated[Any, Slot("aigc.evaluation.Evaluation", named=True)] = None
-    """What is measured on generated samples; null measures none."""
+    """Evaluations of generated samples; null switches all off."""
     callbacks: Annotated[Any, Slot(CALLBACK, named=True)] = None
-    """What else happens during training; null adds nothing, and saves no checkpoints."""
+    """Other callbacks; null switches all off, including checkpoints."""
     logger: Annotated[Any, Slot("pytorch_lightning.loggers.logger.Logger", ("run",), named=True)] = None
-    """Where metrics go besides metrics.jsonl; null sends them nowhere else."""
+    """Loggers besides metrics.jsonl; null switches all off."""
     cluster: Annotated[Any, Slot("aigc.launch.clusters.Cluster", optional=True)] = None
     """Where runs execute; null means this machine."""
     experiment: str = "train"
     """The experiment's name; a run's id starts with it."""
     seed: Annotated[int, Bound(0, 2**32 - 1)] = 0
-    """The one number from which all randomness follows."""
+    """Seed of all random numbers."""
 
 
 def sections() -> dict[str, Fields]:
-    """The sections that dataclasses describe, by key."""
+    """Return the sections that have a dataclass, by key."""
     hints = typing.get_type_hints(Config).items()
     return {name: fields_of(hint) for name, hint in hints if isinstance(hint, type) and dataclasses.is_dataclass(hint)}
 
@@ -173,7 +173,7 @@ def slots() -> dict[str, Slot]:
 
 @cache
 def fields_of(section: type) -> Fields:
-    """The fields of a dataclass with types, defaults and help texts."""
+    """Return the fields of a dataclass with types, defaults and help texts."""
     hints = typing.get_type_hints(section, include_extras=True)
     docs = field_docs(section)
     parameters = {}
@@ -187,7 +187,7 @@ def fields_of(section: type) -> Fields:
 
 
 def field_docs(section: type) -> dict[str, str]:
-    """The string below each field of a dataclass."""
+    """Return the string below each field of a dataclass."""
     body = ast.parse(inspect.getsource(section)).body[0]
     assert isinstance(body, ast.ClassDef)
     docs = {}

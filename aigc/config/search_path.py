@@ -1,4 +1,4 @@
-"""Hydra plugin that puts a person's `./conf` before the shipped one: it adds choices and may replace them."""
+"""Hydra plugin that searches the user's `./conf` before the shipped one, to add or replace choices."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from aigc.config.locate import own_conf_folder
 
 
 class OwnConfFirst(SearchPathPlugin):
-    """Search path plugin that works only inside `active()`, as every Hydra application of the process sees plugins."""
+    """Search path plugin that is active only inside `active()`, as plugins apply to every Hydra application."""
 
     _active = False
 

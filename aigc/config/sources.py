@@ -115,7 +115,7 @@ def _lookup(module: Module, name: str, depth: int = 0) -> ClassSource | None:
 
 
 def _exported(module: Module, name: str, depth: int) -> ClassSource | None:
-    """The class that a package offers by `lazy_exports`."""
+    """Return the class that a package offers by `lazy_exports`."""
     suffix = _export_suffix(module)
     if suffix is None:
         return None
@@ -128,7 +128,7 @@ def _exported(module: Module, name: str, depth: int) -> ClassSource | None:
 
 
 def _export_suffix(module: Module) -> str | None:
-    """The suffix that a package passes to `lazy_exports`; None where it does not call it."""
+    """Return the suffix that a package passes to `lazy_exports`; None where it does not call it."""
     for statement in module.tree.body:
         call = statement.value if isinstance(statement, ast.Assign) else None
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "lazy_exports":
@@ -138,18 +138,18 @@ def _export_suffix(module: Module) -> str | None:
 
 
 def named_classes(package: str, attribute: str) -> dict[str, str]:
-    """Map the names that classes below a package give themselves to the dotted paths of the classes.
+    """Map the names that classes below a package declare to the dotted paths of the classes.
 
     Args:
         package: Dotted name.
-        attribute: The class attribute that holds the name, a literal text in the source of the class.
+        attribute: The class attribute that holds the name, as a string literal.
 
     Raises:
-        TargetError: There is no such package, or two classes have one name.
+        TargetError: There is no such package, or two classes have the same name.
     """
     root = find_module(package)
     if root is None:
-        raise TargetError(f"there is no package {package!r} here")
+        raise TargetError(f"there is no package {package!r}")
     named: dict[str, str] = {}
     for inner in sorted({module for modules in definitions(root.path.parent).values() for module in modules}):
         module = find_module(f"{package}.{inner}")
@@ -164,7 +164,7 @@ def named_classes(package: str, attribute: str) -> dict[str, str]:
 
 
 def _literals(node: ast.ClassDef, attribute: str) -> list[str]:
-    """The text that a class body assigns to an attribute, if any."""
+    """Return the string that a class body assigns to an attribute, in a list; empty if there is none."""
     values = [s.value for s in node.body if isinstance(s, ast.Assign) and assigns(s, attribute)]
     return [value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
 

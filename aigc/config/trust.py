@@ -1,4 +1,4 @@
-"""Packages that a `_target_` may come from: the field's libraries, and those that the person names."""
+"""Packages that a `_target_` may come from: known libraries, and those that the user names."""
 
 import tomllib
 from pathlib import Path
@@ -9,7 +9,7 @@ _named: list[str] = []
 
 
 def trust(packages: list[str]) -> None:
-    """Trust further packages in this process; called with what `--trust` was given, never with what a config says."""
+    """Trust more packages in this process; call it only with values of `--trust`, never with those of a config."""
     _named.extend(package for package in packages if package not in _named)
 
 
@@ -29,7 +29,7 @@ def is_trusted(target: str) -> bool:
 
 
 def how_to_trust(target: str) -> str:
-    """Return what to do to use a package of one's own."""
+    """Return how to use classes of one's own package."""
     package = target.split(".")[0]
     return (
         f"package {package!r} is not trusted; if it is yours, add --trust {package}"

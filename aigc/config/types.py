@@ -82,7 +82,7 @@ def mismatches(key: str, value: Any, expected: Any) -> Iterator[tuple[str, str]]
     if union_options(expected):
         for option in union_options(expected):
             found = list(mismatches(key, value, option))
-            if found and found[0][0] != key:  # something inside is wrong: this is the option that was meant
+            if found and found[0][0] != key:  # the mismatch is inside, so this is the option that was meant
                 yield from found
                 return
     elif origin in (list, tuple, Sequence, set) and isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Clipping gradients by the norm of all of them, also where weights are split over different groups of ranks."""
+"""Gradient clipping by the global norm, also where weights are split over different groups of ranks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,10 +9,10 @@ from torch.distributed.tensor import DTensor, Replicate
 
 
 def clip_by_norm(parameters: Sequence[nn.Parameter], limit: float) -> Tensor:
-    """Scale gradients in place so that their common norm is at most the limit.
+    """Scale gradients in place so that their global norm is at most the limit.
 
     Returns:
-        The norm before, a scalar; on all ranks the same.
+        The norm before clipping, a scalar that is the same on all ranks.
     """
     of_mesh: dict[Any, list[nn.Parameter]] = {}
     for parameter in parameters:

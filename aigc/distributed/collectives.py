@@ -1,4 +1,4 @@
-"""Collectives: what all ranks compute together. Each of them returns its argument in a process alone."""
+"""Collectives, which all ranks must call. In a single process, each of them returns its argument."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch.distributed import ReduceOp
 
 
 def world_size() -> int:
-    """Return the number of ranks; 1 in a process alone."""
+    """Return the number of ranks; 1 in a single process."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
@@ -21,8 +21,8 @@ def all_sum(tensor: Tensor) -> Tensor:
 def all_mean(tensor: Tensor) -> Tensor:
     """Return the mean of a tensor over all ranks, by one all_reduce; differentiable.
 
-    Its derivative counts what it does to the losses of all ranks, so that the mean of the ranks' gradients is the
-    gradient of the mean of their losses. Every rank must call it, and go back through it.
+    Its derivative includes the effect on the losses of all ranks, so that the mean of the ranks' gradients is the
+    gradient of the mean of their losses. Every rank must call it and run its backward pass.
     """
     if world_size() == 1:
         return tensor
@@ -82,7 +82,7 @@ def sync_sum(state: Tensor, group: Any = None) -> list[Tensor]:
 
 
 def sync_bytes(state: Tensor, group: Any = None) -> list[Tensor]:
-    """Join the bytes of a metric's state, of any number on each rank; a list of one tensor, as `sync_sum`."""
+    """Concatenate the bytes of a metric's state, of any length per rank; return a list of one tensor, as `sync_sum`."""
     device = _device(state.device, group)
     length = torch.tensor([state.numel()], device=device)
     lengths = [torch.empty_like(length) for _ in range(dist.get_world_size(group))]
@@ -97,7 +97,7 @@ def sync_bytes(state: Tensor, group: Any = None) -> list[Tensor]:
 
 
 def _device(device: torch.device, group: Any) -> torch.device:
-    """The device that the backend can send from: NCCL sends from GPUs alone."""
+    """Return a device that the backend supports: NCCL sends only from GPUs."""
     if dist.get_backend(group) == "nccl" and device.type == "cpu":
         return torch.device("cuda", torch.cuda.current_device())
     return device

@@ -1,4 +1,4 @@
-"""The part of the data that this process takes: ranks that compute one batch together take the same one."""
+"""The data rank of a process: its index among the groups of ranks that read different batches."""
 
 import torch
 
@@ -8,13 +8,13 @@ _together = 1
 
 
 def compute_together(ranks: int) -> None:
-    """Set how many ranks in a row take the same batches, from now on."""
+    """Set how many consecutive ranks read the same batches."""
     global _together
     _together = ranks
 
 
 def data_rank() -> tuple[int, int]:
-    """Return this process's number among those with batches of their own, and how many these are; (0, 1) alone."""
+    """Return the data rank of this process and the number of data ranks; (0, 1) in a single process."""
     if world_size() == 1:
         return 0, 1
     return torch.distributed.get_rank() // _together, world_size() // _together

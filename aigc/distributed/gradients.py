@@ -26,11 +26,11 @@ class BareDDP(DDPStrategy):
 class AveragedGradients:
     """Averages one network's gradients over all ranks.
 
-    On an accelerator they are sent in buckets during the backward pass. On a CPU that would slow the pass down:
-    there they are sent at once after it.
+    On an accelerator they are sent in buckets during the backward pass. On a CPU, where that would slow down the pass,
+    they are sent together after it.
 
     Args:
-        network: The network. Each rank must use the same parameters in a step; those frozen now must stay frozen.
+        network: The network. All ranks must use the same parameters in a step, and frozen parameters must stay frozen.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -53,21 +53,21 @@ class AveragedGradients:
             hook.remove()
 
     def begin(self, alarm: bool = False, followers: Sequence[Tensor] = ()) -> None:
-        """Call this before the last backward pass of a step.
+        """Prepare for the last backward pass of a step.
 
         Args:
             alarm: Whether this rank raises an alarm, which `finish` returns on all ranks.
-            followers: Tensors that get the values of the first rank, such as running statistics.
+            followers: Tensors that receive the values of the first rank, such as running statistics.
         """
         self._missing = [len(bucket) for bucket in self._buckets]
         self._alarm.fill_(float(alarm))
         self._followers = [tensor.detach() for tensor in followers]
 
     def finish(self) -> bool:
-        """Call this after that backward pass: the gradients are then averaged.
+        """Complete the averaging, after that backward pass.
 
         Returns:
-            On a CPU, whether any rank raised an alarm; False elsewhere, as it would stop the device.
+            On a CPU, whether any rank raised an alarm; False elsewhere, as reading it would synchronise the device.
         """
         self._missing = []
         while len(self._sent) < len(self._buckets):
@@ -95,7 +95,7 @@ class _Message:
 
     Args:
         averaged: Tensors that become their means over all ranks.
-        followers: Tensors that become those of the first rank.
+        followers: Tensors that receive the values of the first rank.
     """
 
     def __init__(self, averaged: Sequence[Tensor], followers: Sequence[Tensor] = ()) -> None:

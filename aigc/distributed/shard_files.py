@@ -1,4 +1,4 @@
-"""Sharded checkpoints on disk: a folder with a file of each rank, which appears complete or not at all."""
+"""Sharded checkpoints on disk: a folder with a file per rank, written atomically."""
 
 import contextlib
 import io
@@ -22,18 +22,18 @@ from aigc.runs.files import retrying, sync_folder, write_atomic
 
 
 def write_shards(state: dict[str, Any], path: Path, then: Callable[[], None] = lambda: None) -> None:
-    """Write a checkpoint from all ranks; it gets its name once all of it is on disk.
+    """Write a checkpoint from all ranks; the folder is renamed once everything is on disk.
 
-    A disk that is full, or fails for a while, is tried again, as for checkpoints in one file.
+    Failed writes are retried for a while, as for checkpoints in one file.
 
     Args:
         state: The checkpoint that Lightning dumps: `state_dict` and `optimizer_states` hold tensors in shards, the rest
             is the same on all ranks.
         path: The folder.
-        then: Called on the first rank once all is on disk.
+        then: Called on the first rank once everything is on disk.
 
     Raises:
-        AigcError: The disk refused some rank for as long as `aigc.runs.files.retrying` has patience, or the run was
+        AigcError: The writes of a rank failed for longer than `aigc.runs.files.retrying` retries, or the run was
             asked to stop meanwhile; raised on all ranks.
     """
     shards = {f"optimizer_{number}": one for number, one in enumerate(state.pop("optimizer_states", []))}
@@ -92,7 +92,7 @@ def _write(shards: dict[str, Any], rest: dict[str, Any], temporary: Path, path: 
 
 
 def cause_of(error: CheckpointException) -> BaseException:
-    """Return the cause on a rank, an OSError first; torch's own error is not an `Exception`."""
+    """Return the cause on a rank, preferably an OSError; torch's own error is not an `Exception`."""
     causes = [cause for cause, _ in error.failures.values()]
     return next((cause for cause in causes if isinstance(cause, OSError)), causes[0])
 
@@ -131,7 +131,7 @@ def read_shards(path: Path) -> dict[str, Any]:
 
 
 def _by_number(state: dict[str, Any]) -> dict[str, Any]:
-    """Return an optimiser's state with numbers of parameters, in their order, in place of names."""
+    """Return an optimiser's state with parameter indices instead of names."""
     groups: list[dict[str, Any]] = []
     names: list[str] = []
     for group in state["param_groups"]:
@@ -143,7 +143,7 @@ def _by_number(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _publish(temporary: Path, path: Path) -> None:
-    """Give the folder its name, with its checksum beside it."""
+    """Rename the folder to its final name, and write its checksum beside it."""
     for file in temporary.iterdir():
         with file.open("rb") as opened:
             os.fsync(opened.fileno())

@@ -1,6 +1,6 @@
-"""Weights, gradients and optimiser states in shards: each rank holds a part of every layer (FSDP2).
+"""Sharding of weights, gradients and optimiser states (FSDP2): each rank holds a part of every layer.
 
-Ranks that also compute each layer together (tensor parallelism) have the same batches.
+Ranks that also compute each layer together (tensor parallelism) read the same batches.
 """
 
 import logging
@@ -26,18 +26,18 @@ from aigc.errors import InputError
 
 
 class ShardedData(ModelParallelStrategy):
-    """Fully sharded data parallelism: layers are gathered when they compute, and freed afterwards.
+    """Fully sharded data parallelism: layers are gathered to compute, and freed afterwards.
 
-    Checkpoints are folders that all ranks write into, each its shard (`torch.distributed.checkpoint`).
+    Checkpoints are folders to which each rank writes its shard (`torch.distributed.checkpoint`).
 
     Args:
-        ranks: How many there are.
-        together: How many of them, in a row, compute each batch together.
+        ranks: Number of ranks.
+        together: Number of consecutive ranks that compute each batch together.
     """
 
     def __init__(self, ranks: int, together: int = 1) -> None:
         super().__init__(data_parallel_size=ranks // together, tensor_parallel_size=together)
-        # It would warn that two collectives could be merged, once for each kind of them.
+        # It warns that two collectives could be merged.
         logging.getLogger("torch.distributed.tensor._redistribute").setLevel(logging.ERROR)
         self._together = together
 
@@ -50,7 +50,7 @@ class ShardedData(ModelParallelStrategy):
         shard(model, self.device_mesh["data_parallel"])
 
     def on_validation_start(self) -> None:
-        """Gather all weights: ranks may have different numbers of batches, and would wait for each other."""
+        """Gather all weights, as ranks with different numbers of batches would otherwise wait for each other."""
         for module in sharded_modules(self.model):
             module.set_reshard_after_forward(False, recurse=False)
             module.unshard()
@@ -80,7 +80,7 @@ class ShardedData(ModelParallelStrategy):
             The rest of the checkpoint.
 
         Raises:
-            InputError: It is one of another model.
+            InputError: The checkpoint is of another model.
         """
         if Path(checkpoint_path).is_dir():
             try:
@@ -112,7 +112,7 @@ def _unfit(cause: BaseException) -> BaseException:
 
 
 def _by_name(state: dict[str, Any], optimizer: Optimizer, model: nn.Module) -> dict[str, Any]:
-    """Return an optimiser's state with names of parameters in place of numbers in the order of its groups."""
+    """Return an optimiser's state with parameter names instead of indices."""
     named = {parameter: name for name, parameter in model.named_parameters()}
     names = [named[parameter] for group in optimizer.param_groups for parameter in group["params"]]
     return {
@@ -124,7 +124,7 @@ def _by_name(state: dict[str, Any], optimizer: Optimizer, model: nn.Module) -> d
 
 
 def shard(model: nn.Module, mesh: Any) -> None:
-    """Shard a model in place: each block by itself, so that one at a time is gathered, then the rest.
+    """Shard a model in place: each block separately, so that one at a time is gathered, then the rest.
 
     Args:
         model: Any module; lists of layers in it (`nn.ModuleList`) hold its blocks.
@@ -138,5 +138,5 @@ def shard(model: nn.Module, mesh: Any) -> None:
 
 
 def sharded_modules(model: nn.Module | None) -> Iterator[FSDPModule]:
-    """Yield the modules that gather and free their weights by themselves."""
+    """Yield the modules that gather and free their weights separately."""
     return (module for module in (model.modules() if model else ()) if isinstance(module, FSDPModule))

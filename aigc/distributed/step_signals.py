@@ -1,4 +1,4 @@
-"""Signals that the ranks exchange once a step: whether one was asked to stop, and whether a save is due."""
+"""Signals that the ranks exchange once per step: whether one was asked to stop, and whether a save is due."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from torch.distributed import ReduceOp
 
 
 class StepSignals:
-    """Signals of a process alone, which takes its own at once."""
+    """Signals of a single process, which apply at once."""
 
     def exchange(self, number: int, save_is_due: bool) -> tuple[int, bool]:
-        """Give this rank's signals, and return the largest of any rank."""
+        """Send the signals of this rank, and return the maximum over ranks."""
         return number, save_is_due
 
 
 class DelayedStepSignals(StepSignals):
-    """Signals of several ranks, which take those of a step before: none waits for another, nor for its device."""
+    """Signals of several ranks, delayed by one step, so that no rank waits for another or for its device."""
 
     def __init__(self) -> None:
         self._given = torch.zeros(2, dtype=torch.int64)
@@ -24,9 +24,9 @@ class DelayedStepSignals(StepSignals):
         self._group: Any = None if distributed.get_backend() == "gloo" else distributed.new_group(backend="gloo")
 
     def exchange(self, number: int, save_is_due: bool) -> tuple[int, bool]:
-        """Give this rank's signals, and return the largest that any rank gave before; all ranks must call it.
+        """Send the signals of this rank, and return the maximum of the step before; all ranks must call it.
 
-        A rank that learns that a save is due saves now, so its own is not due any more.
+        A rank that receives a due save saves now, so its own save is no longer due.
         """
         if self._work is not None:
             self._work.wait()

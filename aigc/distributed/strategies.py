@@ -1,4 +1,4 @@
-"""Strategies: how several ranks share the work of one run."""
+"""Strategies that share the work of one run among ranks."""
 
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 
@@ -9,13 +9,13 @@ from aigc.distributed.sharding import ShardedData
 
 
 def choose_strategy(name: str, world_size: int, together: int = 1, reduces: bool = True) -> Strategy | str:
-    """Return the strategy of Lightning for a name in `trainer.strategy`.
+    """Return Lightning's strategy for `trainer.strategy`.
 
     Args:
         name: auto, ddp, fsdp or model_parallel.
-        world_size: How many ranks there are.
-        together: How many of them compute each batch together.
-        reduces: Whether gradients are averaged by the strategy, and not by the task.
+        world_size: Number of ranks.
+        together: Number of ranks that compute each batch together.
+        reduces: Whether the strategy averages gradients, rather than the task.
 
     Raises:
         ConfigError: The strategy does not support the task.
@@ -33,7 +33,7 @@ def choose_strategy(name: str, world_size: int, together: int = 1, reduces: bool
 
 
 def share_batches(name: str, world_size: int, together: int) -> None:
-    """Set how many ranks in a row compute each batch together; arguments as of `choose_strategy`.
+    """Set how many consecutive ranks compute each batch together; arguments as for `choose_strategy`.
 
     Raises:
         ConfigError: The strategy does not support it, or the number of ranks is not a multiple of it.

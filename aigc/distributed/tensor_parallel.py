@@ -1,6 +1,6 @@
-"""Layers of a language model split over several ranks that compute each batch together (tensor parallelism).
+"""Tensor parallelism: layers of a language model are split over ranks that compute each batch together.
 
-Megatron-LM's scheme (arXiv:1909.08053): a matrix by its columns, the next one by its rows, and one sum after both.
+The scheme of Megatron-LM (arXiv:1909.08053): split one matrix by columns, the next by rows, and sum once after both.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from aigc.config.problems import ConfigError, Problem
 
 
 class SummedGradient(ParallelStyle):
-    """Style of a module with whole weights that sees a part of the heads: its gradient is summed over all parts."""
+    """Style of a module with unsplit weights that is applied to a part of the heads: its gradient is summed."""
 
     def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
         group = device_mesh.get_group()
@@ -67,7 +67,7 @@ def split_layers(model: nn.Module, mesh: DeviceMesh) -> None:
         mesh: The one-dimensional device mesh of the ranks that compute together.
 
     Raises:
-        ConfigError: The architecture has no plan, or one that is not known here, or sizes cannot be shared evenly.
+        ConfigError: The architecture has no plan or an unsupported one, or sizes are not divisible.
     """
     plan = _plan(model, mesh.size())
     assert isinstance(model, PreTrainedModel)
@@ -76,7 +76,7 @@ def split_layers(model: nn.Module, mesh: DeviceMesh) -> None:
     split = [name in plan for name, module in model.named_modules() if module is given or module is asked]
     if tied and len(set(split)) > 1:
         what = f"the plan of {type(model).__name__} splits one of two layers with the same weights"
-        raise _unfit(f"{what}; with model.settings.tie_word_embeddings=false they have their own")
+        raise _unfit(f"{what}; model.settings.tie_word_embeddings=false unties them")
     parallelize_module(model, mesh, {name: STYLES[style]() for name, style in plan.items()})
     if tied:
         asked.weight = given.weight  # both were split in the same way
@@ -86,21 +86,21 @@ def _plan(model: nn.Module, size: int) -> dict[str, str]:
     kind = type(model).__name__
     plan: dict[str, str] = dict(getattr(model, "tp_plan", None) or {})
     if not plan:
-        raise _unfit(f"{kind} has no plan for it in Transformers; architectures as llama, qwen2 and qwen3 have one")
+        raise _unfit(f"{kind} has no tensor parallel plan in Transformers; llama, qwen2 and qwen3 have one")
     if unknown := sorted(set(plan.values()) - STYLES.keys()):
-        raise _unfit(f"the plan of {kind} splits by {', '.join(unknown)}, which is not built here")
+        raise _unfit(f"the plan of {kind} uses {', '.join(unknown)}, which is not supported")
     config: Any = model.config
     for name in ("num_attention_heads", "num_key_value_heads", "intermediate_size"):
         number = getattr(config, name, None) or size
         if number % size:
-            raise _unfit(f"model.settings.{name}={number} cannot be shared by {size} ranks evenly")
+            raise _unfit(f"model.settings.{name}={number} is not divisible by {size} ranks")
     if getattr(config, "attention_dropout", 0):
-        raise _unfit("heads of different ranks would drop the same (model.settings.attention_dropout is not 0)")
+        raise _unfit("ranks would use the same dropout mask (model.settings.attention_dropout must be 0)")
     return plan
 
 
 def _unfit(why: str) -> ConfigError:
-    return ConfigError([Problem("trainer.tensor_parallel_size", f"{why}; set it to 1, or take trainer=fsdp")])
+    return ConfigError([Problem("trainer.tensor_parallel_size", f"{why}; set it to 1, or use trainer=fsdp")])
 
 
 class _SumBackward(torch.autograd.Function):

@@ -42,7 +42,7 @@ def prepare_machine(cfg: DictConfig) -> None:
     set_write_patience(cfg.run.patience)
     if cfg.trainer.num_threads:
         torch.set_num_threads(cfg.trainer.num_threads)
-    # Where a discriminator's gradients are 0, optimizer moments decay to denormals, which make a CPU ten times slower.
+    # Where a discriminator's gradients are 0, optimiser moments decay to denormals, which make a CPU ten times slower.
     torch.set_flush_denormal(True)
     # Filling new memory with NaN would cost a tenth of the speed.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -218,7 +218,7 @@ def build_trainer(
 
 
 def _whole_steps(batches: int, accumulate: int) -> int:
-    """Round the batches of an epoch down to whole optimizer steps."""
+    """Round the batches of an epoch down to whole optimiser steps."""
     if batches < accumulate:
         raise InputError(
             f"trainer.accumulate_grad_batches={accumulate}: an epoch has only {batches} batches; "

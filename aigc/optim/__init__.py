@@ -1,4 +1,4 @@
-"""Optimisers and schedules, behind `conf/optimizer` and `conf/scheduler`. One of your own is one file here."""
+"""Optimisers and schedules, behind `conf/optimizer` and `conf/scheduler`. To add one, add one file here."""
 
 from aigc.config.exports import lazy_exports
 

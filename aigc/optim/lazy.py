@@ -26,9 +26,9 @@ def make_optimizer(
 
     Args:
         make: Creates an optimiser of parameters.
-        network: Its parameters are optimised.
+        network: The network to optimise.
         intervals: Intervals of the regularisers of the network, in steps.
-        changed: Arguments that replace those of `make`.
+        changed: Arguments that override those of `make`.
 
     Raises:
         ConfigError: The optimiser does not take an argument.

@@ -1,4 +1,4 @@
-"""Schedules of learning rates and betas. Their length comes from the config: Lightning's changes when a run resumes."""
+"""Schedules of learning rates and betas, with the length in the config; Lightning's changes when a run resumes."""
 
 import math
 from typing import Annotated, Any
@@ -61,5 +61,5 @@ class WarmupCosine(LambdaLR):
                 group["betas"] = (beta1, beta2 + (self._final_beta2 - beta2) * self._done(self.last_epoch))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return plain values alone."""
+        """Return only plain values."""
         return {name: value for name, value in super().state_dict().items() if name != "_done"}

@@ -23,7 +23,7 @@ class Difference:
     """One value that differs between the runs.
 
     Attributes:
-        step: The optimizer step.
+        step: The optimiser step.
         metric: Name of the metric, or `epoch`.
         old: The value in the first run; None where it is missing.
         new: The value in the second run; None where it is missing.

@@ -66,7 +66,7 @@ def available_cores() -> int | None:
 
 
 def normalised(name: str) -> str:
-    """Normalize a distribution's name as package indexes do: `Foo.Bar_baz` becomes `foo-bar-baz`."""
+    """Normalise a distribution's name as package indexes do: `Foo.Bar_baz` becomes `foo-bar-baz`."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -17,12 +17,12 @@ class Heartbeat:
     Args:
         folder: The run folder.
         every_seconds: Seconds between writes; well below `aigc.runs.status.SILENT_AFTER`.
-        step: The optimizer step at the start.
+        step: The optimiser step at the start.
     """
 
     def __init__(self, folder: Path | str, every_seconds: float = 10.0, step: int = 0):
         self.step = step
-        """The current optimizer step."""
+        """The current optimiser step."""
         self.activity = "preparing"
         """What the run does, in one word: preparing, training, validating, saving."""
         self._folder = Path(folder)

@@ -48,7 +48,7 @@ class StatusRecord:
         since: When this status began, UTC in ISO 8601.
         pid: The process of the run; None when there is none, as while it waits for a cluster.
         host: The machine of that process.
-        step: The current optimizer step.
+        step: The current optimiser step.
         message: One line of explanation.
         activity: What it does while running: preparing, training, validating, saving, evaluating.
         heartbeat: When that process last wrote this file, UTC in ISO 8601; files of older versions have none.
@@ -81,7 +81,7 @@ def write_status(
     Args:
         folder: The run folder.
         status: One of `Status`; anything else raises ValueError.
-        step: The current optimizer step; None before the first one.
+        step: The current optimiser step; None before the first one.
         message: One line of explanation, such as the reason of a failure.
         since: When the status began; None means now.
         pid: The process of the run; None means this one, 0 means none.

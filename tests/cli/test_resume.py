@@ -92,7 +92,7 @@ def test_the_same_command_starts_goes_on_and_then_has_nothing_to_do(aigc, own_pl
     assert run.status == "killed"
     reached = rows(run)[-1]["step"]
     assert reached - step_of(CheckpointFolder(run.checkpoints).newest_whole()) <= 5
-    for said in ("resuming", "it is finished: there is nothing to do"):
+    for said in ("resuming", "is finished: there is nothing to do"):
         done = aigc("train", *command)
         assert done.returncode == 0, done.stderr
         assert said in done.stderr

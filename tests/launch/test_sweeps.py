@@ -81,7 +81,7 @@ def test_a_sweep_runs_resumes_compares_and_names_its_best(tmp_path: Path) -> Non
     place = place_at(tmp_path)
     axes = ["seed=0,1,2", "optimizer.lr=0.01,1e-5,0.00001"]
     dry = finish(place, ["sweep", *TINY, *axes, "--dry-run"])
-    assert "6 trials, 3 duplicates left out, 0 finished already" in dry
+    assert "6 trials, 3 duplicates omitted, 0 already finished" in dry
     assert not (place / "outputs").exists()
     child = start(place, ["train", *TINY, *axes], real=True)  # several values make a sweep of it
     assert child.wait() == 0, child.said

@@ -33,7 +33,7 @@ def test_what_an_earlier_launch_by_hand_has_left_is_no_cause(tmp_path: Path) -> 
     notes.note(RankExit(1, time.time() - 3600, 1, "an hour ago"))
     notes.note(RankExit(2, time.time(), 1, "just now"))
     RankExits(tmp_path, "another").note(RankExit(3, time.time(), 1, "of another launch"))
-    notes.forget()
+    notes.clear()
     assert [ending.message for ending in notes.noted()] == ["just now"]
     assert len(list(tmp_path.iterdir())) == 1
 

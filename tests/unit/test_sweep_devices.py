@@ -1,4 +1,4 @@
-"""Where trials run: a GPU is on loan to one trial alone, and ranks are told how many threads they have."""
+"""The devices of trials: a GPU is leased to one trial at a time, and ranks get their number of threads."""
 
 from pathlib import Path
 
@@ -6,17 +6,17 @@ import pytest
 
 from aigc.config import compose
 from aigc.errors import InputError
-from aigc.launch.sweeps import devices
+from aigc.launch.sweeps import trial_devices
 from aigc.launch.sweeps.trial_devices import TrialDevices
 
 
 @pytest.fixture
 def two_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(devices, "visible_gpus", lambda: ["4", "6"])
-    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(trial_devices, "visible_gpus", lambda: ["4", "6"])
+    monkeypatch.setattr(trial_devices.tempfile, "gettempdir", lambda: str(tmp_path))
 
 
-def test_a_gpu_is_on_loan_to_one_trial_until_it_is_given_back(two_gpus: None) -> None:
+def test_a_gpu_is_leased_to_one_trial_until_it_is_released(two_gpus: None) -> None:
     cfg = compose(["trainer.accelerator=gpu", "trainer.devices=1"])
     mine, others = TrialDevices(cfg), TrialDevices(cfg)
     assert mine.workers == 2

@@ -63,8 +63,8 @@ def test_options_that_mean_nothing_are_refused(wrong: list[str], sweep: Sweeps, 
     assert wrong[0].partition("=")[0] in capsys.readouterr().err
 
 
-def test_the_help_says_which_failures_count() -> None:
-    assert "what failed earlier does not count" in " ".join(parser().format_help().split())
+def test_the_help_states_which_failures_count() -> None:
+    assert "earlier failures do not count" in " ".join(parser().format_help().split())
 
 
 def test_a_search_with_nothing_left_to_ask_waits_for_what_others_run(
@@ -77,7 +77,7 @@ def test_a_search_with_nothing_left_to_ask_waits_for_what_others_run(
     one._fill()
     assert [trial.number for _, trial in one._waiting] == [0, 1]
     assert all(due > time.monotonic() for due, _ in one._waiting)
-    trials = [other._made(*each) for each in asked]
+    trials = [other._make_trial(*each) for each in asked]
     for trial, status in zip(trials, (Status.FINISHED, Status.FAILED), strict=True):
         made.trials.append(trial)
         end(made, trial.identity, status, "the lamp fell")

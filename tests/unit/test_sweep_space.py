@@ -143,7 +143,7 @@ def test_a_list_is_a_file_of_trials(tmp_path):
     with pytest.raises(ConfigError, match=r"'optimizer.lr': a key without a value; expected key=value.*trials.txt:2\)"):
         list(read_list(file))
     file.write_text("# none\n", encoding="utf-8")
-    with pytest.raises(InputError, match="holds no trial"):
+    with pytest.raises(InputError, match=r"sweep\.path=.*trials\.txt"):
         list(read_list(file))
 
 

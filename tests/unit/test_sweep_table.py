@@ -11,7 +11,7 @@ from aigc.config.compose import compose
 from aigc.config.freeze import frozen_yaml
 from aigc.config.identity import identity
 from aigc.launch.sweeps.folder import SweepFolder
-from aigc.launch.sweeps.row_labels import labels, shown, spelled
+from aigc.launch.sweeps.row_labels import row_labels, shown, spelled
 from aigc.launch.sweeps.table import best_experiment, make_table
 from aigc.launch.sweeps.trials import plan
 from aigc.runs import Run
@@ -77,7 +77,7 @@ def test_the_status_labels_trials_that_have_not_begun_in_the_same_way(add: Adds,
 def test_a_choice_stands_for_all_that_comes_with_it(add: Adds) -> None:
     add("debug=fast", "seed=0,1", values=(1.0,))
     add("model=llama", "debug=fast", "scheduler=null,warmup_cosine", values=(2.0, 3.0))
-    told = labels(add("seed=0,1"))
+    told = row_labels(add("seed=0,1"))
     assert sorted({" ".join(row) for row in told.values()}) == [
         "scheduler=null debug=fast model=llama",
         "scheduler=warmup_cosine debug=fast model=gpt2",

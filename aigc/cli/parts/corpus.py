@@ -25,11 +25,11 @@ def read_corpus(predictions: str, references: Sequence[str], others: Sequence[st
     """Read all files.
 
     Args:
-        predictions: A file with a text a line, `-` for stdin, or samples of a run: a .jsonl file with `output` and
+        predictions: A file with one text per line, `-` for stdin, or samples of a run: a .jsonl file with `output` and
             `reference`.
-        references: Files with a reference a line, several of them for several references; an empty line is an empty
-            reference. Samples have their own.
-        others: The predictions of other systems, of the same kind, to be compared with the first.
+        references: Files with one reference per line, several of them for several references; an empty line is an empty
+            reference. Samples include their references.
+        others: Predictions of other systems in the same format, which are compared with the first.
 
     Raises:
         InputError: A file cannot be read or is empty, two differ in their number of lines, samples lack a key or
@@ -37,14 +37,13 @@ def read_corpus(predictions: str, references: Sequence[str], others: Sequence[st
     """
     names = [predictions, *references, *others]
     if Counter(names)[STDIN] > 1:
-        raise InputError("stdin can be read once: - is given twice")
+        raise InputError("- is given twice, and stdin can be read only once")
     samples = [name for name in names if is_samples(name)]
     if is_samples(predictions):
         return _of_samples(predictions, references, others)
     if samples:
         raise InputError(
-            f"{samples[0]}: samples hold predictions and their references, {predictions} holds lines; "
-            "give files of one kind"
+            f"{samples[0]} has samples with their references, and {predictions} has lines; give files of one kind"
         )
     files = {name: _texts(name) for name in names}
     for name in names[1:]:
@@ -61,24 +60,24 @@ def is_samples(file: str) -> bool:
 
 def _of_samples(predictions: str, references: Sequence[str], others: Sequence[str]) -> Corpus:
     if references:
-        raise InputError(f"{predictions} holds its references itself: leave out {' '.join(references)}")
+        raise InputError(f"{predictions} includes its references: omit {' '.join(references)}")
     outputs, expected, whole = _samples(predictions)
     systems, wholes = [(predictions, outputs)], [whole]
     for other in others:
         if not is_samples(other):
-            raise InputError(f"{other}: {predictions} holds samples; compare it with another .jsonl file")
+            raise InputError(f"{other}: {predictions} has samples; compare it with another .jsonl file")
         texts, its_own, whole = _samples(other)
         _check_equal(predictions, outputs, other, texts, "samples")
         for number, (ours, theirs) in enumerate(zip(expected, its_own, strict=True), 1):
             if ours != theirs:
-                raise InputError(f"{other}, line {number}: its reference is not that of {predictions}: the data differ")
+                raise InputError(f"{other}, line {number}: its reference differs from that of {predictions}")
         systems.append((other, texts))
         wholes.append(whole)
     return Corpus(systems, [predictions], [[reference] for reference in expected], wholes)
 
 
 def _samples(file: str) -> tuple[list[str], list[str], list[str]]:
-    """The outputs, references and whole texts of a run's samples; a text without a prompt is its output."""
+    """Return outputs, references and whole texts of a run's samples; a text without a prompt is its output."""
     found: dict[str, list[str]] = {"output": [], "reference": [], "text": []}
     for number, line in enumerate(_texts(file), 1):
         where = f"{file}, line {number}"
@@ -100,7 +99,7 @@ def _samples(file: str) -> tuple[list[str], list[str], list[str]]:
 def _texts(file: str) -> list[str]:
     texts = read_lines(file)
     if not texts:
-        raise InputError(f"{'stdin' if file == STDIN else file}: it holds no texts")
+        raise InputError(f"{'stdin' if file == STDIN else file}: there are no texts")
     return texts
 
 

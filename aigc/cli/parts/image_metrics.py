@@ -1,4 +1,4 @@
-"""The metrics that `aigc score-images` knows by name, and the extractors that their names can end in."""
+"""The metrics of `aigc score-images` by name, and the extractors that names may end with."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ METRICS = TypedMetrics(
     base="aigc.metrics.image.measure.ImageMeasure",
 )
 TRAINED = "classifier"
-"""The extractor that is made from the real images."""
+"""The extractor that is trained on the real images."""
 _EXTRACTORS = named_classes("aigc.metrics.image.extractors", "name")
 EXTRACTORS = TypedMetrics(
     {name: target for name, target in _EXTRACTORS.items() if name != TRAINED},
@@ -32,13 +32,13 @@ class Named(NamedTuple):
     """None chooses the default."""
 
 
-def take_apart(name: str) -> Named:
-    """Split a name into metric and extractor; a dotted path of a person's own class stays whole.
+def parse_name(name: str) -> Named:
+    """Split a name into metric and extractor; the dotted path of a user's class is kept whole.
 
-    A name without one means the reference: `fid` is that of the Inception network.
+    A name without an extractor means the reference: `fid` is that of the Inception network.
 
     Raises:
-        InputError: What follows the name of a metric is not an extractor.
+        InputError: The suffix of a metric's name is not an extractor.
     """
     from aigc.config.problems import choices
 
@@ -58,10 +58,10 @@ def take_apart(name: str) -> Named:
 
 def by_extractor(named: Sequence[Named], default: Callable[[], str]) -> dict[str, list[str]]:
     """Return the metrics of each extractor, each once, in the order given."""
-    otherwise = default() if any(one.extractor is None for one in named) else ""
+    fallback = default() if any(one.extractor is None for one in named) else ""
     chosen: dict[str, list[str]] = {}
     for metric, extractor in named:
-        metrics = chosen.setdefault(extractor or otherwise, [])
+        metrics = chosen.setdefault(extractor or fallback, [])
         if metric not in metrics:
             metrics.append(metric)
     return chosen
@@ -92,7 +92,7 @@ def check_options_used(of_extractors: list[str], used: Sequence[str]) -> None:
     """Check that every option belongs to an extractor that a metric uses.
 
     Raises:
-        InputError: There is one.
+        InputError: An option is not used.
     """
     for text in of_extractors:
         if not used:

@@ -1,4 +1,4 @@
-"""Text files with one text a line, in UTF-8."""
+"""Text files with one text per line, in UTF-8."""
 
 import gzip
 import sys
@@ -11,7 +11,7 @@ STDIN = "-"
 
 
 def read_lines(file: str) -> list[str]:
-    """Read the lines of a file, of a decompressed `.gz` file, or of stdin for `-`; none where it is empty.
+    """Read the lines of a file, of a compressed `.gz` file, or of stdin for `-`; an empty file has none.
 
     Raises:
         InputError: The file cannot be read, is not a complete gzip file, or is not UTF-8.
@@ -20,7 +20,7 @@ def read_lines(file: str) -> list[str]:
 
 
 def split_lines(data: bytes, source: str) -> list[str]:
-    r"""Split into lines as a text editor counts them: only \n and \r\n end one, and a byte order mark is dropped.
+    r"""Split into lines as a text editor does: only \n and \r\n end a line, and a byte order mark is dropped.
 
     Raises:
         InputError: Not UTF-8; the message names `source` and the line.
@@ -38,7 +38,7 @@ def split_lines(data: bytes, source: str) -> list[str]:
 
 
 def stdin_bytes() -> bytes:
-    """Read all of stdin; nothing where there is none."""
+    """Read all of stdin; empty where there is no stdin."""
     return b"" if sys.stdin is None else sys.stdin.buffer.read()
 
 

@@ -1,4 +1,4 @@
-"""What several verbs share: parsers, the keys that are changed most, `--trust`."""
+"""Parts that several verbs share: parsers, the most used keys, `--trust`."""
 
 import argparse
 import json
@@ -41,11 +41,11 @@ OFTEN_CHANGED = (
 
 
 _WITHOUT_SOURCE = {"optimizer.lr": "Learning rate; where a scheduler changes it, the highest."}
-"""Help of keys that torch documents where it cannot be read without importing torch."""
+"""Help of keys whose documentation in torch cannot be read without importing torch."""
 
 
 class VerbParser(argparse.ArgumentParser):
-    """A parser whose help ends with an example and, where the verb takes overrides, the keys changed most."""
+    """A parser whose help ends with an example and, where the verb takes overrides, the most used keys."""
 
     def __init__(self, verb: str, does: str, example: str, keys: Callable[[], str] | None = None):
         super().__init__(prog=f"aigc {verb}", description=does, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -54,13 +54,13 @@ class VerbParser(argparse.ArgumentParser):
         self.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
     def format_help(self) -> str:
-        """Return the help; the keys are composed only now."""
+        """Return the help; keys are composed only when it is shown."""
         self.epilog = f"example:\n  {self._example}" + (f"\n\n{self._keys()}" if self._keys else "")
         return super().format_help()
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """Print the error in one line."""
-        print(f"{self.prog}: {message}; `{self.prog} --help` says more", file=sys.stderr)
+        print(f"{self.prog}: {message}; `{self.prog} --help` lists the arguments", file=sys.stderr)
         raise SystemExit(2)
 
 
@@ -92,10 +92,10 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
 
 
 def often_changed(overrides: Sequence[str] = ()) -> str:
-    """Return the keys that are changed most, with value and docstring, and all config groups with their choices.
+    """Return the most used keys, with value and docstring, and all config groups with their choices.
 
     Args:
-        overrides: What the config is composed of.
+        overrides: Overrides of the config.
 
     Raises:
         ConfigError: A choice does not exist, or a slot of the config holds no class that can be read.
@@ -109,7 +109,10 @@ def often_changed(overrides: Sequence[str] = ()) -> str:
     keys = known_keys(cfg)
     lines = ["groups (group=choice):"]
     lines += [f"  {group:<12} {', '.join(choices)}" for group, choices in group_choices().items()]
-    lines += ["", "keys changed most (key=value; default in brackets; experiment=NAME --help shows those of another):"]
+    lines += [
+        "",
+        "most used keys (key=value; default in brackets; experiment=NAME --help shows those of another experiment):",
+    ]
     for key in OFTEN_CHANGED:
         if key in keys:
             value = _select(cfg, key, keys[key].default)
@@ -137,7 +140,7 @@ def read_value(text: str, kind: Any) -> Any:
     from aigc.config.types import mismatches
 
     value = _plain_value(text)
-    # `13` may be meant as a text, and a regular expression may look like a list.
+    # `13` may be a text, and a regular expression may look like a list.
     fits_as_text_only = any(mismatches("", value, kind)) and not any(mismatches("", text, kind))
     return text if fits_as_text_only else value
 

@@ -34,7 +34,7 @@ def print_result(run: Run, as_json: bool = False) -> None:
 def score_rows(metrics: dict[str, float], signatures: dict[str, str] | None = None) -> list[tuple[str, str, str]]:
     """Return display name, value and signature of each score, in a fixed order.
 
-    Values of training are left out.
+    Training metrics are omitted.
     """
     measured = {name: value for name, value in metrics.items() if not name.startswith("train/")}
     made = signatures or {}
@@ -43,13 +43,13 @@ def score_rows(metrics: dict[str, float], signatures: dict[str, str] | None = No
 
 def print_description(run: Run) -> None:
     """Print what `aigc show` prints."""
-    described, seen = describe(run), read_states([run])[0]
+    described, state = describe(run), read_states([run])[0]
     manifest = described["manifest"]
     git = manifest["git"].get("working_directory") or {}
     code = f"{(git.get('sha') or '')[:12]}{' with changes (code.patch)' if git.get('dirty') else ''}" or "no git"
     rows = [
         ("run", described["id"]),
-        ("status", seen.status + (f": {seen.message}" if seen.message else "")),
+        ("status", state.status + (f": {state.message}" if state.message else "")),
         ("step", str(described["step"])),
         ("started", str(described["started"])),
         ("time", duration(described["duration"])),
@@ -66,8 +66,8 @@ def print_description(run: Run) -> None:
         ("samples", f"{len(described['samples'])} files"),
         ("folder", str(run.path)),
     ]
-    if seen.job_id:
-        rows.insert(2, ("job", seen.job_id + (f", {seen.job}" if seen.job else "")))
+    if state.job_id:
+        rows.insert(2, ("job", state.job_id + (f", {state.job}" if state.job else "")))
     scores = score_rows(manifest["metrics"], manifest["signatures"])
     width = max(len(name) for name, *_ in [*scores, *rows])
     print_columns(rows, width)

@@ -68,14 +68,14 @@ def _compared(corpus: Corpus, results: Sequence[SystemScores]) -> Iterator[_Row]
                 name,
                 file,
                 f"{result.scores[name]:6.2f}",
-                f"{found.mean:6.2f} ± {found.interval:.2f}" if found else "not a sum over texts: no resampling",
+                f"{found.mean:6.2f} ± {found.interval:.2f}" if found else "no resampling: not a sum over texts",
                 f"{result.scores[name] - baseline[name]:+10.2f}" if index else "",
                 f"{result.p_values[name]:.4f}" if name in result.p_values else "",
             )
 
 
 def _signatures(result: SystemScores, resampling: str) -> Iterator[_Row]:
-    """Signatures of resampled scores name the resampling where sacrebleu names it."""
+    """Yield signatures; those of resampled scores name the resampling where sacrebleu does."""
     for name, measured in result.measured.items():
         first, _, rest = measured.signature.partition("|")
         if not set(measured.scores) <= set(result.estimates):

@@ -34,8 +34,8 @@ def show_plan(plan: SweepPlan, as_json: bool) -> None:
         return
     rows = []
     for trial in plan.trials:
-        begun = folder.run(plan.run_id(trial)) is not None
-        rows.append((trial, str(folder.status(plan.run_id(trial)).status) if begun else "new"))
+        started = folder.run(plan.run_id(trial)) is not None
+        rows.append((trial, str(folder.status(plan.run_id(trial)).status) if started else "new"))
     if as_json:
         for trial, status in rows:
             record = {"trial": trial.number, "run": plan.run_id(trial), "overrides": trial.overrides, "status": status}
@@ -48,17 +48,17 @@ def show_plan(plan: SweepPlan, as_json: bool) -> None:
     for trial in plan.trials:
         if trial.same:
             several = len(trial.same) > 1
-            what = f"trials {', '.join(map(str, trial.same))} mean" if several else f"trial {trial.same[0]} means"
-            print(f"{what} the same as {trial.number}")
+            what = f"trials {', '.join(map(str, trial.same))} are" if several else f"trial {trial.same[0]} is"
+            print(f"{what} the same as trial {trial.number}")
     done = sum(status == Status.FINISHED for _, status in rows)
-    print(f"{plan.id}: {_trials(len(plan.trials))}, {same} duplicates left out, {done} finished already")
+    print(f"{plan.id}: {_trials(len(plan.trials))}, {same} duplicates omitted, {done} already finished")
 
 
 class Screen:
     """A live table of running trials; without a terminal, one line for each trial that has ended.
 
     Args:
-        plan: What is run.
+        plan: The sweep.
     """
 
     def __init__(self, plan: SweepPlan) -> None:
@@ -69,7 +69,7 @@ class Screen:
         self._shown_at = 0.0
 
     def __enter__(self) -> "Screen":
-        """Begin."""
+        """Start the table."""
         log.info("%s: %s in %s", self.plan.id, _trials(self.plan.total), self.plan.folder)
         if stderr().is_terminal:
             from rich.live import Live
@@ -81,7 +81,7 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End."""
+        """Stop the table."""
         if self._live is not None:
             self._live.stop()
 

@@ -1,4 +1,4 @@
-"""The metrics that `aigc score` knows by name: every scorer of `aigc.metrics.text` that has a `metric_name`."""
+"""The metrics of `aigc score` by name: every scorer of `aigc.metrics.text` that has a `metric_name`."""
 
 from aigc.cli.parts.typed_metrics import TypedMetrics
 from aigc.config.sources import named_classes

@@ -1,4 +1,4 @@
-"""Arguments of a verb as key=value, checked against the class that takes them."""
+"""Arguments of a verb in the form key=value, checked against the class that they belong to."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,15 +7,15 @@ from aigc.cli.parts.options import read_value
 
 
 def read_keys(typed: Sequence[str], target: str, literal: Sequence[str] = ()) -> dict[str, Any]:
-    """The values of what was typed.
+    """Parse and check arguments.
 
     Args:
-        typed: `key=value` each.
-        target: Dotted path of the class whose parameters the keys are; its source is read, nothing is imported.
-        literal: Further keys, whose values are texts to be taken as they are.
+        typed: Arguments in the form `key=value`.
+        target: Dotted path of the class whose parameters the keys are; its source is read, and it is not imported.
+        literal: More keys, whose values are used as typed.
 
     Raises:
-        ConfigError: Every unknown key and wrong value.
+        ConfigError: Lists every unknown key and wrong value.
     """
     from aigc.config.problems import ConfigError, Problem, suggest
     from aigc.config.targets import signature

@@ -1,4 +1,4 @@
-"""Metrics that a verb knows by name, with options as `metric.option=value`."""
+"""The metrics of a verb by name, with options in the form `metric.option=value`."""
 
 import importlib
 import re
@@ -24,9 +24,9 @@ class TypedMetrics(NamedTuple):
     """The metrics of a verb.
 
     Args:
-        targets: Name to the dotted path of its class.
-        default: Names that are used when none is given.
-        base: Dotted path of the base class of all.
+        targets: Dotted path of the class by name.
+        default: Names to use when none is given.
+        base: Dotted path of their base class.
     """
 
     targets: Mapping[str, str]
@@ -44,18 +44,18 @@ class TypedMetrics(NamedTuple):
         return "\n".join(lines)
 
     def make(self, names: Sequence[str], typed: Sequence[str]) -> dict[str, Any]:
-        """Build the metrics of some names.
+        """Build metrics by name.
 
         Args:
-            names: Names, or dotted paths of a person's own classes; none means the default.
-            typed: Options as `metric.option=value`.
+            names: Names, or dotted paths of a user's classes; empty means the default.
+            typed: Options in the form `metric.option=value`.
 
         Returns:
-            Name to metric.
+            The metrics by name.
 
         Raises:
-            ConfigError: Every unknown metric, unknown option, wrong and missing value.
-            InputError: Every value that a metric refuses.
+            ConfigError: Lists every unknown metric, unknown option, wrong and missing value.
+            InputError: A metric refuses a value.
         """
         from aigc.config.build import build
         from aigc.config.problems import ConfigError
@@ -108,7 +108,7 @@ class TypedMetrics(NamedTuple):
             elif metric not in names:
                 near = suggest(metric, {*self.targets, *nodes})
                 problems.append(
-                    Problem(metric, f"no such metric; {near} (a file of this name is given as ./{text})", origin)
+                    Problem(metric, f"no such metric; {near} (to give a file of this name, write ./{text})", origin)
                 )
         for name, node in nodes.items():
             missing = [p for p in _parameters(node).values() if p.required and p.name not in node]

@@ -47,7 +47,7 @@ class SearchDriver(Driver):
         default, mode = checkpoint_monitor(cfg) or (None, "min")
         monitor = cfg.sweep.monitor or default
         if monitor is None:
-            raise InputError("sweep.monitor: name the metric to optimize; neither checkpoints nor task name one")
+            raise InputError("sweep.monitor: name the metric to optimise; neither checkpoints nor task name one")
         self.monitor = str(monitor)
         direction = cfg.sweep.direction or ("maximize" if mode == "max" else "minimize")
         settings = Sweep(**{name: cfg.sweep[name] for name in asdict(Sweep()) if name in cfg.sweep})

@@ -116,20 +116,21 @@ def test_drifts_and_causes_are_in_the_order_of_what_is_likely(then: dict[str, An
     assert [each.group for each in found] == sorted((each.group for each in found), key=GROUPS.index)
     assert {each.group for each in found} == set(GROUPS)
     cause = likely_cause(list(reversed(found)))
-    assert cause.startswith("likely cause: config.yaml was changed after the run had started")
+    assert cause.startswith("likely cause: config.yaml")
     assert cause.endswith(
         "less likely: data, code, packages, python, precision, hardware, threads, determinism, environment"
     )
     without = likely_cause([each for each in found if each.group not in ("config", "data", "code")])
-    assert without.startswith("likely cause: other versions of packages: numpy ")
+    assert without.startswith("likely cause: ")
+    assert "package versions differ: numpy " in without
 
 
 def test_many_packages_are_counted() -> None:
     found = [Drift("packages", f"p{number}", "1", "2") for number in range(5)]
-    assert likely_cause(found) == "likely cause: other versions of packages: p0 1 -> 2, p1 1 -> 2, p2 1 -> 2 and 2 more"
+    assert likely_cause(found).endswith(": p0 1 -> 2, p1 1 -> 2, p2 1 -> 2 and 2 more")
 
 
-def test_without_drift_the_sentence_is_honest() -> None:
+def test_without_drift_other_causes_are_named() -> None:
     assert likely_cause([]).startswith("no drift was found: ")
-    assert "does not give the same bits twice" in likely_cause([])
+    assert "not deterministic" in likely_cause([])
     assert "trainer.deterministic is not true" in likely_cause([], deterministic=False)

@@ -128,7 +128,7 @@ def test_verifying_stays_light(run: Run) -> None:
     )
     command = [sys.executable, "-c", code, str(run.path)]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "5 of 5 files are as they were written\n[]\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "5 of 5 files are unchanged\n[]\n"), done.stderr
     (run.path / "config.yaml").write_text("seed: 2\n")
     done = subprocess.run([*command, "--json"], capture_output=True, text=True)
     assert done.returncode == 1
