@@ -1,4 +1,4 @@
-"""Runs that another version of aigc made: their recorded identity need not be the one that this version computes."""
+"""Runs of other versions of aigc, whose recorded identity may differ from the one that this version computes."""
 
 import copy
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ from aigc.runs.environment import source_digest
 
 
 def run_of_other_code(runs: Iterable[Run], cfg: DictConfig) -> Run | None:
-    """Return the first run that other code than this made of a config that means the same; None if there is none.
+    """Return the first run with the same meaning that other code made; None if there is none.
 
     Args:
-        runs: Any runs; damaged ones are passed over.
+        runs: Any runs; damaged ones are skipped.
         cfg: A composed config.
     """
-    here = source_digest()
-    return next((run for run in runs if source_of(run) not in (here, None) and means_the_same(run, cfg)), None)
+    current = source_digest()
+    return next((run for run in runs if source_of(run) not in (current, None) and means_the_same(run, cfg)), None)
 
 
 def source_of(run: Run) -> str | None:
@@ -31,13 +31,13 @@ def source_of(run: Run) -> str | None:
 
 
 def means_the_same(run: Run, cfg: DictConfig) -> bool:
-    """Whether a run's config, brought up to date, means the same as a composed one."""
+    """Whether a run's config, after an update, has the same meaning as a composed one."""
     try:
         frozen = run.config
-        # What is cheap to see comes first, as there may be thousands of runs.
+        # Cheap comparisons come first, as there may be thousands of runs.
         if frozen.get("experiment") != cfg.experiment or frozen.get("seed") != cfg.seed:
             return False
-        if cfg.trainer.devices == "auto":  # a frozen config says how many there were
+        if cfg.trainer.devices == "auto":  # a frozen config has the number
             cfg = copy.deepcopy(cfg)
             cfg.trainer.devices = frozen.trainer.devices
         return identity_with_defaults(frozen) == identity_with_defaults(cfg)

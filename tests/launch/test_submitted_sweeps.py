@@ -7,7 +7,7 @@ import pytest
 from aigc.errors import InputError
 from aigc.launch.clusters import NoAnswer
 from aigc.launch.clusters.submit import cluster_of
-from aigc.launch.sweeps import devices
+from aigc.launch.sweeps import trial_devices
 from aigc.launch.sweeps.array import array_script, frozen_plan, submit_sweep
 from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.trials import plan

@@ -1,4 +1,4 @@
-"""Sweeps that another version of aigc began: the same command continues them, under the names that they have."""
+"""Sweeps that another version of aigc started: the same command continues them under their existing names."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -8,15 +8,15 @@ from aigc.config.identity import NOT_COUNTED, identity
 from aigc.config.problems import ConfigError
 from aigc.errors import InputError
 from aigc.launch.earlier import means_the_same, source_of
-from aigc.launch.sweeps.folder import Listed, SweepFolder
+from aigc.launch.sweeps.folder import ListedTrial, SweepFolder
 from aigc.launch.sweeps.trials import SweepPlan, Trial, plan, sweeps_root
 from aigc.runs.environment import source_digest
 
 
 def continued_plan(overrides: Sequence[str]) -> SweepPlan:
-    """Plan a sweep as `plan` does; where another version began it, sweep and trials keep their names.
+    """Plan a sweep as `plan` does; where another version started it, sweep and trials keep their names.
 
-    A sweep and its runs are named by what their configs mean. A version that names more keys, or renames classes,
+    A sweep and its runs are named by the identity of their configs. A version with more keys or renamed classes
     computes other names from the same command.
 
     Raises:
@@ -36,8 +36,8 @@ def keep_names(folder: SweepFolder, trials: Sequence[Trial], plan: SweepPlan) ->
 
     Args:
         folder: The sweep's folder.
-        trials: Are changed in place.
-        plan: The sweep; trials of one that this version began keep their own identity.
+        trials: The trials, which are changed in place.
+        plan: The sweep; trials of a sweep that this version started keep their own identity.
     """
     if plan.continues is None:
         return
@@ -50,7 +50,7 @@ def keep_names(folder: SweepFolder, trials: Sequence[Trial], plan: SweepPlan) ->
             trial.identity = found.identity
 
 
-def _is_trial(folder: SweepFolder, listed: Listed, trial: Trial, plan: SweepPlan) -> bool:
+def _is_trial(folder: SweepFolder, listed: ListedTrial, trial: Trial, plan: SweepPlan) -> bool:
     run = folder.run(listed.run)
     if run is not None:
         return means_the_same(run, trial.cfg)
@@ -58,7 +58,7 @@ def _is_trial(folder: SweepFolder, listed: Listed, trial: Trial, plan: SweepPlan
 
 
 def _candidates(plan: SweepPlan) -> Iterator[SweepFolder]:
-    """Yield the folder of this sweep where it exists; else those of sweeps that were typed alike."""
+    """Yield the folder of this sweep where it exists; else those of sweeps with the same overrides."""
     if plan.cfg.sweep.name is not None or (plan.folder / "sweep.json").exists():
         yield SweepFolder(plan.folder)
         return
@@ -74,13 +74,13 @@ def _candidates(plan: SweepPlan) -> Iterator[SweepFolder]:
 
 
 def _is_of_other_code(folder: SweepFolder, plan: SweepPlan) -> bool:
-    """Whether the first trial that other code began means today what it meant then, under another identity."""
+    """Whether the first trial that other code started still means the same, under another identity."""
     if not (folder.path / "trials.jsonl").exists():
         return False
-    here = source_digest()
+    current = source_digest()
     for one in folder.trials():
         run = folder.run(one.run)
-        if run is not None and source_of(run) not in (here, None):
+        if run is not None and source_of(run) not in (current, None):
             try:
                 cfg = Composer().compose([*plan.fixed, *one.overrides])
             except ConfigError:
@@ -90,8 +90,8 @@ def _is_of_other_code(folder: SweepFolder, plan: SweepPlan) -> bool:
 
 
 def _counted(typed: Sequence[str], is_search: bool = False) -> list[str]:
-    """Return those overrides that decide what a sweep is, and not how it is worked on."""
-    left_out = {*NOT_COUNTED, "sweep.workers", "sweep.per_task", "sweep.at_once", "sweep.max_failures"} - {"sweep"}
-    left_out |= {"sweep.trials"} if is_search else set()
+    """Return the overrides that define a sweep, without those that only affect how it runs."""
+    ignored = {*NOT_COUNTED, "sweep.workers", "sweep.per_task", "sweep.at_once", "sweep.max_failures"} - {"sweep"}
+    ignored |= {"sweep.trials"} if is_search else set()
     keys = {text: text.lstrip("+~").partition("=")[0] for text in typed}
-    return sorted(text for text, key in keys.items() if not {key, key.split(".")[0]} & left_out)
+    return sorted(text for text, key in keys.items() if not {key, key.split(".")[0]} & ignored)
