@@ -211,7 +211,7 @@ def test_a_run_that_logged_nothing_is_refused(verb: Verb, run: Run) -> None:
     (run.path / "metrics.jsonl").unlink()
     done = verb("reproduce", run.id)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "has logged no value" in done.stderr
+    assert f"{run.id} has no logged values" in done.stderr
 
 
 def test_a_run_folder_has_no_say_in_what_is_trusted(verb: Verb, run: Run, place: Path) -> None:

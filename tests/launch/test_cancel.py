@@ -67,7 +67,7 @@ def test_a_run_without_job_or_on_another_machine_is_refused_with_what_to_do(tmp_
     place = place_at(tmp_path / "elsewhere")
     finish(place, command("language_model", 2, 2))
     run = the_run(place)
-    for pid, host, said in ((0, None, "neither a job nor a process"), (os.getpid(), "another", "works on another")):
+    for pid, host, said in ((0, None, "neither a job nor a process"), (os.getpid(), "another", "runs on another")):
         write_status(run.path, Status.PENDING if not pid else Status.RUNNING, pid=pid, host=host)
         child = start(place, ["cancel", run.id])
         assert child.wait() == 2, child.said

@@ -41,7 +41,7 @@ def test_anything_else_is_refused(own_place):
         check(compose(["trainer.deterministic=sometimes"]))
 
 
-def test_its_help_says_what_it_costs(aigc):
+def test_its_help_states_the_cost(aigc):
     done = aigc("train", "--help")
     assert "trainer.deterministic" in done.stdout
-    assert "tenths of their speed" in done.stdout
+    assert "tens of percent of their speed" in done.stdout

@@ -100,7 +100,7 @@ def test_each_rank_of_a_trial_has_the_cores_that_it_was_given(own_place, monkeyp
 
 def test_a_sweep_of_which_sbatch_has_no_answer_is_kept_for_the_job(own_place, monkeypatch):
     put_sbatch(own_place, monkeypatch, "kill -INT $$", squeue="")
-    with pytest.raises(NoAnswer, match="submitted/1 is kept for it"):
+    with pytest.raises(NoAnswer, match="submitted/1 is kept"):
         submit("seed=1,2")
     kept = own_place / "outputs/sweeps/mine/submitted/1"
     assert [one.number for one in frozen_plan(kept, 0).trials] == [0]

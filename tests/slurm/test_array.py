@@ -79,7 +79,7 @@ def done(path: Path) -> bool:
 def test_what_cannot_be_an_array_is_refused(slurm: OneNode, folder: Path) -> None:
     place = place_at(folder / "refused-array")
     for more, said in (
-        (["cluster.nodes=2", "seed=0,1"], "a trial of an array has one node"),
+        (["cluster.nodes=2", "seed=0,1"], "cluster.nodes=2"),
         (["sweep=optuna", "sweep.trials=3", "optimizer.lr=interval(1e-4,1e-3)"], "cannot be a job array"),
         (["seed=0,1", "trainer.max_stepz=1"], "did you mean trainer.max_steps?"),
     ):

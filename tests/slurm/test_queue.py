@@ -121,7 +121,7 @@ def test_a_queue_that_does_not_answer_is_said_and_nothing_is_guessed(slurm, fold
     nowhere.write_text("")
     child = start(folder / "silent", ["ls", "--json"], PATH=slurm.env["PATH"], SLURM_CONF=str(nowhere))
     assert child.wait() == 0
-    assert "the queue cannot be asked" in child.said
+    assert "the queue cannot be queried" in child.said
     assert json.loads(child.said.splitlines()[-1])["status"] == "pending"
     slurm.run("scancel", job)
 

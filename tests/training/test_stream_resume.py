@@ -156,5 +156,5 @@ class Endless(LightningDataModule):
 
 def test_another_loader_without_a_length_is_still_refused(tmp_path):
     assert batches_per_epoch(streamed_model(tmp_path, 0)[0]) is None
-    with pytest.raises(InputError, match="the training loader has no length, so a run could not be gone on with"):
+    with pytest.raises(InputError, match="data: the training loader has no length"):
         batches_per_epoch(Endless())
