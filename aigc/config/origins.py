@@ -1,6 +1,8 @@
 """The file and line that set each key, read from the YAML files, as Hydra does not keep them."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -68,6 +70,17 @@ def origins_of(cfg: DictConfig) -> Origins:
 def set_origins(cfg: DictConfig, origins: Origins) -> None:
     """Keep the origins beside the config, as OmegaConf itself has no field for them."""
     cfg.__dict__["_aigc_origins"] = origins
+
+
+@contextmanager
+def locating(cfg: DictConfig) -> Iterator[None]:
+    """Add where keys were set to the problems that an object finds while it is built, as it does not know."""
+    try:
+        yield
+    except ConfigError as error:
+        origins = origins_of(cfg)
+        located = [replace(one, origin=one.origin or origins.of(one.key)) for one in error.problems]
+        raise ConfigError(located) from error
 
 
 def key_lines(path: Path) -> Iterator[tuple[str, int]]:

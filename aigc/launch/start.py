@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from aigc.config.check import check_targets
 from aigc.config.freeze import frozen_yaml
 from aigc.config.identity import identity
+from aigc.config.origins import locating
 from aigc.errors import InputError
 from aigc.launch.attempt import attempt_config
 from aigc.launch.devices import settle_devices
@@ -130,4 +131,5 @@ def _prepared_data(cfg: DictConfig) -> Any:
     from aigc.launch.components import build_data, prepare_machine
 
     prepare_machine(cfg)  # seeds what the data draw, in whichever process opens them
-    return build_data(cfg)
+    with locating(cfg):
+        return build_data(cfg)

@@ -50,6 +50,21 @@ class TransformersModel(ModelFactory):
         self.attention = attention
         if problems := self._problems():
             raise ConfigError(problems)
+        if self.architecture or self.folder:
+            self._check_settings(self._configuration())
+
+    def _configuration(self) -> Any:
+        """Return the architecture's configuration with its defaults, or that of the pretrained weights."""
+        try:
+            if self.path:
+                return AutoConfig.from_pretrained(self.path, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            raise self._unreadable(error) from error
+        try:
+            return AutoConfig.for_model(self.architecture)
+        except ValueError as error:
+            what = f"no architecture {self.architecture!r}; {suggest(str(self.architecture), self._architectures())}"
+            raise ConfigError([Problem("model.architecture", what)]) from error
 
     def _problems(self) -> list[Problem]:
         found = []
@@ -118,13 +133,8 @@ class TransformersModel(ModelFactory):
     def _random(self, data: Any) -> PreTrainedModel:
         sizes = {"vocab_size": len(data.tokenizer), "max_position_embeddings": data.sequence_length}
         ids = {f"{kind}_token_id": getattr(data.tokenizer, f"{kind}_token_id") for kind in ("bos", "eos", "pad")}
-        try:
-            defaults = AutoConfig.for_model(self.architecture, **ids)
-        except ValueError as error:
-            what = f"no architecture {self.architecture!r}; {suggest(str(self.architecture), self._architectures())}"
-            raise ConfigError([Problem("model.architecture", what)]) from error
-        self._check_settings(defaults)
-        alias = defaults.attribute_map  # GPT-2 calls max_position_embeddings n_positions, say: one name for each
+        # GPT-2 calls max_position_embeddings n_positions, say: one name for each.
+        alias = self._configuration().attribute_map
         values = {alias.get(name, name): value for name, value in {**ids, **sizes, **self.settings}.items()}
         config = AutoConfig.for_model(self.architecture, **values)
         try:
@@ -135,18 +145,19 @@ class TransformersModel(ModelFactory):
 
     def _pretrained(self) -> PreTrainedModel:
         try:
-            config = AutoConfig.from_pretrained(self.path, trust_remote_code=False)
+            config = self._configuration()
             self._check_settings(config)
-            config = copy.deepcopy(config)
             config.update(self.settings)
             model: PreTrainedModel = self._auto_class.from_pretrained(
                 self.path, config=config, trust_remote_code=False, **self._loading()
             )
         except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            what = f"model.path={self.path}: no folder with weights, nor a model that the hub has now: {reason}"
-            raise InputError(what) from error
+            raise self._unreadable(error) from error
         return model
+
+    def _unreadable(self, error: Exception) -> InputError:
+        reason = str(error).splitlines()[0]
+        return InputError(f"model.path={self.path}: no folder with weights, nor a model that the hub has now: {reason}")
 
     def _loading(self) -> dict[str, Any]:
         return {"attn_implementation": self.attention, "dtype": getattr(torch, self.dtype)}
@@ -154,7 +165,11 @@ class TransformersModel(ModelFactory):
     def _check_settings(self, config: Any) -> None:
         known = [*config.to_dict(), *config.attribute_map, "num_labels"]
         problems = [
-            Problem(f"model.settings.{name}", f"{type(config).__name__} has no {name!r}; {suggest(name, known)}")
+            Problem(
+                f"model.settings.{name}",
+                f"{type(config).__name__} has no {name!r}; {suggest(name, known, most=4)}; if it was meant for another "
+                f"architecture, leave it out: ~model.settings.{name}",
+            )
             for name in self.settings
             if name not in known
         ]

@@ -7,6 +7,7 @@ import pytest
 from aigc.cli import validate
 from aigc.errors import InputError
 from aigc.launch.start import check_writable
+from tests.conftest import REPOSITORY
 
 BAD = {
     "does not exist": (None, "nowhere.jsonl", [], "nowhere.jsonl"),
@@ -49,6 +50,17 @@ def test_what_only_building_shows_is_said_and_nothing_is_left(override, said, ai
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not list((own_place / "outputs/runs").glob("*"))
+
+
+@pytest.mark.slow
+def test_settings_of_another_architecture_are_named_with_the_file_that_sets_them(aigc, own_place):
+    done = aigc("train", "model.architecture=llama")
+    assert (done.returncode, done.stdout) == (2, "")
+    lines = (REPOSITORY / "conf/model/gpt2.yaml").read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if "n_layer" in text)
+    assert f"model.settings.n_layer ({REPOSITORY}/conf/model/gpt2.yaml:{line})" in done.stderr
+    assert "~model.settings.n_layer" in done.stderr
+    assert not (own_place / "outputs/runs").exists()
 
 
 def test_an_override_may_follow_an_option(aigc):
