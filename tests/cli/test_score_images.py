@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from aigc.cli.main import main
-from aigc.cli.parts.image_metrics import EXTRACTORS, METRICS, take_apart
+from aigc.cli.parts.image_metrics import EXTRACTORS, METRICS, parse_name
 from aigc.config.targets import signature
 from aigc.metrics.image import FeatureStatistics, frechet_distance
 from aigc.metrics.image.extractors import EfficientNetLite0
@@ -197,9 +197,9 @@ def test_every_metric_and_extractor_is_known_by_its_name():
     for target in (*METRICS.targets.values(), *EXTRACTORS.targets.values()):
         assert signature(target).doc
     for name in METRICS.targets:
-        assert take_apart(name) == (name, "inception")
-        assert take_apart(f"{name}_clip") == (name, "clip")
-    assert take_apart("my.package.Mine_clip") == ("my.package.Mine_clip", None)
+        assert parse_name(name) == (name, "inception")
+        assert parse_name(f"{name}_clip") == (name, "clip")
+    assert parse_name("my.package.Mine_clip") == ("my.package.Mine_clip", None)
 
 
 EXPERIMENT = """\

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from aigc.cli.parts.image_metrics import by_extractor, take_apart
+from aigc.cli.parts.image_metrics import by_extractor, parse_name
 from aigc.config import compose
 from aigc.config.freeze import frozen_yaml
 from aigc.config.trust import trust
@@ -120,14 +120,14 @@ def test_both_sets_come_in_batches_of_the_size_asked_for(sets, score, monkeypatc
 
 
 def test_metrics_are_grouped_once_and_each_group_has_its_own(sets, score, monkeypatch):
-    named = [take_apart(name) for name in ("fid", "kid_clip", "fid_inception", "mine.Blur_clip", "fid_clip", "fid")]
+    named = [parse_name(name) for name in ("fid", "kid_clip", "fid_inception", "mine.Blur_clip", "fid_clip", "fid")]
     assert by_extractor(named, lambda: "clip") == {"inception": ["fid"], "clip": ["kid", "mine.Blur_clip", "fid"]}
     assert by_extractor(named[:2], lambda: pytest.fail("no default is needed"))
     for wrong in ("fid_efficientnet", "precision_recall_efficientnet"):
         with pytest.raises(
             InputError, match=r"extractor efficientnet\. Did you mean efficientnet_lite0\? .*classifier"
         ):
-            take_apart(wrong)
+            parse_name(wrong)
     used = []
     scored = frechet.FrechetDistance.scores
     monkeypatch.setattr(frechet.FrechetDistance, "scores", lambda self, *rest: used.append(self) or scored(self, *rest))
