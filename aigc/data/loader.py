@@ -66,7 +66,7 @@ def training_loader(
     """Make a loader of full batches; the samples that fill no batch are left out, others in each epoch.
 
     Args:
-        dataset: Has a length; randomness in it comes from `aigc.data.sampler.generator`.
+        dataset: Has a length; randomness in it comes from `aigc.data.random_streams.generator`.
         batch_size: Samples in a batch of one rank.
         seed: Decides the order together with the epoch.
         shuffle: Whether the order is random.

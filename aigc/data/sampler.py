@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+from aigc.data.random_streams import generator
+
 
 class EpochSampler(Sampler[Any]):
     """Every index once an epoch, in an order that depends on the seed and the epoch alone.
@@ -20,7 +22,8 @@ class EpochSampler(Sampler[Any]):
         shuffle: Whether the order is random; otherwise it is 0, 1, 2 ...
         rank: Which of the ranks this is.
         world_size: How many ranks there are.
-        tell_epoch: Give `(epoch, index)` instead of the index, for a data set that augments: see `generator`.
+        tell_epoch: Give `(epoch, index)` instead of the index, for a data set that augments: see
+            `aigc.data.random_streams.generator`.
     """
 
     def __init__(
@@ -64,25 +67,6 @@ class EpochSampler(Sampler[Any]):
     def __len__(self) -> int:
         """Indices of this rank in a whole epoch."""
         return self.length // self.world_size
-
-
-SHOWN = 0xFFFFFF00
-"""First number of the streams that images are drawn from which are only shown.
-
-It is above every epoch and every stream that training uses: numpy pads (seed, 1) with zeros, so that it would be the
-stream of (seed, 1, 0, 0) as well.
-"""
-
-
-def generator(seed: int, *numbers: int) -> np.random.Generator:
-    """Return a generator that depends on these numbers alone.
-
-    They are (seed, epoch) for an order and (seed, epoch, index) for a sample.
-
-    A data set that augments draws from `generator(seed, epoch, index)`: then neither the number of workers nor an
-    interruption changes what it gives.
-    """
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *numbers])))
 
 
 def deal(length: int, batch_size: int, rank: int, world_size: int) -> list[list[int]]:

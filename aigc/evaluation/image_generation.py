@@ -11,7 +11,7 @@ from torch import Tensor
 from aigc.config import build
 from aigc.config.types import Bound, Slot
 from aigc.data.images import Images
-from aigc.data.sampler import SHOWN
+from aigc.data.random_streams import Stream
 from aigc.errors import InputError
 from aigc.evaluation.base import Evaluation
 from aigc.evaluation.feature_pass import classifier_of
@@ -23,9 +23,6 @@ from aigc.metrics.image import ImageMeasure, compare, nearest
 from aigc.metrics.image.extractors import Extractor, get_extractor
 from aigc.runs.console import log
 from aigc.tasks import ImageTask
-
-_GRID, _STRIP, _NEIGHBOURS = SHOWN + 1, SHOWN + 2, SHOWN + 3
-"""Streams of random numbers of their own."""
 
 _CLASSIFIER = "classifier"
 """The extractor that is trained on the labels of the data."""
@@ -133,7 +130,7 @@ class ImageGeneration(Evaluation):
 
     def evaluate(self, trainer: Trainer, module: ImageTask) -> None:
         """Measure, record, and save images; all ranks must call it."""
-        make(module, draw(module, 1, self.seed, _GRID))  # equal on all ranks: all fail if it diverged
+        make(module, draw(module, 1, self.seed, Stream.GRID))  # equal on all ranks: all fail if it diverged
         data: Any = trainer.datamodule
         extractor = self._ready(data.images).to(module.device)
         real = self._statistics_of_real(data.images, extractor)
@@ -188,14 +185,14 @@ class ImageGeneration(Evaluation):
 
     def _grid(self, module: ImageTask) -> Tensor:
         """Return images of fixed latents; where the task has classes, each has a column."""
-        drawn = draw(module, self.grid, self.seed, _GRID)
+        drawn = draw(module, self.grid, self.seed, Stream.GRID)
         in_turn = module.grid_conditions(self.grid)
         conditions = drawn.conditions | {name: one.to(module.device) for name, one in in_turn.items()}
         return grid(make(module, drawn._replace(conditions=conditions)), columns_of(in_turn.get("labels")))
 
     def _beside_nearest(self, module: ImageTask, real_images: Images, extractor: Extractor, real: Real) -> Tensor:
         """Return samples beside their nearest training images."""
-        images = make(module, draw(module, self.neighbours, self.seed, _NEIGHBOURS))
+        images = make(module, draw(module, self.neighbours, self.seed, Stream.NEIGHBOURS))
         indices = nearest(extractor(images).features, real.whole, 4)
         return beside(images, [[real_images.read(int(index)) for index in row] for row in indices])
 
@@ -203,7 +200,7 @@ class ImageGeneration(Evaluation):
         """Return four rows of interpolations between two latents, each of one condition."""
         rows = []
         for way in range(4):
-            ends = draw(module, 2, self.seed, _STRIP, way)
+            ends = draw(module, 2, self.seed, Stream.STRIP, way)
             conditions = {name: one[:1].repeat_interleave(self.strip, 0) for name, one in ends.conditions.items()}
             rows.append(make(module, Drawn(between(ends.latents, self.strip), conditions, ends.noise)))
         return grid(torch.cat(rows), self.strip)

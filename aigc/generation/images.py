@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from aigc.data.sampler import generator as numbers
+from aigc.data.random_streams import Stream, stream_seed
 from aigc.distributed.data_rank import data_rank
 from aigc.errors import DivergedRun, InputError
 from aigc.generation.random_state import fixed_random_state
@@ -60,9 +60,9 @@ class Drawn(NamedTuple):
     """Seed of the networks' own draws."""
 
 
-def draw(task: ImageSource, count: int, seed: int, *numbers_of_draw: int) -> Drawn:
-    """Draw latents and conditions, on the task's device; they depend on the seed and the numbers alone."""
-    source = torch.Generator().manual_seed(int(numbers(seed, *numbers_of_draw).integers(2**62)))
+def draw(task: ImageSource, count: int, seed: int, stream: Stream, *numbers: int) -> Drawn:
+    """Draw latents and conditions, on the task's device; they depend on the seed, the stream and the numbers alone."""
+    source = torch.Generator().manual_seed(stream_seed(stream, seed, *numbers))
     latents, conditions = task.latents(count, source), task.conditions(count, source)
     noise = int(torch.randint(2**62, (), generator=source))
     return Drawn(latents.to(task.device), {name: one.to(task.device) for name, one in conditions.items()}, noise)
@@ -118,7 +118,7 @@ def measure_samples(
 
 def _numbered(task: ImageSource, first: int, last: int, seed: int) -> Drawn:
     """Draw for the images from one number up to another, in blocks that do not depend on batches."""
-    blocks = [draw(task, _BLOCK, seed, 0, block) for block in range(first // _BLOCK, -(-last // _BLOCK))]
+    blocks = [draw(task, _BLOCK, seed, Stream.MEASURED, block) for block in range(first // _BLOCK, -(-last // _BLOCK))]
     these = slice(first % _BLOCK, first % _BLOCK + last - first)
     latents = torch.cat([block.latents for block in blocks])
     conditions = {name: torch.cat([block.conditions[name] for block in blocks]) for name in blocks[0].conditions}

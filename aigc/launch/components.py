@@ -18,7 +18,7 @@ from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config import build, factory
 from aigc.config.build import target_class
 from aigc.config.targets import signature
-from aigc.data.sampler import generator
+from aigc.data.random_streams import Stream, stream_seed
 from aigc.data.stream_loader import StreamLoader
 from aigc.distributed.data_rank import data_rank
 from aigc.distributed.strategies import choose_strategy
@@ -58,7 +58,7 @@ def seed_apart(cfg: DictConfig) -> None:
     """Seed dropout differently on each data rank; call it once all ranks have built the same weights."""
     rank, _ = data_rank()
     if rank:
-        seed_everything(int(generator(cfg.seed, 2, rank).integers(2**32)), workers=True, verbose=False)
+        seed_everything(stream_seed(Stream.RANK, cfg.seed, rank, below=2**32), workers=True, verbose=False)
 
 
 def build_data(cfg: DictConfig, model: Path | None = None) -> Any:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, GPT2Config, GPT2LMHeadModel
 
 from aigc.data.loader import training_loader, worker_settings
-from aigc.data.sampler import generator
+from aigc.data.random_streams import generator
 from aigc.data.text.packing import IGNORE
 from aigc.distributed.collectives import all_sum
 from aigc.optim.schedules import WarmupCosine

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from aigc.callbacks import BetweenSteps, Checkpoints, ExactState
 from aigc.data.loader import training_loader, worker_settings
-from aigc.data.sampler import generator
+from aigc.data.random_streams import generator
 from aigc.distributed.shard_files import read_shards
 from aigc.errors import PreemptedRun
 from aigc.logger import MetricsFileLogger

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from aigc.callbacks import Checkpoints
+from aigc.data.random_streams import Stream
 from aigc.errors import DivergedRun, InputError
 from aigc.evaluation import image_generation
 from aigc.generation import images as image_sampling
@@ -169,16 +170,16 @@ def test_modes_and_random_state_are_put_back(task):
 def test_noise_that_networks_draw_repeats(task, monkeypatch):
     plain = task.generate
     monkeypatch.setattr(task, "generate", lambda *drawn: (plain(*drawn) + 0.3 * torch.randn(4, 1, 1, 1)).clamp(-1, 1))
-    first = make(task, draw(task, 4, 0, 1))
+    first = make(task, draw(task, 4, 0, Stream.GRID))
     torch.rand(5)
-    assert torch.equal(make(task, draw(task, 4, 0, 1)), first)
-    assert not torch.equal(make(task, draw(task, 4, 0, 2)), first)
+    assert torch.equal(make(task, draw(task, 4, 0, Stream.GRID)), first)
+    assert not torch.equal(make(task, draw(task, 4, 0, Stream.STRIP)), first)
 
 
 def test_what_is_no_image_is_refused(task, monkeypatch):
     monkeypatch.setattr(task, "generate", lambda *drawn: torch.zeros(3, 8))
     with pytest.raises(InputError, match=r"generate must give a float tensor of shape \(count, channels"):
-        make(task, draw(task, 4, 0, 1))
+        make(task, draw(task, 4, 0, Stream.GRID))
 
 
 @pytest.mark.parametrize(

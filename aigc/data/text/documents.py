@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aigc.data.sampler import generator
+from aigc.data.random_streams import generator
 from aigc.data.text.packing import Integers, ranges
 
 

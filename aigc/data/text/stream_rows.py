@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from aigc.data.sampler import generator
+from aigc.data.random_streams import generator
 from aigc.data.text.documents import Documents, Table, gather, join
 from aigc.data.text.examples import Example
 from aigc.data.text.objectives.base import Context, Objective

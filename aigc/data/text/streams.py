@@ -13,7 +13,7 @@ from datasets.distributed import split_dataset_by_node
 from aigc import assets
 from aigc.data.fingerprints import SMALL, sha256_of
 from aigc.data.hints import near
-from aigc.data.sampler import generator
+from aigc.data.random_streams import generator
 from aigc.data.text.corpus import Reads, learned
 from aigc.data.text.examples import Example, Layout
 from aigc.data.text.formats import formats, suffixes

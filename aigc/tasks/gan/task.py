@@ -15,7 +15,7 @@ from aigc.augmentation.base import Augmentation
 from aigc.config import build
 from aigc.config.types import Bound, Slot
 from aigc.data.images import to_float
-from aigc.data.sampler import generator as numbers
+from aigc.data.random_streams import Stream, stream_seed
 from aigc.losses.base import Regulariser
 from aigc.losses.precision import at_least_float32
 from aigc.models.averaging import Averaged
@@ -159,7 +159,7 @@ class GanTask(AlternatingTask):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """Run all phases of one step."""
-        seed_all(int(numbers(self.seed, 1, self.steps_done, self.trainer.global_rank).integers(2**62)), self.device)
+        seed_all(stream_seed(Stream.STEP, self.seed, self.steps_done, self.trainer.global_rank), self.device)
         real, labels = to_float(batch["images"]).contiguous(memory_format=self._layout), batch.get("labels")
         check_divisible(len(real), self.n_critic, self.micro_batches)
         for regulariser in self.regularisers.values():

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigc.data.sampler import SHOWN, EpochSampler, generator
+from aigc.data.sampler import EpochSampler
 
 
 def order(length: int, seed: int, epoch: int) -> list[int]:
@@ -62,22 +62,3 @@ def test_an_order_takes_no_more_memory_than_its_numbers() -> None:
     tracemalloc.stop()
     assert type(first) is int
     assert peak < 20 * len(sampler)  # 8 bytes each, and those of a copy; a list would take 36
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(0, 10**6), st.integers(0, 64), st.integers(1, 16))
-def test_images_to_show_are_drawn_from_no_stream_that_training_uses(seed: int, step: int, rank: int, draw: int) -> None:
-    def numbers(*stream: int) -> list[int]:
-        return generator(seed, *stream).integers(2**62, size=4).tolist()
-
-    shown = numbers(SHOWN + draw)
-    for training in ((step,), (0, step), (1, step, rank), (2, rank), (step, rank), (step, rank, draw)):
-        assert numbers(*training) != shown
-    assert numbers(1) == numbers(1, 0, 0)  # why a number of its own is needed
-
-
-def test_what_evaluation_shows_is_drawn_from_these_streams() -> None:
-    from aigc.evaluation import image_generation
-
-    streams = {image_generation._GRID, image_generation._STRIP, image_generation._NEIGHBOURS}
-    assert len(streams) == 3
-    assert all(SHOWN < stream < 2**32 for stream in streams)
