@@ -11,7 +11,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aigc.config.check import find_problems
-from aigc.config.faults import defaults_origin, group_choices, no_such_group, unreadable
+from aigc.config.faults import defaults_origin, endless, group_choices, no_such_group, unreadable
 from aigc.config.locate import conf_folder, search_folders, shown_path
 from aigc.config.origins import COMMAND_LINE, Origins, set_origins
 from aigc.config.overrides import apply_override, parse_overrides
@@ -182,6 +182,8 @@ def _merge_files(loader: Any, groups: list[str]) -> tuple[DictConfig, Origins, d
         raise ConfigError([Problem("defaults", what, defaults_origin(missing))]) from error
     except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
         raise unreadable(error) from error
+    except RecursionError as error:
+        raise endless() from error
     except HydraException as error:
         raise no_such_group(error) from error
     cfg, origins = OmegaConf.create({}), Origins()

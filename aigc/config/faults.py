@@ -44,6 +44,18 @@ def unreadable(error: Exception) -> ConfigError:
     return ConfigError([Problem("", str(error).splitlines()[0])])
 
 
+def endless() -> ConfigError:
+    """Return the error of a defaults list whose configs include one another without end."""
+    for folder in search_folders():
+        for path in sorted(folder.rglob("*.yaml")):
+            group = path.relative_to(folder).parts[0]
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                if (chosen := re.match(rf"\s*-\s*/?{re.escape(group)}\s*:\s*([\w/]+)", line)) and path.parent != folder:
+                    what = f"this includes the group itself; to begin with another of its configs: - {chosen[1]}"
+                    return ConfigError([Problem("defaults", what, f"{shown_path(path)}:{number}")])
+    return ConfigError([Problem("defaults", "configs include one another without end")])
+
+
 def no_such_group(error: Exception) -> ConfigError:
     """Return the error of `override /modle: gpt2` in a defaults list."""
     text = " ".join(str(error).split())
@@ -69,11 +81,9 @@ def defaults_origin(missing: str) -> str:
     for folder in search_folders():
         for path in sorted(folder.rglob("*.yaml")):
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-                if (
-                    choice in line
-                    and group.rpartition("/")[2] in line
-                    and ":" in line
-                    and line.lstrip().startswith("-")
-                ):
+                named = line.partition("#")[0].strip()
+                chosen = choice in named and group.rpartition("/")[2] in named and ":" in named
+                inherited = ":" not in named and named.endswith(choice) and group.endswith(path.parent.parts[-1])
+                if named.startswith("-") and (chosen or inherited):
                     return f"{shown_path(path)}:{number}"
     return ""
