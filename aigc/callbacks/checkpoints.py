@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
-from aigc.config.problems import ConfigError, Problem, suggest
+from aigc.config.problems import ConfigError, Problem, choices, suggest
 from aigc.config.types import Bound
 from aigc.distributed.sharding import ShardedData
 from aigc.runs.checkpoints import CheckpointFolder, damage
@@ -80,6 +80,21 @@ class Checkpoints(Callback):
         writer = trainer.strategy.checkpoint_io
         assert isinstance(writer, AtomicCheckpointIO)
         writer.asynchronous = self.asynchronous
+
+    def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Check before the first step that something records the monitor.
+
+        Raises:
+            ConfigError: It is certain that only other values are recorded.
+        """
+        assert isinstance(module, Task)
+        known = _recorded_names(trainer, module) if self.monitor and self.keep_best else None
+        if known is None or self.monitor in known or str(self.monitor).startswith("train/"):
+            return
+        if known:
+            what = f"nothing records {self.monitor!r}. {choices(self.monitor, sorted(known))}"
+            raise ConfigError([Problem("callbacks.checkpoints.monitor", what)])
+        log.warning("nothing is measured, so the last weights are kept: %s does not choose the best", self.monitor)
 
     def best_whole(self, trainer: Trainer, module: Task) -> dict[str, Any] | None:
         """The best whose weights are at hand; one whose file is lost or damaged is passed over with a warning."""
@@ -189,3 +204,14 @@ class Checkpoints(Callback):
 
 def _folder(trainer: Trainer) -> CheckpointFolder:
     return CheckpointFolder(Path(trainer.default_root_dir) / "checkpoints")
+
+
+def _recorded_names(trainer: Trainer, module: Task) -> set[str] | None:
+    """Return the names of the values that task and callbacks record, but for `train/`; None where some are unknown."""
+    found: list[set[str] | None] = []
+    for one in (module, *trainer.callbacks):
+        declares = getattr(one, "value_names", None)
+        # A class of a person's own may record anything.
+        own = type(one).__module__.partition(".")[0] not in ("aigc", "pytorch_lightning")
+        found.append(None if own else declares() if declares else set())
+    return None if None in found else set().union(*(names for names in found if names is not None))

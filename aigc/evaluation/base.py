@@ -108,6 +108,13 @@ class Evaluation(Callback, ABC):
         """Return the names of the scores that a metric gives, as far as they are known before it measures."""
         return ()
 
+    def value_names(self) -> set[str] | None:
+        """Return the names of the values that it records; None if some are not known before it measures."""
+        left_out = len(self.metrics) < sum(node is not None for node in self._nodes.values())
+        if left_out or not all(map(list, map(self.scores_of, self.metrics.values()))):
+            return None
+        return set(self._names.of(self._scores).values())
+
     def unmeasurable(self, metric: Any, samples: int, data: Any) -> str | None:
         """Return why a metric cannot measure so many samples; None when it can."""
         return None

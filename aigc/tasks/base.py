@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from omegaconf import DictConfig
+from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor
 from torch.distributed import ReduceOp
 from torch.optim import Optimizer
@@ -78,6 +79,10 @@ class Task(DivergenceGuard):
     def over_ranks(self, value: Tensor | float, op: Any = ReduceOp.SUM) -> float:
         """Reduce a number over all ranks, in float64; all ranks must call it, and it waits for their devices."""
         return reduce_number(value, op)
+
+    def value_names(self) -> set[str] | None:
+        """Return the names of the values that its validation records; None, where it has one, if they are unknown."""
+        return None if is_overridden("validation_step", self) else set()
 
     def at_logged_step(self) -> bool:
         """Return whether this batch ended an optimiser step whose values are logged."""

@@ -42,6 +42,7 @@ def test_bad_data_is_said_in_one_message_and_nothing_is_left(what, aigc, own_pla
         ("evaluation.generation.prompt_pattern='['", "is not a regular expression"),
         ("model.architecture=gpt3", "no architecture 'gpt3'"),
         ("optimizer.lr=-1", "Invalid learning rate"),
+        ("callbacks.checkpoints.monitor=val/fid", "callbacks.checkpoints.monitor"),
     ],
 )
 def test_what_only_building_shows_is_said_and_nothing_is_left(override, said, aigc, own_place):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from pytorch_lightning import Callback
 
 from aigc.callbacks import BetweenSteps, Checkpoints, ExactState
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
@@ -17,6 +18,7 @@ from aigc.runs.checkpoints import CheckpointFolder, damage
 from aigc.runs.files import set_write_patience
 from aigc.tasks import Task
 from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
+from tests.training.tiny_gan import image_data, tiny_gan
 from tests.waiting import PATIENCE
 
 
@@ -213,3 +215,50 @@ def test_shards_cannot_be_written_in_a_thread():
         Checkpoints(asynchronous=True).setup(sharded, None, "fit")
     sharded.strategy.checkpoint_io = AtomicCheckpointIO()
     Checkpoints().setup(sharded, Task(), "fit")
+
+
+@pytest.mark.parametrize(
+    ("monitor", "kind", "refused"),
+    [
+        ("val/perplexitty", Task, True),
+        ("perplexity", Task, True),
+        ("val/bits_per_byte", Task, False),
+        ("train/mine", Task, False),
+        ("val/perplexitty", "own scores", False),
+        ("val/perplexitty", "own callback", False),
+    ],
+)
+def test_a_monitor_that_nothing_records_is_refused_before_the_first_step(monitor, kind, refused, tmp_path):
+    callback = Checkpoints(monitor=monitor)
+    more = [type("Own", (Callback,), {"__module__": "mine"})()] if kind == "own callback" else []
+    data, task, made = fitted(tmp_path, callback, more=more, max_steps=1)
+    if kind == "own scores":
+        task.__class__ = type(
+            "Own", (type(task),), {"validation_scores": lambda self: ({"mine": 1.0}, {}), "__module__": "aigc.own"}
+        )
+    if not refused:
+        made.fit(task, datamodule=data)
+        assert task.steps_done == 1
+        return
+    with pytest.raises(ConfigError) as caught:
+        made.fit(task, datamodule=data)
+    (problem,) = caught.value.problems
+    assert problem.key == "callbacks.checkpoints.monitor"
+    assert "val/perplexity" in problem.what
+    assert task.steps_done == 0
+
+
+def test_a_run_that_measures_nothing_keeps_its_last_weights(tmp_path, caplog):
+    trained = trainer(tmp_path, max_steps=1, callbacks=[callback := Checkpoints(monitor="val/fid")])
+    task = tiny_gan()
+    task.__class__ = type("Known", (type(task),), {"__module__": "aigc.known"})
+    trained.fit(task, datamodule=image_data(tmp_path))
+    assert task.steps_done == 1
+    assert callback.best is None
+    assert "val/fid" in caplog.text
+
+
+def test_a_monitor_that_nothing_records_does_not_matter_where_no_best_is_kept(tmp_path):
+    data, task, made = fitted(tmp_path, Checkpoints(monitor="val/nothing", keep_best=0), max_steps=1)
+    made.fit(task, datamodule=data)
+    assert task.steps_done == 1

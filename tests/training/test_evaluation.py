@@ -277,3 +277,26 @@ def test_progress_shows_the_headline_of_the_task(task, shown, tmp_path):
     made.headline = ("train/generator_loss",)
     made.latest["train/generator_loss"] = 2.0
     assert Progress._facts(made) == "generator loss 2.000"
+
+
+def test_evaluations_declare_what_they_record(tmp_path):
+    chosen = {name: {"_target_": f"aigc.metrics.text.{name}"} for name in ("BLEU", "CHRF", "ROUGE", "DistinctN")}
+    cases = [
+        (language_run(tmp_path / "text"), TextGeneration(chosen).bind("evaluation.mine")),
+        ((tiny_gan(), image_data(tmp_path)), image_evaluation(tmp_path, "evaluation.mine", metrics={"fid": FID})),
+    ]
+    for (task, data), evaluation in cases:
+        declared = evaluation.value_names()
+        fit(tmp_path / type(task).__name__, task, data, evaluation, val_check_interval=1)
+        own = task.value_names() or set()
+        assert {name for name in task.latest if name.startswith("val/")} - own == declared
+    assert Declared(1.0).value_names() == set()
+    assert TextGeneration({"bleu": BLEU, "off": None}).bind("evaluation.mine").value_names() == {"val/bleu"}
+
+
+def test_what_a_limit_leaves_out_is_not_known_to_be_missing(tmp_path):
+    neighbours = {"_target_": "aigc.metrics.image.PrecisionRecall", "k": 5}
+    limited = image_evaluation(tmp_path, metrics={"fid": FID, "precision": neighbours}, samples=30)
+    limited.bind("evaluation.images", limit=4)
+    fit(tmp_path, tiny_gan(), image_data(tmp_path), limited)
+    assert limited.value_names() is None

@@ -62,6 +62,11 @@ class TokenTask(LanguageTask):
         """Return whether the sums are finite."""
         return self._perplexity.finite
 
+    def value_names(self) -> set[str] | None:
+        """Return the names of the values that its validation records; None if a subclass has scores of its own."""
+        own = type(self).validation_scores is not TokenTask.validation_scores
+        return None if own else {f"val/{name}" for name in likelihood_scores(1.0, 1, characters=1, bytes=1)}
+
     def validation_scores(self) -> tuple[Mapping[str, float], Mapping[str, str]]:
         """Return perplexity per token and per character, and bits per byte."""
         counted = self._perplexity.details()
