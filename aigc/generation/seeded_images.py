@@ -7,12 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from aigc.errors import InputError
 from aigc.generation.random_state import fixed_random_state
 from aigc.metrics.image.path_length import interpolate
 from aigc.metrics.image.quantisation import quantise
-from aigc.models.images.base import LEAST_TRUNCATION, ImageGenerator
-from aigc.models.images.gan.base import StyleGenerator
+from aigc.models.images.base import ImageGenerator
 from aigc.runs import stop
 
 
@@ -37,24 +35,19 @@ class SeededImages:
             `StyleGenerator.truncated`.
 
     Raises:
-        InputError: The truncation is too small for a generator without styles.
+        InputError: The truncation is too small for this generator.
     """
 
     def __init__(self, generator: ImageGenerator, truncation: float = 1.0) -> None:
         self.generator = generator.eval()
         self.truncation = truncation
         self._device = next((value.device for value in generator.state_dict().values()), torch.device("cpu"))
-        if not isinstance(generator, StyleGenerator) and truncation < LEAST_TRUNCATION:
-            raise InputError(
-                f"truncation={truncation:g}: {type(generator).__name__} has no styles to move to their average, so "
-                f"latents are redrawn until they are small enough; give {LEAST_TRUNCATION:g} to 1"
-            )
+        generator.check_truncation(truncation)
 
     def source(self, seed: int, label: int | None = None) -> Source:
         """Draw latents for a seed."""
         source = torch.Generator().manual_seed(seed)
-        styled = isinstance(self.generator, StyleGenerator)
-        latents = self.generator.latents(1, source, 1.0 if styled else self.truncation).to(self._device)
+        latents = self.generator.seeded_latents(source, self.truncation).to(self._device)
         noise = int(torch.randint(2**62, (), generator=source))
         return Source(seed, latents, None if label is None else torch.tensor([label], device=self._device), noise)
 
@@ -69,15 +62,15 @@ class SeededImages:
     def interpolated(self, sources: Sequence[Source], steps: int, ends: bool = True) -> Iterator[Tensor]:
         """Make `steps` images from each source to the next, the last of which is that of the next source.
 
-        Styles are interpolated linearly, latents along an arc (Shoemake, 1985), with the label of the first end. All
-        have the noise of the first source, which would flicker otherwise.
+        The generator says how; labels are those of the first end. All have the noise of the first source, which would
+        flicker otherwise.
 
         Args:
             sources: At least two.
             steps: Images from one source to the next, at least two.
             ends: Whether the last of them is made: in an animation, the next interpolation begins with it.
         """
-        how = "lerp" if isinstance(self.generator, StyleGenerator) else "slerp"
+        how = self.generator.interpolation
         for source, following in pairwise(sources):
             start, end = self._start(source), self._start(following)
             for step in range(steps if ends else steps - 1):
@@ -95,30 +88,18 @@ class SeededImages:
         Raises:
             InputError: The generator has no styles, or fewer layers.
         """
-        if not isinstance(self.generator, StyleGenerator):
-            raise InputError(f"mixing: {type(self.generator).__name__} has no styles to mix; a StyleGAN's has")
         coarse, fine = ([self._start(source) for source in sources] for sources in (rows, columns))
-        layers = coarse[0].shape[1]
-        first = layers // 2 if crossover is None else crossover
-        if not 0 < first < layers:
-            raise InputError(f"crossover={first}: the generator has {layers} layers; give 1 to {layers - 1}")
         for source, of_row in zip(rows, coarse, strict=True):
             for of_column in fine:
-                yield self._made(torch.cat([of_row[:, :first], of_column[:, first:]], 1), source)
+                yield self._made(self.generator.mixed_styles(of_row, of_column, crossover), source)
 
     def _start(self, source: Source) -> Tensor:
-        """Return the latents, or the styles where there are any."""
-        if not isinstance(self.generator, StyleGenerator):
-            return source.latents
         with torch.no_grad():
-            return self.generator.truncated(self.generator.mapping(source.latents, source.label), self.truncation)
+            return self.generator.starting_point(source.latents, source.label, self.truncation)
 
     def _made(self, start: Tensor, source: Source) -> Tensor:
-        """Make the image of latents or styles; random states are restored."""
+        """Make the image of a starting point; random states are restored."""
         stop.check(" while images were made")
         with fixed_random_state(self._device, source.noise), torch.no_grad():
-            if isinstance(self.generator, StyleGenerator):
-                images = self.generator.synthesis(start)
-            else:
-                images = self.generator(start, source.label)
+            images = self.generator.images_from(start, source.label)
         return quantise(images)[0].cpu()

@@ -12,8 +12,6 @@ from aigc.runs import Run
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from aigc.inference.parts.image_sets import RunImages
-
 SAFETENSORS = "safetensors"
 """The export format of every kind: weights and what rebuilds the model."""
 
@@ -118,14 +116,6 @@ class SavedModel(ABC):
             InputError: The model cannot be measured in this way, or the data cannot be used.
         """
         raise InputError(f"{self.run.id} makes {self.makes}, which `aigc eval` does not measure")
-
-    def images(self, samples: int, seed: int) -> "RunImages":
-        """Open the model as a source of images, which `aigc score-images` measures.
-
-        Raises:
-            InputError: It makes no images, or there is no usable checkpoint.
-        """
-        raise InputError(f"{self.run.id} makes no images: its task is {self.run.config.task['_target_']}")
 
     def check_options(self, given: Sequence[str]) -> None:
         """Check that the model takes these options of `aigc generate`.

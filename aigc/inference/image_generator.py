@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from aigc.errors import InputError
 from aigc.generation.image_choice import ImageChoice
 from aigc.inference.base import SAFETENSORS, Comparison, Generated, Request, SavedModel
+from aigc.inference.parts.image_maker import ImageMaker
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -18,7 +19,7 @@ _COMPARED = 8
 """Images that are compared after export; programs are traced with two, which shows that any number works."""
 
 
-class SavedImageGenerator(SavedModel):
+class SavedImageGenerator(SavedModel, ImageMaker):
     """A generator of images and the names of its classes."""
 
     makes = "images"
@@ -56,7 +57,7 @@ class SavedImageGenerator(SavedModel):
         raise InputError(f"{self.run.id} makes images: `aigc score-images {self.run.id}` measures them")
 
     def images(self, samples: int, seed: int) -> "RunImages":
-        """Open the best checkpoint, or the last one; see `SavedModel.images`."""
+        """Open the best checkpoint, or the last one; see `ImageMaker.images`."""
         from aigc.inference.parts.checkpoint import load_task
         from aigc.inference.parts.image_sets import RunImages
         from aigc.runs.checkpoints import BEST

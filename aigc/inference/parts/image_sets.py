@@ -16,6 +16,7 @@ from aigc.errors import InputError
 from aigc.evaluation.feature_pass import classifier_of, measure_images
 from aigc.evaluation.real_statistics import Real, real_statistics
 from aigc.inference.find import model_of_task
+from aigc.inference.parts.image_maker import ImageMaker
 from aigc.metrics.image import Statistics, is_statistics, read_statistics
 from aigc.metrics.image.extractors import Extractor
 from aigc.runs import Run
@@ -65,7 +66,7 @@ def open_set(name: str, samples: int = 10_000, seed: int = 0, on_bad: OnBad = "f
     """
     path = Path(name).expanduser()
     if path.is_dir() and (path / "manifest.json").is_file():
-        return model_of_task(Run.open(path)).images(samples, seed)
+        return _images_of_run(Run.open(path), samples, seed)
     if path.is_file() and is_statistics(path):
         return read_statistics(path)
     if path.exists() or name.startswith(PREFIXES):
@@ -80,7 +81,7 @@ def open_set(name: str, samples: int = 10_000, seed: int = 0, on_bad: OnBad = "f
     except InputError as error:
         near = suggest(name, data)
         raise InputError(f"{name}: there is no such file, folder or data config ({near}), and {error}") from error
-    return model_of_task(run).images(samples, seed)
+    return _images_of_run(run, samples, seed)
 
 
 def generated_statistics(one: ImageSet, extractor: Extractor | None, keep: bool, batch_size: int) -> Statistics:
@@ -131,6 +132,13 @@ def count_of(one: ImageSet) -> int | None:
     if isinstance(one, Statistics):
         return one.count
     return len(one) if isinstance(one, Images) else one.samples
+
+
+def _images_of_run(run: Run, samples: int, seed: int) -> RunImages:
+    model = model_of_task(run)
+    if not isinstance(model, ImageMaker):
+        raise InputError(f"{run.id} makes no images: its task is {run.config.task['_target_']}")
+    return model.images(samples, seed)
 
 
 def _images_of_config(name: str) -> Images:

@@ -1,6 +1,7 @@
 """Networks that make images, whatever they are trained by."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,8 @@ class ImageGenerator(nn.Module, ABC):
     """
 
     latent_shape: tuple[int, ...]
+    interpolation: ClassVar[Literal["lerp", "slerp"]] = "slerp"
+    """How the starting points of two images are interpolated: latents along an arc (Shoemake, 1985)."""
 
     def __init__(self, resolution: int, channels: int, classes: int = 0) -> None:
         super().__init__()
@@ -53,6 +56,44 @@ class ImageGenerator(nn.Module, ABC):
             while (beyond := drawn.abs() > 2 * truncation).any():
                 drawn[beyond] = torch.randn(int(beyond.sum()), generator=source)
         return drawn
+
+    def seeded_latents(self, source: torch.Generator, truncation: float) -> Tensor:
+        """Draw the latents of one image, truncated where latents are what is truncated; see `latents`."""
+        return self.latents(1, source, truncation)
+
+    def starting_point(self, latents: Tensor, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
+        """Return what an image is made of and what is interpolated: by default the latents as they are."""
+        return latents
+
+    def images_from(self, point: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Make images of what `starting_point` returned, as `forward`."""
+        images: Tensor = self(point, labels)
+        return images
+
+    def mixed_styles(self, coarse: Tensor, fine: Tensor, crossover: int | None) -> Tensor:
+        """Mix two starting points (Karras et al., 2019).
+
+        Args:
+            coarse: It gives the styles of the first layers.
+            fine: It gives those of the others.
+            crossover: Number of the first layers; None takes half of all.
+
+        Raises:
+            InputError: The generator has no styles, or fewer layers.
+        """
+        raise InputError(f"mixing: {type(self).__name__} has no styles to mix; a StyleGAN's has")
+
+    def check_truncation(self, truncation: float) -> None:
+        """Check that images can be truncated so far.
+
+        Raises:
+            InputError: Latents would have to be drawn again too often.
+        """
+        if truncation < LEAST_TRUNCATION:
+            raise InputError(
+                f"truncation={truncation:g}: {type(self).__name__} has no styles to move to their average, so latents "
+                f"are redrawn until they are small enough; give {LEAST_TRUNCATION:g} to 1"
+            )
 
     @abstractmethod
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from aigc.errors import InputError
@@ -33,6 +34,7 @@ class StyleGenerator(ImageGenerator):
     """
 
     average_style: Tensor
+    interpolation = "lerp"
 
     @abstractmethod
     def mapping(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -45,6 +47,29 @@ class StyleGenerator(ImageGenerator):
     def truncated(self, styles: Tensor, truncation: float) -> Tensor:
         """Truncate styles towards the average one (Karras et al., 2019): w' = average + truncation * (w - average)."""
         return self.average_style.lerp(styles, truncation)
+
+    def seeded_latents(self, source: torch.Generator, truncation: float) -> Tensor:
+        """Draw latents as they are, as styles are truncated."""
+        return self.latents(1, source)
+
+    def check_truncation(self, truncation: float) -> None:
+        """Styles can be moved to their average as far as it is asked for."""
+
+    def starting_point(self, latents: Tensor, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
+        """Return truncated styles."""
+        return self.truncated(self.mapping(latents, labels), truncation)
+
+    def images_from(self, point: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Make images of styles."""
+        return self.synthesis(point)
+
+    def mixed_styles(self, coarse: Tensor, fine: Tensor, crossover: int | None) -> Tensor:
+        """Take the styles of the first layers from one image, and the others from another; see `ImageGenerator`."""
+        layers = coarse.shape[1]
+        first = layers // 2 if crossover is None else crossover
+        if not 0 < first < layers:
+            raise InputError(f"crossover={first}: the generator has {layers} layers; give 1 to {layers - 1}")
+        return torch.cat([coarse[:, :first], fine[:, first:]], 1)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Make images; see `ImageGenerator`."""
