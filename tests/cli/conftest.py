@@ -1,11 +1,14 @@
-"""One small trained run, shared by the tests that only read it."""
+"""Fixtures that several verbs share: one small trained run, and `aigc score` with its files."""
 
 import fcntl
+import sys
 from pathlib import Path
 
 import pytest
 
+from aigc.cli.main import main
 from aigc.runs import Run
+from tests.cli.scoring import PREDICTIONS, REFERENCES, lines
 from tests.launch.forking import run_aigc
 
 SMALL = ["model.settings.n_layer=1", "model.settings.n_head=2", "model.settings.n_embd=64"]
@@ -25,3 +28,25 @@ def trained(shared: Path, cache: Path) -> Run:
             assert done.returncode == 0, done.stderr
             (Run.open("latest", outputs / "runs").path / ".stdout").write_text(done.stdout, encoding="utf-8")
     return Run.open("latest", outputs / "runs")
+
+
+@pytest.fixture
+def score(own_place, capsys, monkeypatch):
+    """Run `aigc score ...` here: exit code, stdout, stderr."""
+    monkeypatch.setattr(sys, "path", [*sys.path])  # aigc adds the working directory
+
+    def run(*arguments):
+        code = main(["score", *arguments])
+        shown = capsys.readouterr()
+        assert "Traceback" not in shown.err
+        return code, shown.out, shown.err
+
+    return run
+
+
+@pytest.fixture
+def files(own_place):
+    """Predictions and references of three lines in p.txt and r.txt."""
+    lines(own_place / "p.txt", PREDICTIONS)
+    lines(own_place / "r.txt", REFERENCES)
+    return own_place

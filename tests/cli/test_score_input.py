@@ -1,0 +1,151 @@
+"""What `aigc score` reads from the command line, and what it refuses: one message, exit code 2."""
+
+import gzip
+import os
+
+import pytest
+
+from aigc.cli.main import main
+from aigc.cli.parts.options import read_value
+from aigc.cli.parts.text_metrics import METRICS
+from aigc.cli.parts.typed_metrics import is_option
+from aigc.config.types import OneOf
+from tests.cli.scoring import CHINESE, REFERENCES, lines, samples
+from tests.conftest import write
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("13", int, 13),
+        ("13", str, "13"),
+        ("1e-3", float, 0.001),
+        ("true", bool, True),
+        ("true", str, "true"),
+        ("no", bool, "no"),  # and then is refused
+        ("null", OneOf((float, type(None))), None),
+        ("[a, 1]", list, ["a", 1]),
+        ("[abc]+", str, "[abc]+"),
+        ("[abc]", str, "[abc]"),
+        ("a: b # c", str, "a: b # c"),
+        ("2024-01-01", str, "2024-01-01"),
+        ("[", list, "["),
+    ],
+)
+def test_values_are_read_as_their_option_needs_them(text, kind, value):
+    assert read_value(text, kind) == value
+    assert type(read_value(text, kind)) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("bleu.tokenize=zh", True),
+        ("bleu.tokenize=a=b", True),
+        ("mine.metrics.Own.unit=1", True),
+        ("form_accuracy.pattern=", True),
+        ("./a.b=c", False),
+        ("a=b.txt", False),
+        ("predictions.txt", False),
+        ("out/step.txt=1", False),
+        ("bleu._target_=os.system", False),
+        ("-", False),
+    ],
+)
+def test_what_is_an_option_and_what_a_file(text, is_one):
+    assert is_option(text) is is_one
+
+
+def test_all_wrong_options_are_said_together_before_any_file_is_read(score):
+    code, out, err = score(
+        *("nowhere.txt", "nothing.txt", "--metric", "blue", "--metric", "bleu", "--metric", "form_accuracy"),
+        *("--metric", "chrf", "bleu.tokenise=zh", "chrf.word_order=two", "ter.normalized=true", "chrv.beta=2"),
+    )
+    assert (code, out) == (2, "")
+    for said in (
+        "6 errors",
+        "blue (command line: --metric blue): no such metric; did you mean bleu?",
+        "bleu.tokenise (command line: bleu.tokenise=zh)",
+        "did you mean bleu.tokenize?",
+        "chrf.word_order (command line: chrf.word_order=two): 'two' is not an integer",
+        "form_accuracy.pattern: missing; give form_accuracy.pattern=VALUE",
+        "ter (command line: ter.normalized=true): is not among the metrics; add --metric ter",
+        "chrv (command line: chrv.beta=2): no such metric; did you mean chrf?",
+    ):
+        assert said in err
+    assert "nowhere.txt" not in err
+
+
+def test_all_values_that_metrics_refuse_are_said_together(files, score):
+    code, _, err = score("p.txt", "r.txt", "bleu.tokenize=zz", "rouge.rouge_types=[rouge0]")
+    assert code == 2
+    assert "'zz'" in err
+    assert "rouge0" in err
+
+
+BAD = {
+    "unequal": (["p.txt", "long.txt"], "p.txt has 3 lines, long.txt has 4"),
+    "unequal second": (["p.txt", "r.txt", "long.txt"], "p.txt has 3 lines, long.txt has 4"),
+    "unequal other": (["p.txt", "r.txt", "--compare", "long.txt"], "p.txt has 3 lines, long.txt has 4"),
+    "no such file": (["p.txt", "nowhere.txt"], "nowhere.txt: No such file"),
+    "a folder": (["p.txt", "folder"], "folder: Is a directory"),
+    "not UTF-8": (["p.txt", "gbk.txt"], "gbk.txt, line 2: not UTF-8 at byte 3"),
+    "no gzip": (["p.txt", "no.txt.gz"], "no.txt.gz: not a complete gzip file"),
+    "half a gzip": (["p.txt", "half.txt.gz"], "half.txt.gz: not a complete gzip file"),
+    "empty": (["empty.txt", "r.txt"], "empty.txt: "),
+    "empty references": (["p.txt", "empty.txt"], "empty.txt: "),
+    "stdin twice": (["-", "-"], "- is given twice"),
+    "no file": (["bleu.lowercase=true"], "predictions"),
+    "no references": (["p.txt"], "bleu, chrf, rouge: "),
+    "a metric as file": (["p.txt", "r.txt", "chrf"], "a metric as --metric chrf"),
+    "an option as file": (["p.txt", "r.txt", "tokenize=zh"], "an option as metric.option=value"),
+    "unknown metric": (["p.txt", "r.txt", "--metric", "perplexity"], "allowed: bleu, chrf, distinct"),
+    "download": (["p.txt", "r.txt", "bleu.tokenize=flores200"], "nothing is downloaded"),
+    "bad pattern": (["p.txt", "--metric", "form_accuracy", "form_accuracy.pattern=("], "not a valid pattern"),
+    "no class": (["p.txt", "--metric", "aigc.Nothing"], "aigc.Nothing: aigc has no class"),
+    "no scorer": (["p.txt", "--metric", "aigc.errors.InputError"], "not a subclass of aigc.metrics.text.scorer.Scorer"),
+    "twice the same": (
+        ["p.txt", "r.txt", "--metric", "bleu", "--metric", METRICS.targets["bleu"]],
+        "another metric gives bleu",
+    ),
+    "samples": (["p.txt", "r.txt", "--compare", "p.txt", "--samples", "0"], "--samples is 0"),
+    "seed": (["p.txt", "r.txt", "--compare", "p.txt", "--seed", "-1"], "--seed is -1"),
+    "seed without use": (["p.txt", "r.txt", "--seed", "1"], "are for --compare"),
+    "broken JSON": (["broken.jsonl"], "broken.jsonl, line 2: not JSON"),
+    "no object": (["list.jsonl"], "list.jsonl, line 1: there is no 'output'"),
+    "no reference": (["key.jsonl"], "key.jsonl, line 2: there is no 'reference'"),
+    "no text": (["null.jsonl"], "null.jsonl, line 1: 'output' is not a string"),
+    "samples and lines": (["good.jsonl", "r.txt"], "omit r.txt"),
+    "lines and samples": (["p.txt", "good.jsonl"], "give files of one kind"),
+    "samples against lines": (["good.jsonl", "--compare", "p.txt"], "compare it with another .jsonl"),
+    "other samples": (["good.jsonl", "--compare", "other.jsonl"], "other.jsonl, line 2: its reference"),
+    "fewer samples": (["good.jsonl", "--compare", "few.jsonl"], "good.jsonl has 2 samples, few.jsonl has 1"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_is_said_in_one_message(what, files, score):
+    lines(files / "long.txt", [*REFERENCES, "one more"])
+    (files / "folder").mkdir()
+    (files / "gbk.txt").write_bytes("a\n春\n夏\n".encode("gb18030").replace(b"a", b"aa"))
+    (files / "no.txt.gz").write_bytes(b"the cat\n")
+    (files / "half.txt.gz").write_bytes(gzip.compress(os.urandom(1000))[:500])
+    (files / "empty.txt").write_bytes(b"")
+    samples(files / "good.jsonl", CHINESE, CHINESE)
+    samples(files / "other.jsonl", CHINESE, [CHINESE[0], "另一首"])
+    samples(files / "few.jsonl", CHINESE[:1], CHINESE[:1])
+    write(files / "broken.jsonl", '{"output": "a", "reference": "b"}\n{"output":\n')
+    write(files / "key.jsonl", '{"output": "a", "reference": "b"}\n{"output": "a"}\n')
+    write(files / "null.jsonl", '{"output": null, "reference": "b"}\n')
+    write(files / "list.jsonl", "[1]\n")
+    arguments, said = BAD[what]
+    code, out, err = score(*arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.startswith("aigc score: ")
+
+
+def test_usage_without_files_is_said(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["score"])
+    assert "`aigc score --help`" in capsys.readouterr().err
