@@ -1,4 +1,4 @@
-"""A kind of model of a person's own, of none of the kinds that aigc has: letters follow letters as in a text."""
+"""A custom kind of model, unlike those of aigc: a bigram model of letters."""
 
 import json
 import random
@@ -12,12 +12,12 @@ from aigc.inference.base import SAFETENSORS, Comparison, Generated, Request, Sav
 
 @dataclass(frozen=True)
 class LetterKeys:
-    """What `aigc generate` takes."""
+    """The keys of `aigc generate`."""
 
     letters: int = 8
     """Letters of a line."""
     lines: int = 1
-    """How many lines."""
+    """Number of lines."""
 
 
 class SavedBigrams(SavedModel):

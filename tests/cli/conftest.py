@@ -20,7 +20,7 @@ def trained(shared: Path, cache: Path) -> Run:
     place = shared / "一個 地方"
     outputs = place / "輸出 outputs"
     with (shared / "trained.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the first process trains, the others find the run
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the first process trains, the others use its run
         if not place.exists():
             place.mkdir()
             env = {"AIGC_OUTPUTS": str(outputs), "AIGC_CACHE": str(cache)}
@@ -32,7 +32,7 @@ def trained(shared: Path, cache: Path) -> Run:
 
 @pytest.fixture
 def score(own_place, capsys, monkeypatch):
-    """Run `aigc score ...` here: exit code, stdout, stderr."""
+    """Run `aigc score ...` in this process; return exit code, stdout and stderr."""
     monkeypatch.setattr(sys, "path", [*sys.path])  # aigc adds the working directory
 
     def run(*arguments):

@@ -1,4 +1,4 @@
-"""Finished runs that make images, and a verb in this process, for tests of what becomes of a run's model."""
+"""Finished runs of image models, and a verb in this process, for tests of saved models."""
 
 import sys
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from tests.unit.models.tiny_generators import generator
 
 
 def image_run(place: Path, name: str, kind: str, names: Sequence[str] = (), module: str = "") -> Run:
-    """A run under outputs/runs with a generator that has these classes, by hand: `Run.create` asks git for a patch."""
+    """Make a run with a generator of these classes, by hand, as `Run.create` would call git."""
     run = bare_run(place, name)
     run.model.mkdir()
     made, node = generator(kind, len(names), module=module)
@@ -25,7 +25,7 @@ def image_run(place: Path, name: str, kind: str, names: Sequence[str] = (), modu
 
 
 def bare_run(place: Path, name: str, config: str = "seed: 0\n") -> Run:
-    """A run that is finished and has left nothing."""
+    """A finished run without results."""
     run = Run(place / "outputs/runs" / name)
     run.path.mkdir(parents=True)
     (run.path / "config.yaml").write_text(config)
@@ -35,7 +35,7 @@ def bare_run(place: Path, name: str, config: str = "seed: 0\n") -> Run:
 
 
 class Verb:
-    """`aigc VERB` in this process, in a place of its own; called with arguments it gives (code, stdout, stderr).
+    """Return `aigc VERB` in this process, in its own working directory; calls return (code, stdout, stderr).
 
     Args:
         verb: Such as export.

@@ -21,7 +21,7 @@ BAD = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", BAD)
-def test_bad_data_is_said_in_one_message_and_nothing_is_left(what, aigc, own_place):
+def test_bad_data_is_reported_in_one_message_and_nothing_is_left(what, aigc, own_place):
     content, name, more, said = BAD[what]
     if content is not None:
         (own_place / name).write_bytes(content)
@@ -45,7 +45,7 @@ def test_bad_data_is_said_in_one_message_and_nothing_is_left(what, aigc, own_pla
         ("callbacks.checkpoints.monitor=val/fid", "callbacks.checkpoints.monitor"),
     ],
 )
-def test_what_only_building_shows_is_said_and_nothing_is_left(override, said, aigc, own_place):
+def test_errors_found_while_building_are_reported_and_nothing_is_left(override, said, aigc, own_place):
     done = aigc("train", override)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
@@ -68,7 +68,7 @@ def test_an_override_may_follow_an_option(aigc):
     assert aigc("validate", "experiment=lm/couplets", "--trust", "mine", "seed=2").returncode == 0
 
 
-def test_a_wrong_config_is_said_and_nothing_is_left(aigc, own_place):
+def test_a_wrong_config_is_reported_and_nothing_is_left(aigc, own_place):
     done = aigc("train", "trainer.max_stepz=3", "modle=x")
     assert done.returncode == 2
     assert "did you mean trainer.max_steps?" in done.stderr
@@ -77,14 +77,14 @@ def test_a_wrong_config_is_said_and_nothing_is_left(aigc, own_place):
 
 
 @pytest.mark.slow
-def test_an_output_folder_that_cannot_be_made_is_said_before_any_work(aigc, own_place):
+def test_an_output_folder_that_cannot_be_created_is_reported_first(aigc, own_place):
     (own_place / "file").write_text("")
     done = aigc("train", "paths.outputs=file/outputs")
     assert done.returncode == 2
     assert "is a file" in done.stderr
 
 
-def test_a_check_says_that_it_looks_at_no_files(own_place, capsys):
+def test_validate_reports_that_files_were_not_read(own_place, capsys):
     validate.run(validate.parser().parse_args(["data.path=nofile.txt"]))
     assert capsys.readouterr().out.strip() == (
         "lm/tang_quatrains: the config is valid; files that it names were not read"
@@ -92,25 +92,25 @@ def test_a_check_says_that_it_looks_at_no_files(own_place, capsys):
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
-def test_an_output_folder_that_cannot_be_written_is_said():
+def test_an_unwritable_output_folder_is_reported():
     with pytest.raises(InputError, match=r"paths.outputs: /proc .*No such file or directory"):
         check_writable(Path("/proc/nope/runs"))  # where root may not write either
 
 
-def test_an_output_folder_that_can_be_written_is_left_empty(tmp_path):
+def test_a_writable_output_folder_is_left_empty(tmp_path):
     check_writable(tmp_path / "outputs" / "runs")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("verb", ["show", "eval", "generate"])
-def test_an_unknown_run_is_said(aigc, verb):
+def test_an_unknown_run_is_reported(aigc, verb):
     done = aigc(verb, "lm-nothing")
     assert done.returncode == 2
     assert "lm-nothing" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_an_unknown_verb_and_option_are_said(aigc):
+def test_an_unknown_verb_and_option_are_reported(aigc):
     assert aigc("trian").returncode == 2
     done = aigc("train", "--nothing")
     assert done.returncode == 2

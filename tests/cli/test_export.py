@@ -1,4 +1,4 @@
-"""`aigc export`: what is written is what the run has, or nothing is written."""
+"""`aigc export`: the written files equal the run's model, or nothing is written."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def files(folder):
     return sorted(path.name for path in folder.rglob("*"))
 
 
-def test_weights_and_config_are_the_run_s_to_the_last_bit(call, run, tmp_path):
+def test_weights_and_config_equal_the_run_s_bit_for_bit(call, run, tmp_path):
     code, told, error = call("tiny")
     assert code == 0, error
     folder = tmp_path / "tiny-safetensors"
@@ -48,7 +48,7 @@ def test_weights_and_config_are_the_run_s_to_the_last_bit(call, run, tmp_path):
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
-def test_a_file_that_is_not_what_was_written_gets_no_name(call, tmp_path, monkeypatch):
+def test_a_file_that_differs_after_reload_is_not_published(call, tmp_path, monkeypatch):
     plain = saved.save_generator
 
     def careless(made, *others):
@@ -78,7 +78,7 @@ def test_nothing_is_overwritten_unless_asked(call, tmp_path):
     assert (code, error) == (2, "aigc export: --out mine/other: that is a file; name a folder\n")
 
 
-def test_a_run_that_is_not_finished_is_refused(call, run):
+def test_an_unfinished_run_is_refused(call, run):
     write_status(run.path, Status.PREEMPTED)
     code, told, error = call("tiny")
     assert (code, told) == (2, "")
@@ -96,7 +96,7 @@ def test_a_run_that_is_not_finished_is_refused(call, run):
         ("../x", "has no checkpoint '../x'"),
     ],
 )
-def test_a_checkpoint_that_is_not_there_is_said_with_those_that_are(name, said, run):
+def test_a_missing_checkpoint_is_reported_with_the_existing_ones(name, said, run):
     run.checkpoints.mkdir()
     for step in (200, 1000):
         (run.checkpoints / f"step-{step:06d}.ckpt").write_bytes(b"")
@@ -114,7 +114,7 @@ def test_a_damaged_checkpoint_is_not_loaded(run):
 
 
 class Saving(TinyGan):
-    """Makes images with a generator that it saves, or with another one."""
+    """Generates images with the generator that it saves, or with another one."""
 
     def __init__(self, other=None):
         torch.nn.Module.__init__(self)
@@ -131,7 +131,7 @@ class Saving(TinyGan):
 
 @pytest.fixture
 def at_checkpoint(tmp_path, call, monkeypatch):
-    """`aigc export` of a run of which a checkpoint holds this task."""
+    """`aigc export` of a run with a checkpoint of this task."""
 
     def at_checkpoint(task):
         bare_run(tmp_path, "gan", "task: {_target_: tests.training.tiny_gan.TinyGan}")
@@ -149,7 +149,7 @@ def test_a_checkpoint_s_generator_is_compared_with_what_its_task_makes(at_checkp
 
 
 @pytest.mark.parametrize("other", [{"resolution": 8}, {"width": 3}])
-def test_a_task_that_saves_another_generator_than_it_uses_is_found_out(other, at_checkpoint, tmp_path):
+def test_a_task_that_saves_another_generator_than_it_uses_is_detected(other, at_checkpoint, tmp_path):
     code, told, error = at_checkpoint(Saving(generator(classes=3, **other)[0]))
     assert (code, told) == (1, "")
     assert "at most 0 is right; not written" in error

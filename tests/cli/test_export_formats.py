@@ -1,4 +1,4 @@
-"""`aigc export --format`: programs that make what the generator makes, or nothing is written."""
+"""`aigc export --format`: programs that generate the same images as the generator, or nothing is written."""
 
 import json
 
@@ -57,7 +57,7 @@ def test_onnx_makes_the_same_images_without_noise(kind, call, tmp_path):
     assert files(tmp_path / "mine") == ["config.json", "generator.onnx"]
 
 
-def test_a_format_whose_package_is_missing_says_what_to_install(call, tmp_path, monkeypatch):
+def test_a_format_whose_package_is_missing_names_what_to_install(call, tmp_path, monkeypatch):
     monkeypatch.setattr(generator_programs.importlib.util, "find_spec", lambda name: None)
     code, _, error = call("TinyGenerator", "--format", "onnx")
     assert code == 2
@@ -66,7 +66,7 @@ def test_a_format_whose_package_is_missing_says_what_to_install(call, tmp_path, 
 
 
 @pytest.mark.slow
-def test_a_program_that_takes_one_number_of_images_only_gets_no_name(call, tmp_path, monkeypatch):
+def test_a_program_for_one_batch_size_only_is_not_published(call, tmp_path, monkeypatch):
     forward = TinyGenerator.forward
 
     def fixed(self, latents, labels=None):
@@ -80,7 +80,7 @@ def test_a_program_that_takes_one_number_of_images_only_gets_no_name(call, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
 
 
-def test_what_a_format_cannot_express_is_one_line(call, monkeypatch):
+def test_what_a_format_cannot_express_is_reported_in_one_line(call, monkeypatch):
     def refuse(*arguments, **settings):
         raise RuntimeError("\n\nSomething is dynamic\nand much more")
 

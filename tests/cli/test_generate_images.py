@@ -1,4 +1,4 @@
-"""`aigc generate` for a run that makes images."""
+"""`aigc generate` for a run of an image model."""
 
 import json
 import os
@@ -19,7 +19,7 @@ NAMES = ["A", "B", "c/d"]
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """Runs with a generator of the person's own package beside them."""
+    """Runs whose generator is in a package of the user beside them."""
     folder = tmp_path_factory.mktemp("generate")
     shutil.copy(tiny_generators.__file__, folder / "my_generators.py")
     image_run(folder, "labelled", "TinyGenerator", NAMES, module="my_generators")
@@ -115,7 +115,7 @@ def test_nothing_is_overwritten_unless_asked(make, place):
         (["styled", "--out", "my_generators.py/x"], "--out my_generators.py/x: cannot be made: Not a directory"),
     ],
 )
-def test_what_cannot_be_made_is_said_and_nothing_is_written(arguments, said, make, place):
+def test_impossible_requests_are_reported_and_nothing_is_written(arguments, said, make, place):
     before = {path.name for path in place.iterdir()} | {"__pycache__"}
     code, told, error = make(*arguments, "--force")
     assert (code, told) == (2, "")
@@ -129,7 +129,7 @@ def test_a_generator_of_a_package_that_is_not_trusted_is_not_built(make):
     assert "'my_generators' is not trusted; if it is yours, add --trust my_generators" in error
 
 
-def test_a_run_without_a_model_and_an_option_of_images_for_texts_are_said(make, place):
+def test_a_missing_model_and_image_options_for_texts_are_reported(make, place):
     run = bare_run(place, "young")
     assert make("young", "num_images=3") == (2, "", "aigc generate: run young has no model yet: let it finish.\n")
     run.model.mkdir()

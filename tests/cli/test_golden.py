@@ -1,6 +1,6 @@
-"""What each verb says of bad input, word for word: `tests/golden/VERB.txt`; AIGC_UPDATE_GOLDEN=1 writes the files anew.
+"""The messages of each verb for bad input: `tests/golden/VERB.txt`; AIGC_UPDATE_GOLDEN=1 rewrites the files.
 
-Other tests assert exit codes and keys. Here a change of wording shows as a difference of a file that a person reads.
+Other tests assert exit codes and keys. Here a change of wording shows up as a diff of a readable file.
 """
 
 import os
@@ -33,9 +33,9 @@ CONFIG = [
     ["+evaluation.generation.metrics.mine._target_=my_package.Mine"],
     ["--nope"],
 ]
-"""Wrong configs, which every verb that takes a config refuses."""
+"""Wrong configs, for every verb that takes a config."""
 RUN = [["nothing"], [], ["latest", "extra", "--nope"]]
-"""Runs that are not there."""
+"""Runs that do not exist."""
 CASES = {
     "train": [*CONFIG, ["data.path=nowhere.jsonl"], ["data.path=empty.txt", "data.text_column=null"]],
     "validate": CONFIG,
@@ -86,7 +86,7 @@ LISTED = re.compile(r"(?<=choices: |allowed: )[\w/.-]+(, [\w/.-]+)+( and \d+ mor
 
 @pytest.fixture
 def place(own_place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with a run that has left nothing, and files that are no good."""
+    """A working directory with a run without results, and unusable files."""
     monkeypatch.setenv("AIGC_OUTPUTS", str(own_place / "outputs"))
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setattr(sys, "path", [*sys.path])  # aigc adds the working directory
@@ -101,18 +101,18 @@ def place(own_place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def refusal(verb: str, arguments: list[str], place: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """The command, as a person types it, and what it says."""
+    """Run a command; return it as typed, with its message."""
     before = sorted(place.rglob("*"))
     try:
         code = main([verb, *arguments])
     except SystemExit as error:
         code = error.code
-    said = capsys.readouterr()
-    assert code == 2, f"{verb} {arguments}\n{said.err}"
-    assert said.out == ""
-    assert "Traceback" not in said.err
+    printed = capsys.readouterr()
+    assert code == 2, f"{verb} {arguments}\n{printed.err}"
+    assert printed.out == ""
+    assert "Traceback" not in printed.err
     assert sorted(path for path in place.rglob("*") if "__pycache__" not in path.parts) == before
-    shown = said.err.replace(str(place), "PLACE").replace(Run.open("latest").id, "ONE")
+    shown = printed.err.replace(str(place), "PLACE").replace(Run.open("latest").id, "ONE")
     return f"$ aigc {shlex.join([verb, *arguments])}\n{LISTED.sub('...', shown)}\n"
 
 
@@ -121,13 +121,13 @@ SLOW = ("train", "submit", "sweep")
 
 
 @pytest.mark.parametrize("verb", [pytest.param(verb, marks=[pytest.mark.slow] * (verb in SLOW)) for verb in VERBS])
-def test_bad_input_is_refused_in_the_words_that_are_kept(verb, place, capsys):
-    said = "".join(refusal(verb, arguments, place, capsys) for arguments in CASES[verb])
+def test_refusals_match_the_golden_file(verb, place, capsys):
+    messages = "".join(refusal(verb, arguments, place, capsys) for arguments in CASES[verb])
     golden = GOLDEN / f"{verb}.txt"
     if os.environ.get("AIGC_UPDATE_GOLDEN"):
-        write(golden, said)
-    assert said == golden.read_text("utf-8"), "AIGC_UPDATE_GOLDEN=1 keeps the new words"
+        write(golden, messages)
+    assert messages == golden.read_text("utf-8"), "AIGC_UPDATE_GOLDEN=1 accepts the new wording"
 
 
-def test_there_is_no_file_of_a_verb_that_is_gone():
+def test_every_golden_file_belongs_to_a_verb():
     assert {path.stem for path in GOLDEN.glob("*.txt")} == set(VERBS)

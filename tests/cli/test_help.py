@@ -15,26 +15,26 @@ def test_help_names_every_verb(aigc):
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_each_verb_has_what_it_does_an_example_and_its_options(aigc, verb):
+def test_the_help_of_each_verb_has_a_description_an_example_and_its_options(aigc, verb):
     shown = aigc(verb, "--help").stdout
     assert f"example:\n  aigc {verb}" in shown
     assert "--debug" in shown
 
 
 @pytest.mark.parametrize("verb", ["train", "validate"])
-def test_the_keys_changed_most_stand_there_with_their_docstrings(aigc, verb):
+def test_the_help_lists_the_most_used_keys_with_their_docstrings(aigc, verb):
     shown = aigc(verb, "--help").stdout
     assert "Optimiser steps to train for." in shown
     assert re.search(r"experiment   gan/\S+, .*lm/couplets, lm/tang_quatrains", shown)
 
 
-def test_no_key_that_is_changed_most_stands_there_without_help():
+def test_every_most_used_key_has_help():
     for experiment in ("lm/tang_quatrains", "gan/letters"):
         lines = often_changed([f"experiment={experiment}"]).splitlines()
         assert [line for line, after in pairwise(lines) if "[" in line and not after.strip()] == []
 
 
-def test_the_keys_changed_most_exist():
+def test_the_most_used_keys_exist():
     of_images = known_keys(compose(["experiment=gan/letters"]))
     assert set(OFTEN_CHANGED) <= {*known_keys(compose()), *of_images}
 

@@ -1,4 +1,4 @@
-"""A language task of one's own is trained, measured and exported; what its objective learns belongs to its model."""
+"""A custom language task is trained, evaluated and exported; the state of its objective belongs to its model."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ callbacks:
 
 
 def table(path: Path, moods: tuple[str, ...], count: int = 40) -> None:
-    """Texts with a mood, each of which begins with its letter."""
+    """Texts with a mood; each text starts with the letter of its mood."""
     chosen = [moods[i % len(moods)] for i in range(count)]
     rows = [{"text": f"{mood[0] * (1 + i % 5)} {i}", "label": mood} for i, mood in enumerate(chosen)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -66,7 +66,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def write_conf(place: Path, kind: str) -> None:
-    """The YAML that a person writes for a kind of task."""
+    """The YAML of a custom kind of task."""
     task, head, settings, objective = HEADS[kind]
     model = {"_target_": "aigc.models.TransformersModel", "head": head, "architecture": "bert"}
     files = {
@@ -80,13 +80,13 @@ def write_conf(place: Path, kind: str) -> None:
 
 
 def call(place: Path, *arguments: str) -> Any:
-    """A command of a person who trusts the tests."""
+    """Run a command that trusts the package of the tests."""
     child = start(place, [*arguments, "--trust", "tests"])
     return SimpleNamespace(code=child.wait(), said=child.said)
 
 
 def trained(place: Path, kind: str, *more: str) -> Run:
-    """The run of a command that must end well."""
+    """Return the run of a command that must succeed."""
     write_conf(place, kind)
     done = call(place, "train", "experiment=mine", *more)
     assert done.code == 0, done.said
@@ -94,7 +94,7 @@ def trained(place: Path, kind: str, *more: str) -> Run:
 
 
 def scores(run: Run) -> dict[str, float]:
-    """What the last validation found."""
+    """Return the values of the last validation."""
     return {name: value for name, value in run.manifest["metrics"].items() if name.startswith("val/")}
 
 
@@ -105,7 +105,7 @@ def measured(place: Path, run: Run, *more: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("kind", HEADS)
-def test_a_task_of_one_s_own_is_measured_and_exported_without_a_class_for_it(kind: str, place: Path) -> None:
+def test_a_custom_task_is_measured_and_exported_without_a_class_for_it(kind: str, place: Path) -> None:
     run = trained(place, kind)
     assert measured(place, run) == pytest.approx(scores(run), rel=1e-6)
     for out, more in {"left": [], "saved": ["--checkpoint", "best"]}.items():

@@ -36,7 +36,7 @@ def aigc_in(place: Path, cache: Path, *arguments: str, **variables: str) -> "sub
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    """A place with a corpus and one small run, which nobody touches."""
+    """A working directory with a corpus and one small run, which no test changes."""
     place = tmp_path_factory.mktemp("一個 地方")
     random.seed(1)
     lines = (" ".join(random.choices(WORDS, k=20)) + ".\n" for _ in range(400))
@@ -75,7 +75,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def change_value(run: Run, step: int, metric: str, change: Callable[[float], float]) -> tuple[float, float]:
-    """Change one value of metrics.jsonl; return the new one and the one that was there."""
+    """Change one value of metrics.jsonl; return the new value and the former one."""
     path = run.path / "metrics.jsonl"
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     (row,) = (row for row in rows if row["step"] == step and metric in row)
@@ -165,7 +165,7 @@ def test_another_number_of_threads_is_named_before_training(run: Run, place: Pat
     assert "environment: OMP_NUM_THREADS 1 -> 2" in told
 
 
-def test_a_run_that_did_not_finish_is_reproduced_as_far_as_it_came(verb: Verb, run: Run) -> None:
+def test_an_unfinished_run_is_reproduced_up_to_its_last_step(verb: Verb, run: Run) -> None:
     path = run.path / "metrics.jsonl"
     kept = [row for row in rows(run) if row["step"] < 3 or (row["step"] == 3 and "train/loss" in row)]
     path.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
@@ -181,7 +181,7 @@ def test_a_run_that_did_not_finish_is_reproduced_as_far_as_it_came(verb: Verb, r
     assert again.returncode == 0, again.stderr
 
 
-def test_missing_data_are_an_error_that_says_where_the_run_was_started(verb: Verb, run: Run, place: Path) -> None:
+def test_missing_data_are_an_error_that_names_where_the_run_was_started(verb: Verb, run: Run, place: Path) -> None:
     (place / "mine.txt").unlink()
     done = verb("reproduce", run.id)
     assert (done.returncode, done.stdout) == (2, "")
@@ -191,14 +191,14 @@ def test_missing_data_are_an_error_that_says_where_the_run_was_started(verb: Ver
 
 
 @pytest.mark.parametrize("steps", ["0", "-1", "5"])
-def test_steps_that_the_run_never_made_are_refused(verb: Verb, run: Run, steps: str) -> None:
+def test_steps_beyond_the_run_are_refused(verb: Verb, run: Run, steps: str) -> None:
     done = verb("reproduce", run.id, "--steps", steps)
     assert (done.returncode, done.stdout) == (2, "")
     assert "logged values from step 1 to 4" in done.stderr
     assert others(run) == []
 
 
-def test_a_run_that_went_on_with_other_settings_is_refused(verb: Verb, run: Run) -> None:
+def test_a_run_resumed_with_other_settings_is_refused(verb: Verb, run: Run) -> None:
     with run.edit_manifest() as manifest:
         manifest.attempts.append(replace(manifest.attempts[0], from_step=2, overrides=["data.batch_size=3"]))
     done = verb("reproduce", run.id)
@@ -207,20 +207,20 @@ def test_a_run_that_went_on_with_other_settings_is_refused(verb: Verb, run: Run)
     assert others(run) == []
 
 
-def test_a_run_that_logged_nothing_is_refused(verb: Verb, run: Run) -> None:
+def test_a_run_without_logged_values_is_refused(verb: Verb, run: Run) -> None:
     (run.path / "metrics.jsonl").unlink()
     done = verb("reproduce", run.id)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"{run.id} has no logged values" in done.stderr
 
 
-def test_a_run_folder_has_no_say_in_what_is_trusted(verb: Verb, run: Run, place: Path) -> None:
+def test_a_run_folder_cannot_extend_what_is_trusted(verb: Verb, run: Run, place: Path) -> None:
     (place / "evil.py").write_text("open('ran', 'w')\nclass Model: pass\n", encoding="utf-8")
     edit(run.path / "config.yaml", "aigc.models.TransformersCausalLM", "evil.Model")
     done = verb("reproduce", run.id)
     assert (done.returncode, done.stdout) == (2, "")
     assert "package 'evil' is not trusted" in done.stderr
-    assert "config: config.yaml" in done.stderr  # the drift is told all the same
+    assert "config: config.yaml" in done.stderr  # the drift is reported in any case
     assert not (place / "ran").exists()
     assert others(run) == []
 

@@ -34,7 +34,7 @@ TINY = [
 
 
 def started(place, *arguments, until):
-    """A process, once it has said so."""
+    """Start a process, and wait until it has printed this."""
     child = server().start(["train", *arguments], place)
     wait_until(lambda: until in child.said or child.ended)
     assert until in child.said, child.said
@@ -63,7 +63,7 @@ def whole(tmp_path_factory, cache):
     return Run.open(place / "outputs/runs/whole")
 
 
-def test_resume_goes_on_in_the_same_folder_and_ends_with_the_same_bits(aigc, own_place, whole):
+def test_resume_continues_in_the_same_folder_and_ends_with_the_same_bits(aigc, own_place, whole):
     child = started(own_place, *TINY, until="step 12 of")
     code, said = ended(child, signal.SIGTERM)
     run = Run.open("latest", own_place / "outputs/runs")
@@ -85,7 +85,7 @@ def test_resume_goes_on_in_the_same_folder_and_ends_with_the_same_bits(aigc, own
     assert (again.returncode, "is finished" in again.stderr) == (0, True)
 
 
-def test_the_same_command_starts_goes_on_and_then_has_nothing_to_do(aigc, own_place, whole):
+def test_the_same_command_starts_resumes_and_then_has_nothing_to_do(aigc, own_place, whole):
     command = [*TINY, "run.resume=auto"]
     assert ended(started(own_place, *command, until="step 12 of"), signal.SIGKILL)[0] == -signal.SIGKILL
     run = Run.open("latest", own_place / "outputs/runs")
@@ -105,7 +105,7 @@ def test_the_same_command_starts_goes_on_and_then_has_nothing_to_do(aigc, own_pl
     assert len(list((own_place / "outputs/runs").iterdir())) == 2
 
 
-def test_a_run_in_work_is_not_worked_on_twice(aigc, own_place):
+def test_a_run_in_use_is_refused(aigc, own_place):
     child = started(own_place, *TINY, "trainer.max_steps=100000", "run.id=mine", until="step 2 of")
     for arguments in (
         ["resume", "mine"],
@@ -118,7 +118,7 @@ def test_a_run_in_work_is_not_worked_on_twice(aigc, own_place):
     assert ended(child, signal.SIGINT)[0] == 130
 
 
-def test_a_wrong_resume_says_what_is_wrong(aigc, own_place):
+def test_a_wrong_resume_is_refused_with_the_reason(aigc, own_place):
     for arguments, said in [
         (["resume", "nothing"], "there is no run 'nothing'"),
         (["train", *TINY, "run.id=a/b"], "run.id=a/b"),
@@ -167,7 +167,7 @@ def records(path: Path):
             yield record
 
 
-def test_wandb_goes_on_with_the_same_run_without_gaps_or_rows_twice(aigc, own_place):
+def test_wandb_resumes_the_same_run_without_gaps_or_duplicate_rows(aigc, own_place):
     command = [*TINY, "logger=wandb", "run.resume=auto"]
     child = started(own_place, *command, until="step 13 of")
     ended(child, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What one real run leaves, and what the other verbs make of it."""
+"""The results of one real run, and the other verbs applied to it."""
 
 import json
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def at_run(trained, cache):
-    """Run `aigc VERB ...` where the trained run lies."""
+    """Run `aigc VERB ...` in the folder of the trained run."""
     place = trained.path.parent.parent.parent
     own = {"AIGC_OUTPUTS": str(trained.path.parent.parent), "AIGC_CACHE": str(cache)}
     return lambda *arguments, stdin="": run_aigc(arguments, place, stdin, **own)
@@ -32,7 +32,7 @@ def test_the_folder_holds_what_the_design_lists(trained):
     assert (trained.path / "overrides.txt").read_text() == "".join(f"{override}\n" for override in typed)
 
 
-def test_the_manifest_says_how_it_was_made(trained):
+def test_the_manifest_records_how_the_run_was_made(trained):
     manifest = trained.manifest
     (attempt,) = manifest["attempts"]
     assert (attempt["exit_code"], attempt["status"], attempt["to_step"]) == (0, "finished", 20)
@@ -49,7 +49,7 @@ def test_the_manifest_says_how_it_was_made(trained):
     assert {"model/model.safetensors", "model/tokenizer.json", "checkpoints/last.ckpt"} <= set(manifest["artifacts"])
 
 
-def test_scores_and_their_signatures_stand_in_one_row(trained):
+def test_scores_and_their_signatures_are_in_one_row(trained):
     rows = [json.loads(line) for line in (trained.path / "metrics.jsonl").read_text("utf-8").splitlines()]
     measured = [row for row in rows if "val/bleu" in row or "val/perplexity" in row]
     assert len(measured) == 2
@@ -57,7 +57,7 @@ def test_scores_and_their_signatures_stand_in_one_row(trained):
         assert set(row["signatures"]) == {name for name in row if name.startswith("val/")}
 
 
-def test_metrics_have_one_row_a_logged_step(trained):
+def test_metrics_have_one_row_per_logged_step(trained):
     lines = (trained.path / "metrics.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(1, 21))
     frame = trained.metrics()
@@ -74,11 +74,11 @@ def test_samples_hold_prompt_output_and_reference(trained):
     assert not any("<|" in row["output"] for row in rows)
 
 
-def test_no_log_names_an_address(trained):
+def test_no_log_holds_an_address(trained):
     assert "http" not in trained.log.read_text("utf-8")
 
 
-def test_the_table_has_scores_time_throughput_and_places(trained):
+def test_the_table_has_scores_time_throughput_and_paths(trained):
     shown = (trained.path / ".stdout").read_text("utf-8")
     for what in ("perplexity per token", "BLEU", "well-formed, %", "time", "tokens per second", str(trained.model)):
         assert what in shown
@@ -131,7 +131,7 @@ def test_generate_reads_prompts_from_stdin_or_a_file_one_a_line(at_run, tmp_path
     assert filed.stdout == piped.stdout
 
 
-def test_generate_without_a_prompt_starts_by_itself(at_run):
+def test_generate_without_a_prompt_is_unconditional(at_run):
     done = at_run("generate", "latest", "num_samples=2", "max_new_tokens=4")
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 2
@@ -148,14 +148,14 @@ def test_generate_without_a_prompt_starts_by_itself(at_run):
         (["latest", "top_p=["], "'[' is not a number"),
     ],
 )
-def test_generate_says_what_is_wrong(at_run, arguments, said):
+def test_generate_reports_what_is_wrong(at_run, arguments, said):
     done = at_run("generate", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_ls_and_show_tell_of_the_run(at_run, trained):
+def test_ls_and_show_describe_the_run(at_run, trained):
     listed = at_run("ls")
     assert trained.id in listed.stdout
     assert "finished" in listed.stdout

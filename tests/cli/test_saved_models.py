@@ -1,4 +1,4 @@
-"""A kind of model is one class: a task names it, model/ remembers it, and every verb uses it and nothing else."""
+"""A kind of model is one class: a task names it, model/ records it, and every verb uses only this class."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ MINE = "my_bigrams.SavedBigrams"
 
 @pytest.fixture
 def place(tmp_path):
-    """A finished run of a kind of model of the person's own, which lies beside it."""
+    """A finished run of a custom kind of model, whose package is beside it."""
     shutil.copy(bigrams.__file__, tmp_path / "my_bigrams.py")
     run = bare_run(tmp_path, "abab")
     run.model.mkdir()
@@ -44,7 +44,7 @@ def test_every_kind_of_the_package_is_found_by_its_file():
     assert [kind.makes for kind in kinds()] == ["texts", "images", "predictions"]
 
 
-def test_a_kind_of_one_s_own_is_generated_and_exported(call, place):
+def test_a_custom_kind_of_model_is_generated_and_exported(call, place):
     assert call("generate", "abab", "letters=4", "lines=2") == (0, "abab\nabab\n", "")
     code, shown, _ = call("generate", "abab", "letters=2", "--json")
     assert (code, json.loads(shown)) == (0, {"number": 0, "line": "ab"})
@@ -64,7 +64,7 @@ def test_a_kind_of_one_s_own_is_generated_and_exported(call, place):
         ("score-images", [], "makes no images"),
     ],
 )
-def test_what_a_kind_does_not_take_is_refused(verb, arguments, key, call, place):
+def test_options_that_a_kind_does_not_take_are_refused(verb, arguments, key, call, place):
     (place / "outputs/runs/abab/config.yaml").write_text("task: {_target_: tests.cli.test_saved_models.Bigrams}\n")
     code, shown, error = call(verb, "abab", *arguments, "--trust", "tests")
     assert (code, shown) == (2, "")
@@ -105,7 +105,7 @@ def test_a_class_that_a_run_folder_names_must_be_trusted_and_a_model(content, sa
 
 
 class Bigrams(Task):
-    """A task of a kind of its own."""
+    """A task of a custom kind."""
 
     saved_model = "tests.cli.bigrams.SavedBigrams"
 
@@ -123,7 +123,7 @@ def test_model_remembers_the_class_that_its_task_names(tmp_path, monkeypatch):
     assert run.load_model() == ({}, None)
 
 
-def test_a_model_whose_task_names_no_class_is_not_taken_for_another_kind(tmp_path):
+def test_a_model_whose_task_names_no_class_is_not_mistaken_for_another_kind(tmp_path):
     run = bare_run(tmp_path, "abab")
     task = Bigrams()
     task.saved_model = None
@@ -142,7 +142,7 @@ def test_a_task_that_names_a_missing_class_is_refused_before_the_first_step():
         components._check_fit(config, task)
 
 
-def test_a_run_of_before_is_recognised_by_its_files(tmp_path):
+def test_a_run_of_an_earlier_version_is_recognised_by_its_files(tmp_path):
     run = image_run(tmp_path, "old", "TinyGenerator")
     assert isinstance(saved_model(run), SavedImageGenerator)
     assert not (run.model / "aigc.json").exists()

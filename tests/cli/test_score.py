@@ -25,7 +25,7 @@ def test_the_scores_are_sacrebleus_and_rouges(files, score):
     assert told["details"]["bleu"]["precisions"] == sacrebleu.corpus_bleu(PREDICTIONS, [REFERENCES]).precisions
 
 
-def test_the_table_shows_two_digits_and_how_each_score_was_made(files, score):
+def test_the_table_has_two_decimals_and_signatures(files, score):
     exact = scores(score("p.txt", "r.txt", "--json"))
     header, *rows = score("p.txt", "r.txt")[1].splitlines()
     assert header.split() == ["metric", "score", "signature"]
@@ -103,7 +103,7 @@ def test_a_text_that_needs_no_reference_is_measured_alone(files, score):
     assert set(found) == {"form_accuracy", "distinct_1", "distinct_2"}
 
 
-def test_every_metric_can_be_asked_for_at_once(own_place, score):
+def test_all_metrics_can_be_computed_together(own_place, score):
     lines(own_place / "zh.txt", CHINESE)
     chosen = [word for name in METRICS.targets for word in ("--metric", name)]
     more = ["form_accuracy.pattern=(?:\\p{Han}{5}[，。]){2}", "ter.normalized=true", "ter.asian_support=true"]
@@ -135,7 +135,7 @@ def test_warnings_are_lines_on_stderr(own_place, score):
     assert score("tokenised.txt", "tokenised.txt", "--metric", "chrf")[2] == ""
 
 
-def test_a_score_that_is_no_number_is_null_in_json(own_place, score):
+def test_a_score_that_is_not_a_number_is_null_in_json(own_place, score):
     lines(own_place / "short.txt", ["a"])
     found = scores(score("short.txt", "--metric", "distinct", "--json"))
     assert found == {"distinct_1": 100.0, "distinct_2": None}

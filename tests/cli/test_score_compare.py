@@ -33,14 +33,14 @@ def test_systems_are_compared_on_resampled_texts(systems, score):
     near, better = told["systems"]
     assert [near["predictions"], better["predictions"]] == ["b.txt", "c.txt"]
     for one in (near, better):
-        assert set(one["p_value"]) == {"bleu"}  # the other is no sum over texts
+        assert set(one["p_value"]) == {"bleu"}  # the other one is not a sum over texts
         assert one["difference"]["bleu"] == one["scores"]["bleu"] - json.loads(out)["scores"]["bleu"]
         assert one["interval"]["bleu"] > 0
     assert better["p_value"]["bleu"] == pytest.approx(1 / 1001)
     assert near["p_value"]["bleu"] > better["p_value"]["bleu"]
 
 
-def test_the_table_of_a_comparison_tells_what_has_no_resampling(systems, score):
+def test_the_table_of_a_comparison_marks_metrics_without_resampling(systems, score):
     arguments = ["a.txt", "r.txt", "--compare", "c.txt", "--metric", "chrf", "--metric", "distinct"]
     code, out, err = score(*arguments, "--samples", "200", "--seed", "7")
     assert (code, err) == (0, "")

@@ -21,7 +21,7 @@ NUMBER = 24
 
 @pytest.fixture
 def score(own_place, capsys, monkeypatch):
-    """Run `aigc score-images ...` here: exit code, stdout, stderr."""
+    """Run `aigc score-images ...` in this process; return exit code, stdout and stderr."""
     monkeypatch.setattr(sys, "path", [*sys.path])  # aigc adds the working directory
 
     def run(*arguments):
@@ -57,7 +57,7 @@ def scores(done):
     return json.loads(out)["metrics"]
 
 
-def test_the_distance_is_that_of_the_features(sets, score):
+def test_the_distance_equals_that_of_the_features(sets, score):
     found = []
     for seed in (1, 2):
         statistics = FeatureStatistics(EfficientNetLite0())
@@ -71,7 +71,7 @@ def test_the_distance_is_that_of_the_features(sets, score):
 
 
 @pytest.mark.slow
-def test_all_kinds_of_sets_give_the_same(sets, score):
+def test_all_kinds_of_image_sets_give_the_same_scores(sets, score):
     import zipfile
 
     with zipfile.ZipFile(sets / "real.zip", "w") as file:
@@ -98,7 +98,7 @@ def test_statistics_can_be_saved_and_compared_with(sets, score):
     assert told[FID] == pytest.approx(direct[FID], rel=1e-6)
 
 
-def test_the_table_names_the_extractor_and_how_it_was_made(sets, score):
+def test_the_table_has_the_extractor_and_the_signature(sets, score):
     code, out, err = score("generated", "real", "--metric", FID, "--metric", "vendi_efficientnet_lite0")
     assert code == 0
     header, first, *_ = out.splitlines()
@@ -150,7 +150,7 @@ def test_a_name_of_a_data_config_and_of_a_run_is_not_guessed(sets, score, monkey
         (["generated", "tang_quatrains", "--metric", FID], "holds no images"),
     ],
 )
-def test_bad_input_is_told(sets, score, arguments, said):
+def test_bad_input_is_reported(sets, score, arguments, said):
     (sets / "empty").mkdir()
     (sets / "one").mkdir()
     Image.fromarray(random_images(1)[0]).save(sets / "one/a.png")
@@ -164,7 +164,7 @@ def test_bad_input_is_told(sets, score, arguments, said):
     assert said in err
 
 
-def test_bad_images_can_be_left_out(sets, score):
+def test_bad_images_can_be_skipped(sets, score):
     (sets / "generated/torn.png").write_bytes(b"\x89PNG torn")
     assert score("generated", "real", "--metric", FID)[0] == 2
     code, out, err = score("generated", "real", "--metric", FID, "--skip-bad", "--json")
@@ -174,7 +174,7 @@ def test_bad_images_can_be_left_out(sets, score):
 
 
 @pytest.mark.slow
-def test_a_classifier_of_the_real_images_can_see_them(sets, score):
+def test_a_classifier_of_the_real_images_is_an_extractor(sets, score):
     for number, path in enumerate(sorted((sets / "real").iterdir())):
         (sets / f"classes/{number % 2}").mkdir(parents=True, exist_ok=True)
         path.rename(sets / f"classes/{number % 2}/{path.name}")
@@ -186,7 +186,7 @@ def test_a_classifier_of_the_real_images_can_see_them(sets, score):
 
 
 @pytest.mark.slow
-def test_a_changed_image_is_measured_anew(sets, score):
+def test_a_changed_image_is_measured_again(sets, score):
     before = scores(score("generated", "real", "--metric", FID, "--json"))
     assert scores(score("generated", "real", "--metric", FID, "--json")) == before
     Image.fromarray(random_images(5)[0]).save(sets / "real/007.png")

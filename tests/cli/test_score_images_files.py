@@ -1,4 +1,4 @@
-"""`aigc score-images`: statistics files without any network, where they are written to, checkpoints that do not do."""
+"""`aigc score-images`: statistics files without any network, where they are written, unusable checkpoints."""
 
 import errno
 
@@ -28,14 +28,14 @@ score, sets = test_score_images.score, test_score_images.sets
 
 @pytest.fixture
 def no_network(monkeypatch):
-    """No extractor can be made: not one is needed for files."""
+    """Make extractors unavailable, as files need none."""
     monkeypatch.setattr(EfficientNetLite0, "__init__", lambda self: pytest.fail("a network was built"))
     monkeypatch.setattr("aigc.cli.score_images.EXTRACTORS", None)
 
 
 @pytest.fixture
 def files(own_place):
-    """Statistics of ours, with features, a.npz and b.npz; of pytorch-fid's kind, c.npz; of clean-fid's, d.npz."""
+    """Statistics of aigc with features, a.npz and b.npz; of pytorch-fid, c.npz; of clean-fid, d.npz."""
     made = []
     for name in "ab":
         chance = torch.Generator().manual_seed(ord(name))
@@ -71,7 +71,7 @@ def test_files_are_compared_without_a_network(files, score, no_network):
         (["short.npz", "b.npz"], "short.npz: feats"),
     ],
 )
-def test_files_that_do_not_do_are_named(files, score, no_network, own_place, arguments, said):
+def test_unusable_files_are_named(files, score, no_network, own_place, arguments, said):
     uneven = files[0].covariance.clone()
     uneven[0, 1] += uneven.abs().max()
     np.savez(own_place / "uneven.npz", mu=files[0].mean, sigma=uneven)
@@ -90,16 +90,16 @@ def test_files_that_do_not_do_are_named(files, score, no_network, own_place, arg
         (["--save-stats", "closed/a.npz"], "the folder closed"),
     ],
 )
-def test_what_cannot_be_saved_is_refused_before_measuring(sets, score, no_network, monkeypatch, arguments, said):
+def test_impossible_saves_are_refused_before_measuring(sets, score, no_network, monkeypatch, arguments, said):
     (sets / "closed").mkdir()
-    monkeypatch.setattr("os.access", lambda path, mode: path.name != "closed")  # whoever may do all is refused nothing
+    monkeypatch.setattr("os.access", lambda path, mode: path.name != "closed")  # root may write everywhere
     code, out, err = score("real", *arguments)
     assert (code, out) == (2, "")
     assert said in err
     assert not (sets / "a.npz").exists()
 
 
-def test_a_full_disk_is_told_at_once(files, score, monkeypatch):
+def test_a_full_disk_is_reported_at_once(files, score, monkeypatch):
     def full(path, data):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -139,7 +139,7 @@ def test_metrics_are_grouped_once_and_each_group_has_its_own(sets, score, monkey
 
 
 class Small(Projection):
-    """Sees images of 32 by 32 from afar."""
+    """Reduces images of 32 x 32 pixels to features."""
 
     name = "small"
 
@@ -147,7 +147,7 @@ class Small(Projection):
         return super().extract(images[..., ::4, ::4])
 
 
-def test_a_data_config_that_needs_a_value_says_which(sets, score):
+def test_a_data_config_with_a_missing_value_names_it(sets, score):
     code, out, err = score("generated", "images", "--metric", FID)
     assert (code, out) == (2, "")
     assert "data.path" in err
@@ -174,7 +174,7 @@ def keep(run, state):
     checksum_path(path).write_text(sha256_file(path), encoding="ascii")
 
 
-def test_a_checkpoint_that_does_not_do_is_told(run):
+def test_an_unusable_checkpoint_is_reported(run):
     made = model_of_task(run).images(20, 0)
     assert (made.samples, len(made.images)) == (20, 37)
     state = tiny_gan().state_dict()

@@ -22,7 +22,7 @@ from tests.conftest import write
         ("1e-3", float, 0.001),
         ("true", bool, True),
         ("true", str, "true"),
-        ("no", bool, "no"),  # and then is refused
+        ("no", bool, "no"),  # refused afterwards
         ("null", OneOf((float, type(None))), None),
         ("[a, 1]", list, ["a", 1]),
         ("[abc]+", str, "[abc]+"),
@@ -32,7 +32,7 @@ from tests.conftest import write
         ("[", list, "["),
     ],
 )
-def test_values_are_read_as_their_option_needs_them(text, kind, value):
+def test_values_are_parsed_by_the_type_of_their_option(text, kind, value):
     assert read_value(text, kind) == value
     assert type(read_value(text, kind)) is type(value)
 
@@ -52,11 +52,11 @@ def test_values_are_read_as_their_option_needs_them(text, kind, value):
         ("-", False),
     ],
 )
-def test_what_is_an_option_and_what_a_file(text, is_one):
+def test_options_and_files_are_told_apart(text, is_one):
     assert is_option(text) is is_one
 
 
-def test_all_wrong_options_are_said_together_before_any_file_is_read(score):
+def test_all_wrong_options_are_reported_together_before_any_file_is_read(score):
     code, out, err = score(
         *("nowhere.txt", "nothing.txt", "--metric", "blue", "--metric", "bleu", "--metric", "form_accuracy"),
         *("--metric", "chrf", "bleu.tokenise=zh", "chrf.word_order=two", "ter.normalized=true", "chrv.beta=2"),
@@ -76,7 +76,7 @@ def test_all_wrong_options_are_said_together_before_any_file_is_read(score):
     assert "nowhere.txt" not in err
 
 
-def test_all_values_that_metrics_refuse_are_said_together(files, score):
+def test_all_values_that_metrics_refuse_are_reported_together(files, score):
     code, _, err = score("p.txt", "r.txt", "bleu.tokenize=zz", "rouge.rouge_types=[rouge0]")
     assert code == 2
     assert "'zz'" in err
@@ -124,7 +124,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_said_in_one_message(what, files, score):
+def test_bad_input_is_reported_in_one_message(what, files, score):
     lines(files / "long.txt", [*REFERENCES, "one more"])
     (files / "folder").mkdir()
     (files / "gbk.txt").write_bytes("a\n春\n夏\n".encode("gb18030").replace(b"a", b"aa"))
@@ -145,7 +145,7 @@ def test_bad_input_is_said_in_one_message(what, files, score):
     assert err.startswith("aigc score: ")
 
 
-def test_usage_without_files_is_said(capsys):
+def test_missing_files_are_reported(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["score"])
     assert "`aigc score --help`" in capsys.readouterr().err

@@ -31,7 +31,7 @@ class MeanLength(Scorer):
 '''
 
 
-def test_a_metric_of_your_own_is_used_once_it_is_trusted(own_place, score, monkeypatch):
+def test_a_custom_metric_is_used_once_it_is_trusted(own_place, score, monkeypatch):
     monkeypatch.setattr("aigc.config.trust._named", [])
     write(own_place / "my_lengths/__init__.py", OWN)
     lines(own_place / "zh.txt", CHINESE)
@@ -51,7 +51,7 @@ def test_a_metric_of_your_own_is_used_once_it_is_trusted(own_place, score, monke
     assert "13 brings bad luck" in err
 
 
-def test_the_names_are_classes_and_each_is_told_in_the_help(aigc):
+def test_all_metric_names_are_classes_and_in_the_help(aigc):
     shown = aigc("score", "--help").stdout
     for name, target in METRICS.targets.items():
         assert f"\n{name}: {signature(target).doc.splitlines()[0]}" in shown
@@ -77,7 +77,7 @@ def test_a_small_file_is_answered_within_a_second_and_imports_nothing_heavy(own_
     assert done.stdout.splitlines()[-1] == "[]"
     seconds = []
     for _ in range(2):
-        before = sum(os.times()[2:4])  # of ended children: other processes on the machine do not count
+        before = sum(os.times()[2:4])  # CPU time of ended children, independent of other processes
         command = [sys.executable, "-m", "aigc", "score", "p.txt", "r.txt", "--metric", "bleu", "--metric", "chrf"]
         subprocess.run(command, capture_output=True, check=True)
         seconds.append(sum(os.times()[2:4]) - before)
@@ -85,7 +85,7 @@ def test_a_small_file_is_answered_within_a_second_and_imports_nothing_heavy(own_
 
 
 def test_a_stemmer_may_import_nltk(files):
-    """The control of the test above: what it looks for would be seen."""
+    """The negative control of the test above."""
     code = (
         "import sys\nfrom aigc.cli.main import main\n"
         "main(['score', 'p.txt', 'r.txt', '--metric', 'rouge', 'rouge.use_stemmer=true'])\nprint('nltk' in sys.modules)"

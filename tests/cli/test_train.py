@@ -1,4 +1,4 @@
-"""Training as a process: repeated, interrupted, with a person's own data."""
+"""Training as a process: repeated, interrupted, with the user's own data."""
 
 import json
 import os
@@ -93,7 +93,7 @@ def test_overfit_learns_its_batch(aigc, own_place):
 
 
 def start(place, *arguments):
-    """A Python process of its own, as a person starts it."""
+    """Start a new Python process, as a user does."""
     command = [sys.executable, "-m", "aigc", "train", "callbacks.progress.every_seconds=0", *arguments]
     return subprocess.Popen(
         command, cwd=place, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
@@ -110,7 +110,7 @@ def wait_for(process, word):
 @pytest.mark.parametrize(
     ("number", "code", "status"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 75, "preempted")]
 )
-def test_a_signal_keeps_a_checkpoint_and_says_so(own_place, number, code, status):
+def test_a_signal_saves_a_checkpoint_and_reports_it(own_place, number, code, status):
     shrink_models(own_place)
     arguments = ["train", "trainer.max_steps=100000", "callbacks.progress.every_seconds=0"]
     child = server().start(arguments, own_place)

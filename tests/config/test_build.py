@@ -30,13 +30,13 @@ def test_supplied_parameters_come_from_the_framework():
         ("torch.nn.Linear", "not a subclass"),
     ],
 )
-def test_nothing_else_is_built(target, said):
+def test_nothing_but_trusted_classes_is_built(target, said):
     with pytest.raises(ConfigError, match=said):
         build({"_target_": target}, Callback)
 
 
 def test_an_alias_of_another_package_is_not_trusted(own_place, monkeypatch):
-    # The path begins with a trusted package, the class does not: its own module decides.
+    # The path starts with a trusted package, but the class is in another module, which decides.
     import torch
 
     import aigc.errors
@@ -59,7 +59,7 @@ def test_an_untrusted_module_is_not_even_imported(own_place, monkeypatch):
     assert not (own_place / "ran").exists()
 
 
-def test_a_refused_value_names_the_place():
+def test_a_refused_value_names_its_key():
     with pytest.raises(ConfigError, match=r"optimizer: torch.optim.AdamW does not take this: Invalid learning rate"):
         build(
             {"_target_": "torch.optim.AdamW", "lr": -1.0}, Optimizer, "optimizer", params=nn.Linear(1, 1).parameters()

@@ -72,13 +72,13 @@ def problems(overrides, **kwargs):
         ("seed=-1", "seed", "at least 0"),
     ],
 )
-def test_what_is_wrong_is_named(override, key, said):
+def test_wrong_sets_and_options_are_named(override, key, said):
     found = problems([override])
     assert key in found, found
     assert said in found[key]
 
 
-def test_a_needed_parameter_that_is_missing_is_named():
+def test_a_missing_required_parameter_is_named():
     assert "missing" in problems(["~data.path"])["data.path"]
 
 
@@ -87,7 +87,7 @@ def test_checking_imports_no_torch():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_own_class_is_trusted_only_when_the_person_says_so(own_place, monkeypatch):
+def test_a_custom_class_is_trusted_only_by_the_user(own_place, monkeypatch):
     write(
         own_place / "mine_a.py",
         "from pytorch_lightning import Callback\nclass Mine(Callback):\n    def __init__(self, a: int): ...\n",
@@ -100,7 +100,7 @@ def test_own_class_is_trusted_only_when_the_person_says_so(own_place, monkeypatc
     assert "not an integer" in problems([*overrides, "callbacks.mine.a=x"])["callbacks.mine.a"]
 
 
-def test_a_node_may_stand_for_an_object_that_can_be_left_out(own_place, monkeypatch):
+def test_an_optional_parameter_may_be_a_node(own_place, monkeypatch):
     source = (
         "from collections.abc import Callable\nfrom typing import Any\nfrom pytorch_lightning import Callback\n"
         "class Mine(Callback):\n    def __init__(self, act: Callable[..., Any] | None = None, a: int = 1): ...\n"
@@ -125,7 +125,7 @@ def test_deep_finds_a_class_of_the_wrong_base(own_place, monkeypatch):
 
 
 @given(st.integers() | st.floats(allow_nan=False) | st.text() | st.booleans() | st.none())
-def test_a_value_fits_exactly_the_types_it_should(value):
+def test_values_fit_the_types_they_should(value):
     def fits(expected):
         return not list(mismatches("k", value, expected))
 
@@ -162,7 +162,7 @@ def test_suggestions_list_what_is_allowed_when_nothing_is_near():
         ("evaluation.images.extractor", "x", ["efficientnet_lite0", "inception"]),
     ],
 )
-def test_a_name_that_stands_for_a_class_is_checked(key, wrong, names, own_place):
+def test_a_short_name_of_a_class_is_checked(key, wrong, names, own_place):
     experiment = ["experiment=gan/letters"]
     for name in names:
         check(compose([*experiment, f"{key}={name}"]))

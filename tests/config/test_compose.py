@@ -14,7 +14,7 @@ def problems(overrides):
     return {problem.key: problem for problem in caught.value.problems}
 
 
-def test_the_default_config_is_right():
+def test_the_default_config_is_valid():
     cfg = compose()
     check(cfg)
     assert cfg.experiment == "lm/tang_quatrains"
@@ -26,7 +26,7 @@ def test_an_experiment_overrides_groups_and_keys():
     assert cfg.experiment == "lm/couplets"
 
 
-def test_what_is_typed_wins_over_the_experiment():
+def test_typed_overrides_take_precedence_over_the_experiment():
     assert compose(["trainer.max_steps=7", "experiment=lm/couplets"]).trainer.max_steps == 7
 
 
@@ -41,7 +41,7 @@ def test_without_an_experiment_the_groups_alone_make_a_config():
     assert cfg.experiment == "train"
 
 
-def test_keys_of_the_default_experiment_that_do_not_fit_say_how_to_leave_them_out():
+def test_unfit_keys_of_the_default_experiment_suggest_how_to_omit_them():
     found = problems(["task=gan"])["task.embedding_lr_ratio"]
     assert "experiment=null" in found.what
     assert "lm/tang_quatrains.yaml:" in found.origin
@@ -55,7 +55,7 @@ def test_an_unknown_choice_lists_the_choices():
         compose(["experiment=nope"])
 
 
-def test_a_part_of_a_choice_gives_the_nearest_first():
+def test_a_part_of_a_choice_suggests_the_nearest_first():
     with pytest.raises(ConfigError, match=r"no choice 'lm/tang'; did you mean lm/tang_quatrains\? choices: gan/"):
         compose(["experiment=lm/tang"])
 
@@ -71,7 +71,7 @@ def test_a_wrong_choice_does_not_hide_other_errors():
     assert set(found) == {"model", "trainer.max_steps"}
 
 
-def test_a_key_given_twice_is_named_with_its_line(own_place):
+def test_a_duplicate_key_is_named_with_its_line(own_place):
     text = "# @package _global_\ntrainer:\n  max_steps: 1\n  max_steps: 2\n"
     write(own_place / "conf/experiment/mine.yaml", text)
     write(own_place / "conf/experiment/broken.yaml", "\t{")
@@ -120,7 +120,7 @@ def test_grammar_errors_name_the_override():
         ("a={x:1,", "a bracket, a quote or a comma too many or too few"),
     ],
 )
-def test_what_is_wrong_with_an_override_is_said_in_plain_words(text, why):
+def test_a_malformed_override_is_explained(text, why):
     with pytest.raises(ConfigError) as found:
         compose([text])
     assert f"cannot read {text!r}: " in str(found.value)
@@ -164,7 +164,7 @@ def test_broken_interpolation_grammar_names_the_file(own_place):
         compose(["experiment=mine"])
 
 
-def test_a_defaults_list_that_names_nothing_lists_what_there_is(own_place):
+def test_an_unknown_name_in_a_defaults_list_lists_the_choices(own_place):
     text = "# @package _global_\ndefaults:\n  - override /data: tang_quatrain\n"
     write(own_place / "conf/experiment/mine.yaml", text)
     with pytest.raises(ConfigError, match=r"conf/experiment/mine.yaml:3.*did you mean tang_quatrains"):
@@ -215,11 +215,11 @@ def test_override_of_a_frozen_config_replaces_a_whole_group():
         ("+a.b=1", "a"),
     ],
 )
-def test_what_was_typed_is_blamed_and_not_a_file(override, key):
+def test_a_typed_value_is_reported_with_the_command_line_as_origin(override, key):
     assert problems([override])[key].origin == f"command line: {override}"
 
 
-def test_an_unset_variable_is_an_error_of_its_key(monkeypatch):
+def test_an_unset_variable_is_reported_with_its_key(monkeypatch):
     monkeypatch.delenv("NOT_SET", raising=False)
     assert set(problems(["trainer.max_steps=${oc.env:NOT_SET}"])) == {"trainer.max_steps"}
 

@@ -1,4 +1,4 @@
-"""Packages that offer what their modules define: by import and by reading sources alike."""
+"""Packages that export what their modules define, by import and by reading sources."""
 
 import importlib
 
@@ -57,7 +57,7 @@ def test_sources_show_what_an_import_gives(package):
     assert named_classes(package, "key") == {"gadget": f"{package}.one.Gadget", "tool": f"{package}.deep.two.ToolMaker"}
 
 
-def test_a_misspelt_name_names_the_nearest(package):
+def test_a_misspelt_name_suggests_the_nearest(package):
     for typed, meant in (("Gadgte", "Gadget"), ("Toll", "Tool")):
         with pytest.raises(TargetError, match=f"did you mean {meant}"):
             find_class(f"{package}.{typed}")

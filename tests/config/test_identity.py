@@ -41,7 +41,7 @@ def shuffled(tree, draw):
 
 
 def same(one, other):
-    """Equality that keeps true and 1 apart, as the identity must."""
+    """Equality that distinguishes true and 1, as the identity must."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
@@ -72,7 +72,7 @@ def test_one_changed_leaf_changes_it(config, data):
 
 @quick
 @given(configs, trees, trees, names)
-def test_what_does_not_count_does_not_count(config, tree, other, name):
+def test_keys_that_do_not_count_leave_the_identity_unchanged(config, tree, other, name):
     added = {"paths": tree, "logger": other, "run": tree, "resume": other, "experiment": name}
     assert identity({**config, **added}) == identity(config)
     base = {**config, "callbacks": {"keep": {"n": 1}}, "data": {"path": "x"}}
@@ -121,7 +121,7 @@ def test_different_by_value(one, other):
     assert identity({"model": one}) != identity({"model": other})
 
 
-def test_a_switched_off_callback_is_no_callback():
+def test_a_callback_that_is_switched_off_does_not_count():
     with_null = {"callbacks": {"a": {"n": 1}, "b": None}, "evaluation": {"c": None}}
     assert identity(with_null) == identity({"callbacks": {"a": {"n": 1}}, "evaluation": {}})
 
@@ -147,7 +147,7 @@ def test_a_frozen_config_keeps_its_identity(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("typed", [["seed=1"], ["optimizer.lr=2e-4"], ["trainer.max_steps=7"], ["evaluation=null"]])
-def test_what_reaches_a_number_counts(typed):
+def test_keys_that_change_numbers_change_the_identity(typed):
     assert identity(compose(typed)) != identity(compose())
 
 
@@ -163,7 +163,7 @@ def test_what_reaches_a_number_counts(typed):
         ["experiment=lm/tang_quatrains"],
     ],
 )
-def test_what_reaches_no_number_does_not_count(typed):
+def test_keys_that_change_no_number_do_not_change_the_identity(typed):
     assert identity(compose(typed)) == identity(compose())
 
 
@@ -176,6 +176,6 @@ def test_a_config_that_may_not_be_changed_is_left_alone():
     assert OmegaConf.to_yaml(cfg) == before
 
 
-def test_it_does_not_wait_for_torch():
+def test_validate_does_not_wait_for_torch():
     code = "import sys; from aigc.config.identity import identity; print(len(identity({})), 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "64 False\n"

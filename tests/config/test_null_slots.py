@@ -1,4 +1,4 @@
-"""Slots that an experiment leaves empty in its defaults list: what was given to them before goes with them."""
+"""Slots that an experiment empties in its defaults list, with the keys set for them before."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def derived(folder, base, *slots, more=""):
 
 
 @pytest.mark.parametrize("base", group_choices()["experiment"])
-def test_an_experiment_may_leave_out_each_slot_that_is_not_needed(base, own_place):
+def test_an_experiment_may_leave_out_each_optional_slot(base, own_place):
     check(compose(derived(own_place, base)))
     for slot in EMPTY:
         cfg = compose(derived(own_place, base, slot))
@@ -30,7 +30,7 @@ def test_an_experiment_may_leave_out_each_slot_that_is_not_needed(base, own_plac
 
 
 @pytest.mark.parametrize("base", ["lm/tang_quatrains", "gan/digits"])
-def test_a_slot_that_is_needed_is_refused_with_key_and_line(base, own_place):
+def test_an_empty_required_slot_is_refused_with_key_and_line(base, own_place):
     for slot in NEEDED:
         with pytest.raises(ConfigError) as caught:
             check(compose(derived(own_place, base, slot)))

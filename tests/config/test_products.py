@@ -1,4 +1,4 @@
-"""Products of what a person can combine: every experiment with every preset, every wrong node in every slot."""
+"""Products of what a user can combine: every experiment with every preset, every wrong node in every slot."""
 
 import pytest
 import yaml
@@ -23,7 +23,7 @@ def typed(experiment, preset, cluster):
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_experiment_goes_with_every_preset_and_cluster(experiment):
+def test_every_experiment_composes_with_every_preset_and_cluster(experiment):
     composer = Composer()
     for preset in PRESETS:
         cfg = composer.compose(typed(experiment, preset, "local"))
@@ -35,7 +35,7 @@ def test_every_experiment_goes_with_every_preset_and_cluster(experiment):
 
 @pytest.mark.parametrize("verb", ["validate", "sweep", "submit", "train --help"])
 @pytest.mark.parametrize(("experiment", "cluster"), [("gan/letters", "slurm"), ("lm/couplets", "local")])
-def test_every_verb_takes_every_kind_of_experiment_with_a_preset(verb, experiment, cluster, own_place, capsys):
+def test_every_verb_accepts_every_kind_of_experiment_with_a_preset(verb, experiment, cluster, own_place, capsys):
     arguments = [*VERBS[verb], *typed(experiment, "fast", "slurm" if verb == "submit" else cluster)]
     assert ended(arguments) == 0, capsys.readouterr().err
     assert not (own_place / "outputs").exists()
@@ -70,11 +70,11 @@ SLOTS = {
         *("task.loss", "task.regularisers.mine", "task.augmentation"),
     ),
 }
-"""The slots of an experiment; `mine` is a node that the person adds."""
+"""The slots of an experiment; `mine` is a node that the user adds."""
 NAMES = ("task.loss", "evaluation.images.extractor")
-"""Slots in which a text is the name of a class, which only building knows."""
+"""Slots in which a string is the name of a class, which is resolved when the node is built."""
 REPLACED = ("mine", "loss", "extractor", "augmentation")
-"""Ends of slots where no mapping stands that an empty one would leave as it is."""
+"""Ends of slots without a mapping, which an empty mapping would leave unchanged."""
 VERBS = {
     "validate": ["validate"],
     "train": ["train"],
@@ -91,7 +91,7 @@ def wrong_slots(experiment, what):
 
 
 def own_preset(folder, slots, value):
-    """Write a preset of a person's own with a value in some slots; return the file and line of each."""
+    """Write a user's preset with a value in some slots; return the file and line of each."""
     tree = {}
     for slot in slots:
         *above, name = slot.split(".")
@@ -139,8 +139,8 @@ def test_every_verb_refuses_a_wrong_node_that_was_typed(verb, own_place, capsys)
     assert "evaluation.generation.metrics.bleu (command line: " in said
 
 
-def test_a_right_node_in_each_named_slot_is_taken(own_place):
-    """The negative control: what makes the nodes above wrong is their value alone."""
+def test_a_valid_node_in_each_named_slot_is_accepted(own_place):
+    """The negative control: only the values make the nodes above wrong."""
     right = {
         "evaluation.mine": "{_target_: aigc.evaluation.TextGeneration, metrics: {}}",
         "callbacks.mine": "{_target_: pytorch_lightning.callbacks.Timer}",

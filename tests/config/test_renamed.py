@@ -1,4 +1,4 @@
-"""Names of earlier versions: an error with the new name in a person's YAML, mapped in what those versions wrote."""
+"""Names of earlier versions: an error with the new name in a user's YAML, mapped in frozen configs."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from aigc.runs import Run
 from tests.conftest import write
 
 FROZEN = sorted((Path(__file__).parent / "frozen").glob("*.yaml"))
-"""As the version before the renaming froze them."""
+"""Configs that the version before the renaming froze."""
 OLD = [
     ("aigc.models.gan.DCGANGenerator", "aigc.models.images.gan.DCGANGenerator"),
     ("aigc.models.gan.dcgan.DCGANGenerator", "aigc.models.images.gan.dcgan.DCGANGenerator"),
@@ -37,7 +37,7 @@ def test_an_old_name_is_refused_with_the_new_one_which_exists(old, new):
         build({"_target_": old}, object)
 
 
-def test_every_renaming_is_tried():
+def test_every_renaming_has_a_case():
     assert {old for old in RENAMED if any(name.startswith(old) for name, _ in OLD)} == set(RENAMED)
 
 
@@ -51,7 +51,7 @@ def test_the_error_names_file_line_and_new_name(own_place):
 
 
 @pytest.mark.parametrize("path", FROZEN, ids=lambda path: path.stem)
-def test_a_config_that_an_earlier_version_froze_is_right(path, tmp_path):
+def test_a_config_of_an_earlier_version_is_valid(path, tmp_path):
     text = path.read_text(encoding="utf-8")
     assert any(old in text for old in RENAMED)
     write(tmp_path / "config.yaml", text)
@@ -62,7 +62,7 @@ def test_a_config_that_an_earlier_version_froze_is_right(path, tmp_path):
     assert cfg.trainer.limit_evaluation_samples is None
 
 
-def test_a_run_that_kept_the_last_checkpoints_only_still_does(tmp_path):
+def test_a_run_that_kept_only_the_last_checkpoints_still_does(tmp_path):
     of_gan, of_text = (write(tmp_path / f.stem / "config.yaml", f.read_text(encoding="utf-8")) for f in FROZEN)
     assert Run(of_gan.parent).config.callbacks.checkpoints.keep_best == 0  # its monitor was null
     kept = Run(of_text.parent).config

@@ -1,4 +1,4 @@
-"""Every shipped YAML composes, is right, builds, and says in its first lines how it is run."""
+"""Every shipped YAML composes, is valid, builds, and states in its first lines how to run it."""
 
 import re
 
@@ -31,7 +31,7 @@ def choices():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(conf_folder())))
-def test_it_says_the_command_that_uses_it(path):
+def test_each_yaml_states_the_command_that_uses_it(path):
     first = next(line for line in path.read_text(encoding="utf-8").splitlines() if "@package" not in line)
     assert re.match(r"# aigc (train|sweep|submit)\b", first)
     if path.name != "train.yaml":
@@ -43,7 +43,7 @@ def test_it_says_the_command_that_uses_it(path):
 
 
 @pytest.mark.parametrize("choice", choices())
-def test_every_choice_is_right(choice):
+def test_every_choice_is_valid(choice):
     check(compose([choice, *NEEDS.get(choice, [])]))
 
 
@@ -57,8 +57,8 @@ def test_there_is_no_other_kind_of_experiment():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", experiments("gan/"))
-def test_every_gan_builds_and_judges_its_images(experiment, tmp_path, monkeypatch, cache):
-    """With images of this test where the experiment's own have to be downloaded."""
+def test_every_gan_builds_and_discriminates_its_images(experiment, tmp_path, monkeypatch, cache):
+    """Use images of this test where those of the experiment would have to be downloaded."""
     from aigc.launch import components
 
     monkeypatch.setenv("AIGC_CACHE", str(cache))

@@ -1,4 +1,4 @@
-"""Signatures read from source must equal what importing the class tells."""
+"""Signatures read from source must equal those of the imported class."""
 
 import inspect
 from importlib import import_module
@@ -31,7 +31,7 @@ TARGETS = [
 
 
 def named_parameters(cls):
-    """Those of the class, and where it hands further keywords on, those of its first base class."""
+    """Return the parameters of the class, and of its first base class where it passes on keywords."""
     real = inspect.signature(cls.__init__).parameters
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     named = {key: p for key, p in real.items() if key != "self" and p.kind not in kinds}
@@ -67,7 +67,7 @@ def test_subclasses_are_followed_through_reexports():
         ("torch..X", "not the dotted path"),
     ],
 )
-def test_what_is_not_there_is_said(target, said):
+def test_missing_things_are_reported(target, said):
     with pytest.raises(TargetError, match=said):
         find_class(target)
 
@@ -77,7 +77,7 @@ def test_every_known_key_of_the_default_config_has_help():
     assert undocumented == []
 
 
-def test_a_function_is_no_value_of_a_config():
+def test_a_function_is_not_a_value_of_a_config():
     (pattern,) = signature("aigc.metrics.text.form_accuracy.FormAccuracyScorer").parameters.values()
     assert list(mismatches("pattern", "[a-z]+", pattern.type)) == []
     assert list(mismatches("pattern", ["a-z"], pattern.type)) == [("pattern", "['a-z'] is not a text")]

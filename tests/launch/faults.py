@@ -1,4 +1,4 @@
-"""What goes wrong in a child of the fork server: slow disks, small disks, and places where it waits to be hit."""
+"""Faults to inject into a child of the fork server: slow disks, small disks, and points where it waits for a signal."""
 
 import os
 import random
@@ -13,14 +13,14 @@ import torch
 
 
 def forget_parent() -> None:
-    """A real process starts with generators of its own."""
+    """Reset the random generators, as in a new process."""
     random.seed(os.getpid())
     np.random.seed(os.getpid())
     torch.manual_seed(os.getpid())
 
 
 def count_calls(place: str, file: str) -> None:
-    """Write into a file how often a function was called."""
+    """Write the number of calls of a function to a file."""
     _before(*_found(place), lambda called: Path(file).write_text(str(called)))
 
 
@@ -32,13 +32,13 @@ def slow_writes(seconds: float) -> None:
 
 
 def slow_disk(seconds: float) -> None:
-    """Wait after whatever changes the file system for good, so that a kill often comes between two such changes."""
+    """Wait after each change of the file system, so that a kill often comes between two changes."""
     for owner, name in ((os, "fsync"), (Path, "replace"), (Path, "rename"), (Path, "unlink"), (Path, "symlink_to")):
         _after(owner, name, seconds)
 
 
 def wait_in(place: str, marker: str, count: int = 1, for_ever: bool = False) -> None:
-    """At the so-manieth call of a function touch `marker`, and wait there until `marker`.go exists.
+    """At the n-th call of a function touch `marker`, and wait until `marker`.go exists.
 
     Args:
         place: module:Class.function or module:function.
@@ -58,7 +58,7 @@ def wait_in(place: str, marker: str, count: int = 1, for_ever: bool = False) -> 
 
 
 def file_size_limit(size: int, place: str, count: int = 1) -> None:
-    """From the so-manieth call of a function on, no file may be larger, as with a quota."""
+    """From the n-th call of a function on, limit the size of files, as a quota does."""
 
     def limit(called: int) -> None:
         if called == count:
@@ -68,7 +68,7 @@ def file_size_limit(size: int, place: str, count: int = 1) -> None:
 
 
 def cut_row(number: int) -> None:
-    """Let a part of the so-manieth row of metrics.jsonl be written, and the rows after it whole: room came back."""
+    """Write only a part of the n-th row of metrics.jsonl, and later rows completely, as when space is freed."""
     from aigc.runs.metrics_writer import MetricsFile
 
     original, calls = MetricsFile._write, 0
@@ -84,7 +84,7 @@ def cut_row(number: int) -> None:
 
 
 def non_finite_loss(step: int, value: float) -> None:
-    """The loss of one step is no finite number."""
+    """Make the loss of one step non-finite."""
     from aigc.tasks import CausalLM
 
     original = CausalLM.token_losses
@@ -97,7 +97,7 @@ def non_finite_loss(step: int, value: float) -> None:
 
 
 def out_of_device_memory(step: int) -> None:
-    """A device has no memory left."""
+    """Raise the out-of-memory error of a device."""
     from aigc.tasks import CausalLM
 
     def refuse(called: int) -> None:
@@ -108,7 +108,7 @@ def out_of_device_memory(step: int) -> None:
 
 
 def out_of_host_memory(step: int) -> None:
-    """The process may have no more memory than it has, and wants some."""
+    """Limit the memory of the process to what it has, and allocate more."""
     from aigc.tasks import CausalLM
 
     def want(called: int) -> None:
@@ -121,7 +121,7 @@ def out_of_host_memory(step: int) -> None:
 
 
 def _found(place: str) -> tuple[Any, str]:
-    """The owner of a function, and its name, for module:Class.function or module:function."""
+    """Return the owner and the name of a function given as module:Class.function or module:function."""
     module, _, path = place.partition(":")
     owner: Any = __import__(module, fromlist=["_"])
     *names, function = path.split(".")
@@ -131,7 +131,7 @@ def _found(place: str) -> tuple[Any, str]:
 
 
 def _before(owner: Any, name: str, call: Callable[[int], None]) -> None:
-    """Have `call` called before each call of a function, with the number of calls so far."""
+    """Call `call` before each call of a function, with the number of calls so far."""
     original = getattr(owner, name)
     calls = 0
 

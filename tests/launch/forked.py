@@ -1,4 +1,4 @@
-"""Ranks and trials that are forked in place of Python processes of their own, which import for seconds."""
+"""Ranks and trials that are forked instead of started as Python processes, which import for seconds."""
 
 import atexit
 import logging
@@ -15,17 +15,17 @@ from types import SimpleNamespace
 from typing import IO
 
 RANK = ["-P", "-m", "aigc.launch.worker"]
-"""What starts a rank; anything else is not imitated."""
+"""The command that starts a rank; other commands are not replaced."""
 FORK_SERVER = "from multiprocessing.forkserver import main; "
 """The program of the process that a sweep forks its trials from."""
 
 
 def fork_all() -> None:
-    """Have this process, a launcher or the driver of a sweep, fork what it would start from now on."""
+    """Make this process, a launcher or the driver of a sweep, fork the processes that it starts."""
     from aigc.launch.ranks import supervisor
 
     names = {name: getattr(subprocess, name) for name in ("DEVNULL", "PIPE")}
-    supervisor.subprocess = SimpleNamespace(Popen=ForkedRank, **names)  # this module's alone
+    supervisor.subprocess = SimpleNamespace(Popen=ForkedRank, **names)  # only in this module
     original = multiprocessing.util.spawnv_passfds
 
     def start(path: bytes, arguments: Sequence[str], kept: Sequence[int]) -> int:
@@ -37,7 +37,7 @@ def fork_all() -> None:
 
 
 class ForkedRank:
-    """What the launcher needs of `subprocess.Popen`, for a worker in a fork of this process."""
+    """The part of `subprocess.Popen` that the launcher needs, for a worker in a fork of this process."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class ForkedRank:
         self.pid = _fork(work)
 
     def poll(self) -> int | None:
-        """The exit code, or minus the signal that ended it; None while it runs."""
+        """Return the exit code, or minus the signal that ended it; None while it runs."""
         return self._hear(os.WNOHANG)
 
     def wait(self) -> int:
@@ -103,7 +103,7 @@ def _fork_server(program: str, kept: Sequence[int]) -> int:
 
     def serve() -> int:
         _close_all_but(kept)
-        multiprocessing.forkserver._forkserver._lock = threading.Lock()  # the parent holds it at this moment
+        multiprocessing.forkserver._forkserver._lock = threading.Lock()  # the parent holds it now
         exec(program, {})
         return 0
 
@@ -111,7 +111,7 @@ def _fork_server(program: str, kept: Sequence[int]) -> int:
 
 
 def _fork(work: Callable[[], int]) -> int:
-    """Do something in a fork that is like a new process but for its modules and their caches; return its number."""
+    """Run a function in a fork that is like a new process except for imported modules; return its pid."""
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()

@@ -1,4 +1,4 @@
-"""Real processes without the seconds of imports: children of one that has imported everything and computed nothing."""
+"""Real processes without seconds of imports: children of a process that has imported everything."""
 
 import atexit
 import contextlib
@@ -39,7 +39,7 @@ PRELOADED = [
 
 
 class Child:
-    """One attempt: a process that leads a group of its own."""
+    """A process that leads its own process group."""
 
     def __init__(self, server: "Server", pid: int, said: Path):
         self._server = server
@@ -48,18 +48,18 @@ class Child:
 
     @property
     def said(self) -> str:
-        """What it wrote to stdout and stderr until now."""
+        """Its output to stdout and stderr so far."""
         return self._said.read_text("utf-8")
 
     @property
     def ended(self) -> bool:
-        """Whether it is gone; a dead one that its parent has not yet heard of is."""
+        """Whether it is gone, including a dead one that its parent has not reaped yet."""
         self._server.hear(0)
         return self.pid in self._server.ends
 
     @property
     def group(self) -> list[int]:
-        """The living processes of its group."""
+        """Return the living processes of its group."""
         found = []
         for path in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
@@ -69,22 +69,22 @@ class Child:
         return found
 
     def send(self, number: int) -> None:
-        """A signal to the process alone."""
+        """Send a signal to the process alone."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
     def send_to_group(self, number: int) -> None:
-        """A signal to it and its data workers."""
+        """Send a signal to the process and its data workers."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
     def wait(self) -> int:
-        """Its exit code, or minus the number of the signal that it died of."""
+        """Wait, and return its exit code, or minus the number of the signal that ended it."""
         wait_until(lambda: self.ended, lambda: f"process {self.pid} does not end; it wrote\n{self.said}")
         return self._server.ends[self.pid]
 
     def kill(self) -> int:
-        """SIGKILL; its exit code, which is -9 unless it had ended before."""
+        """Send SIGKILL; return its exit code, which is -9 unless it had ended before."""
         self.send(signal.SIGKILL)
         return self.wait()
 
@@ -141,7 +141,7 @@ class Server:
         return Child(self, pid, said)
 
     def hear(self, timeout: float) -> bool:
-        """Take in what the server says; whether it said anything."""
+        """Read the output of the server; return whether there was any."""
         if not select.select([self._process.stdout], [], [], timeout)[0]:
             return False
         data = os.read(self._process.stdout.fileno(), 1 << 16)
@@ -156,11 +156,11 @@ class Server:
         return True
 
     def close(self) -> None:
-        """End it, and whatever a failed test has left."""
+        """End it, and the processes that a failed test has left."""
         for pid in self._children - self.ends.keys():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-        self._process.kill()  # closing its stdin would not end it while any other child of ours holds the pipe
+        self._process.kill()  # closing its stdin would not end it while another child holds the pipe
         self._process.wait(timeout=PATIENCE)
         self._process.stdin.close()
         self._process.stdout.close()
@@ -168,12 +168,12 @@ class Server:
 
 @cache
 def server() -> Server:
-    """One for all tests of this process."""
+    """Return the server that all tests of this process share."""
     return Server()
 
 
 def run_aigc(arguments: Sequence[str], place: Path, stdin: str = "", **env: str) -> "subprocess.CompletedProcess[str]":
-    """`aigc ...` to its end in a child, as `subprocess.run` would with text and a pipe for each stream."""
+    """Run `aigc ...` in a child, as `subprocess.run` with text and a pipe for each stream."""
     with tempfile.TemporaryDirectory() as folder:
         given, *told = (Path(folder) / name for name in ("stdin", "stdout", "stderr"))
         given.write_text(stdin, encoding="utf-8")
@@ -188,13 +188,13 @@ def run_aigc(arguments: Sequence[str], place: Path, stdin: str = "", **env: str)
 
 
 def _serve() -> int:
-    """Fork a child for each line of JSON on stdin, and say on stdout how each of them ends."""
+    """Fork a child for each line of JSON on stdin, and report on stdout how each of them ends."""
     for name in PRELOADED:
         importlib.import_module(name)
     from aigc.cli.main import main
 
     with contextlib.redirect_stdout(sys.stderr):
-        main(["validate"])  # fills caches of the config's own, without torch
+        main(["validate"])  # fills the caches of aigc.config, without torch
     tasks = Path("/proc/self/task")  # a fork loses all threads but one; one that has been joined may show for a moment
     wait_until(lambda: len(list(tasks.iterdir())) == 1, lambda: "the fork server has threads")
     reader, writer = os.pipe()
@@ -233,7 +233,7 @@ def _attempt(
     real: bool,
     module: str | None,
 ) -> None:
-    """What a child does; it does not return."""
+    """Run a child; does not return."""
     code = 1
     try:
         os.setpgid(0, 0)
@@ -269,7 +269,7 @@ def _attempt(
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)  # the interpreter's own end takes longer than the training
+        os._exit(code)  # the shutdown of the interpreter takes longer than the training
 
 
 def _reap() -> None:

@@ -1,4 +1,4 @@
-"""Kills the same command again and again, and notes what each kill has cost."""
+"""Kill the same command again and again, and record what each kill has cost."""
 
 import contextlib
 import random
@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 
 @dataclass
 class Murdered:
-    """What was seen of runs that were killed until they came through."""
+    """Facts about runs that were killed until they finished."""
 
     runs: list[Run] = field(default_factory=list)
     facts: list[dict[str, object]] = field(default_factory=list)
@@ -25,7 +25,7 @@ class Murdered:
 def come_through(
     place: Path, arguments: list[str], chance: random.Random, seen: Murdered, most: int = 16, **env: str
 ) -> None:
-    """Kill the same command until it ends by itself, which it may after some kills."""
+    """Kill the same command until it finishes, which it may do after some kills."""
     for _ in range(most):
         child = kill_somewhere(place, arguments, chance, env)
         if child.wait() == 0:
@@ -74,12 +74,12 @@ def note(place: Path, seen: Murdered) -> None:
     run = run_in(place)
     facts = {"place": place.name, "half_written": bool(half_written(place))}
     if run is not None:
-        pending = not run.manifest["attempts"]  # it was made, and nobody has worked on it
+        pending = not run.manifest["attempts"]  # created, and not trained yet
         facts |= {"status": str(run.status), "pending": pending, "reached": reached(run), "saved": saved(run)}
     seen.facts.append(facts)
 
 
 def kill_at(place: Path, arguments: list[str], where: str, count: int) -> None:
-    """Kill the process at the so-manieth call of a function, before it does anything."""
+    """Kill the process at the n-th call of a function, before it does anything."""
     child = wait_in(place, arguments, where, count, for_ever=True)
     assert child.kill() == -signal.SIGKILL, child.said

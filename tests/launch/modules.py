@@ -1,4 +1,4 @@
-"""`python -m MODULE ...` and torchrun without the seconds of imports, as children of the fork server."""
+"""`python -m MODULE ...` and torchrun without seconds of imports, as children of the fork server."""
 
 import signal
 import tempfile
@@ -9,12 +9,12 @@ from tests.waiting import wait_until
 
 
 def run_module(name: str, *arguments: object, **env: str) -> str:
-    """Run a module as the main program of a process, to its end; return what it wrote."""
+    """Run a module as the main program of a process; return its output."""
     return run_ranks(name, 1, *arguments, **env)
 
 
 def run_ranks(name: str, ranks: int, *arguments: object, **env: str) -> str:
-    """Run a module as so many ranks that meet as those of torchrun do; return what all of them wrote.
+    """Run a module as several ranks that connect as those of torchrun; return the output of all.
 
     Args:
         name: The module.
@@ -46,5 +46,5 @@ def run_ranks(name: str, ranks: int, *arguments: object, **env: str) -> str:
 
 
 def failed(child: Child) -> bool:
-    """Whether it has ended with an error."""
+    """Whether the process has failed."""
     return child.ended and child.wait() != 0

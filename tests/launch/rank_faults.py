@@ -1,4 +1,4 @@
-"""What goes wrong in one of several ranks."""
+"""Faults to inject into one of several ranks."""
 
 import os
 import signal
@@ -9,12 +9,12 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 
 class FailAt(Callback):
-    """Fails in one rank before the so-manieth step is begun.
+    """Fails in one rank before the n-th step.
 
     Args:
         step: Steps that were taken before.
         rank: Which rank.
-        how: nothing, raise, diverge, out_of_memory, kill, or leave (without a word).
+        how: nothing, raise, diverge, out_of_memory, kill, or leave (without a note).
         others_hang: The other ranks hang there, so that they notice nothing.
     """
 

@@ -1,4 +1,4 @@
-"""A kind of cluster in one file: jobs are shells in the background, and what they do stands in files."""
+"""A kind of cluster in one file: jobs are background shells, with their state in files."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""`aigc cancel` of runs that work here, and what a run does when its word and the queue's are put together."""
+"""`aigc cancel` of runs on this machine, and the status of a run combined with the state of its job."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def record(status: Status, silent: float = 0, pid: int | None = 7) -> StatusReco
         (partial(record, Status.PENDING, pid=None), CANCELLED, "killed"),
         (partial(record, Status.RUNNING), RUNNING, "running"),
         (partial(record, Status.RUNNING, 50), RUNNING, "running"),
-        (partial(record, Status.RUNNING), GONE, "running"),  # someone resumes it elsewhere
+        (partial(record, Status.RUNNING), GONE, "running"),  # resumed on another machine
         (partial(record, Status.RUNNING, 40), GONE, "killed"),
         (partial(record, Status.RUNNING, 40), QUEUED, "pending"),  # its node has failed
         (partial(record, Status.PREEMPTED), QUEUED, "pending"),
@@ -42,8 +42,8 @@ def record(status: Status, silent: float = 0, pid: int | None = 7) -> StatusReco
         (partial(record, Status.INTERRUPTED), CANCELLED, "interrupted"),
     ],
 )
-def test_what_a_run_does_when_its_word_and_the_queues_are_put_together(said, job, truth):
-    assert _combine(said(), "12", job)[0] == truth  # made now, as a sign of life grows old
+def test_the_status_combines_the_run_s_own_and_the_queue_s(said, job, truth):
+    assert _combine(said(), "12", job)[0] == truth  # made now, as a heartbeat expires
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A damaged checkpoint is noticed and the one before it is gone on from; nothing is started anew or deleted for it."""
+"""A damaged checkpoint is detected and the run resumes from the one before; nothing is restarted or deleted."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ def whole(folder: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def stopped(folder: Path) -> Path:
-    """The place of a run that was killed after its validation at step 8, when best.ckpt was that step."""
+    """The folder of a run that was killed after its validation at step 8, when best.ckpt was that step."""
     place = place_at(folder / "stopped")
     kill_at(
         place, command("language_model", STEPS, VALIDATE), "aigc.tasks.language.causal_lm:CausalLM.training_step", 10
@@ -101,7 +101,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("hurt", [pytest.param(hurt, id=name) for name, hurt in DAMAGES.items()])
-def test_the_one_before_is_gone_on_from_with_a_warning_to_the_same_end(hurt, place, whole):
+def test_the_checkpoint_before_is_resumed_with_a_warning_to_the_same_end(hurt, place, whole):
     hurt(place)
     said = finish(place, ["resume", "latest"])
     assert the_run(place).manifest["attempts"][-1]["from_step"] == BEFORE
@@ -132,7 +132,7 @@ NAMES_LOST = {
 
 
 @pytest.mark.parametrize("hurt", [pytest.param(hurt, id=name) for name, hurt in NAMES_LOST.items()])
-def test_lost_names_lose_no_step(hurt, place, whole):
+def test_lost_file_names_lose_no_step(hurt, place, whole):
     hurt(place)
     finish(place, ["resume", "latest"])
     run = the_run(place)
@@ -141,8 +141,8 @@ def test_lost_names_lose_no_step(hurt, place, whole):
     assert [damage(run.checkpoints / name) for name in ("last.ckpt", "best.ckpt")] == [None, None]
 
 
-def test_best_that_was_damaged_is_an_error_only_where_it_is_needed(place, whole):
-    """Step 8 was the best so far; it is gone back from, measured anew, and best again where it was."""
+def test_a_damaged_best_checkpoint_is_an_error_only_where_it_is_needed(place, whole):
+    """Step 8 was the best; the run resumes from an earlier step, validates it again, and it is the best again."""
     flip(0.5)(place)
     finish(place, ["resume", "latest"])
     run = the_run(place)
@@ -151,7 +151,7 @@ def test_best_that_was_damaged_is_an_error_only_where_it_is_needed(place, whole)
 
 
 @pytest.mark.parametrize("verb", ["resume", "train"])
-def test_when_all_are_damaged_nothing_is_started_anew_and_nothing_deleted(verb, place):
+def test_when_all_are_damaged_nothing_is_restarted_or_deleted(verb, place):
     for step in (STOPPED, BEFORE):
         checkpoint(place, step).write_bytes(b"")
     before = contents(the_run(place))
@@ -165,7 +165,7 @@ def test_when_all_are_damaged_nothing_is_started_anew_and_nothing_deleted(verb, 
     assert the_run(place).status == "failed"
 
 
-def test_when_all_are_gone_nothing_is_started_anew(place):
+def test_when_all_are_gone_nothing_is_restarted(place):
     for path in the_run(place).checkpoints.glob("step-*"):
         path.unlink()
     before = contents(the_run(place))
@@ -176,12 +176,12 @@ def test_when_all_are_gone_nothing_is_started_anew(place):
 
 
 def contents(run: Run) -> dict[str, bytes]:
-    """What training has made."""
+    """Return the results of training."""
     paths = [run.path / "metrics.jsonl", *run.checkpoints.iterdir(), *run.samples.iterdir()]
     return {path.name: path.read_bytes() for path in paths if path.exists()}
 
 
-def test_what_others_put_beside_the_checkpoints_stays(place, whole):
+def test_foreign_files_beside_the_checkpoints_are_kept(place, whole):
     mine = {
         "notes.txt": b"mine",
         "step-000001.ckpt.bak": b"mine",
@@ -204,7 +204,7 @@ def test_what_others_put_beside_the_checkpoints_stays(place, whole):
 @pytest.mark.parametrize("keep", [1, 2, 3])
 def test_the_newest_and_the_best_are_kept(keep, folder):
     place = place_at(folder / f"keep-{keep}")
-    worst = "callbacks.checkpoints.mode=max"  # the first is the best then
+    worst = "callbacks.checkpoints.mode=max"  # so that the first one is the best
     finish(place, command("language_model", STEPS, VALIDATE, f"callbacks.checkpoints.keep={keep}", worst))
     run = the_run(place)
     measured = {

@@ -1,4 +1,4 @@
-"""`trainer.deterministic` is one key for all of torch's switches."""
+"""`trainer.deterministic` sets all switches of torch."""
 
 import pytest
 import torch
@@ -16,13 +16,13 @@ def switches():
 
 
 def undetermined():
-    """An operation without a deterministic form on any device."""
+    """An operation without a deterministic implementation on any device."""
     torch.nn.functional.interpolate(torch.ones(1, 1, 2, 2, requires_grad=True), scale_factor=2, mode="bicubic")
     return torch.ones(3).put_(torch.tensor([0]), torch.ones(1), accumulate=False)
 
 
 @pytest.mark.parametrize(("value", "said"), [("true", "on"), ("warn", "warn"), ("false", "off")])
-def test_one_key_decides(value, said, own_place, recwarn):
+def test_one_key_sets_all_switches(value, said, own_place, recwarn):
     cfg = compose([f"trainer.deterministic={value}", "trainer.accelerator=cpu"])
     check(cfg)
     components.prepare_machine(cfg)

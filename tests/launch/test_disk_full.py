@@ -1,4 +1,4 @@
-"""A disk that is full or cannot be written costs time, never a checkpoint, and is told as what it is."""
+"""A full or unwritable disk costs time, never a checkpoint, and is reported as such."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def whole(folder: Path) -> Run:
 
 @contextmanager
 def mounted(path: Path, *arguments: str) -> Iterator[None]:
-    """Mount something for a while; skip where that is not allowed."""
+    """Mount a file system for a block; skip where that is not allowed."""
     path.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(["mount", *arguments, str(path)], capture_output=True, text=True)
     if done.returncode:
@@ -53,14 +53,14 @@ def mounted(path: Path, *arguments: str) -> Iterator[None]:
 
 @pytest.fixture
 def place(folder: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A working directory whose outputs lie on a disk of 2 MB."""
+    """A working directory with its outputs on a disk of 2 MB."""
     made = place_at(folder / request.node.name)
     with mounted(made / "outputs", "-t", "tmpfs", "-o", "size=2m", "none"):
         yield made
 
 
 def fill(place: Path, room: int = 0) -> Path:
-    """Fill the disk but for some room; the file to remove is returned."""
+    """Fill the disk except for some bytes; return the file to remove."""
     filler = place / "outputs/filler"
     with filler.open("wb", buffering=0) as file:
         try:
@@ -80,7 +80,7 @@ def patience(seconds: int) -> str:
 
 
 def assert_told_and_intact(place: Path, child: Child, reason: str, step: int = 4) -> None:
-    """It failed as it should, and what was saved is whole."""
+    """Check that the run failed as it should, and that its checkpoints are intact."""
     assert child.wait() == 1
     run = the_run(place)
     assert f"cannot save {run.checkpoints.relative_to(place)}/step-" in child.said
@@ -101,7 +101,7 @@ def assert_goes_on(place: Path, whole: Run) -> None:
 
 
 @pytest.mark.parametrize("asynchronous", ["false", "true"])
-def test_a_save_on_a_full_disk_fails_loudly_after_some_patience(asynchronous, place, whole):
+def test_a_save_on_a_full_disk_fails_after_retries(asynchronous, place, whole):
     how = f"callbacks.checkpoints.asynchronous={asynchronous}"
     child = starting(place, TRAINING, 6, patience(2), how)
     filler = fill(place, ROOM)
@@ -111,7 +111,7 @@ def test_a_save_on_a_full_disk_fails_loudly_after_some_patience(asynchronous, pl
     assert_goes_on(place, whole)
 
 
-def test_room_that_is_made_in_time_lets_the_run_go_on(place, whole):
+def test_a_run_continues_if_space_is_freed_in_time(place, whole):
     child = starting(place, TRAINING, 6, patience(60))
     filler = fill(place, ROOM)
     go(place)
@@ -121,7 +121,7 @@ def test_room_that_is_made_in_time_lets_the_run_go_on(place, whole):
     assert_same(the_run(place), whole)
 
 
-def test_a_signal_ends_the_wait_for_room(place, whole):
+def test_a_signal_ends_the_retries_on_a_full_disk(place, whole):
     child = starting(place, TRAINING, 6, patience(300))
     filler = fill(place, ROOM)
     go(place)
@@ -133,17 +133,17 @@ def test_a_signal_ends_the_wait_for_room(place, whole):
     assert_goes_on(place, whole)
 
 
-def test_a_folder_that_cannot_be_written_is_told(place, whole):
+def test_an_unwritable_folder_is_reported(place, whole):
     child = starting(place, TRAINING, 6, patience(2))
     checkpoints = the_run(place).checkpoints
-    with mounted(checkpoints, "--bind", str(checkpoints)):  # root may write whatever the mode says
+    with mounted(checkpoints, "--bind", str(checkpoints)):  # root may write in any mode
         subprocess.run(["mount", "-o", "remount,ro,bind", str(checkpoints)], check=True)
         go(place)
         assert_told_and_intact(place, child, "Read-only file system")
     assert_goes_on(place, whole)
 
 
-def test_a_limit_on_the_size_of_a_file_is_told(folder, whole):
+def test_a_file_size_limit_is_reported(folder, whole):
     place = place_at(folder / "limit")
     limit = ["file_size_limit", 60_000, TRAINING, 6]
     child = start(place, command("language_model", STEPS, VALIDATE, patience(2)), limit)
@@ -161,7 +161,7 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("what", ELSEWHERE)
-def test_a_disk_without_a_single_byte_is_told_and_costs_nothing(what, place, whole):
+def test_a_disk_without_a_free_byte_is_reported_and_nothing_is_lost(what, place, whole):
     child = starting(place, *ELSEWHERE[what], patience(2))
     filler = fill(place)
     go(place)
@@ -191,7 +191,7 @@ def test_the_message_names_the_file_and_what_to_do(what, place):
 
 
 def test_a_row_that_a_quota_cuts_in_two_is_not_lost(folder, whole):
-    """A write may do a part of what it should, and say so by its length alone."""
+    """A write may be partial, and report it only by its return value."""
     place = place_at(folder / "row")
     rows = (whole.path / "metrics.jsonl").read_bytes().split(b"\n")
     limit = sum(len(row) + 1 for row in rows[:11]) + len(rows[11]) // 2
@@ -205,13 +205,13 @@ def test_a_row_that_a_quota_cuts_in_two_is_not_lost(folder, whole):
 def test_a_row_cut_in_two_does_not_swallow_the_next_one(folder, whole):
     place = place_at(folder / "cut_row")
     child = start(place, command("language_model", STEPS, VALIDATE), ["cut_row", 9])
-    if child.wait() != 0:  # either way is right, as long as it is told
+    if child.wait() != 0:  # both are allowed, as long as an error is reported
         assert "metrics.jsonl" in child.said
         finish(place, ["resume", "latest"])
     assert_same(the_run(place), whole)
 
 
-def test_a_run_that_cannot_even_begin_leaves_nothing(place):
+def test_a_run_that_cannot_start_leaves_nothing(place):
     filler = fill(place)
     child = start(place, command("language_model", STEPS, VALIDATE))
     assert child.wait() == 2

@@ -1,4 +1,4 @@
-"""What is copied of the code when a run is submitted."""
+"""The copy of the code when a run is submitted."""
 
 import os
 import subprocess
@@ -44,7 +44,7 @@ def freeze(project: Path, limit: int = LIMIT) -> list[Path]:
     return freeze_code(run, project / "outputs", limit)
 
 
-def test_the_copy_is_the_commit_with_all_changes_and_untracked_code(project):
+def test_the_copy_is_the_commit_with_changes_and_untracked_code(project):
     folders = freeze(project)
     copy = project / "outputs/runs/one/code/project"
     names = {str(path.relative_to(copy)) for path in copy.rglob("*")}
@@ -85,7 +85,7 @@ def test_too_much_code_is_refused_by_name_and_leaves_nothing(project):
     assert "MB" in str(raised.value)
 
 
-def test_what_is_no_repository_is_left_alone(own_place):
+def test_a_folder_without_a_repository_is_not_copied(own_place):
     folders = freeze(own_place)
     assert [path.name for path in folders] == ["aigc"]
     assert not (own_place / "outputs/runs/one/code/project").exists()

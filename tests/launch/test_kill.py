@@ -1,4 +1,4 @@
-"""A run that is killed again and again, at any moment, is the run that was never killed, to the last bit."""
+"""A run that is killed again and again, at any moment, equals one that was never killed, bit for bit."""
 
 import os
 import shutil
@@ -74,7 +74,7 @@ def whole(name: str, folder: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def murdered(name: str, folder: Path, other_disk: Path) -> Murdered:
-    """Runs killed at random moments, KILLS times in all."""
+    """Runs killed at random moments, KILLS times in total."""
     dice, seen = chance("kills"), Murdered()
     while len(seen.facts) < KILLS or sum(bool(fact["half_written"]) for fact in seen.facts) < KILLS_IN_WRITES:
         place = place_at(folder / f"killed-{len(seen.runs)}")
@@ -96,7 +96,7 @@ def test_the_temporary_folder_was_on_another_file_system(murdered, other_disk):
         pytest.skip("this machine has no second file system to write to (/dev/shm, /run, /var/tmp, /tmp, home)")
 
 
-def test_the_end_is_that_of_a_run_never_killed(murdered, whole):
+def test_the_end_equals_that_of_a_run_never_killed(murdered, whole):
     for run in murdered.runs:
         assert_same(run, whole)
 
@@ -112,19 +112,19 @@ def test_a_killed_run_reads_as_killed(murdered):
             assert fact["status"] == ("pending" if fact["pending"] else "killed"), fact
 
 
-def test_every_checkpoint_is_whole_in_the_end(murdered):
+def test_every_checkpoint_is_intact_in_the_end(murdered):
     for run in murdered.runs:
         found = list(run.checkpoints.glob("*.ckpt"))
         assert len(found) >= 3
         assert [reason for path in found if (reason := damage(path))] == []
 
 
-def test_the_files_are_those_of_a_run_never_killed(murdered, whole):
+def test_the_files_equal_those_of_a_run_never_killed(murdered, whole):
     for run in murdered.runs:
         assert files(run) == files(whole)
 
 
-def test_lightnings_counters_are_those_of_a_run_never_killed(name, folder, whole):
+def test_lightnings_counters_equal_those_of_a_run_never_killed(name, folder, whole):
     place = place_at(folder / "epoch_end")
     kill_at(place, command(name, STEPS, VALIDATE), "aigc.tasks.base:Task.on_train_batch_start", STEPS - VALIDATE + 1)
     finish(place, command(name, STEPS, VALIDATE))
@@ -160,7 +160,7 @@ def test_a_run_that_saves_in_a_thread_is_the_same_run(name, folder, whole, other
         assert_same(run, whole)
 
 
-def test_a_gan_that_was_killed_is_the_gan_that_was_not(tmp_path, other_disk):
+def test_a_killed_gan_equals_one_never_killed(tmp_path, other_disk):
     whole, seen, dice = place_at(tmp_path / "whole"), Murdered(), chance("kills of a GAN")
     finish(whole, command("gan", 40, 40))
     while len(seen.facts) < 2:
@@ -174,7 +174,7 @@ def test_a_gan_that_was_killed_is_the_gan_that_was_not(tmp_path, other_disk):
         assert files(run) == files(the_run(whole))
 
 
-def test_full_processes_survive_kills(name, folder, whole, other_disk):
+def test_processes_started_by_python_survive_kills(name, folder, whole, other_disk):
     place, dice = place_at(folder / "processes"), chance("kills of processes")
     env = os.environ | {"AIGC_OUTPUTS": "outputs", "AIGC_CACHE": "../cache", "TMPDIR": str(other_disk)}
     whole_command = [sys.executable, "-m", "aigc", *command(name, STEPS, VALIDATE)]
@@ -214,7 +214,7 @@ RENAMES = {
     35: "status_at_the_end",
     36: "attempt_at_the_end",
 }
-"""Which file is about to get its name at the so-manieth rename of six steps with two validations."""
+"""The file of the n-th rename in six steps with two validations."""
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +234,7 @@ def test_a_kill_between_writing_a_file_and_naming_it_leaves_nothing(rename, fold
     assert files(the_run(place)) == files(short)
 
 
-def test_a_run_folder_that_was_never_whole_is_removed(folder):
+def test_an_incomplete_run_folder_is_removed(folder):
     place = place_at(folder / "partial")
     kill_at(place, command("language_model", 6, 3), "aigc.runs.folder:write_status", 1)
     finish(place, command("language_model", 6, 3))

@@ -1,4 +1,4 @@
-"""What a person reads when memory ran out."""
+"""The message of a run that is out of memory."""
 
 import pytest
 import torch
@@ -67,7 +67,7 @@ def keys(said: str) -> list[str]:
     return [word.partition("=")[0] for word in typed(said)]
 
 
-def test_a_language_model_is_told_overrides_that_compose():
+def test_a_language_model_gets_overrides_that_compose():
     cfg = compose(["trainer.precision=32-true"])
     said = advice(cfg, really_out_of_memory())
     expected = ["data.batch_size", "trainer.accumulate_grad_batches", "trainer.precision", "data.sequence_length"]
@@ -77,7 +77,7 @@ def test_a_language_model_is_told_overrides_that_compose():
     assert (cfg.data.batch_size, cfg.trainer.accumulate_grad_batches) == (8, 1)
 
 
-def test_a_gan_is_told_what_it_can_do():
+def test_a_gan_gets_advice_that_fits():
     batch = ["data.batch_size=48", "data.batches_per_step=2", "task.n_critic=2", "trainer.precision=32-true"]
     command = ["experiment=gan/letters", *batch]
     said = advice(compose(command), really_out_of_memory())
@@ -88,7 +88,7 @@ def test_a_gan_is_told_what_it_can_do():
 
 
 class OwnTask(Task):
-    """A task that knows better than its base class."""
+    """A task with its own advice."""
 
     @classmethod
     def memory_advice(cls, cfg):
@@ -117,13 +117,13 @@ def test_a_batch_of_an_odd_size_is_about_the_same():
         ({"data": {"batch_size": 1, "sequence_length": 512}}, ["data.sequence_length=256"]),
     ],
 )
-def test_keys_that_a_config_does_not_have_are_not_spoken_of(content, expected):
+def test_keys_that_a_config_lacks_are_not_mentioned(content, expected):
     assert typed(advice(OmegaConf.create({"task": {"_target_": "aigc.tasks.CausalLM"}, **content}), MemoryError())) == (
         expected
     )
 
 
-def test_a_task_that_cannot_be_found_hides_no_error():
+def test_a_task_that_cannot_be_found_does_not_hide_other_errors():
     cfg = OmegaConf.create({"task": {"_target_": "nothing.Here"}, "data": {"batch_size": 8}})
     assert typed(advice(cfg, MemoryError())) == ["data.batch_size=4"]
 

@@ -1,4 +1,4 @@
-"""Ranks that compute each layer together learn what one device learns, go on to the bit, and leave whole weights."""
+"""Tensor parallel training equals that of one device, resumes bit for bit, and saves unsharded weights."""
 
 import re
 import signal
@@ -75,7 +75,7 @@ def test_groups_of_ranks_learn_the_same_and_norms_of_heads_from_the_heads_of_all
     assert_learned_the_same(shared, finished(folder / "qwen3", *QWEN3, *ONE))
 
 
-def test_a_run_stopped_by_a_signal_goes_on_to_the_bit(whole: Run, folder: Path) -> None:
+def test_a_run_stopped_by_a_signal_is_resumed_bit_for_bit(whole: Run, folder: Path) -> None:
     place = place_at(folder / "stopped")
     child = start(place, ["train", *SHARED, *TWO, "run.resume=auto", *SLOW])
     wait_until(lambda: child.ended or stepped(place) >= 3)
@@ -89,13 +89,13 @@ def test_a_run_stopped_by_a_signal_goes_on_to_the_bit(whole: Run, folder: Path) 
     assert_same(the_run(place), whole)
 
 
-def test_an_architecture_without_a_plan_is_told() -> None:
+def test_an_architecture_without_a_plan_is_refused() -> None:
     model = GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=2, n_embd=4, vocab_size=8, n_positions=8))
     with pytest.raises(ConfigError, match="GPT2LMHeadModel has no plan for it in Transformers"):
         _plan(model, 2)
 
 
-def test_heads_that_cannot_be_shared_are_told() -> None:
+def test_indivisible_heads_are_refused() -> None:
     model = build_llama(heads=3)
     with pytest.raises(ConfigError) as told:
         _plan(model, 2)
@@ -109,7 +109,7 @@ def test_heads_that_cannot_be_shared_are_told() -> None:
         ("fsdp", 2, 2, "only trainer.strategy=model_parallel splits layers"),
     ],
 )
-def test_ranks_that_cannot_compute_together_are_told(name: str, ranks: int, together: int, said: str) -> None:
+def test_ranks_that_cannot_compute_together_are_refused(name: str, ranks: int, together: int, said: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(said)):
         share_batches(name, ranks, together)
 

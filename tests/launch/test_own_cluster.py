@@ -39,7 +39,7 @@ trainer:
 """
 
 
-def test_no_file_outside_of_its_folder_knows_a_kind_of_cluster():
+def test_no_file_outside_its_folder_knows_a_kind_of_cluster():
     named = {
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")
@@ -49,7 +49,7 @@ def test_no_file_outside_of_its_folder_knows_a_kind_of_cluster():
     assert named - inside == {"launch/__init__.py"}, "which holds what was measured on one"
 
 
-def test_a_kind_whose_module_fails_at_import_hinders_no_run_on_another(tmp_path, monkeypatch):
+def test_a_cluster_whose_module_fails_at_import_does_not_affect_others(tmp_path, monkeypatch):
     (tmp_path / "conf/cluster").mkdir(parents=True)
     (tmp_path / "conf/cluster/broken.yaml").write_text("_target_: failing_cluster.Failing\n")
     (tmp_path / "failing_cluster.py").write_text("1 / 0\n")
@@ -114,7 +114,7 @@ def test_a_job_of_two_ranks_is_listed_requeued_and_finished(place: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_job_that_works_saves_when_it_is_cancelled_and_can_be_submitted_again(place: Path) -> None:
+def test_a_running_job_saves_when_it_is_cancelled_and_can_be_submitted_again(place: Path) -> None:
     job = submit(place, SLOW)
     run = the_run(place)
     under_way(place, run, job)

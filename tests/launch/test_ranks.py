@@ -1,4 +1,4 @@
-"""Several ranks on one machine: equal numbers, one end for all, and the first cause told."""
+"""Several ranks on one machine: equal numbers, a common end, and the first cause reported."""
 
 import os
 import shutil
@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(folder: Path) -> Run:
-    """Two ranks that were never stopped, as processes that Python starts; those of the other runs are forked."""
+    """Two ranks that were never stopped, as new Python processes; those of the other runs are forked."""
     place = place_at(folder / "whole")
     child = start(place, ["train", *RANKS, *TWO], real=True)
     assert child.wait() == 0, child.said
@@ -84,7 +84,7 @@ def test_the_second_rank_has_a_log_of_its_own_and_nothing_else_is_left(whole: Ru
     assert whole.manifest["attempts"][-1]["exit_code"] == 0
 
 
-def test_each_rank_draws_dropout_of_its_own(whole: Run) -> None:
+def test_each_rank_draws_different_dropout(whole: Run) -> None:
     first, second = (rank["random"]["torch"] for rank in final_state(whole.path)["aigc"]["ranks"])
     assert not torch.equal(first, second)
 
@@ -122,7 +122,7 @@ def stepped(place: Path) -> int:
         ("leave", 1, Status.FAILED, "rank 1 ended with exit code 7"),
     ],
 )
-def test_a_rank_that_fails_ends_the_run_and_is_told_first(
+def test_a_failed_rank_ends_the_run_and_is_reported_first(
     how: str, code: int, status: Status, said: str, tmp_path: Path
 ) -> None:
     child = fail(tmp_path, how=how)
@@ -140,7 +140,7 @@ def test_a_rank_that_fails_ends_the_run_and_is_told_first(
         assert 'raise ValueError("this rank is broken")' in (run.path / "log.rank1.txt").read_text("utf-8")
 
 
-def test_a_first_rank_that_is_killed_is_no_success(tmp_path: Path) -> None:
+def test_a_killed_first_rank_is_a_failure(tmp_path: Path) -> None:
     child = fail(tmp_path, how="kill", rank=0, step=STEPS - 1)
     assert child.wait() == 1, child.said
     assert "was killed by SIGKILL" in child.said
@@ -183,7 +183,7 @@ def free(run: Run) -> bool:
         return False
 
 
-def test_another_number_of_ranks_goes_on_only_when_it_is_meant(tmp_path: Path) -> None:
+def test_another_number_of_ranks_resumes_only_if_allowed(tmp_path: Path) -> None:
     place = place_at(tmp_path)
     child = begin(place, *TWO, *SLOW)
     wait_until(lambda: child.ended or stepped(place) >= 2)
@@ -198,7 +198,7 @@ def test_another_number_of_ranks_goes_on_only_when_it_is_meant(tmp_path: Path) -
     assert reached(the_run(place)) == STEPS
 
 
-def test_as_many_processes_as_the_config_says_are_started(tmp_path: Path) -> None:
+def test_the_number_of_processes_must_be_that_of_the_config(tmp_path: Path) -> None:
     child = begin(place_at(tmp_path), "trainer.nodes=2")
     assert child.wait() == 2
     assert "2, but this is one machine" in child.said
@@ -213,21 +213,21 @@ SHARDED = ["trainer.strategy=fsdp", *TWO]
 
 @pytest.fixture(scope="module")
 def sharded(folder: Path) -> Run:
-    """Two ranks that hold a part of each weight, never stopped."""
+    """Two ranks with sharded weights that were never stopped."""
     place = place_at(folder / "sharded")
     child = begin(place, *SHARDED)
     assert child.wait() == 0, child.said
     return the_run(place)
 
 
-def test_sharded_weights_learn_what_whole_ones_learn(sharded: Run, whole: Run) -> None:
+def test_sharded_training_equals_unsharded_training(sharded: Run, whole: Run) -> None:
     for name in ("train/loss", "train/gradient_norm", "val/perplexity"):
         assert values(sharded, name) == pytest.approx(values(whole, name), rel=2e-5), name
     weights = [sharded.load_model()[0].state_dict(), whole.load_model()[0].state_dict()]
     torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-5)
 
 
-def test_a_checkpoint_in_shards_is_whole_or_not_there(sharded: Run) -> None:
+def test_a_sharded_checkpoint_is_written_atomically(sharded: Run) -> None:
     checkpoint = (sharded.checkpoints / "last.ckpt").resolve()
     assert sorted(path.name for path in checkpoint.iterdir()) == [
         ".metadata",
@@ -251,7 +251,7 @@ def test_a_checkpoint_in_shards_is_whole_or_not_there(sharded: Run) -> None:
     part.write_bytes(kept)
 
 
-def test_sharded_training_goes_on_to_the_bit_and_on_other_numbers_of_ranks(sharded: Run, folder: Path) -> None:
+def test_sharded_training_resumes_bit_for_bit_and_on_other_numbers_of_ranks(sharded: Run, folder: Path) -> None:
     place = place_at(folder / "sharded-stopped")
     child = begin(place, *SHARDED, *SLOW)
     wait_until(lambda: child.ended or stepped(place) >= 3)
@@ -269,14 +269,14 @@ def test_sharded_training_goes_on_to_the_bit_and_on_other_numbers_of_ranks(shard
     assert values(run, "train/loss") == values(sharded, "train/loss")
     one, other = (run.load_model()[0].state_dict() for run in (run, sharded))
     torch.testing.assert_close(one, other, rtol=0, atol=0)
-    # All of it on one device, whose weights are whole.
+    # The same on one device, with unsharded weights.
     allowed = ["trainer.devices=1", "data.batch_size=4", "resume.allow=[world_size,batch_size]"]
     alone = start(copied, ["resume", "latest", "~callbacks.slow", *allowed, "--trust=tests"])
     assert alone.wait() == 0, alone.said
     assert values(the_run(copied), "train/loss") == pytest.approx(values(sharded, "train/loss"), rel=1e-4)
 
 
-def test_whole_weights_go_on_in_shards_of_any_number(whole: Run, folder: Path) -> None:
+def test_unsharded_weights_resume_in_any_number_of_shards(whole: Run, folder: Path) -> None:
     place = place_at(folder / "whole-stopped")
     child = begin(place, *TWO, *SLOW)
     wait_until(lambda: child.ended or stepped(place) >= 3)
@@ -289,7 +289,7 @@ def test_whole_weights_go_on_in_shards_of_any_number(whole: Run, folder: Path) -
     assert (the_run(place).checkpoints / "last.ckpt" / "__3_0.distcp").is_file()
 
 
-def test_what_has_several_optimisers_is_not_sharded(tmp_path: Path) -> None:
+def test_a_task_with_several_optimisers_is_not_sharded(tmp_path: Path) -> None:
     child = start(place_at(tmp_path), ["train", *GAN, "trainer.strategy=fsdp", "trainer.devices=2", "logger=none"])
     assert child.wait() == 2, child.said
     assert "trainer.strategy: fsdp splits the weights of one network with one optimiser" in child.said

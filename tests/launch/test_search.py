@@ -25,7 +25,7 @@ def study_in(path: Path, **settings: object) -> Study:
     return Study(path, split(SPACE)[1], Sweep(**settings), "minimize")
 
 
-def test_a_later_driver_goes_on_with_the_same_study(tmp_path: Path) -> None:
+def test_a_later_driver_continues_the_same_study(tmp_path: Path) -> None:
     one = study_in(tmp_path, trials=4, seed=3)
     asked = [one.ask(), one.ask()]
     later = study_in(tmp_path, trials=4, seed=3)
@@ -33,7 +33,7 @@ def test_a_later_driver_goes_on_with_the_same_study(tmp_path: Path) -> None:
     more = [later.ask(), one.ask()]
     assert later.ask() is None
     assert [number for number, _ in asked + more] == [0, 1, 2, 3]
-    assert len({overrides[0] for _, overrides in asked + more}) == 4  # nobody begins with the same draws again
+    assert len({overrides[0] for _, overrides in asked + more}) == 4  # no driver repeats the first draws
     one.tell(0, 1.0)
     later.tell(0, 2.0)
     later.tell(1, float("nan"))
@@ -41,7 +41,7 @@ def test_a_later_driver_goes_on_with_the_same_study(tmp_path: Path) -> None:
     assert one.states() == {0: "COMPLETE", 1: "FAIL", 2: "PRUNED", 3: "RUNNING"}
 
 
-def test_a_trial_that_a_killed_driver_left_without_values_gets_them(tmp_path: Path) -> None:
+def test_a_trial_left_without_values_by_a_killed_driver_gets_them(tmp_path: Path) -> None:
     study = study_in(tmp_path, trials=2)
     study._study.ask()  # as if it were killed before the first value was written
     overrides = study_in(tmp_path, trials=2).overrides(0)
@@ -49,7 +49,7 @@ def test_a_trial_that_a_killed_driver_left_without_values_gets_them(tmp_path: Pa
     assert study_in(tmp_path, trials=2).overrides(0) == overrides
 
 
-def test_a_line_that_a_killed_driver_left_unfinished_spoils_nothing(tmp_path: Path) -> None:
+def test_an_unfinished_line_of_a_killed_driver_does_no_harm(tmp_path: Path) -> None:
     asked = study_in(tmp_path, trials=3).ask()
     with (tmp_path / "study.jsonl").open("ab") as file:
         file.write(b'{"op_code": 4, "wor')
@@ -59,7 +59,7 @@ def test_a_line_that_a_killed_driver_left_unfinished_spoils_nothing(tmp_path: Pa
     assert study_in(tmp_path, trials=3).states() == {0: "RUNNING", 1: "RUNNING"}
 
 
-def test_what_is_worse_than_the_others_is_not_worth_going_on_with(tmp_path: Path) -> None:
+def test_a_trial_worse_than_the_median_is_pruned(tmp_path: Path) -> None:
     study = study_in(tmp_path, trials=9, pruner="median")
     for value in range(6):
         number, _ = study.ask()
@@ -75,7 +75,7 @@ def test_another_space_is_another_study(tmp_path: Path) -> None:
         Study(tmp_path, split(["seed=choice(0,1,2)"])[1], Sweep(trials=1), "minimize")
 
 
-def test_what_is_searched_is_checked_before_anything_is_written() -> None:
+def test_a_search_space_is_checked_before_anything_is_written() -> None:
     with pytest.raises(ConfigError) as found:
         plan(["sweep=optuna", "trainer.max_steps=interval(-3,4)", "model=gpt2,gtp2"])
     assert "trainer.max_steps" in str(found.value)
@@ -103,7 +103,7 @@ def test_two_drivers_share_a_study_and_a_third_finds_it_done(tmp_path: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("whole_group", [False, True])
-def test_trials_of_a_killed_driver_are_taken_up_with_the_same_values(whole_group: bool, tmp_path: Path) -> None:
+def test_trials_of_a_killed_driver_are_resumed_with_the_same_values(whole_group: bool, tmp_path: Path) -> None:
     place = place_at(tmp_path)
     command = [*SLOW, *OPTUNA, "sweep.trials=4", "sweep.workers=2", "callbacks.checkpoints.every_n_steps=1"]
     child = sweep(place, *command)
@@ -118,7 +118,7 @@ def test_trials_of_a_killed_driver_are_taken_up_with_the_same_values(whole_group
 
 
 @pytest.mark.slow
-def test_pruned_trials_end_early_and_are_not_gone_on_with(tmp_path: Path) -> None:
+def test_pruned_trials_stop_early_and_are_not_resumed(tmp_path: Path) -> None:
     place = place_at(tmp_path)
     command = [*SLOW, "sweep=optuna", SPACE[0], "sweep.workers=1", "trainer.validate_every_n_steps=1"]
     command += ["trainer.max_steps=12", "sweep.trials=8", "sweep.seed=3"]  # of which two are far below the median

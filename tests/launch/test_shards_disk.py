@@ -1,4 +1,4 @@
-"""A full disk costs several ranks that save together some time, never a checkpoint."""
+"""A full disk costs ranks that save together time, never a checkpoint."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 SAVING = [*RANKS, *SHARDED, "callbacks.checkpoints.every_n_steps=2"]
 
 
-def test_room_that_is_made_in_time_lets_ranks_go_on_and_otherwise_all_end_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_ranks_continue_if_space_is_freed_in_time_and_otherwise_lose_nothing(tmp_path: Path) -> None:
     place = place_at(tmp_path)
     with mounted(place / "outputs", "-t", "tmpfs", "-o", "size=4m", "none"):
         child = start(place, ["train", *SAVING, *SLOW, "run.patience=5"])
@@ -38,6 +38,6 @@ def test_room_that_is_made_in_time_lets_ranks_go_on_and_otherwise_all_end_and_no
 
 
 def filled_at(place: Path, child: Child, step: int) -> Path:
-    """Fill the disk once a step is taken, but for what is no checkpoint."""
+    """Fill the disk after a step, leaving space for everything but a checkpoint."""
     wait_until(lambda: child.ended or stepped(place) >= step)
     return fill(place, ROOM)

@@ -1,4 +1,4 @@
-"""A run that is asked to stop ends between two steps with all it has done; one that cannot go on says why."""
+"""A run that is asked to stop ends between two steps and loses nothing; one that cannot continue reports why."""
 
 import signal
 import time
@@ -98,7 +98,7 @@ def name_of(value: object) -> str:
 
 
 def end_with(child: Child, number: int) -> int:
-    """Send a second signal until it ends: a process that was slow to read the first takes both for one request."""
+    """Send a second signal until it ends, as a slow process may take both for one request."""
     while not child.ended:
         child.send(number)
         time.sleep(0.7)
@@ -148,7 +148,7 @@ def test_a_signal_before_the_run_exists_leaves_nothing(number, place):
     ),
     ids=name_of,
 )
-def test_a_second_signal_ends_at_once_with_the_code_of_the_first(phase, numbers, place, whole):
+def test_a_second_signal_exits_at_once_with_the_code_of_the_first(phase, numbers, place, whole):
     first, second = numbers
     child = waiting(place, PHASES[phase], for_ever=True)
     child.send(first)
@@ -163,7 +163,7 @@ def test_a_second_signal_ends_at_once_with_the_code_of_the_first(phase, numbers,
 
 
 @pytest.mark.parametrize("number", drawn("twice", [signal.SIGINT, signal.SIGTERM], 1), ids=name_of)
-def test_the_manifest_tells_how_an_attempt_ended_that_a_second_signal_ended(number, place):
+def test_the_manifest_records_an_attempt_that_a_second_signal_ended(number, place):
     child = waiting(place, PHASES["training"], for_ever=True)
     child.send(number)
     time.sleep(0.7)
@@ -194,7 +194,7 @@ def test_a_signal_to_the_whole_group_with_data_workers_loses_nothing(number, pla
     assert_same(the_run(place), whole["plain"])
 
 
-def test_a_killed_run_with_data_workers_is_free_to_go_on_at_once(place, whole):
+def test_a_killed_run_with_data_workers_can_be_resumed_at_once(place, whole):
     child = waiting(place, PHASES["training"], "data.num_workers=2")
     assert child.kill() == -signal.SIGKILL
     finish(place, ["resume", "latest", "data.num_workers=0"])
@@ -211,7 +211,7 @@ def assert_finite(run: Run) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_a_loss_that_is_no_finite_number_ends_the_run_before_it_is_saved(value, place):
+def test_a_non_finite_loss_ends_the_run_before_it_is_saved(value, place):
     child = start(place, arguments("callbacks.checkpoints.every_n_steps=1"), ["non_finite_loss", 7, value])
     assert child.wait() == 3, child.said
     run = the_run(place)
@@ -222,7 +222,7 @@ def test_a_loss_that_is_no_finite_number_ends_the_run_before_it_is_saved(value, 
 
 
 @pytest.mark.parametrize("more", [[], ["trainer.gradient_clip_val=null"], ["scheduler=null"]], ids=str)
-def test_a_far_too_large_learning_rate_is_told_and_no_checkpoint_is_ruined(more, place):
+def test_a_far_too_large_learning_rate_is_reported_and_checkpoints_stay_intact(more, place):
     every = "callbacks.checkpoints.every_n_steps=1"
     child = start(place, ["train", *arguments(*more, "optimizer.lr=1e30", every)[1:]])
     assert child.wait() == 3, child.said
@@ -252,7 +252,7 @@ def test_out_of_memory_is_told_with_advice_and_loses_nothing(fault, place, whole
 
 
 @pytest.mark.parametrize(("step", "verb"), covering("second process", [1, 6], ["train", "resume"]))
-def test_a_second_process_on_the_same_run_is_refused_and_harms_nothing(step, verb, place, whole):
+def test_a_second_process_on_the_same_run_is_refused_without_harm(step, verb, place, whole):
     first = waiting(place, (TRAINING, step))
     second = start(place, arguments() if verb == "train" else ["resume", "latest"])
     assert second.wait() == 2

@@ -1,4 +1,4 @@
-"""Runs on a stream, by `aigc` itself: stopped, killed, gone on with, and on another number of ranks."""
+"""Runs on a stream, by `aigc` itself: stopped, killed, resumed, and on another number of ranks."""
 
 import json
 import random
@@ -76,7 +76,7 @@ def stepped(place: Path) -> int:
 
 
 @pytest.mark.parametrize(("number", "step"), [(signal.SIGTERM, 3), (signal.SIGKILL, 8)])
-def test_a_stopped_or_killed_run_goes_on_as_if_it_had_not_been(
+def test_a_stopped_or_killed_run_is_resumed_as_if_uninterrupted(
     number: signal.Signals, step: int, whole: tuple[int, Run], tmp_path: Path
 ) -> None:
     ranks, never_stopped = whole
@@ -94,7 +94,7 @@ def test_a_stopped_or_killed_run_goes_on_as_if_it_had_not_been(
     assert_same(run, never_stopped)
 
 
-def test_another_number_of_ranks_goes_on_only_when_it_is_meant(tmp_path: Path) -> None:
+def test_another_number_of_ranks_resumes_only_if_allowed(tmp_path: Path) -> None:
     place = place_at(tmp_path)
     child = begin(place, 2, *SLOW)
     wait_until(lambda: child.ended or stepped(place) >= 3)

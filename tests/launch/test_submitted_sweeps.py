@@ -1,4 +1,4 @@
-"""What `aigc submit` leaves of a sweep, also of one that is submitted twice or refused; no SLURM is needed."""
+"""The files of a sweep after `aigc submit`, also when it is submitted twice or refused; no SLURM is needed."""
 
 import json
 
@@ -73,7 +73,7 @@ def test_a_task_that_begins_before_its_trials_are_listed_lists_them(own_place, m
         (["cluster.gpus=0", "cluster.tasks=2", "+cluster.cpus=8"], 16),
         (["cluster.gpus=0", "cluster.tasks=2"], 2),
         (["cluster.gpus=2", "+cluster.cpus=8"], 16),
-        (["cluster.gpus=2"], None),  # what the partition has for a GPU
+        (["cluster.gpus=2"], None),  # the partition's number of cores per GPU
         (["cluster.gpus=0", "cluster.tasks=1"], None),
     ],
 )
@@ -98,7 +98,7 @@ def test_each_rank_of_a_trial_has_the_cores_that_it_was_given(own_place, monkeyp
     assert lease.environment == {"OMP_NUM_THREADS": "8"}
 
 
-def test_a_sweep_of_which_sbatch_has_no_answer_is_kept_for_the_job(own_place, monkeypatch):
+def test_a_sweep_without_a_reply_of_sbatch_is_kept(own_place, monkeypatch):
     put_sbatch(own_place, monkeypatch, "kill -INT $$", squeue="")
     with pytest.raises(NoAnswer, match="submitted/1 is kept"):
         submit("seed=1,2")

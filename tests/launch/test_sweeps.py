@@ -1,4 +1,4 @@
-"""Sweeps with real processes: each trial runs to its end once, whatever is killed, and none touches another."""
+"""Sweeps with real processes: each trial finishes once, whatever is killed, and does not affect others."""
 
 import json
 import os
@@ -61,7 +61,7 @@ def statuses(place: Path) -> dict[str, Status]:
 
 
 def assert_each_ran_once(place: Path, trials: int) -> None:
-    """Every trial has one end, and every step of it once."""
+    """Check that every trial ended once and logged every step once."""
     folder = the_sweep(place)
     runs = [folder.run(trial.run) for trial in folder.trials()]
     assert len(runs) == trials
@@ -83,7 +83,7 @@ def test_a_sweep_runs_resumes_compares_and_names_its_best(tmp_path: Path) -> Non
     dry = finish(place, ["sweep", *TINY, *axes, "--dry-run"])
     assert "6 trials, 3 duplicates omitted, 0 already finished" in dry
     assert not (place / "outputs").exists()
-    child = start(place, ["train", *TINY, *axes], real=True)  # several values make a sweep of it
+    child = start(place, ["train", *TINY, *axes], real=True)  # several values make it a sweep
     assert child.wait() == 0, child.said
     told = child.said
     assert "finished  6 of 6 (6 now)" in told
@@ -111,7 +111,7 @@ def test_a_sweep_runs_resumes_compares_and_names_its_best(tmp_path: Path) -> Non
     assert identity(made) == run.manifest["identity"]
 
 
-def test_what_differs_in_more_than_its_seed_is_not_averaged(tmp_path: Path) -> None:
+def test_trials_that_differ_in_more_than_the_seed_are_not_averaged(tmp_path: Path) -> None:
     place = place_at(tmp_path)
     finish(place, ["sweep", *TINY, "sweep.name=mine", "seed=0,1"])
     finish(place, ["sweep", "table", "mine", "--metric", "val/bits_per_byte"])
@@ -129,7 +129,7 @@ def runs_of(place: Path) -> list[str]:
     return [trial.run for trial in the_sweep(place).trials()]
 
 
-def test_a_trial_that_fails_touches_no_other(tmp_path: Path) -> None:
+def test_a_failed_trial_does_not_affect_others(tmp_path: Path) -> None:
     place = place_at(tmp_path)
     child = sweep(place, *FAULT, "+callbacks.fault.how=nothing,raise,diverge,out_of_memory,kill", "seed=0,1")
     assert child.wait() == 1
@@ -147,7 +147,7 @@ def test_a_trial_that_fails_touches_no_other(tmp_path: Path) -> None:
     table = finish(place, ["sweep", "table", "latest", "--metric", "val/perplexity", "--csv"])
     assert "callbacks.fault.how=nothing,2," in table
     attempts = {run.id: len(run.manifest["attempts"]) for run in map(Run, (place / "outputs/runs").iterdir())}
-    assert sorted(attempts.values())[:8] == [1] * 8  # what has failed is listed, and run again only when asked for
+    assert sorted(attempts.values())[:8] == [1] * 8  # failed trials are listed, and run again only on request
 
 
 @pytest.mark.parametrize("how", [["--max-failures=1"], ["--fail-fast"], ["sweep.max_failures=1"]])
@@ -168,7 +168,7 @@ def test_two_drivers_never_run_a_trial_twice(tmp_path: Path) -> None:
     assert_each_ran_once(place, 12)
 
 
-def test_trials_save_and_end_when_the_driver_is_asked_to(tmp_path: Path) -> None:
+def test_trials_save_and_exit_when_the_driver_is_stopped(tmp_path: Path) -> None:
     place = place_at(tmp_path)
     child = sweep(place, *SLOW, "seed=0,1")
     wait_until(lambda: child.ended or begun(place, 2))
@@ -181,14 +181,14 @@ def test_trials_save_and_end_when_the_driver_is_asked_to(tmp_path: Path) -> None
 
 
 def begun(place: Path, trials: int) -> bool:
-    """Whether so many trials have taken a step."""
+    """Whether so many trials have made a step."""
     root = place / "outputs/runs"
     runs = [Run(path) for path in root.iterdir() if not path.name.startswith(".")] if root.exists() else []
     return sum((run.path / "metrics.jsonl").exists() and bool(logged(run)) for run in runs) >= trials
 
 
 def kill_until_done(place: Path, arguments: Sequence[str], kills: int, dice: random.Random) -> int:
-    """Kill the driver at random moments, alone or with all that it has started; then let it come through."""
+    """Kill the driver at random moments, alone or with its trials; then let it finish."""
     done = 0
     for _ in range(kills):
         child = start(place, list(arguments))
@@ -206,7 +206,7 @@ def kill_until_done(place: Path, arguments: Sequence[str], kills: int, dice: ran
     return done
 
 
-def test_a_driver_killed_at_random_moments_comes_through(tmp_path: Path) -> None:
+def test_a_driver_killed_at_random_moments_finishes_the_sweep(tmp_path: Path) -> None:
     place = place_at(tmp_path)
     trials = 4 * KILLS
     command = [

@@ -20,7 +20,7 @@ def test_the_wheel_works_outside_the_checkout(own_place, cache):
     assert not any(name.startswith(("conf/", "tests/")) for name in names)
     site = own_place / "site"
     zipfile.ZipFile(wheel).extractall(site)
-    # -S keeps the checkout's editable install out; the dependencies come from the environment all the same.
+    # -S excludes the checkout's editable install; the dependencies still come from the environment.
     libraries = next(path for path in sys.path if path.endswith("site-packages"))
     code = (
         f"import sys; sys.path[:0] = [{str(site)!r}]; sys.path.append({libraries!r})\n"

@@ -1,4 +1,4 @@
-"""The worker as a launcher starts it: a process of its own that knows nothing but the run folder."""
+"""The worker as a launcher starts it: a separate process that gets only the run folder."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def worker(run, place):
     return server().start([str(run.path)], place, module="aigc.launch.worker")
 
 
-def test_a_frozen_run_is_pending_and_then_worked_on(own_place):
+def test_a_frozen_run_is_pending_and_then_trained(own_place):
     run = frozen(own_place, "debug=fast", "logger=none")
     assert run.status == "pending"
     command = [sys.executable, "-m", "aigc.launch.worker", str(run.path)]
@@ -43,7 +43,7 @@ def test_a_frozen_run_is_pending_and_then_worked_on(own_place):
     assert {path.stat().st_mode for path in run.model.rglob("*") if path.is_file()} == {made}
 
 
-def test_a_failure_is_in_the_status_the_manifest_and_the_log(own_place):
+def test_a_failure_is_recorded_in_status_manifest_and_log(own_place):
     (own_place / "mine.txt").write_text("春眠不覺曉\n處處聞啼鳥\n夜來風雨聲\n花落知多少\n" * 20, encoding="utf-8")
     run = frozen(
         own_place, "debug=fast", f"data.path={own_place}/mine.txt", "data.text_column=null", "data.batch_size=1"
@@ -65,7 +65,7 @@ class DrawingData(TextData):
         self.drawn = torch.rand(()).item()
 
 
-def test_what_data_draw_follows_from_the_seed_in_whichever_process_they_are_opened(own_place):
+def test_what_data_draw_depends_on_the_seed_and_not_on_the_process(own_place):
     (own_place / "pyproject.toml").write_text('[tool.aigc]\ntrusted = ["tests"]\n')
     overrides = ["debug=fast", "data._target_=tests.launch.test_worker.DrawingData"]
     prepared = start(compose(overrides), overrides)

@@ -1,4 +1,4 @@
-"""Runs of a second: their configs, and what must be equal when two of them are said to be the same."""
+"""Runs of a second: their configs, and a comparison of two of them."""
 
 import math
 import random
@@ -45,7 +45,7 @@ GAN = [
     "callbacks.checkpoints.keep_best=0",
 ]
 EXPERIMENTS = {"language_model": LANGUAGE_MODEL}
-"""Whatever must survive everything; another task joins by one line."""
+"""Tasks of the resume suites; another task is one more line."""
 
 EVERY = 2
 """Steps between saves."""
@@ -59,7 +59,7 @@ ALL = [
 
 
 def command(name: str, steps: int, validate: int, *more: str) -> list[str]:
-    """The same command again and again."""
+    """Return the command of a tiny run, the same at each call."""
     last = [f"trainer.max_steps={steps}", f"trainer.validate_every_n_steps={validate}"]
     return ["train", *(EXPERIMENTS | {"gan": GAN})[name], *ALL, *last, *more]
 
@@ -81,13 +81,13 @@ def start(
     real: bool = False,
     **env: str,
 ) -> Child:
-    """A process; prepared data are shared by the places of one folder."""
+    """Start a process; prepared data are shared by the working directories of one folder."""
     own = {"AIGC_OUTPUTS": "outputs", "AIGC_CACHE": cache, "PYTHONPATH": str(REPOSITORY)}  # ranks find what tests trust
     return server().start(arguments, place, faults, real=real, **(own | env))
 
 
 def finish(place: Path, arguments: list[str], *faults: list[Any], **env: str) -> str:
-    """A process that must end well; what it said."""
+    """Run a process that must succeed; return its output."""
     child = start(place, arguments, *faults, **env)
     assert child.wait() == 0, child.said
     return child.said
@@ -96,7 +96,7 @@ def finish(place: Path, arguments: list[str], *faults: list[Any], **env: str) ->
 def wait_in(
     place: Path, arguments: list[str], where: str, count: int, *faults: list[Any], for_ever: bool = False
 ) -> Child:
-    """A process that waits before the so-manieth call of a function until it is told to go on."""
+    """Start a process that waits before the n-th call of a function until it is released."""
     child = start(place, arguments, ["wait_in", where, str(place / "waits"), count, for_ever], *faults)
     wait_until(lambda: (place / "waits").exists() or child.ended)
     assert not child.ended, child.said
@@ -104,12 +104,12 @@ def wait_in(
 
 
 def go(place: Path) -> None:
-    """Let it go on."""
+    """Release it."""
     (place / "waits.go").touch()
 
 
 def run_in(place: Path) -> Run | None:
-    """The run of a place, when there is one."""
+    """Return the run of a working directory; None where there is none."""
     root = place / "outputs/runs"
     found = [path for path in root.iterdir() if not path.name.startswith(".")] if root.exists() else []
     assert len(found) <= 1, found
@@ -117,25 +117,25 @@ def run_in(place: Path) -> Run | None:
 
 
 def the_run(place: Path) -> Run:
-    """The run of a place."""
+    """Return the run of a working directory."""
     run = run_in(place)
     assert run is not None
     return run
 
 
 def reached(run: Run) -> int:
-    """The last step whose row was written; the row of the step that was saved last may be in the checkpoint alone."""
+    """Return the last step with a row; the row of the last saved step may be only in the checkpoint."""
     return max((row["step"] for row in read(run.path / "metrics.jsonl")), default=0)
 
 
 def saved(run: Run) -> int:
-    """The step of the newest whole checkpoint."""
+    """Return the step of the newest undamaged checkpoint."""
     newest = CheckpointFolder(run.checkpoints).newest_whole()
     return step_of(newest) if newest else 0
 
 
 def numbers(run: Run) -> dict[str, Any]:
-    """Everything that a run is made of, but for times."""
+    """Return the contents of a run, except times."""
     rows = _without_times(read_lines(run.path / "metrics.jsonl"))
     assert len({row["step"] for row in rows}) == len(rows), "a step has several rows"
     return {
@@ -157,7 +157,7 @@ def _without_times(value: Any) -> Any:
 
 
 def assert_same(one: Run, other: Run, counters: bool = False) -> None:
-    """Two runs are equal to the last bit.
+    """Check that two runs are equal bit for bit.
 
     Args:
         one: A run.

@@ -92,7 +92,7 @@ def test_the_first_signal_stops_where_the_work_asks(number: int, code: int, said
 
 
 @pytest.mark.parametrize(("first", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)])
-def test_a_second_signal_ends_at_once_with_the_code_of_the_first(first: int, code: int, tmp_path: Path) -> None:
+def test_a_second_signal_exits_at_once_with_the_code_of_the_first(first: int, code: int, tmp_path: Path) -> None:
     process = started(deaf(at_once="note"), tmp_path / "note")
     with takes_at_most(3):
         err = twice(process, first, signal.SIGUSR2 if first == signal.SIGUSR1 else signal.SIGTERM)
