@@ -32,9 +32,9 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Submit, and print the run id and the job id."""
+    from aigc.config.overrides import SeveralValues
     from aigc.errors import InputError
     from aigc.launch.clusters.submit import preview, resubmit, submit
-    from aigc.launch.sweeps.space import is_swept
     from aigc.runs import Run
     from aigc.runs.console import show_messages
 
@@ -45,11 +45,15 @@ def run(options: argparse.Namespace) -> None:
     if options.resume:
         one = Run.open(options.resume)
         job = resubmit(one, options.overrides)
-    elif is_swept(options.overrides) or any(text.startswith("sweep=") for text in options.overrides):
+    elif any(text.startswith("sweep=") for text in options.overrides):
         _submit_sweep(options)
         return
     else:
-        cfg = _config(options.overrides)
+        try:
+            cfg = _config(options.overrides)
+        except SeveralValues:
+            _submit_sweep(options)
+            return
         if options.dry_run:
             print(preview(cfg), end="")
             return

@@ -179,6 +179,8 @@ def _values(path: Path, until_step: int | None) -> _Values:
             continue
         for name, value in _compared(row):
             values = found.setdefault((row["step"], name), [])
+            if name == EPOCH and values:
+                continue  # an earlier version wrote several rows for a step, the last ones perhaps in the next epoch
             if all(_bits(value) != _bits(known) for known in values):
                 values.append(value)
     return {key: tuple(values) for key, values in found.items()}

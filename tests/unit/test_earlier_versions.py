@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import runpy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from aigc.config.renamed import RENAMED
 from aigc.errors import InputError
 from aigc.launch import start as starting
 from aigc.launch.prepared import PreparedRun
+from aigc.launch.sweeps.array import frozen_plan
 from aigc.launch.sweeps.continued import continued_plan, keep_names
 from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.table import best_experiment, make_table
@@ -195,3 +197,25 @@ def test_trials_of_both_versions_are_one_row_of_the_table_and_the_best_is_a_conf
     assert (row.overrides, len(row.values)) == ((), 4)
     write(own_place / "conf/experiment/best.yaml", best_experiment(folder))
     check(compose(["experiment=best"]))
+
+
+def test_a_queued_sweep_of_another_version_has_the_names_and_keys_of_this_one(own_place):
+    made = plan(SEEDS)
+    path = own_place / "outputs/sweeps/mine/submitted/1"
+    path.mkdir(parents=True)
+    trials = [
+        {"identity": one.identity, "overrides": one.overrides, "config": frozen_before(frozen_yaml(one.cfg))}
+        for one in made.trials
+    ]
+    about = {"experiment": made.experiment, "typed": made.typed, "fixed": made.fixed, "keys": made.keys}
+    write_json(path / "plan.json", about | {"cluster": "x", "submitted": "", "trials": trials})
+    (trial,) = frozen_plan(path, 2).trials
+    check(trial.cfg, deep=True)
+    assert trial.cfg.seed == 2
+
+
+def test_batch_scripts_of_another_version_note_how_ranks_ended(own_place, monkeypatch):
+    run = old_run(own_place, *EXPERIMENTS["language_model"])
+    monkeypatch.setattr("sys.argv", ["note_end", str(run.path), "137"])
+    runpy.run_module("aigc.launch.note_end", run_name="__main__")
+    assert run.status is Status.KILLED

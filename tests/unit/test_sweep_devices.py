@@ -33,9 +33,10 @@ def test_a_gpu_is_leased_to_one_trial_until_it_is_released(two_gpus: None) -> No
 
 def test_jobs_of_slurm_have_gpus_of_their_own(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
     cfg = compose(["trainer.accelerator=gpu", "trainer.devices=2"])
-    places, lent = TrialDevices(cfg), []
+    lent = []
     for job in ("7", "8"):
         monkeypatch.setenv("SLURM_JOB_ID", job)
+        places = TrialDevices(cfg)
         lent.append(places.lease(cfg))
         assert places.lease(cfg) is None
     assert None not in lent

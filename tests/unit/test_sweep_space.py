@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from aigc.config import compose
 from aigc.config.identity import identity
+from aigc.config.overrides import SeveralValues, parse_overrides
 from aigc.config.problems import ConfigError
 from aigc.errors import InputError
-from aigc.launch.sweeps.space import Axis, drawn, grid, is_swept, read_list, split
+from aigc.launch.sweeps.space import Axis, drawn, grid, read_list, split
 from aigc.launch.sweeps.student import share_within, two_sided
 from aigc.launch.sweeps.table import Row
 from aigc.launch.sweeps.trials import plan
@@ -38,11 +39,13 @@ def test_the_values_of_a_key(typed, values):
     fixed, (axis,) = split(["trainer.max_steps=3", typed])
     assert fixed == ["trainer.max_steps=3"]
     assert list(axis.values) == values
-    assert is_swept([typed])
+    with pytest.raises(SeveralValues):
+        parse_overrides([typed])
 
 
 def test_one_value_is_no_sweep():
-    assert not is_swept(["seed=1", "data.path='a,b'", "optimizer.betas=[0.9,0.95]", "x="])
+    typed = ["seed=1", "data.path='a,b'", "optimizer.betas=[0.9,0.95]", "x="]
+    assert [one.input_line for one in parse_overrides(typed)] == typed
 
 
 @given(st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=4, unique=True), min_size=1, max_size=3))

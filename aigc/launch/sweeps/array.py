@@ -17,9 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
+from aigc.config.compose import fill_defaults
 from aigc.config.freeze import frozen_yaml
+from aigc.config.renamed import update_frozen
 from aigc.config.trust import named_packages, trust
 from aigc.errors import AigcError, InputError, exit_code
 from aigc.launch.clusters import Cluster, JobArray, JobPlan, NoAnswer
@@ -131,6 +133,15 @@ def _read_plan(path: Path) -> dict[str, Any]:
     return found
 
 
+def _updated(text: str) -> DictConfig:
+    """Return a frozen config; one that an earlier version queued has the names and keys of this version."""
+    cfg = OmegaConf.create(text)
+    assert isinstance(cfg, DictConfig)
+    update_frozen(cfg)
+    fill_defaults(cfg)
+    return cfg
+
+
 def frozen_plan(path: Path, task: int) -> SweepPlan:
     """Return the trials of one task, as they were submitted; they are listed in the sweep folder.
 
@@ -143,7 +154,7 @@ def frozen_plan(path: Path, task: int) -> SweepPlan:
     """
     about = _read_plan(path)
     trials = [
-        Trial(number, one["overrides"], OmegaConf.create(one["config"]), one["identity"])
+        Trial(number, one["overrides"], _updated(one["config"]), one["identity"])
         for number, one in enumerate(about["trials"])
     ]
     cfg = trials[0].cfg

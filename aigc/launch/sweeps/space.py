@@ -59,14 +59,6 @@ def split(overrides: Sequence[str]) -> tuple[list[str], list[Axis]]:
     ]
 
 
-def is_swept(overrides: Sequence[str]) -> bool:
-    """Whether any key has several values; False for overrides that cannot be parsed."""
-    try:
-        return bool(split(overrides)[1])
-    except ConfigError:
-        return False
-
-
 def grid(axes: Sequence[Axis]) -> Iterator[list[str]]:
     """Yield every combination; the last key changes fastest.
 

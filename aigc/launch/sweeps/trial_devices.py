@@ -24,6 +24,8 @@ class TrialDevices:
     """
 
     def __init__(self, cfg: DictConfig) -> None:
+        job = current_job()
+        self._owner = job.id if job else "machine"
         self.gpus = visible_gpus() if cfg.trainer.accelerator in ("auto", "gpu") else []
         per_trial = self._devices(cfg)
         cores = available_cores() or 1
@@ -45,10 +47,9 @@ class TrialDevices:
         threads = {"OMP_NUM_THREADS": str(self.threads)} if wanted > 1 else {}
         if not self._gpus_of(cfg):
             return Lease(threads, [])
-        job = current_job()
         held: list[tuple[str, IO[str]]] = []
         for gpu in self.gpus:
-            if len(held) < wanted and (file := _lock(gpu, job.id if job else "machine")) is not None:
+            if len(held) < wanted and (file := _lock(gpu, self._owner)) is not None:
                 held.append((gpu, file))
         if len(held) < wanted:
             for _, file in held:

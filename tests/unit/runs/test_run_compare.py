@@ -196,3 +196,16 @@ def test_weights_in_several_files_have_one_digest() -> None:
     other = compare_weights(manifest(**{**parts, "model_extra.safetensors": "c"}), manifest(**parts))
     assert other is not None
     assert (other.identical, other.differing) == (False, ("model/extra.safetensors",))
+
+
+def test_rows_of_one_step_that_an_earlier_version_wrote_in_two_epochs_are_those_of_one_row(tmp_path: Path) -> None:
+    def row(epoch: int, **values: float) -> str:
+        return json.dumps({"step": 4, "epoch": epoch, "wall_time": 1.0, **values}) + "\n"
+
+    old, new, other = tmp_path / "old", tmp_path / "new", tmp_path / "other"
+    old.write_text(row(0, loss=1.0) + row(1, score=2.0), encoding="utf-8")
+    new.write_text(row(0, loss=1.0, score=2.0), encoding="utf-8")
+    other.write_text(row(1, loss=1.0, score=2.0), encoding="utf-8")
+    assert compare_metrics(old, new).identical
+    assert compare_metrics(new, old).identical
+    assert not compare_metrics(old, other).identical
