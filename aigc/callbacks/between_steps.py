@@ -13,7 +13,7 @@ from aigc.tasks import Task
 
 
 class BetweenSteps(Callback):
-    """Saves after so much time, and ends a run after a signal (see `aigc.runs.stop`), on all ranks at the same step."""
+    """Saves by the clock, and ends a run after a signal (see `aigc.runs.stop`), on all ranks at the same step."""
 
     def __init__(self) -> None:
         self._common_batches = 0.0

@@ -17,7 +17,7 @@ from aigc.tasks import Task
 
 
 class Checkpoints(Callback):
-    """Saves before validations and evaluations, every so many steps or minutes, at the end, and when told to stop.
+    """Saves before validations and evaluations, at intervals of steps or minutes, at the end, and when asked to stop.
 
     A checkpoint stands between two optimiser steps. One of a step that is validated was saved before the validation, so
     that one which is interrupted is simply run again. `last.ckpt` and `best.ckpt` are names of two of the files.
@@ -97,7 +97,7 @@ class Checkpoints(Callback):
         log.warning("nothing is measured, so the last weights are kept: %s does not choose the best", self.monitor)
 
     def best_whole(self, trainer: Trainer, module: Task) -> dict[str, Any] | None:
-        """The best whose weights are at hand; one whose file is lost or damaged is passed over with a warning."""
+        """Return the best whose weights are at hand; warn of one whose file is lost or damaged."""
         for one in self.ranking:
             reason = None if one["step"] == module.steps_done else damage(_folder(trainer).file(one["step"]))
             if reason is None:
@@ -110,7 +110,7 @@ class Checkpoints(Callback):
         self.ranking = [one for one in self.ranking if _folder(trainer).file(one["step"]).exists()]
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
-        """Save after every so many steps; `BetweenSteps` sees to the time, which ranks must agree on."""
+        """Save every `every_n_steps`; `BetweenSteps` saves by the clock, on which ranks must agree."""
         assert isinstance(module, Task)
         if self.every_n_steps and module.ended_step() and module.steps_done % self.every_n_steps == 0:
             self.save(trainer, module)
@@ -127,7 +127,7 @@ class Checkpoints(Callback):
         self._rank(trainer, module)
 
     def on_evaluation_start(self, trainer: Trainer, module: Task) -> None:
-        """Save first, as before a validation; an evaluation that is none of Lightning's tells of itself."""
+        """Save first, as before a validation; an evaluation between two steps calls this hook itself."""
         if module.steps_done:
             self.save(trainer, module)
 
@@ -160,7 +160,7 @@ class Checkpoints(Callback):
         return self.every_n_minutes is not None and time.monotonic() - self._saved_at >= 60 * self.every_n_minutes
 
     def state_dict(self) -> dict[str, Any]:
-        """The best so far, so that a resumed run does not start comparing anew."""
+        """Return the best so far, so that a resumed run keeps comparing with it."""
         return {"ranking": self.ranking, "step": self._saved_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -213,6 +213,6 @@ def _metrics_files(trainer: Trainer) -> list[MetricsFileLogger]:
 
 
 def _metrics_position(trainer: Trainer) -> dict[str, Any]:
-    """Where metrics.jsonl ends; its last row stands apart, as the step may get more values after this moment."""
+    """Return where metrics.jsonl ends, and its last row apart, as the step may get more values."""
     size, row = max((logger.flush() for logger in _metrics_files(trainer)), default=(0, ""))
     return {"metrics_bytes": size, "metrics_row": row}

@@ -49,7 +49,7 @@ class Progress(Callback):
             self._bar.update(self._task, description="validating")
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Back to training."""
+        """Note that training goes on."""
         assert isinstance(module, Task)
         if self._bar is not None:
             self._bar.update(self._task, description="training", facts=self._facts(module))
@@ -60,7 +60,7 @@ class Progress(Callback):
             self._bar.update(self._task, description="evaluating")
 
     def on_evaluation_end(self, trainer: Trainer, module: Task) -> None:
-        """Back to training."""
+        """Note that training goes on."""
         self.on_validation_end(trainer, module)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:

@@ -108,7 +108,7 @@ class StreamLoader:
         self._begin = Passed(state["epoch"], state["batch"], state.get("place"))
 
     def passed(self, batches: int) -> Passed:
-        """How far it had come when so many batches of this process were done.
+        """Return the position after a number of batches of this process.
 
         Raises:
             RuntimeError: That is longer ago than anyone should ask for.

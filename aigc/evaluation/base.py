@@ -116,7 +116,7 @@ class Evaluation(Callback, ABC):
         return set(self._names.of(self._scores).values())
 
     def unmeasurable(self, metric: Any, samples: int, data: Any) -> str | None:
-        """Return why a metric cannot measure so many samples; None when it can."""
+        """Return why a metric cannot measure this number of samples; None when it can."""
         return None
 
     def can_measure(self, task: Task) -> bool:

@@ -74,7 +74,7 @@ def classifier_of(images: Images, cache: Path) -> Extractor:
 
 
 def _small(image: ImageArray) -> ImageArray:
-    """Resize to the size at which the classifier sees images."""
+    """Resize to the size that the classifier takes."""
     return np.array(Image.fromarray(image).resize((SIZE, SIZE), Image.Resampling.BICUBIC))
 
 

@@ -113,7 +113,7 @@ class ImageGeneration(Evaluation):
             raise InputError(f"{self.key}.extractor={_CLASSIFIER} learns from labels, and the data have none")
 
     def unmeasurable(self, metric: ImageMeasure, samples: int, data: Any) -> str | None:
-        """Return why a metric cannot measure so many images."""
+        """Return why a metric cannot measure this number of images."""
         classes = len(data.images.classes) if self.extractor is None else self.extractor.classes
         return metric.refuses(samples, len(data.images), classes)
 

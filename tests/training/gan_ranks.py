@@ -86,7 +86,7 @@ def in_earnest(folder: Path, rank: int, world: int) -> dict[str, Any]:
 
 
 def diverging(folder: Path, rank: int, world: int) -> str:
-    """What is told on each rank when the loss of the last one is no number."""
+    """What is raised on each rank when the loss of the last one is not finite."""
     task: GanTask = small_gan()
     if rank == world - 1:
         task._phases.generator.shown = lambda images: images * float("nan")
@@ -98,7 +98,7 @@ def diverging(folder: Path, rank: int, world: int) -> str:
 
 
 def diverged(folder: Path, rank: int, world: int) -> str:
-    """What is told on each rank when a weight of the last one is no number."""
+    """What is raised on each rank when a weight of the last one is not finite."""
     task: GanTask = small_gan()
     fit(task, folder, batches(1), **ranked(BareDDP, world))
     if rank == world - 1:

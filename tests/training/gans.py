@@ -67,21 +67,21 @@ class SmallDiscriminator(Discriminator):
         norm = nn.BatchNorm2d(width) if batch_norm else nn.Identity()
         layers = [wrap(nn.Conv2d(channels, width, 4, 2, 1)), norm, nn.Softplus(), nn.Flatten()]
         self.layers = nn.Sequential(*layers)
-        self.judge = wrap(nn.Linear(width * (resolution // 2) ** 2, 1))
+        self.logit = wrap(nn.Linear(width * (resolution // 2) ** 2, 1))
         self.embed = nn.Embedding(classes, width * (resolution // 2) ** 2) if classes else None
         if self.embed is not None:
             nn.init.normal_(self.embed.weight, std=0.02)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         found = self.layers(images)
-        logits = self.judge(found)[:, 0]
+        logits = self.logit(found)[:, 0]
         if self.embed is not None and labels is not None:
             logits = logits + (found * self.embed(labels)).sum(1)
         return DiscriminatorOutput(logits)
 
 
 class Manifold(Discriminator):
-    """Judges the image, its pixels and its class, each by one linear map of the pixels alone."""
+    """Discriminates the image, its pixels and its class, each by one linear map of the pixels alone."""
 
     def __init__(self, resolution: int, channels: int, classes: int):
         super().__init__(resolution, channels, classes)

@@ -51,16 +51,16 @@ def test_labels_of_real_images_are_those_that_are_asked_for(tmp_path):
 def test_pixels_and_classes_are_parts_of_both_losses(name):
     """An image's logits, those of its pixels, and the cross-entropy of its classes, each added as it is."""
     task, loss = manifold_gan(), losses.get(name)
-    judge = task.model.discriminator
+    network = task.model.discriminator
     real, latents, labels = torch.randn(5, 3, SIZE, SIZE), task.latents(5), torch.tensor([0, 3, 1, 1, 2])
     fake = task.model.generator(latents, labels)
 
     def entropy(images: Tensor) -> Tensor:
-        return -F.log_softmax(judge.kind(images.flatten(1)), 1)[torch.arange(5), labels].mean()
+        return -F.log_softmax(network.kind(images.flatten(1)), 1)[torch.arange(5), labels].mean()
 
-    images = [judge.image(given.flatten(1))[:, 0] for given in (real, fake)]
-    pixels = [judge.pixel(given)[:, 0] for given in (real, fake)]
-    objective = DiscriminatorObjective(judge, loss, {}, auxiliary_weight=0.3)
+    images = [network.image(given.flatten(1))[:, 0] for given in (real, fake)]
+    pixels = [network.pixel(given)[:, 0] for given in (real, fake)]
+    objective = DiscriminatorObjective(network, loss, {}, auxiliary_weight=0.3)
     found = objective(real, fake.detach(), labels, labels)
     expected = loss.discriminator(*images) + loss.discriminator(*pixels)
     torch.testing.assert_close(found.values["discriminator_loss"], expected.detach())
@@ -86,8 +86,8 @@ def test_penalties_derive_images_and_pixels_together():
     task = manifold_gan(regularisers=regularisers(R1={"gamma": 1.0}, R2={"gamma": 1.0}))
     real, labels = torch.randn(5, 3, SIZE, SIZE), torch.zeros(5, dtype=torch.int64)
     found = task._phases.discriminator(real, -real, labels, labels)
-    judge = task.model.discriminator
-    slope = judge.image.weight.view(3, SIZE, SIZE) + judge.pixel.weight.view(3, 1, 1) / SIZE**2
+    network = task.model.discriminator
+    slope = network.image.weight.view(3, SIZE, SIZE) + network.pixel.weight.view(3, 1, 1) / SIZE**2
     for name in ("r1", "r2"):
         torch.testing.assert_close(found.values[name], slope.square().sum().detach())
     plain = found.values["discriminator_loss"] + found.values["classifier_loss"]

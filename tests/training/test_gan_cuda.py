@@ -96,7 +96,7 @@ def test_a_step_on_the_device_is_that_on_the_processor(tmp_path):
     torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=1e-4)
 
 
-def test_a_loss_that_is_no_number_is_told_and_never_saved(tmp_path):
+def test_a_loss_that_is_not_finite_ends_the_run_and_is_never_saved(tmp_path):
     task = whole_gan()
     task._phases.generator.shown = lambda images: images * float("nan")
     with pytest.raises(DivergedRun, match="at step 1, batch 0"):

@@ -53,11 +53,11 @@ def test_running_statistics_are_those_of_the_first_rank(found):
         assert torch.equal(other["state"][f"model.{buffer}"], value), buffer
 
 
-def test_a_loss_that_is_no_number_on_one_rank_stops_all(found):
+def test_a_loss_that_is_not_finite_on_one_rank_stops_all(found):
     for rank in found[1:]:
         assert "the training loss or its gradient is not finite at step 1" in rank["diverging"]
 
 
-def test_a_weight_that_is_no_number_on_one_rank_is_told_on_all(found):
+def test_a_weight_that_is_not_finite_on_one_rank_stops_all(found):
     for rank in found[1:]:
         assert rank["diverged"] == "weights are not finite after step 1; lower optimizer.lr and start a new run"

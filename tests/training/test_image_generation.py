@@ -58,7 +58,7 @@ def test_training_is_the_same_without_it_to_the_last_bit(make, tmp_path, monkeyp
     assert len(losses[0]) >= 7
 
 
-def test_images_that_hold_no_numbers_are_told_as_a_divergence_with_the_step(tmp_path, monkeypatch):
+def test_images_that_are_not_finite_are_a_divergence_with_the_step(tmp_path, monkeypatch):
     plain = GanTask.generate
 
     def generate(self, latents, conditions):
@@ -190,7 +190,7 @@ def test_what_is_no_image_is_refused(task, monkeypatch):
         ({"extractor": "classifier"}, "learns from labels"),
     ],
 )
-def test_what_cannot_be_measured_is_told_before_the_first_step(settings, said, task, tmp_path):
+def test_what_cannot_be_measured_is_refused_before_the_first_step(settings, said, task, tmp_path):
     made = trainer(tmp_path, max_steps=1, callbacks=[image_evaluation(tmp_path, **settings)])
     with pytest.raises(InputError, match=said):
         made.fit(task, datamodule=image_data(tmp_path))

@@ -1,4 +1,4 @@
-"""Two ranks with halves of a batch are one rank with the whole, and tell of the batch that diverged."""
+"""Two ranks with halves of a batch are one rank with the whole, and name the batch that diverged."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def test_ranks_are_asked_once_a_step_for_their_targets(found):
 
 
 @pytest.mark.parametrize(("case", "micro_batches"), [("plain", 1), ("accumulating", 4), ("clipped", 2)])
-def test_the_earliest_bad_batch_of_any_rank_is_told(case, micro_batches, found):
+def test_the_earliest_bad_batch_of_any_rank_is_named(case, micro_batches, found):
     for one in found[1:]:
         assert f"at step {BAD // micro_batches + 1}, batch {BAD}, training samples" in one[case]
     assert found[1][case] == found[2][case]

@@ -66,7 +66,7 @@ class ArrayImages(Images):
         return len(self.pixels)
 
     def name_of(self, index: int) -> str:
-        """The set's name and the image's number, from 0."""
+        """Return the set's name and the image's number, from 0."""
         return self._name_of(index) if self._name_of else f"{self.name}[{index}]"
 
     def read(self, index: int) -> ImageArray:
@@ -93,7 +93,7 @@ def log_shape(name: str, array: NDArray[Any], pixels: NDArray[np.uint8]) -> None
 
 
 def channels_last(name: str, array: NDArray[Any]) -> NDArray[np.uint8]:
-    """A view of shape (n, height, width, channels); which axis is which follows from the others than the first.
+    """Return a view of shape (n, height, width, channels); the axes are found by their sizes.
 
     Raises:
         InputError: The array holds no images.
@@ -141,7 +141,7 @@ def labels_key(name: str, arrays: Headers, number: int) -> str | None:
 
 
 def numbered(labels: NDArray[Any]) -> tuple[Labels, tuple[str, ...]]:
-    """Labels from 0 on, without gaps, and names that say what they were."""
+    """Return labels from 0 on, without gaps, and the original ones as names."""
     values, numbers = np.unique(labels.reshape(-1), return_inverse=True)
     return numbers.astype(np.int64), tuple(str(value) for value in values.tolist())
 

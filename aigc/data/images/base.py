@@ -29,7 +29,7 @@ class Images(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many images there are, whether or not they can be read."""
+        """Return the number of images, whether or not they can be read."""
 
     @abstractmethod
     def name_of(self, index: int) -> str:
@@ -45,7 +45,7 @@ class Images(ABC):
 
     @abstractmethod
     def _hash_all(self) -> list[str]:
-        """What `hashes` holds, from the bytes as they are now."""
+        """Compute `hashes` of the bytes as they are now."""
 
     @cached_property
     def hashes(self) -> list[str]:
@@ -53,7 +53,7 @@ class Images(ABC):
         return self._hash_all()
 
     def fingerprint(self) -> str:
-        """SHA-256 over the images' bytes in order, and their labels.
+        """Return a SHA-256 over the images' bytes in order, and their labels.
 
         Names count only as far as they decide the order, and the location of the set does not count. Files are hashed
         as they are, so that an image saved anew in another format is another one; images that lie in an array are
@@ -72,7 +72,7 @@ class Images(ABC):
         return self._hash_all() != self.hashes
 
     def subset(self, indices: Sequence[int] | slice) -> "Images":
-        """Some of the images, in the order given; the classes stay what they are."""
+        """Return some of the images, in the order given; the classes stay what they are."""
         chosen = range(len(self))[indices] if isinstance(indices, slice) else indices
         return Subset(self, chosen)
 
@@ -96,11 +96,11 @@ class Subset(Images):
         return len(self.indices)
 
     def name_of(self, index: int) -> str:
-        """Its name in the whole set."""
+        """Return its name in the whole set."""
         return self.whole.name_of(self.indices[index])
 
     def read(self, index: int) -> ImageArray:
-        """An image of the whole set."""
+        """Read an image of the whole set."""
         return self.whole.read(self.indices[index])
 
     def _hash_all(self) -> list[str]:

@@ -69,7 +69,7 @@ class ImageRows(Dataset[Batch | DrawnViews]):
         return self.__getitems__([sample])
 
     def __getitems__(self, samples: Sequence[tuple[int, int]]) -> Batch | DrawnViews:
-        """The batch of some images of one epoch; the loader calls this once for each batch."""
+        """Return the batch of some images of one epoch; the loader calls this once for each batch."""
         chosen = np.array([index for _, index in samples])
         if self.indices is not None:
             chosen = self.indices[chosen]
@@ -77,7 +77,7 @@ class ImageRows(Dataset[Batch | DrawnViews]):
         return DrawnViews(views=drawn) if self.views_only else self.batch(drawn)
 
     def batch(self, drawn: Tensor) -> Batch:
-        """The images in some views, see `Views.draw`."""
+        """Return the images in some views, see `Views.draw`."""
         chosen: Any = drawn[:, INDEX].numpy()
         batch = Batch(images=self.views.show(torch.from_numpy(np.asarray(self.pixels[chosen])), drawn))
         if self.labels is not None:
@@ -99,7 +99,7 @@ class Resident:
         self.labels = None if images.labels is None else torch.from_numpy(images.labels).to(device)
 
     def batch(self, drawn: Tensor) -> Batch:
-        """The images in some views on the device, see `Views.draw`."""
+        """Return the images in some views on the device, see `Views.draw`."""
         chosen = drawn[:, INDEX]
         batch = Batch(images=self.views.show(self.pixels[chosen], drawn))
         if self.labels is not None:
@@ -134,7 +134,7 @@ class ValidationImages(Dataset[Batch]):
 
 
 def to_float(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Bytes as numbers from -1 to 1: `x / 127.5 - 1`.
+    """Convert bytes to numbers from -1 to 1: `x / 127.5 - 1`.
 
     Args:
         images: uint8 of any shape.

@@ -181,7 +181,7 @@ class ImageData(PreparedData[PreparedImages]):
         return whole if self._train_indices is None else whole.subset(self._train_indices.tolist())
 
     def train_dataloader(self) -> EpochLoader:
-        """Batches of `batch_size * batches_per_step` images; those that fill no batch are left out.
+        """Return batches of `batch_size * batches_per_step` images; those that fill no batch are left out.
 
         Where images lie on the device, the loader only says which: then `transfer_batch_to_device` makes the batch,
         which Lightning calls.
@@ -190,7 +190,7 @@ class ImageData(PreparedData[PreparedImages]):
         return self._training_loader(rows, self.batch_size * self.batches_per_step)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
-        """The validation images as they are, in order, dealt out among the ranks; an empty list without validation.
+        """Return the validation images as they are, in order, dealt among the ranks; an empty list without any.
 
         Each image is on one rank, and all ranks have as many batches; `samples` says how many images of a batch count.
         """

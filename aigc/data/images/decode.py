@@ -93,7 +93,7 @@ def decode(data: bytes | BinaryIO, name: str, alpha: Alpha = "drop") -> ImageArr
 
 
 def flattened(image: Image.Image, alpha: Alpha) -> Image.Image:
-    """An image of 8 bits as RGB, its transparency dropped or laid on a ground."""
+    """Convert an image of 8 bits to RGB, its transparency dropped or laid on a background."""
     if image.mode in ("La", "RGBa"):
         image = image.convert(image.mode.upper())
     if alpha != "drop" and image.has_transparency_data:
@@ -103,13 +103,13 @@ def flattened(image: Image.Image, alpha: Alpha) -> Image.Image:
 
 
 def reason(error: Exception) -> str:
-    """What a library's error says, in one line and without its full stop."""
+    """Return the message of a library's error, in one line and without its full stop."""
     return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
 
 
 @contextmanager
 def _pillow_at_peace() -> Iterator[None]:
-    """No warnings, and no limit of Pillow's, which does not say how large an image is.
+    """Suppress warnings, and Pillow's limit, whose message does not say how large an image is.
 
     Both are switches of the whole process, so that one thread at a time goes through here, with a header only.
     """
@@ -123,7 +123,7 @@ def _pillow_at_peace() -> Iterator[None]:
 
 
 def _check_pixels(image: Image.Image, name: str) -> None:
-    """A file of a hundred bytes can say that it holds more pixels than there is memory."""
+    """Check the number of pixels: a file of a hundred bytes can state more than there is memory for."""
     width, height = image.size
     if width * height > MOST_PIXELS:
         raise InputError(

@@ -49,7 +49,7 @@ class Files(Images):
         return len(self.paths)
 
     def name_of(self, index: int) -> str:
-        """The set's name with the path inside it."""
+        """Return the set's name with the path inside it."""
         return f"{self.name.rstrip('/')}/{self.paths[index]}"
 
     def read(self, index: int) -> ImageArray:
@@ -58,7 +58,7 @@ class Files(Images):
 
     @abstractmethod
     def content(self, index: int) -> bytes:
-        """The bytes of a file; an InputError names one that cannot be read."""
+        """Return the bytes of a file; an InputError names one that cannot be read."""
 
     @abstractmethod
     def _hash_files(self) -> list[str]:
@@ -80,7 +80,7 @@ def is_hidden(path: str) -> bool:
 
 
 def _classes(paths: list[str]) -> tuple[Labels | None, tuple[str, ...]]:
-    """Labels and names of the classes, from sorted paths; folders that hold all others do not count."""
+    """Return labels and names of the classes, from sorted paths; folders that hold all others do not count."""
     parts = [path.split("/") for path in paths]
     while parts and min(map(len, parts)) > 2 and len({part[0] for part in parts}) == 1:
         parts = [part[1:] for part in parts]

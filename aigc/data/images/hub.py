@@ -57,7 +57,7 @@ class DatasetImages(Images):
         return len(self._rows)
 
     def name_of(self, index: int) -> str:
-        """The set's name and the number of the row, from 1."""
+        """Return the set's name and the number of the row, from 1."""
         return f"{self.name}, row {index + 1}"
 
     def read(self, index: int) -> ImageArray:
@@ -81,7 +81,7 @@ class DatasetImages(Images):
             )
 
     def _file(self, index: int, path: str) -> bytes:
-        """The bytes of a file that a row names; a row could name any file of this machine."""
+        """Read a file that a row names, inside the set alone: a row could name any file of this machine."""
         file = Path(path).resolve()
         if not any(file.is_relative_to(root) for root in self._roots):
             what = f"its image is a file elsewhere, {path}. Save the data set with the images in it."
@@ -107,12 +107,12 @@ class DatasetImages(Images):
 
 
 def open_saved_images(name: str, folder: Path, alpha: Alpha = "drop") -> DatasetImages:
-    """A folder written by `save_to_disk`; of several splits, `train`. Errors as of `DatasetImages`."""
+    """Open a folder written by `save_to_disk`; of several splits, `train`. Errors as of `DatasetImages`."""
     return DatasetImages(name, lambda: open_saved(name, folder), [folder], alpha)
 
 
 def open_hub_images(where: str, name: str, alpha: Alpha = "drop") -> DatasetImages:
-    """A data set of the Hub, from the local cache where it is there already; of several splits, `train`.
+    """Open a data set of the Hub, from the local cache where it is there; of several splits, `train`.
 
     Args:
         where: Its name in messages.
@@ -129,12 +129,12 @@ def open_hub_images(where: str, name: str, alpha: Alpha = "drop") -> DatasetImag
 
 
 def _values(dataset: Any, column: str) -> list[Any]:
-    """A whole column, without the others."""
+    """Return a whole column, without the others."""
     return list(dataset.select_columns([column]).with_format("arrow")[:][column].to_pylist())
 
 
 def _column(features: Any, name: str, kind: type) -> str | None:
-    """The column of that name, or the only one of that kind."""
+    """Return the column of that name, or the only one of that kind."""
     of_kind = [column for column, feature in features.items() if isinstance(feature, kind)]
     if name in features:
         return name

@@ -94,7 +94,7 @@ def _threads_for(images: Images) -> int:
 
 
 def _in_order(work: Callable[[int], Any], count: int, threads: int) -> Iterator[Any]:
-    """What the work on each number gives; threads have a bounded number in hand."""
+    """Yield the result for each number, in order; threads work ahead by a bounded number."""
     if threads == 1:
         yield from map(work, range(count))
         return

@@ -64,7 +64,7 @@ def _open(where: str, settings: OpenSettings) -> Images:
 
 
 def _near(where: str, path: Path) -> str:
-    """What a person may have meant by what is not there."""
+    """Suggest existing names like one that does not exist."""
     prefix, colon, _ = where.partition(":")
     if not colon or "/" in prefix:
         return near(path)

@@ -61,7 +61,7 @@ def split_images(
 
 
 def count_shared(train: PreparedImages, validation: PreparedImages, cache: Path) -> int:
-    """How many distinct images are in both sets; counted once and kept in the cache."""
+    """Count the distinct images that are in both sets, once, and keep the number in the cache."""
     ingredients = {"format": FORMAT, "images": train.folder.name, "validation": validation.folder.name}
     folder = cache / "image_splits" / entry_key(ingredients)
 
@@ -96,7 +96,7 @@ def _split(pixels: NDArray[np.uint8], labels: Sequence[int], fraction: float, se
 
 
 def _contents(pixels: NDArray[np.uint8], seed: int) -> Iterable[bytes]:
-    """A hash of each image's pixels and the seed."""
+    """Yield a hash of each image's pixels and the seed."""
     begin = hashlib.sha256(f"{seed}\0".encode())
     for image in pixels:
         total = begin.copy()

@@ -59,7 +59,7 @@ class Views:
 
 
 def _moved(images: Tensor, drawn: Tensor, shift: int) -> Tensor:
-    """The windows of padded and perhaps mirrored images, without padding anything: each pixel is read once."""
+    """Return windows of padded, perhaps mirrored images without padding anything: each pixel is read once."""
     number, channels, height, width = images.shape
     rows = _reflected(torch.arange(height, device=images.device) + drawn[:, TOP, None] - shift, height)
     columns = _reflected(torch.arange(width, device=images.device) + drawn[:, LEFT, None] - shift, width)
@@ -69,12 +69,12 @@ def _moved(images: Tensor, drawn: Tensor, shift: int) -> Tensor:
 
 
 def _reflected(positions: Tensor, size: int) -> Tensor:
-    """Positions beyond an edge, as many before it; the edge itself counts once."""
+    """Reflect positions beyond an edge to as many before it; the edge itself counts once."""
     return size - 1 - (size - 1 - positions.abs()).abs()
 
 
 def _mixed(numbers: NDArray[np.uint64] | np.uint64) -> NDArray[np.uint64]:
-    """SplitMix64 (Steele, Lea and Flood, 2014): random bits of each number, by whole-number arithmetic alone."""
+    """Hash each number to random bits by SplitMix64 (Steele, Lea and Flood, 2014), in whole numbers alone."""
     mixed = np.atleast_1d(numbers) * np.uint64(_GOLDEN) + np.uint64(_GOLDEN)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -24,7 +24,7 @@ class FrechetDistance(ImageMeasure):
         self._warned = False
 
     def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
-        """`fid`, and `fid_floor` where real images are at hand."""
+        """Return `fid`, and `fid_floor` where real images are at hand."""
         generated, real = comparison.generated, real_of(comparison)
         self._warn_of_few(comparison)
         found = {"fid": frechet_distance(generated.mean, generated.covariance, real.mean, real.covariance)}

@@ -34,13 +34,13 @@ class InceptionScore(ImageMeasure):
         self.seed = seed
 
     def refuses(self, generated: int, real: int, classes: int | None) -> str | None:
-        """Fewer images than parts, or no classes."""
+        """Return why it cannot measure: there are fewer images than parts, or no classes."""
         if not classes:
             return "the inception score needs an extractor with classes"
         return f"splits is {self.splits}, but there are {generated} images" if generated < self.splits else None
 
     def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
-        """Mean and standard deviation over the parts."""
+        """Return mean and standard deviation over the parts."""
         logits = comparison.generated.logits
         if logits is None:
             made_by = comparison.generated.description or "unknown"
@@ -52,7 +52,7 @@ class InceptionScore(ImageMeasure):
         return {"is": mean, "is_std": deviation}
 
     def options(self, comparison: Comparison) -> str:
-        """Number of parts and seed of the order."""
+        """Return number of parts and seed of the order."""
         return f"splits:{self.splits}|seed:{'none' if self.seed is None else self.seed}"
 
 

@@ -48,7 +48,7 @@ def as_statistic(given: Array, name: str, axes: int) -> Tensor:
 
     Raises:
         TypeError: It is not a floating-point array or tensor.
-        ValueError: It has not so many axes, all of one length.
+        ValueError: It has another number of axes, or their lengths differ.
         InputError: A number in it is NaN or infinite.
     """
     values = _as_tensor(given, name).double()
@@ -67,7 +67,7 @@ def in_float64(rows: Tensor) -> Iterator[Tensor]:
 
 
 def where_float64_is(given: Tensor) -> Tensor:
-    """The tensor itself, or on a device that has no float64 (MPS) a copy on the processor."""
+    """Return the tensor itself, or on a device that has no float64 (MPS) a copy on the processor."""
     return given.cpu() if given.device.type == "mps" else given
 
 

@@ -14,7 +14,7 @@ from aigc.metrics.image.inputs import Array, as_features
 from aigc.metrics.image.measure import Comparison, ImageMeasure, features_of, real_of
 from aigc.metrics.image.pairs import PairConsumer, Points, visit_pairs
 
-Places = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int64]
 
 
 class KernelDistance(ImageMeasure):
@@ -41,17 +41,17 @@ class KernelDistance(ImageMeasure):
         self.seed = seed
 
     def consumer(self) -> "KernelSums":
-        """The sums over all subsets."""
+        """Return the sums over all subsets."""
         return KernelSums(self.subsets, self.subset_size, self.seed)
 
     def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
-        """Mean and standard deviation over the subsets."""
+        """Return mean and standard deviation over the subsets."""
         assert isinstance(consumer, KernelSums)
         mean, deviation = consumer.result()
         return {"kid": mean, "kid_std": deviation}
 
     def options(self, comparison: Comparison) -> str:
-        """Number, size and seed of the subsets."""
+        """Return number, size and seed of the subsets."""
         size = min(self.subset_size, len(features_of(comparison.generated)), len(features_of(real_of(comparison))))
         return f"subsets:{self.subsets}|size:{size}|seed:{self.seed}"
 
@@ -107,8 +107,8 @@ class KernelSums(PairConsumer):
         self.seed = seed
         self._distances: Tensor | None = None
 
-    def draws(self, n: int, m: int) -> Iterator[tuple[Places, Places]]:
-        """The subsets of n generated and m real images: where they lie."""
+    def draws(self, n: int, m: int) -> Iterator[tuple[Rows, Rows]]:
+        """Yield the indices of each subset of n generated and m real images."""
         size = min(self.subset_size, n, m)
         random = np.random.RandomState(self.seed)
         for _ in range(self.subsets):
@@ -152,7 +152,7 @@ class KernelSums(PairConsumer):
         self._sums[2] += _sums(kernel, self._members[0][:, rows], self._members[1][:, columns])
 
     def result(self) -> tuple[float, float]:
-        """Mean and standard deviation over the subsets, after all pairs."""
+        """Return mean and standard deviation over the subsets, after all pairs."""
         distances = self._distances
         if distances is None:
             size = self._size
@@ -160,19 +160,19 @@ class KernelSums(PairConsumer):
         return float(distances.mean()), float(distances.std(correction=0))
 
     def _kernel(self, dots: Tensor, of_rows: Tensor, of_columns: Tensor) -> Tensor:
-        """The kernel less its constant part: (m + e)³ - m³ = ((e + 3m) e + 3m²) e."""
+        """Return the kernel less its constant part: (m + e)³ - m³ = ((e + 3m) e + 3m²) e."""
         deviation = torch.add(of_rows[:, None], dots, alpha=self._scale).add_(of_columns)
         kernel = deviation + 3 * self._middle
         return kernel.mul_(deviation).add_(3 * self._middle**2).mul_(deviation)
 
 
 def _sums(kernel: Tensor, of_rows: Tensor, of_columns: Tensor) -> Tensor:
-    """For each subset, the sum over the pairs of its rows and columns; float64."""
+    """Return the sum over the pairs of rows and columns of each subset, float64."""
     return ((of_rows @ kernel) * of_columns).sum(dim=1, dtype=torch.float64)
 
 
 def _one_by_one(generated: Tensor, real: Tensor, sums: KernelSums) -> Tensor:
-    """The distance of each subset, float64."""
+    """Return the distance of each subset, float64."""
     one = KernelSums(1, sums.subset_size)
     distances = []
     for places in sums.draws(len(generated), len(real)):

@@ -43,21 +43,21 @@ class PrecisionRecall(ImageMeasure):
         self.k = k
 
     def refuses(self, generated: int, real: int, classes: int | None) -> str | None:
-        """No such neighbour."""
+        """Return why it cannot measure: there are fewer images than neighbours."""
         fewest = min(generated, real)
         return f"k is {self.k}, but there are {fewest} images: take a k below that" if self.k >= fewest else None
 
     def consumer(self) -> "Manifold":
-        """The balls around both sets, and what lies in them."""
+        """Count what lies in the balls around both sets."""
         return Manifold(self.k)
 
     def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
-        """All four, as shares; density may exceed one."""
+        """Return all four, as shares; density may exceed one."""
         assert isinstance(consumer, Manifold)
         return dict(consumer.result()._asdict())
 
     def options(self, comparison: Comparison) -> str:
-        """The neighbour."""
+        """Return the neighbour."""
         return f"k:{self.k}"
 
 
@@ -138,21 +138,21 @@ class Manifold(PairConsumer):
         self._covered[columns] |= distances.amin(dim=0) < open_real[columns]
 
     def result(self) -> PRDC:
-        """The four shares, after all pairs."""
+        """Return the four shares, after all pairs."""
         shares = [float(part.double().mean()) for part in (self._precise, self._recalled, self._inside, self._covered)]
         return PRDC(shares[0], shares[1], shares[2] / self.k, shares[3])
 
     def _distances(self, first: int, second: int, rows: slice, columns: slice, dots: Tensor) -> Tensor:
         return torch.add(self._halves[first][rows, None], self._halves[second][columns]).sub_(dots)
 
-    def _keep(self, which: int, places: slice, distances: Tensor) -> None:
+    def _keep(self, which: int, rows: slice, distances: Tensor) -> None:
         few = min(self.k, distances.shape[1])
         found = distances.topk(few, dim=1, largest=False, sorted=False).values
-        both = torch.cat([self._nearest[which][places], found], dim=1)
-        self._nearest[which][places] = both.topk(self.k, dim=1, largest=False).values
+        both = torch.cat([self._nearest[which][rows], found], dim=1)
+        self._nearest[which][rows] = both.topk(self.k, dim=1, largest=False).values
 
     def _radii(self, which: int) -> tuple[Tensor, Tensor]:
-        """Radii of the balls without and with their borders: a distance between the two equals the radius."""
+        """Return the radii of the balls without and with their borders; between them a distance equals the radius."""
         radii = self._nearest[which].amax(dim=1)
         # An image is at distance 0 from itself and from its copies: what else was found for it is rounding.
         rounding = self._to_itself[which] + _ROUNDING * torch.finfo(radii.dtype).eps * (self._halves[which] + radii)

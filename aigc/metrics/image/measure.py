@@ -69,7 +69,7 @@ def _count(one: Statistics, of_features: bool) -> str:
 
 
 def real_of(comparison: Comparison) -> Statistics:
-    """The real images.
+    """Return the real images.
 
     Raises:
         InputError: There are none.
@@ -80,7 +80,7 @@ def real_of(comparison: Comparison) -> Statistics:
 
 
 def features_of(one: Statistics) -> Tensor:
-    """The features that were kept, float32 of shape (kept, dimensions).
+    """Return the features that were kept, float32 of shape (kept, dimensions).
 
     Raises:
         InputError: None were.

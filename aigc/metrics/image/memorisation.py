@@ -12,7 +12,7 @@ from aigc.metrics.image.measure import Comparison, ImageMeasure, real_of
 from aigc.metrics.image.pairs import PairConsumer, Points, visit_pairs
 
 _NOTHING = 1e-8
-"""A Fréchet distance below this is no distance, and is not raised: the reference's."""
+"""A Fréchet distance below this counts as none and is not raised, as in the reference."""
 
 
 class Memorisation(ImageMeasure):
@@ -32,11 +32,11 @@ class Memorisation(ImageMeasure):
         self.threshold = threshold
 
     def consumer(self) -> "NearestCosine":
-        """The nearest real image of each."""
+        """Return the nearest real image of each."""
         return NearestCosine()
 
     def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
-        """Penalised distance, and the distance to the nearest."""
+        """Return penalised distance, and the distance to the nearest."""
         assert isinstance(consumer, NearestCosine)
         generated, real = comparison.generated, real_of(comparison)
         fid = frechet_distance(generated.mean, generated.covariance, real.mean, real.covariance)
@@ -44,7 +44,7 @@ class Memorisation(ImageMeasure):
         return {"mifid": mifid(fid, distance, self.threshold), "memorisation": distance}
 
     def options(self, comparison: Comparison) -> str:
-        """The threshold."""
+        """Return the threshold."""
         return f"threshold:{self.threshold}"
 
 
@@ -108,7 +108,7 @@ class NearestCosine(PairConsumer):
         self._shifts = [points.shifts().to(like.dtype) for points in sets]
         self._offset = float(centre.square().sum())
         self._largest = like.new_full((len(sets[0]),), -1)
-        self._place = torch.zeros(len(sets[0]), dtype=torch.int64, device=like.device)
+        self._nearest = torch.zeros(len(sets[0]), dtype=torch.int64, device=like.device)
 
     def within(self, which: int, rows: slice, columns: slice, dots: Tensor) -> None:
         """Do nothing: pairs within a set are not needed."""
@@ -116,25 +116,25 @@ class NearestCosine(PairConsumer):
     def between(self, rows: slice, columns: slice, dots: Tensor) -> None:
         """Keep the largest |cos|; the generated image's own length changes no order and is left out."""
         cosines = torch.add(dots, self._shifts[0][rows, None] + self._offset).add_(self._shifts[1][columns])
-        found, places = cosines.mul_(self._inverse[columns]).abs_().max(dim=1)
+        found, nearest = cosines.mul_(self._inverse[columns]).abs_().max(dim=1)
         larger = found > self._largest[rows]
         self._largest[rows] = torch.where(larger, found, self._largest[rows])
-        self._place[rows] = torch.where(larger, places + columns.start, self._place[rows])
+        self._nearest[rows] = torch.where(larger, nearest + columns.start, self._nearest[rows])
 
     def result(self) -> float:
-        """The mean distance to the image found, after all pairs."""
+        """Return the mean distance to the image found, after all pairs."""
         fake, real = (points.features for points in self._sets)
         distances = []
         for first in range(0, len(fake), ROWS):
             some = slice(first, first + ROWS)
-            distances.append(_distances(fake[some].double(), real[self._place[some]].double()))
+            distances.append(_distances(fake[some].double(), real[self._nearest[some]].double()))
         found = torch.cat(distances)
-        found[self._zero[1][self._place]] = 1
+        found[self._zero[1][self._nearest]] = 1
         found[self._zero[0]] = 0 if bool(self._zero[1].any()) else 1
         return float(found.mean())
 
 
 def _distances(one: Tensor, other: Tensor) -> Tensor:
-    """1 - |cos| of rows; by their difference, as one less a cosine would lose the digits of a small one."""
+    """Return 1 - |cos| of rows, by their difference: one less a cosine would lose the digits of a small one."""
     first, second = (torch.nn.functional.normalize(rows, dim=1, eps=0) for rows in (one, other))
     return torch.minimum((first - second).square().sum(dim=1), (first + second).square().sum(dim=1)) / 2

@@ -10,7 +10,7 @@ _COLUMNS = 256
 
 
 def sums(features: Tensor) -> tuple[int, Tensor, Tensor]:
-    """The number of images, the sum of their features, and the sum of the features' outer products.
+    """Return the number of images, the sum of their features, and the sum of the features' outer products.
 
     Those of several sets add up to those of all. The features are not checked for NaN.
 
@@ -51,7 +51,7 @@ def mirror(outer: Tensor) -> Tensor:
 
 
 def mean_and_covariance(count: int, total: Tensor, outer: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and covariance (divisor count - 1, as NumPy's) from sums; float64, the covariance exactly symmetric.
+    """Compute mean and covariance (divisor count - 1, as NumPy's) in float64; the covariance is exactly symmetric.
 
     Args:
         count: Number of images.

@@ -32,11 +32,11 @@ class Points:
     """Of shape (dimensions,), in the dtype of the pass."""
 
     def squares(self) -> Tensor:
-        """Squared distances to the centre, float64 of shape (n,)."""
+        """Return squared distances to the centre, float64 of shape (n,)."""
         return torch.cat([rows.square().sum(dim=1) for rows in in_float64(self.centred)])
 
     def shifts(self) -> Tensor:
-        """Dot products with the centre, float64 of shape (n,)."""
+        """Return dot products with the centre, float64 of shape (n,)."""
         return torch.cat([rows @ self.centre.double() for rows in in_float64(self.centred)])
 
     def __len__(self) -> int:
@@ -143,5 +143,5 @@ def _float32_suffices(generated: Tensor, real: Tensor) -> bool:
 
 
 def _blocks(start: int, stop: int, size: int) -> Iterator[slice]:
-    for place in range(start, stop, size):
-        yield slice(place, min(place + size, stop))
+    for begin in range(start, stop, size):
+        yield slice(begin, min(begin + size, stop))

@@ -12,7 +12,7 @@ from aigc.errors import InputError
 
 Interpolation = Literal["lerp", "slerp"]
 _PARALLEL = 1e-7
-"""Sine of the angle below which no arc is told from a straight line."""
+"""Sine of the angle below which an arc and a straight line cannot be distinguished."""
 
 
 def interpolate(start: Tensor, end: Tensor, t: float | Tensor, how: str = "lerp") -> Tensor:
@@ -33,7 +33,7 @@ def interpolate(start: Tensor, end: Tensor, t: float | Tensor, how: str = "lerp"
 
     Raises:
         ValueError: The shapes differ.
-        InputError: There is no such way.
+        InputError: The interpolation is unknown.
     """
     if start.shape != end.shape:
         raise ValueError(f"latents at both ends must have one shape, got {tuple(start.shape)} and {tuple(end.shape)}")

@@ -17,11 +17,11 @@ class Recognition(ImageMeasure):
     needs_real = False
 
     def refuses(self, generated: int, real: int, classes: int | None) -> str | None:
-        """Without classes."""
+        """Return why it cannot measure: there are no classes."""
         return None if classes else "recognising classes needs an extractor that has them: extractor=classifier"
 
     def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
-        """Both; `recognised` only of images that were asked to show a class."""
+        """Return both; `recognised` only of images that were asked to show a class."""
         one = comparison.generated
         if one.logits is None:
             raise InputError("recognising classes needs logits, and these statistics hold none: measure images")

@@ -105,7 +105,7 @@ def smallest(indices: npt.NDArray[np.int64], number: int, seed: int = 0) -> npt.
 
 
 def _mixed(indices: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.uint64]:
-    """The finaliser of SplitMix64 (Steele, Lea and Flood, 2014), which is injective."""
+    """Apply the finaliser of SplitMix64 (Steele, Lea and Flood, 2014), which is injective."""
     mixed = indices.astype(np.uint64) + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -93,14 +93,14 @@ def _statistics(arrays: _Arrays) -> Statistics:
         raise InputError(f"{_FEATURES} have {kept['features'].shape[1]} dimensions, but mu has {len(mean)}")
     lengths = {_KEPT[name][0]: len(rows) for name, rows in kept.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{key} {length}" for key, length in lengths.items())
-        raise InputError(f"its arrays are about different numbers of images: {told}")
+        lengths_text = ", ".join(f"{key} {length}" for key, length in lengths.items())
+        raise InputError(f"its arrays are about different numbers of images: {lengths_text}")
     suffix, description, identity = (str(arrays[name]) if name in arrays else "" for name in _TEXTS)
     return Statistics(suffix, description, identity, count, mean, covariance, **kept)
 
 
 def _gaussian(arrays: _Arrays) -> tuple[Tensor, Tensor]:
-    """Mean and covariance."""
+    """Return mean and covariance."""
     missing = [name for name in ("mu", "sigma") if name not in arrays]
     if missing:
         raise InputError(
@@ -113,12 +113,12 @@ def _gaussian(arrays: _Arrays) -> tuple[Tensor, Tensor]:
             "together: expected (d,) and (d, d)"
         )
     if not is_symmetric(covariance):
-        raise InputError("sigma is not symmetric: it is no covariance")
+        raise InputError("sigma is not symmetric: it is not a covariance")
     return mean, covariance
 
 
 def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and covariance, where a file holds features alone."""
+    """Return mean and covariance, where a file holds features alone."""
     if len(features) < 2 or not features.shape[1]:
         raise InputError(f"{_FEATURES} of shape {tuple(features.shape)}: features of at least two images are needed")
     return mean_and_covariance(*sums(features))
@@ -138,7 +138,7 @@ def _count(arrays: _Arrays) -> int | None:
 
 
 def _numbers(arrays: _Arrays, name: str, dtype: npt.DTypeLike, axes: int) -> Tensor:
-    """An array with so many axes as a tensor of one type; in the machine's byte order, as tensors know no other."""
+    """Return an array with this number of axes as a tensor of one type, in the machine's byte order."""
     given = arrays[name]
     whole = np.issubdtype(dtype, np.integer)
     if given.dtype.kind not in ("iu" if whole else "iuf"):

@@ -18,7 +18,7 @@ class Vendi(ImageMeasure):
     needs_real = False
 
     def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
-        """From 1 (all alike) to the number of images."""
+        """Return a number from 1 (all alike) to the number of images."""
         return {"vendi": vendi_score(features_of(comparison.generated))}
 
 
@@ -49,7 +49,7 @@ def vendi_score(features: Array) -> float:
 
 
 def _gram(rows: Tensor) -> Tensor:
-    """The smaller matrix that has the eigenvalues of the cosines; float64."""
+    """Return the smaller matrix that has the eigenvalues of the cosines; float64."""
     if len(rows) <= rows.shape[1]:
         unit = torch.nn.functional.normalize(rows.double(), dim=1, eps=0)
         return unit @ unit.T

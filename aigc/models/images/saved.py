@@ -100,7 +100,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """The generator's node and the names of its classes."""
+    """Return the generator's node and the names of its classes."""
     found = read_config(path)
     if "generator" not in found:
         raise InputError(f"{path} does not describe a generator: expected the keys format, generator and classes")

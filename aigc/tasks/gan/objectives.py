@@ -138,7 +138,7 @@ class DiscriminatorObjective:
     def _branches(
         self, real: Tensor, fake: Tensor | None, real_labels: Tensor | None, fake_labels: Tensor | None
     ) -> tuple[Branch, Branch | None]:
-        """Both branches, in one pass where that costs nothing: both need a derivative, or neither does."""
+        """Return both branches, in one pass where that costs nothing: both need a derivative, or neither does."""
         of_real, of_fake = self._differentiates
         if fake is None:
             return self._discriminate([real], [real_labels], of_real)[0], None

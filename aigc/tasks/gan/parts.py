@@ -108,7 +108,7 @@ def sent(tensor: Tensor, device: torch.device) -> Tensor:
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Gradients go through the network but not to its weights."""
+    """Let gradients through the network, but not to its weights."""
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     for parameter in learning:
         parameter.requires_grad_(False)

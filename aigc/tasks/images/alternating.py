@@ -161,7 +161,7 @@ class AlternatingTask(ImageTask):
         self.means = Means()
 
     def _followers(self, which: str) -> list[Tensor]:
-        """Buffers that all ranks copy from the first one, once a step: in the phases of the counted network."""
+        """Return buffers that all ranks copy from the first, once a step: in the phases of the counted network."""
         counted = which == next(iter(self.networks()))
         return [buffer for buffer in self.buffers() if counted and buffer.is_floating_point()]
 
@@ -186,7 +186,7 @@ class AlternatingTask(ImageTask):
 
 
 def _unfit(why: str) -> ConfigError:
-    """The error for a precision."""
+    """Return the error for a precision."""
     return ConfigError([Problem("trainer.precision", f"{why}; set trainer.precision=bf16-mixed or 32-true")])
 
 

@@ -163,7 +163,7 @@ class LanguageTask(Task, ABC):
         )
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Weight decay on matrices, a rate of its own for token embeddings; the schedule moves every optimiser step."""
+        """Create parameter groups (decay on matrices alone, a rate for token embeddings), optimiser and schedule."""
         embeddings = {id(weight) for weight in _embedding_weights(self.model)}
         groups: dict[str, list[Parameter]] = {"embeddings": [], "matrices": [], "vectors": []}
         for parameter in self.parameters():
@@ -224,7 +224,7 @@ class LanguageTask(Task, ABC):
 
 
 def _embedding_weights(model: PreTrainedModel) -> list[Tensor]:
-    """The token embeddings, and the output layer where it is not the same matrix; a layer in an adapter has none."""
+    """Return the weights of the token embeddings and of the output layer; a layer in an adapter has none."""
     layers = [model.get_input_embeddings(), model.get_output_embeddings()]
     return [layer.weight for layer in layers if isinstance(getattr(layer, "weight", None), Tensor)]
 

@@ -135,13 +135,13 @@ def test_half_precision_of_the_training_changes_nothing():
         assert (images[0, 0] @ images[0, 0]).dtype == torch.bfloat16  # negative control
 
 
-def test_pixels_that_are_no_floats_are_refused():
+def test_pixels_that_are_not_floating_are_refused():
     with pytest.raises(TypeError, match="uint8"):
         DiffAugment()(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
 
 
 @pytest.mark.parametrize("augment", [everything(0.6), DiffAugment()], ids=["grouped", "diff"])
-def test_the_seed_says_all(augment):
+def test_the_seed_decides_all_draws(augment):
     images = torch.randn(8, 3, 8, 8)
     found = []
     for seed in (0, 0, 1):
@@ -166,7 +166,7 @@ def follows(transforms, channels=3):
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
-def test_gradients_are_true(name):
+def test_gradients_match_finite_differences(name):
     assert follows([TRANSFORMS[name]])
     assert follows([TRANSFORMS[name]], channels=1)
 

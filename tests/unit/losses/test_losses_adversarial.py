@@ -93,7 +93,7 @@ def test_values_and_gradients_are_those_of_the_paper(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_one_image_alone_maps_of_pixels_and_half_precision_are_judged_alike(name):
+def test_one_image_alone_maps_of_pixels_and_half_precision_give_the_same_loss(name):
     loss = get(name)
     real, fake = REAL.bfloat16(), FAKE.bfloat16()
     for part in (loss.discriminator, loss.generator):
@@ -192,7 +192,7 @@ def test_the_name_of_a_loss_is_that_of_its_module(tmp_path, monkeypatch):
     assert type(get("own_loss")).__name__ == "Own"
 
 
-def test_a_wrong_name_is_told_with_the_nearest():
+def test_a_wrong_name_is_refused_with_the_nearest():
     with pytest.raises(InputError, match=r"no adversarial loss 'hing'\. Did you mean hinge\? Allowed: hinge, "):
         get("hing")
 

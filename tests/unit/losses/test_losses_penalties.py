@@ -160,7 +160,7 @@ def test_one_pass_gives_the_values_and_the_gradient_of_their_sum():
     assert not REAL.requires_grad
 
 
-def test_of_a_judgement_the_logits_and_the_mean_of_the_pixels_are_derived():
+def test_penalties_differentiate_the_logits_and_the_mean_of_the_pixels():
     def discriminator(pixels):
         return DiscriminatorOutput(3 * pixels.sum((1, 2, 3)), pixels=pixels[:, 0].square())
 

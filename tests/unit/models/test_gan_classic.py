@@ -65,9 +65,9 @@ def test_images_have_the_size_that_was_asked_for(generator, discriminator, resol
         images = made(latents)
         assert images.shape == (2, 3, resolution, resolution)
         assert images.abs().max() <= 1
-        judgement = discriminator(resolution, 3)(images)
-        assert judgement.logits.shape == (2,)
-        assert judgement.classes is judgement.pixels is None
+        output = discriminator(resolution, 3)(images)
+        assert output.logits.shape == (2,)
+        assert output.classes is output.pixels is None
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_images_depend_on_latents_and_class(kind):
 
 
 @pytest.mark.parametrize("kind", DISCRIMINATORS)
-def test_a_projection_judges_by_class_and_an_auxiliary_classifier_finds_it(kind):
+def test_a_projection_is_conditioned_on_the_class_and_an_auxiliary_classifier_predicts_it(kind):
     told, finds = (DISCRIMINATORS[kind](conditioning=one).eval() for one in ("projection", "auxiliary"))
     images = random_images(told, 1).expand(4, -1, -1, -1)
     logits = told(images, LABELS).logits.tolist()
@@ -148,7 +148,7 @@ def test_a_penalty_on_the_input_gradient_has_the_right_derivative(kind):
 
 
 @pytest.mark.parametrize("kind", DISCRIMINATORS)
-def test_an_image_is_judged_by_itself(kind):
+def test_the_output_for_an_image_depends_on_it_alone(kind):
     network = attentive(DISCRIMINATORS[kind]()).eval()
     assert not network.mixes_samples
     images = random_images(network)
@@ -156,7 +156,7 @@ def test_an_image_is_judged_by_itself(kind):
     torch.testing.assert_close(network(images, LABELS).logits, alone, atol=1e-6, rtol=1e-4)
 
 
-def test_batch_normalisation_judges_images_by_one_another_and_says_so():
+def test_batch_normalisation_mixes_samples_and_says_so():
     network = DCGANDiscriminator(16, 1, width=4, normalisation="batch")
     assert network.mixes_samples
     assert network.normalises_batches

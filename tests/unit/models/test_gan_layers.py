@@ -166,19 +166,19 @@ def test_gain_and_shift_are_linear_in_a_vector(spectral_norm):
 
 def test_a_projection_adds_the_inner_product_with_the_class():
     features, head = torch.randn(4, 6), Head(6, 3)
-    judgement = head(features, LABELS)
+    output = head(features, LABELS)
     inner = (head.embedding.weight[LABELS] * features).sum(1)
-    torch.testing.assert_close(judgement.logits, (features @ head.logit.weight.T + head.logit.bias)[:, 0] + inner)
-    assert judgement.classes is None
+    torch.testing.assert_close(output.logits, (features @ head.logit.weight.T + head.logit.bias)[:, 0] + inner)
+    assert output.classes is None
 
 
-def test_an_auxiliary_classifier_is_told_no_class():
+def test_an_auxiliary_classifier_ignores_labels():
     features, head = torch.randn(4, 6), Head(6, 3, "auxiliary", spectral_norm=True).eval()
-    judgement = head(features)
-    assert judgement.classes.shape == (4, 3)
+    output = head(features)
+    assert output.classes.shape == (4, 3)
     told = head(features, LABELS)
-    assert torch.equal(judgement.logits, told.logits)
-    assert torch.equal(judgement.classes, told.classes)
+    assert torch.equal(output.logits, told.logits)
+    assert torch.equal(output.classes, told.classes)
 
 
 def test_a_head_without_classes_takes_no_notice_of_labels():

@@ -1,4 +1,4 @@
-"""BigGAN and U-Nets: hierarchical latents, published sizes, judgements of pixels."""
+"""BigGAN and U-Nets: hierarchical latents, published sizes, outputs of pixels."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def test_biggan_has_as_many_parameters_as_published(monkeypatch):
     assert parameters(BigGANDiscriminator(128, 3, 1000, attention_at=64, spectral_norm=False)) == 87_982_370
 
 
-def test_each_block_is_told_the_class_and_a_part_of_the_latents_of_its_own():
+def test_each_block_is_conditioned_on_the_class_and_a_part_of_the_latents_of_its_own():
     generator = BigGANGenerator(32, 3, 4, chunk=3, embedding=5, width=1, attention_at=None, spectral_norm=False).eval()
     latents = generator.latents(1)
 
@@ -82,16 +82,16 @@ def test_blocks_of_biggan_are_their_convolutions_beside_a_shortcut():
     assert torch.equal(same(maps), maps)
 
 
-def test_a_unet_judges_the_image_and_each_of_its_pixels():
+def test_a_unet_discriminates_the_image_and_each_of_its_pixels():
     network = UNetDiscriminator(16, 3, 4, width=2).eval()
     images, labels = torch.randn(2, 3, 16, 16), torch.tensor([0, 3])
-    judgement = network(images, labels)
-    assert judgement.logits.shape == (2,)
-    assert judgement.pixels.shape == (2, 16, 16)
-    torch.testing.assert_close(judgement.per_image(), judgement.logits + judgement.pixels.mean((1, 2)))
+    output = network(images, labels)
+    assert output.logits.shape == (2,)
+    assert output.pixels.shape == (2, 16, 16)
+    torch.testing.assert_close(output.per_image(), output.logits + output.pixels.mean((1, 2)))
     other = network(images, torch.tensor([0, 2]))
-    assert ((judgement.logits - other.logits).abs() > 1e-5).tolist() == [False, True]
-    assert ((judgement.pixels - other.pixels).abs() > 1e-5).flatten(1).any(1).tolist() == [False, True]
+    assert ((output.logits - other.logits).abs() > 1e-5).tolist() == [False, True]
+    assert ((output.pixels - other.pixels).abs() > 1e-5).flatten(1).any(1).tolist() == [False, True]
     assert not network.mixes_samples
 
 

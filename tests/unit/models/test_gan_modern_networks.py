@@ -32,18 +32,18 @@ def images(network, count=4):
     return torch.randn(count, network.channels, network.resolution, network.resolution)
 
 
-def r1_by_function(judge, pixels):
+def r1_by_function(discriminate, pixels):
     def summed(each):
-        values = judge(each)
+        values = discriminate(each)
         return values.sum(), values
 
     gradient, values = torch.func.grad(summed, has_aux=True)(pixels)
     return values.sum() + gradient.square().sum()
 
 
-def r1_by_autograd(judge, pixels):
+def r1_by_autograd(discriminate, pixels):
     pixels = pixels.clone().requires_grad_()
-    total = judge(pixels).sum()
+    total = discriminate(pixels).sum()
     (gradient,) = torch.autograd.grad(total, pixels, create_graph=True)
     return total + gradient.square().sum()
 
@@ -58,9 +58,9 @@ def test_both_networks_work_with_and_without_classes_in_grey_and_colour(kind):
         made = generator(latents, labels)
         assert made.shape == (2, channels, resolution, resolution)
         assert made.isfinite().all()
-        judgement = KINDS[kind].discriminator(resolution, channels, classes)(made, labels)
-        assert judgement.logits.shape == (2,)
-        assert judgement.per_image().isfinite().all()
+        output = KINDS[kind].discriminator(resolution, channels, classes)(made, labels)
+        assert output.logits.shape == (2,)
+        assert output.per_image().isfinite().all()
 
 
 @ALL
@@ -74,20 +74,20 @@ def test_another_resolution_is_refused_with_those_that_work(kind):
 
 
 @ALL
-def test_labels_change_images_and_judgements_and_cannot_be_left_out(kind):
+def test_labels_change_images_and_outputs_and_cannot_be_left_out(kind):
     generator = KINDS[kind].generator(KINDS[kind].works[0], 3, 3).eval()
-    judge = discriminator(kind, 3)
-    latents, pixels = generator.latents(2), images(judge, 2)
+    discriminate = discriminator(kind, 3)
+    latents, pixels = generator.latents(2), images(discriminate, 2)
     zeros, mixed = torch.tensor([0, 0]), torch.tensor([0, 1])
     made = [generator(latents, labels) for labels in (zeros, mixed)]
-    judged = [judge(pixels, labels).logits for labels in (zeros, mixed)]
-    for first, second in (made, judged):
+    discriminated = [discriminate(pixels, labels).logits for labels in (zeros, mixed)]
+    for first, second in (made, discriminated):
         torch.testing.assert_close(first[0], second[0])
         assert (first[1] - second[1]).abs().max() > 1e-4
     with pytest.raises(ValueError, match="labels are missing"):
         generator(latents)
     with pytest.raises(ValueError, match="labels are missing"):
-        judge(pixels)
+        discriminate(pixels)
 
 
 @ALL
@@ -107,7 +107,7 @@ def test_derivatives_of_a_gradient_penalty_are_those_of_autograd(kind, classes):
 
 
 @pytest.mark.parametrize("kind", [partial(BigGANDiscriminator, attention_at=None), UNetDiscriminator])
-def test_an_auxiliary_classifier_finds_what_a_projection_is_told(kind):
+def test_an_auxiliary_classifier_predicts_what_a_projection_is_conditioned_on(kind):
     network = kind(32, 3, 5, width=4, conditioning="auxiliary").eval()
     given = images(network)
     found = network(given)
@@ -131,21 +131,21 @@ def test_bfloat16_and_channels_last_stay_near_float32(kind):
     network = discriminator(kind, 3)
     labels, latents = torch.tensor([0, 1, 2, 0]), generator.latents(4)
     made = generator(latents, labels)
-    judged = network(made.clone(), labels).logits
+    discriminated = network(made.clone(), labels).logits
     for one in (generator, network):
         one.to(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         low = generator(latents.contiguous(), labels)
-        low_judged = network(made.contiguous(memory_format=torch.channels_last), labels).logits
-    assert low.dtype == low_judged.dtype == torch.float32  # the last layers are not in bfloat16
+        low_discriminated = network(made.contiguous(memory_format=torch.channels_last), labels).logits
+    assert low.dtype == low_discriminated.dtype == torch.float32  # the last layers are not in bfloat16
     assert low.is_contiguous(memory_format=torch.channels_last)
     assert (low - made).norm() < 0.05 * made.norm()
-    assert (low_judged - judged).norm() < 0.05 * judged.norm()
+    assert (low_discriminated - discriminated).norm() < 0.05 * discriminated.norm()
     assert not torch.equal(low, made)
 
 
 @ALL
-def test_weights_that_are_loaded_make_the_same_images_and_judgements(kind):
+def test_loaded_weights_give_the_same_images_and_outputs(kind):
     labels = torch.tensor([0, 1])
     for make in (KINDS[kind].generator, KINDS[kind].discriminator):
         network, other = (make(KINDS[kind].works[0], 3, 3).train() for _ in range(2))

@@ -41,7 +41,7 @@ class Zip(Files):
         super().__init__(name, self._members, len(shown) - len(self._members), alpha)
 
     def content(self, index: int) -> bytes:
-        """The bytes of a file."""
+        """Return the bytes of a file."""
         member = self._members[self.paths[index]]
         if member.file_size > MOST_BYTES:
             what = f"{member.file_size:,} bytes unpacked, which is too large for an image."
@@ -67,7 +67,7 @@ class Zip(Files):
 
 
 def _path_of(member: zipfile.ZipInfo, archive: str) -> str:
-    """A member's path, with `/` between folders and no detours."""
+    """Return a member's path, with `/` between folders and no detours."""
     parts = [part for part in _name_of(member).split("/") if part not in ("", ".")]
     if ".." in parts:
         raise InputError(f"{archive}: the name {member.filename!a} leads out of the archive. Pack it anew.")
@@ -75,7 +75,7 @@ def _path_of(member: zipfile.ZipInfo, archive: str) -> str:
 
 
 def _name_of(member: zipfile.ZipInfo) -> str:
-    """A member's name; macOS and older Chinese Windows write UTF-8 or GB 2312 without saying so."""
+    """Return a member's name; macOS and older Chinese Windows write UTF-8 or GB 2312 without saying so."""
     if not member.flag_bits & _SAYS_UTF8:
         for encoding in ("utf-8", "gb2312"):
             with suppress(UnicodeError):  # a name that is not cp437, which zipfile assumes, says so otherwise

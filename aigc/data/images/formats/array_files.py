@@ -14,7 +14,7 @@ from aigc.errors import InputError
 
 
 def open_array(name: str, path: Path, alpha: Alpha = "drop") -> ArrayImages:
-    """The images of a .npy file, which stays on disk, or of a .npz file, which is loaded; nothing is unpickled.
+    """Open the images of a .npy file, which stays on disk, or of a .npz file, which is loaded, without unpickling.
 
     Args:
         name: Its name in messages.
@@ -47,7 +47,7 @@ def _logged(images: ArrayImages, array: NDArray[Any]) -> ArrayImages:
 
 
 def _header(archive: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of one array of a .npz file, without reading it; one that lacks bytes is refused."""
+    """Return shape and type of one array of a .npz file, without reading it; refuse one that lacks bytes."""
     member = archive.getinfo(f"{key}.npy")
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)

@@ -46,7 +46,7 @@ class Folder(Files):
             log_once(f"{name}: left out, as they are {what}", logging.WARNING)
 
     def content(self, index: int) -> bytes:
-        """The bytes of a file."""
+        """Return the bytes of a file."""
         try:
             with (self.folder / self.paths[index]).open("rb") as file:
                 return file.read(MOST_BYTES + 1)
@@ -62,7 +62,7 @@ class Folder(Files):
 
 
 def _reporting(paths: list[Path], advance: Callable[[int], None] | None) -> Iterator[Path]:
-    """The same paths; how many were taken is reported."""
+    """Yield the same paths, and report how many."""
     for done, path in enumerate(paths):
         if advance and done and done % _TICK == 0:
             advance(_TICK)
@@ -106,7 +106,7 @@ def _search(name: str, folder: Path) -> _Found:
 
 
 def _check_inside(name: str, link: Path, root: str) -> None:
-    """A folder that someone else has packed could show any file of this machine through a link."""
+    """Check that links stay inside: a folder of someone else's could show any file of this machine."""
     goal = os.path.realpath(link)
     if not Path(goal).is_relative_to(root):
         raise InputError(f"{name}: a link out of the folder, to {goal}. Copy what it leads to, or remove it.")

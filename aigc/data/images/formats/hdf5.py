@@ -68,7 +68,7 @@ class HDF5(Images):
         return self._length
 
     def name_of(self, index: int) -> str:
-        """The file's name and the image's number, from 0."""
+        """Return the file's name and the image's number, from 0."""
         return f"{self.name}[{index}]"
 
     def read(self, index: int) -> ImageArray:

@@ -36,7 +36,7 @@ _CAPITAL = 0.56
 _SCALE, _SHIFT = 0.1, 0.04
 """The largest change of the size, as a share of it, and of the position, as a share of the image's side."""
 _FINE = 4
-"""Letters are drawn so many times as large, and then made smaller."""
+"""Factor by which letters are drawn larger before they are resized."""
 
 
 class Letters(Images):
@@ -63,7 +63,7 @@ class Letters(Images):
         return VARIANTS * len(FONTS) * len(self.classes)
 
     def name_of(self, index: int) -> str:
-        """The set's name, the image's number, and what it shows."""
+        """Return the set's name, the image's number, and what it shows."""
         letter, font, variant = self._parts(index)
         return f"{NAME}[{index}] ({self.classes[letter]}, {FONTS[font]}, {variant})"
 
@@ -81,7 +81,7 @@ class Letters(Images):
         return np.repeat(grey[..., None], 3, axis=2)
 
     def _parts(self, index: int) -> tuple[int, int, int]:
-        """Numbers of the letter, of the typeface, and of the variant."""
+        """Return the numbers of the letter, of the typeface, and of the variant."""
         rest, letter = divmod(index, len(self.classes))
         variant, font = divmod(rest, len(FONTS))
         return letter, font, variant
@@ -98,7 +98,7 @@ class Letters(Images):
 
 
 def _drawn(letter: str, font: ImageFont.FreeTypeFont, side: int) -> Image.Image:
-    """A letter in the middle of a drawing twice as large as the part that will be seen."""
+    """Draw a letter in the middle of an image twice as large as the part that is kept."""
     large = Image.new("L", (2 * side, 2 * side), 255)
     left, _, right, _ = font.getbbox(letter, anchor="ls")
     baseline = side + _CAPITAL * side / 2
@@ -108,7 +108,7 @@ def _drawn(letter: str, font: ImageFont.FreeTypeFont, side: int) -> Image.Image:
 
 @lru_cache(maxsize=2 * len(FONTS))
 def _sized(file: Path, side: int) -> ImageFont.FreeTypeFont:
-    """A typeface whose H is `_CAPITAL` as high as the image."""
+    """Return a typeface whose H is `_CAPITAL` as high as the image."""
     plain = ImageFont.Layout.BASIC  # the same with and without a library for complex scripts
     _, top, _, bottom = ImageFont.truetype(file, 1000, layout_engine=plain).getbbox("H", anchor="ls")
     return ImageFont.truetype(file, 1000 * _CAPITAL * side / (bottom - top), layout_engine=plain)

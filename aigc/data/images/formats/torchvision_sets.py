@@ -101,7 +101,7 @@ def _fetch(name: str, root: Path, by_hand: str) -> None:
 
 
 def _cifar(where: str, folder: Path, alpha: Alpha) -> Images:
-    """Pickled batches, which torchvision unpickles when their checksums are right."""
+    """Open pickled batches, which torchvision unpickles when their checksums are right."""
     from torchvision import datasets
     from torchvision.datasets.utils import check_integrity
 
@@ -115,7 +115,7 @@ def _cifar(where: str, folder: Path, alpha: Alpha) -> Images:
 
 
 def _mnist(classes: tuple[str, ...], *elsewhere: Path) -> Callable[[str, Path, Alpha], Images]:
-    """Opens idx files, packed or not, from the set's folder or another that has them."""
+    """Open idx files, packed or not, from the set's folder or another that has them."""
 
     def open_idx(where: str, folder: Path, alpha: Alpha) -> Images:
         names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
@@ -138,7 +138,7 @@ def _packed_or_not(path: Path) -> Path | None:
 
 
 def _celeba(where: str, folder: Path, alpha: Alpha) -> Images:
-    """Aligned faces in a folder or an archive, and a table that says which of them are for training."""
+    """Open aligned faces in a folder or an archive; a table says which of them are for training."""
     images, archive = _inner(folder / "img_align_celeba"), folder / "img_align_celeba.zip"
     table = folder / "list_eval_partition.txt"
     missing = [] if images.is_dir() or archive.is_file() else ["img_align_celeba/"]
@@ -158,7 +158,7 @@ def _celeba(where: str, folder: Path, alpha: Alpha) -> Images:
 
 
 def _lfw(where: str, folder: Path, alpha: Alpha) -> Images:
-    """Faces in a folder for each person."""
+    """Open faces in a folder for each person."""
     found = next((_inner(folder / name) for name in _LFW if (folder / name).is_dir()), None)
     if found is None:
         raise _NotThereError(f"{_LFW[0]}/")
@@ -166,7 +166,7 @@ def _lfw(where: str, folder: Path, alpha: Alpha) -> Images:
 
 
 def _inner(folder: Path) -> Path:
-    """A folder, or the one of the same name in it, which some archives have."""
+    """Return a folder, or the one of the same name in it, which some archives have."""
     return folder / folder.name if (folder / folder.name).is_dir() else folder
 
 

@@ -80,8 +80,8 @@ class Extractor(nn.Module, ABC):
     @property
     def identity(self) -> str:
         """SHA-256 over name, preprocessing, classes and layers, and all weights: the key of features in caches."""
-        told = f"{self.name}|{self.preprocessing}|{type(self).__module__}.{type(self).__qualname__}|{self!r}|"
-        return hashlib.sha256(told.encode() + self.weights_digest().encode()).hexdigest()
+        described = f"{self.name}|{self.preprocessing}|{type(self).__module__}.{type(self).__qualname__}|{self!r}|"
+        return hashlib.sha256(described.encode() + self.weights_digest().encode()).hexdigest()
 
     @property
     def description(self) -> str:
@@ -99,7 +99,7 @@ class Extractor(nn.Module, ABC):
         return False
 
     def weights_digest(self) -> str:
-        """SHA-256 over names, types, shapes and bytes of all parameters and buffers, wherever they are."""
+        """Return a SHA-256 over names, types, shapes and bytes of all parameters and buffers, wherever they are."""
         digest = hashlib.sha256()
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
@@ -126,7 +126,7 @@ class ModuleExtractor(Extractor):
         classes: How many classes the module gives logits of; None when it returns features alone.
         low: What black is for the module.
         high: What white is for the module.
-        size: Resize images to so many pixels a side, bicubic and antialiased; None leaves them as they are.
+        size: Number of pixels a side that images are resized to, bicubic and antialiased; None leaves them as they are.
 
     Raises:
         InputError: The name is not a valid suffix of a metric's name, or the size is not positive.

@@ -25,7 +25,7 @@ BATCH = 64
 EPOCHS = 3
 """At least; a small set is seen more often."""
 _SHIFT = 2
-"""Images are moved by up to so many pixels while the network learns."""
+"""Largest number of pixels that images are moved by while the network learns."""
 
 Labels = Tensor | npt.NDArray[Any]
 
@@ -33,7 +33,7 @@ Labels = Tensor | npt.NDArray[Any]
 class ClassifierExtractor(Extractor):
     """A convolutional network of about 80,000 parameters that was trained on a set of labelled images.
 
-    It sees images resized to 32 pixels a side, bicubic and antialiased. Features are the 96 means of its last feature
+    It takes images resized to 32 pixels a side, bicubic and antialiased. Features are the 96 means of its last feature
     map. Two sets are compared by one trained network only: its weights are in `identity` and `description`.
 
     Args:
@@ -57,7 +57,7 @@ class ClassifierExtractor(Extractor):
         return Extracted(features, logits)
 
     def accuracy(self, images: Tensor, labels: Labels) -> float:
-        """The share of images, from 0 to 1, whose greatest logit is that of their label.
+        """Return the share of images, from 0 to 1, whose greatest logit is that of their label.
 
         Args:
             images: uint8 (n, channels, height, width).
@@ -88,7 +88,7 @@ class Network(nn.Module):
         self.classify = nn.Linear(CHANNELS[-1], classes)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (n, 96) and logits (n, classes) of pixels (n, 3, 32, 32) from -1 to 1."""
+        """Return features (n, 96) and logits (n, classes) of pixels (n, 3, 32, 32) from -1 to 1."""
         features = self.convolve(pixels).mean((2, 3))
         return features, self.classify(features)
 
@@ -149,14 +149,14 @@ def _train(images: Tensor, labels: Tensor, seed: int, steps: int) -> Network:
 
 
 def _batches(count: int, steps: int, chance: torch.Generator) -> list[Tensor]:
-    """Indices of each step's images; every image comes once before any comes again."""
+    """Yield the indices of each step's images; every image comes once before any comes again."""
     rounds = -(-steps * BATCH // count)
     order = torch.cat([torch.randperm(count, generator=chance) for _ in range(rounds)])
     return list(torch.split(order[: steps * BATCH], BATCH))
 
 
 def _scaled(images: Tensor) -> Tensor:
-    """Pixels from -1 to 1 as the network takes them."""
+    """Scale pixels from -1 to 1 as the network takes them."""
     return (resize(images, SIZE) / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
 
@@ -179,7 +179,7 @@ def _key(images: Tensor, labels: Tensor, seed: int, steps: int) -> str:
 
 
 def _checked(labels: Labels | None, count: int, most: int) -> Tensor:
-    """Labels below `most` as int64 (count,) on the CPU."""
+    """Return labels below `most` as int64 (count,) on the CPU."""
     if labels is None:
         raise InputError(
             "the extractor classifier is trained on the labels of the data set, and this one has none. "

@@ -90,14 +90,14 @@ class Network(nn.Module):
         self._blocks = nn.ModuleList()
         before = 32
         for expansion, channels, blocks, stride, kernel in STAGES:
-            for place in range(blocks):
-                self._blocks.append(_Block(before, channels, expansion, kernel, 1 if place else stride))
+            for block in range(blocks):
+                self._blocks.append(_Block(before, channels, expansion, kernel, 1 if block else stride))
                 before = channels
         self._conv_head, self._bn1 = _convolution(before, 1280, 1), _norm(1280)
         self._fc = nn.Linear(1280, 1000)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (n, 1280) and logits (n, 1000) of pixels (n, 3, height, width) from -1 to 1."""
+        """Return features (n, 1280) and logits (n, 1000) of pixels (n, 3, height, width) from -1 to 1."""
         x = F.relu6(self._bn0(self._conv_stem(pixels)))
         for block in self._blocks:
             x = block(x)
@@ -142,7 +142,7 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 def _network() -> Network:
     spec = find_spec(PACKAGE)  # which does not import it
-    folders = [Path(place) / "models" for place in (spec.submodule_search_locations or [] if spec else [])]
+    folders = [Path(folder) / "models" for folder in (spec.submodule_search_locations or [] if spec else [])]
     path = next((path for path in (in_folder(PUBLISHED, folder) for folder in folders) if path), None)
     if path is None:
         raise InputError(

@@ -10,7 +10,7 @@ _CHANNELS = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
 
 
 def as_rgb(images: Tensor) -> Tensor:
-    """Three channels out of 1 to 4, as Pillow's `convert("RGB")` makes them: grey is repeated, alpha is dropped.
+    """Convert 1 to 4 channels to three, as Pillow's `convert("RGB")`: grey is repeated, alpha is dropped.
 
     Args:
         images: uint8 (n, channels, height, width) from 0 to 255.
@@ -40,7 +40,7 @@ def as_rgb(images: Tensor) -> Tensor:
 
 
 def resize(images: Tensor, height: int, width: int | None = None) -> Tensor:
-    """Pillow's BICUBIC: antialiased when it shrinks, rows first and then columns, each time cut off and rounded.
+    """Resize as Pillow's BICUBIC: antialiased when it shrinks, rows first, then columns, each clipped and rounded.
 
     Pillow itself takes the columns first since version 13 where an image is tall and shrinks.
 

@@ -34,11 +34,11 @@ class VisionTransformer(Extractor):
 
     @abstractmethod
     def resized(self, images: Tensor) -> Tensor:
-        """Images of the network's own size, float32 from 0 to 255."""
+        """Return images of the network's own size, float32 from 0 to 255."""
 
     @abstractmethod
     def embed(self, pixels: Tensor) -> Tensor:
-        """Features of what the network takes."""
+        """Return features of what the network takes."""
 
     def preprocess(self, images: Tensor) -> Tensor:
         """Resize and normalise; float32 (n, 3, size, size)."""
@@ -50,7 +50,7 @@ class VisionTransformer(Extractor):
         return Extracted(self.embed(self.preprocess(images)), None)
 
     def weights_digest(self) -> str:
-        """As of every extractor, but computed once: these networks are large."""
+        """Return the digest as of every extractor, computed once: these networks are large."""
         self._digest = self._digest or super().weights_digest()
         return self._digest
 
@@ -81,7 +81,7 @@ class CLIP(VisionTransformer):
         self.preprocessing = f"resize:bicubic{self.size}-crop"
 
     def resized(self, images: Tensor) -> Tensor:
-        """The middle of the image when its short side has the network's size."""
+        """Resize the short side to the network's size, and return the middle."""
         height, width = images.shape[2:]
         short = min(height, width)
         height, width = (int(self.size * side / short) for side in (height, width))
@@ -89,7 +89,7 @@ class CLIP(VisionTransformer):
         return resize(images, height, width)[:, :, top : top + self.size, left : left + self.size]
 
     def embed(self, pixels: Tensor) -> Tensor:
-        """The projected embedding."""
+        """Return the projected embedding."""
         embedded: Tensor = self.network(pixel_values=pixels).image_embeds
         return embedded
 
@@ -118,17 +118,17 @@ class DINOv2(VisionTransformer):
         self.dimensions = self.network.config.hidden_size
 
     def resized(self, images: Tensor) -> Tensor:
-        """The whole image, stretched to 224 pixels a side."""
+        """Stretch the whole image to 224 pixels a side."""
         return resize(images, 224)
 
     def embed(self, pixels: Tensor) -> Tensor:
-        """The class token."""
+        """Return the class token."""
         token: Tensor = self.network(pixel_values=pixels).pooler_output
         return token
 
 
 def _load(kind: Any, path: str, name: str) -> Any:
-    """A pretrained network in float32; all its weights come from the files."""
+    """Load a pretrained network in float32; all its weights come from the files."""
     try:
         with torch.random.fork_rng(devices=[]), _quietly():
             network, info = kind.from_pretrained(
@@ -153,14 +153,14 @@ def _load(kind: Any, path: str, name: str) -> Any:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the table of the other half's weights that Transformers prints, and without its progress bar."""
-    told = transformers.utils.logging
-    level, bar = told.get_verbosity(), told.is_progress_bar_enabled()
-    told.set_verbosity_error()
-    told.disable_progress_bar()
+    """Suppress the table of the other half's weights that Transformers prints, and its progress bar."""
+    logs = transformers.utils.logging
+    level, bar = logs.get_verbosity(), logs.is_progress_bar_enabled()
+    logs.set_verbosity_error()
+    logs.disable_progress_bar()
     try:
         yield
     finally:
-        told.set_verbosity(level)
+        logs.set_verbosity(level)
         if bar:
-            told.enable_progress_bar()
+            logs.enable_progress_bar()

@@ -55,38 +55,38 @@ def find(published: Published, given: str | None = None) -> Path:
         given: A file, which may hold other weights, or a folder that holds the published file.
 
     Raises:
-        InputError: A place that was named does not exist, a file with the published name holds something else, or
+        InputError: A path that was given does not exist, a file with the published name holds something else, or
             there is no such file here and no network.
         AigcError: What was downloaded is not the published file.
     """
-    for place, told in ((given, "weights_path"), (os.environ.get("AIGC_WEIGHTS"), "AIGC_WEIGHTS")):
-        path = Path(place).expanduser() if place else None
+    for given_path, option in ((given, "weights_path"), (os.environ.get("AIGC_WEIGHTS"), "AIGC_WEIGHTS")):
+        path = Path(given_path).expanduser() if given_path else None
         if path is None:
             continue
         if path.is_file():
             return path
         if not path.is_dir():
-            raise InputError(f"{told}={place}: no such file or folder. {published.help}")
+            raise InputError(f"{option}={given_path}: no such file or folder. {published.help}")
         found = in_folder(published, path)
         if found:
             return found
-        if told == "weights_path":
+        if option == "weights_path":
             names = " nor ".join(published.names)
-            raise InputError(f"weights_path={place}: the folder holds no {names}. {published.help}")
+            raise InputError(f"weights_path={given_path}: the folder holds no {names}. {published.help}")
     cache = Path(torch.hub.get_dir()) / "checkpoints"
     return in_folder(published, cache) or _download(published, cache)
 
 
 def is_at_hand(published: Published) -> bool:
     """Whether AIGC_WEIGHTS names a file or a folder that holds it, or it is in torch's cache: nothing is fetched."""
-    places = [Path(torch.hub.get_dir()) / "checkpoints"]
+    paths = [Path(torch.hub.get_dir()) / "checkpoints"]
     if named := os.environ.get("AIGC_WEIGHTS"):
-        places.append(Path(named).expanduser())
-    return places[-1].is_file() or any((place / name).is_file() for place in places for name in published.names)
+        paths.append(Path(named).expanduser())
+    return paths[-1].is_file() or any((path / name).is_file() for path in paths for name in published.names)
 
 
 def in_folder(published: Published, folder: Path) -> Path | None:
-    """The first file in a folder that has one of the published names, verified; None when there is none.
+    """Return the first file in a folder with one of the published names, verified; None when there is none.
 
     Raises:
         InputError: It holds something else than its name says.
@@ -104,7 +104,7 @@ def in_folder(published: Published, folder: Path) -> Path | None:
 
 
 def load(path: Path) -> dict[str, Tensor]:
-    """The tensors in a file that `torch.save` made; only tensors are read, so no code runs.
+    """Load the tensors of a file that `torch.save` made; only tensors are read, so no code runs.
 
     Raises:
         InputError: The file is damaged, or holds something else.

@@ -43,7 +43,7 @@ class SelfAttention(nn.Module):
 
 
 def check_attention(network: str, at: int | None, allowed: Sequence[int]) -> None:
-    """See that a network has feature maps that are to attend to themselves.
+    """Check that a network has the feature maps that attend to themselves.
 
     Args:
         network: generator or discriminator.

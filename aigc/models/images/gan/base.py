@@ -38,11 +38,11 @@ class StyleGenerator(ImageGenerator):
 
     @abstractmethod
     def mapping(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Styles of latents, (n, layers, width)."""
+        """Map latents to styles, (n, layers, width)."""
 
     @abstractmethod
     def synthesis(self, styles: Tensor) -> Tensor:
-        """Images of styles, as `forward`."""
+        """Make images of styles, as `forward`."""
 
     def truncated(self, styles: Tensor, truncation: float) -> Tensor:
         """Truncate styles towards the average one (Karras et al., 2019): w' = average + truncation * (w - average)."""
@@ -77,12 +77,12 @@ class StyleGenerator(ImageGenerator):
 
 
 class Discriminator(nn.Module, ABC):
-    """Tells real images from made ones.
+    """Discriminates real images from generated ones.
 
     Args:
         resolution: Height and width of the images.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes it is told or has to find; 0 for none.
+        classes: Number of classes that it is conditioned on or predicts; 0 for none.
     """
 
     def __init__(self, resolution: int, channels: int, classes: int = 0) -> None:
@@ -111,20 +111,20 @@ class MixesSamples:
 
 
 def check_resolution(network: str, resolution: int, allowed: Iterable[int]) -> None:
-    """See that a network can work at a resolution.
+    """Check that a network can work at a resolution.
 
     Args:
-        network: What a person calls it.
-        resolution: Height and width.
-        allowed: What it can, in rising order.
+        network: Its name in messages.
+        resolution: Height and width of the images.
+        allowed: The resolutions that it works at, in rising order.
 
     Raises:
-        InputError: It cannot; the message lists what it can.
+        InputError: It cannot; the message lists the allowed resolutions.
     """
-    can = list(allowed)
-    if resolution not in can:
-        nearest = min(can, key=lambda one: (abs(one - resolution), one))
+    choices = list(allowed)
+    if resolution not in choices:
+        nearest = min(choices, key=lambda one: (abs(one - resolution), one))
         raise InputError(
             f"{network} cannot work with images of {resolution} x {resolution} pixels; it can with "
-            f"{', '.join(map(str, can))}. Set data.resolution={nearest}, to which the images are scaled."
+            f"{', '.join(map(str, choices))}. Set data.resolution={nearest}, to which the images are scaled."
         )

@@ -52,7 +52,7 @@ class UpBlock(nn.Module):
         self.shortcut = _layer(nn.Conv2d(inputs, outputs, 1), spectral_norm)
 
     def forward(self, maps: Tensor, condition: Tensor | None = None) -> Tensor:
-        """From (n, inputs, height, width) to (n, outputs, 2 height, 2 width)."""
+        """Map (n, inputs, height, width) to (n, outputs, 2 height, 2 width)."""
         inner: Tensor = self.first(F.relu(self.norms[0](maps, condition) if self.norms else maps))
         inner = self.second(F.relu(self.norms[1](inner, condition) if self.norms else inner))
         # A convolution of 1 x 1 gives the same before the pixels are repeated, at a quarter of the cost.
@@ -93,7 +93,7 @@ class DownBlock(nn.Module):
         )
 
     def forward(self, maps: Tensor) -> Tensor:
-        """From (n, inputs, height, width) to (n, outputs, ...), of the same or half the height and width."""
+        """Map (n, inputs, height, width) to (n, outputs, ...), of the same or half the height and width."""
         inner: Tensor = self.second(self.between(self.first(self.before(maps))))
         shortcut: Tensor = self.shortcut(maps)
         return inner + shortcut
@@ -107,7 +107,7 @@ class BigGANGenerator(ImageGenerator):
     Args:
         resolution: Height and width of the images: 32, 64, 128 or 256.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes images are conditioned on; 0 for none.
+        classes: Number of classes that images are conditioned on; 0 for none.
         chunk: Numbers of the latents that go to the first layer, and as many to each block. The paper's 20 make 80
             latents for 32 pixels and 120 for 128.
         embedding: Numbers that stand for a class, for all blocks.

@@ -12,7 +12,7 @@ Conditioning = Literal["projection", "auxiliary"]
 
 
 def needed(labels: Tensor | None, classes: int) -> Tensor:
-    """The labels that a network with classes cannot do without.
+    """Return the labels, which a network with classes needs.
 
     Raises:
         ValueError: There are none.
@@ -44,7 +44,7 @@ class JoinedEmbedding(nn.Module):
         self.embedding = nn.Embedding(classes, size) if self.added else None
 
     def forward(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """From (n, size) to (n, size + added).
+        """Map (n, size) to (n, size + added).
 
         Raises:
             ValueError: Labels are missing.
@@ -61,8 +61,8 @@ class ConditionalBatchNorm(nn.Module):
 
     Args:
         features: Feature maps.
-        classes: The condition is a label of so many classes; 0 for none, which is plain batch normalisation, and None
-            for a vector.
+        classes: Number of classes when the condition is a label; 0 for none, which is plain batch normalisation, and
+            None for a vector.
         embedding: Width of that vector (Brock et al., 2019).
         spectral_norm: Normalise what makes gain and shift of a vector.
     """
@@ -106,7 +106,7 @@ class Head(nn.Module):
 
     A projection (Miyato and Koyama, 2018) adds to the logit the inner product of features and class embedding; an
     auxiliary classifier (Odena et al., 2017) says the class. The discriminator learns that of real images alone, unlike
-    in the paper: what a generator makes of a class at first is no example of it.
+    in the paper: what a generator makes of a class at first is not an example of it.
 
     Args:
         features: Features of an image.

@@ -24,7 +24,7 @@ class DCGANGenerator(ImageGenerator):
     Args:
         resolution: Height and width of the images: 8, 16, 32, 64, 128 or 256.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes images are conditioned on, through latents and normalisation; 0 for none.
+        classes: Number of classes that images are conditioned on, through latents and normalisation; 0 for none.
         latents: Size of the latent vector.
         width: Feature maps before the last layer; twice as many at each half of the size.
         max_width: Never more of them.
@@ -114,12 +114,12 @@ class DCGANDiscriminator(Discriminator):
 
 
 def _widths(resolution: int, width: int, most: int) -> list[int]:
-    """Feature maps at half the resolution, at a quarter, and so on."""
+    """Return the numbers of feature maps at half the resolution, at a quarter, and so on."""
     return [min(most, width * resolution // 2 // size) for size in reversed(powers_of_two(_SMALLEST, resolution // 2))]
 
 
 def _norm(kind: str, features: int) -> list[nn.Module]:
-    """The layer that normalises feature maps, if there is one."""
+    """Return the layer that normalises feature maps, if there is one."""
     if kind == "batch":
         return [nn.BatchNorm2d(features)]
     if kind == "instance":

@@ -10,7 +10,7 @@ from aigc.models.images.gan.resampling import Resample, downsampler
 
 
 def activated(maps: Tensor, gain: float = math.sqrt(2)) -> Tensor:
-    """Leaky ReLU with slope 0.2, scaled so that the variance of normal maps stays about what it is."""
+    """Apply leaky ReLU with slope 0.2, scaled so that the variance of normal maps stays about the same."""
     return F.leaky_relu(maps, 0.2) * gain
 
 
@@ -31,7 +31,7 @@ class EqualisedLinear(nn.Module):
         self.scale, self.rate = rate / math.sqrt(inputs), rate
 
     def forward(self, features: Tensor) -> Tensor:
-        """From (n, inputs) to (n, outputs)."""
+        """Map (n, inputs) to (n, outputs)."""
         return F.linear(features, self.weight * self.scale, self.bias * self.rate)
 
 
@@ -62,7 +62,7 @@ class EqualisedConv(nn.Module):
             self.filter, self.stride, self.padding = Resample(size, padding=(2, 2)), 2, 0
 
     def forward(self, maps: Tensor) -> Tensor:
-        """From (n, inputs, size, size) to (n, outputs, size, size), or half of that."""
+        """Map (n, inputs, size, size) to (n, outputs, size, size), or half of that."""
         maps = maps if self.filter is None else self.filter(maps)
         return F.conv2d(maps, self.weight * self.scale, self.bias, stride=self.stride, padding=self.padding)
 
@@ -104,7 +104,7 @@ class ModulatedConv(nn.Module):
         self.filter = Resample(2 * size + 1, padding=(1, 1)) if up else None
 
     def forward(self, maps: Tensor, style: Tensor) -> Tensor:
-        """From (n, inputs, size, size) to (n, outputs, size, size), or twice that; style is (n, style_width)."""
+        """Map (n, inputs, size, size) to (n, outputs, size, size), or twice that; style is (n, style_width)."""
         with torch.autocast(maps.device.type, enabled=False):
             modulation = self.affine(style.to(self.weight.dtype))
             weight = self.weight * self.scale
@@ -119,5 +119,5 @@ class ModulatedConv(nn.Module):
 
     @staticmethod
     def _norms(modulation: Tensor, weight: Tensor) -> Tensor:
-        """1 / |w'_o| of each sample, (n, outputs)."""
+        """Return 1 / |w'_o| of each sample, (n, outputs)."""
         return (modulation.square() @ weight.square().sum((2, 3)).T + 1e-8).rsqrt()

@@ -20,7 +20,7 @@ class MLPGenerator(ImageGenerator):
     Args:
         resolution: Height and width of the images, any.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes images are conditioned on; 0 for none.
+        classes: Number of classes that images are conditioned on; 0 for none.
         latents: Size of the latent vector.
         widths: Sizes of the layers between it and the image.
         embedding: Size of the vector of the class that is joined to the latents.

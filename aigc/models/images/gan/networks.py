@@ -18,7 +18,7 @@ class Gan(nn.Module):
 
     Args:
         generator: Makes images.
-        discriminator: Tells them from real ones.
+        discriminator: Discriminates them from real ones.
         generator_config: A `_target_` node from which `aigc.config.build` makes the generator again.
         class_names: Names of the classes by label; empty where images are conditioned on none.
         class_shares: How frequent each class is among the real images, float32 (classes,).
@@ -48,7 +48,7 @@ class GanNetworks(ModelFactory):
 
     Args:
         generator: The network that makes images.
-        discriminator: The network that tells them from real ones.
+        discriminator: The network that discriminates them from real ones.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class GanNetworks(ModelFactory):
         self.discriminator = discriminator
 
     def create(self, data: Any) -> Gan:
-        """Both networks, with random weights.
+        """Create both networks, with random weights.
 
         Raises:
             InputError: The data are no images, or of a resolution that a network cannot work with.

@@ -35,7 +35,7 @@ def initialised(layer: Layer, how: Initialisation = "xavier", gain: float = 1.0)
 
 
 def spectral(layer: Layer, wanted: bool) -> Layer:
-    """The layer, with its weight divided by its largest singular value where that is wanted (Miyato et al., 2018).
+    """Divide the weight of a layer by its largest singular value where that is wanted (Miyato et al., 2018).
 
     A kernel counts as a matrix of its outputs by all else. In training each look at the weight is one power iteration.
     """
@@ -110,16 +110,16 @@ class DownConvolution(nn.Conv2d):
 
 
 def _sums_of_neighbours() -> Tensor:
-    """What makes a 3 x 3 kernel the 4 x 4 one of the sums of its 2 x 2 neighbours, flattened: (9, 16)."""
+    """Return the matrix (9, 16) from a flattened 3 x 3 kernel to the 4 x 4 one of sums of its 2 x 2 neighbours."""
     line = torch.tensor([[1.0, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]])
     return torch.kron(line, line)
 
 
 def upsampled(maps: Tensor) -> Tensor:
-    """Feature maps twice as high and wide, each pixel repeated."""
+    """Double height and width of feature maps by repeating each pixel."""
     return F.interpolate(maps, scale_factor=2.0)
 
 
 def powers_of_two(least: int, most: int) -> list[int]:
-    """All from one power of two to another, both included."""
+    """Return all from one power of two to another, both included."""
     return [1 << exponent for exponent in range(least.bit_length() - 1, most.bit_length())]

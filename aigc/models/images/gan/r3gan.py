@@ -31,9 +31,9 @@ class R3GANGenerator(ImageGenerator):
     Args:
         resolution: Height and width of the images; 8, 16, 32 ... 512, or what the number of widths makes.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes images are conditioned on; 0 for none.
-        latents: Numbers in the latents of an image.
-        embedding: Numbers that stand for a class beside the latents.
+        classes: Number of classes that images are conditioned on; 0 for none.
+        latents: Size of the latent vector.
+        embedding: Size of the vector of the class beside the latents.
         widths: Feature maps of each stage, from 4 x 4 pixels on; null for 768 up to 32 x 32, and half as many at each
             stage after it.
         group_width: Feature maps in a group of the 3 x 3 convolutions. The paper counts groups ("cardinality"): 96.
@@ -169,7 +169,7 @@ class ResidualBlock(nn.Module):
 
 
 def scaled(layer: Layer, gain: float = 1.0) -> Layer:
-    """A linear layer or convolution with normal weights of deviation gain / sqrt(inputs), and biases of 0."""
+    """Initialise a linear layer or convolution: normal weights of deviation gain / sqrt(inputs), biases of 0."""
     weight, bias = layer.weight, layer.bias
     assert isinstance(weight, Tensor)
     nn.init.normal_(weight, std=gain / math.sqrt(weight[0].numel()))
@@ -183,19 +183,19 @@ def _stage(width: int, group_width: int, blocks: int, expansion: int, stages: in
 
 
 def _mix(inputs: int, outputs: int) -> list[nn.Module]:
-    """What goes from one width to another."""
+    """Return the layers from one width to another."""
     return [] if inputs == outputs else [scaled(nn.Conv2d(inputs, outputs, 1, bias=False))]
 
 
 def _embedding(classes: int, width: int, gain: float = 1.0) -> nn.Embedding:
-    """Vectors of classes, as a linear layer makes them of a label that is 1 for one class and 0 for the others."""
+    """Create vectors of classes, as a linear layer makes them of one-hot labels."""
     embedding = nn.Embedding(classes, width)
     nn.init.normal_(embedding.weight, std=gain / math.sqrt(classes))
     return embedding
 
 
 def _widths(resolution: int, given: Sequence[int] | None) -> list[int]:
-    """Feature maps of each stage, from 4 x 4 pixels to the resolution."""
+    """Return the number of feature maps of each stage, from 4 x 4 pixels to the resolution."""
     if given is None:
         check_resolution("R3GAN", resolution, RESOLUTIONS)
         return [min(768, 768 * 32 // size) for size in powers_of_two(4, resolution)]

@@ -9,19 +9,19 @@ from torch import Tensor, nn
 BILINEAR = (1.0, 3.0, 3.0, 1.0)
 """Taps of StyleGAN2 and R3GAN: [1, 2, 1] spread by the box [1, 1]. By two they scale as bilinear interpolation does."""
 _DENSE = 128
-"""Up to so many pixels a side a product with a matrix is faster: backward and in bfloat16, by ten times on CPUs."""
+"""Pixels a side up to which a matrix product is faster: backward and in bfloat16, ten times on CPUs."""
 
 
 class Resample(nn.Module):
-    """Zeros between pixels, zeros around them, a filter along rows and columns, then every so many-th pixel.
+    """Zeros between pixels, zeros around them, a filter along rows and columns, then every n-th pixel.
 
     This is `upfirdn2d` of Karras et al. (2020), in plain operations that can be derived as often as one likes. A
     constant image stays what it is, except where the filter reaches beyond the border. Layout and dtype are kept.
 
     Args:
         size: Height and width of the maps that come in.
-        up: A pixel becomes so many, all but the first of them 0.
-        down: One of so many is kept.
+        up: Pixels that one becomes, all but the first of them 0.
+        down: Interval of the pixels that are kept.
         padding: Zeros before the first and after the last pixel, put there after `up`; at most taps less `up` of them.
         taps: The filter, scaled so that they sum to `up`.
     """
@@ -52,14 +52,14 @@ class Resample(nn.Module):
             return both.view(-1, self.new_size, self.new_size, maps.shape[1]).permute(0, 3, 1, 2)
 
     def _matrix(self) -> Tensor:
-        """What one row of pixels is multiplied by, (new_size, size)."""
+        """Return the matrix that one row of pixels is multiplied by, (new_size, size)."""
         before, taps = self.padding[0], self.taps.flip(0)
         first = torch.arange(self.new_size)[:, None] * self.down - before
         tap = torch.arange(self.size) * self.up - first  # which one meets the pixel, if any
         return torch.where((tap >= 0) & (tap < len(taps)), taps[tap.clamp(0, len(taps) - 1)], 0.0)
 
     def _kernel(self) -> Tensor:
-        """The filter in both directions, turned around for a convolution that does not turn it."""
+        """Return the filter in both directions, flipped, as a convolution does not flip it."""
         taps = self.taps if self.up > 1 else self.taps.flip(0)
         return torch.outer(taps, taps)
 
@@ -76,10 +76,10 @@ class Resample(nn.Module):
 
 
 def upsampler(size: int) -> Resample:
-    """From size x size pixels to twice as many a side."""
+    """Create a layer from size x size pixels to twice as many a side."""
     return Resample(size, up=2, padding=(2, 1))
 
 
 def downsampler(size: int) -> Resample:
-    """From size x size pixels to half as many a side."""
+    """Create a layer from size x size pixels to half as many a side."""
     return Resample(size, down=2, padding=(1, 1))

@@ -54,7 +54,7 @@ class UpBlock(nn.Module):
         self.attention = SelfAttention(outputs, spectral_norm) if attention else nn.Identity()
 
     def forward(self, maps: Tensor, labels: Tensor | None) -> Tensor:
-        """From (n, inputs, height, width) to (n, outputs, 2 height, 2 width)."""
+        """Map (n, inputs, height, width) to (n, outputs, 2 height, 2 width)."""
         inner = self.first(F.relu(self.first_norm(maps, labels), inplace=True))
         inner = self.second(F.relu(self.second_norm(inner, labels), inplace=True))
         # A convolution of 1 x 1 gives the same before the pixels are repeated, at a quarter of the cost.
@@ -93,7 +93,7 @@ class DownBlock(nn.Module):
         self.attention = SelfAttention(outputs, spectral_norm) if attention else nn.Identity()
 
     def forward(self, maps: Tensor) -> Tensor:
-        """From (n, inputs, height, width) to (n, outputs, ...), of the same or half the height and width."""
+        """Map (n, inputs, height, width) to (n, outputs, ...), of the same or half the height and width."""
         inner = self.second(self.between(self.first(self.starts(maps))))
         out: Tensor = self.attention(inner + self.shortcut(maps))
         return out
@@ -107,7 +107,7 @@ class ResNetGenerator(ImageGenerator):
     Args:
         resolution: Height and width of the images: 32, 48, 64 or 128.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes images are conditioned on, through latents and normalisation; 0 for none.
+        classes: Number of classes that images are conditioned on, through latents and normalisation; 0 for none.
         latents: Size of the latent vector.
         embedding: Size of the vector of the class that is joined to the latents; 0, as in the papers, leaves classes to
             normalisation, which takes many more steps to tell them apart.

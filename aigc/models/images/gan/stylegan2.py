@@ -29,14 +29,14 @@ class StyleGAN2Generator(StyleGenerator):
     Args:
         resolution: Height and width of the images; 8, 16, 32 ... 1024.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes images are conditioned on; 0 for none.
-        latents: Numbers in the latents of an image.
+        classes: Number of classes that images are conditioned on; 0 for none.
+        latents: Size of the latent vector.
         style_width: Numbers in a style, and in each layer of the mapping.
         mapping_layers: Layers from latents to styles; 8 in the paper, 2 in stylegan2-ada's configs for small images.
         mapping_rate: Learning rate of the mapping relative to the optimiser's.
         features: Feature maps of a layer times its resolution; stylegan2-ada halves this below 512 x 512, but for
             CIFAR-10.
-        most_features: Feature maps of a layer at most.
+        most_features: Largest number of feature maps of a layer.
         style_mixing: How many of the images have other latents' styles from a random layer on, during training.
         noise: What is added to maps. random: drawn anew from the global generator during training, and constant in
             evaluation, so that an image depends on its latents alone; constant; or none.
@@ -83,7 +83,7 @@ class StyleGAN2Generator(StyleGenerator):
         self.layers = 2 * len(sizes)
 
     def mapping(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Styles of latents, float32 (n, layers, width); in training, of some images those of two latents.
+        """Map latents to styles, float32 (n, layers, width); in training, mix those of two latents in some images.
 
         In training it also moves the average style. The second latents are drawn from the global generator.
         """
@@ -102,7 +102,7 @@ class StyleGAN2Generator(StyleGenerator):
         return torch.where(replaced[..., None], other, styles)
 
     def synthesis(self, styles: Tensor) -> Tensor:
-        """Images of styles (n, layers, width), of shape (n, channels, resolution, resolution)."""
+        """Make images (n, channels, resolution, resolution) of styles (n, layers, width)."""
         each = styles.unbind(1)
         maps = self.first(self.constant.expand(styles.shape[0], -1, -1, -1), each[0])
         images: Tensor = self.first_image(maps, each[1]).to(self.constant.dtype)
@@ -123,7 +123,7 @@ class StyleGAN2Discriminator(Discriminator):
         channels: 1 for grey, 3 for colour.
         classes: Number of classes that it is conditioned on; 0 for none.
         features: Feature maps of a layer times its resolution.
-        most_features: Feature maps of a layer at most.
+        most_features: Largest number of feature maps of a layer.
         residual: Whether blocks have skips; stylegan2-ada has none for CIFAR-10.
         group: Images that are compared with each other; the largest number up to it that divides a batch is taken.
         mapping_layers: Layers of the mapping of labels.
@@ -171,5 +171,5 @@ class StyleGAN2Discriminator(Discriminator):
 
 
 def _widths(sizes: list[int], features: int, most_features: int) -> list[int]:
-    """Feature maps at each size."""
+    """Return the number of feature maps at each size."""
     return [min(features // size, most_features) for size in sizes]

@@ -34,7 +34,7 @@ class Mapping(nn.Module):
         self.layers = nn.ModuleList(EqualisedLinear(features, width, rate=rate) for features in inputs)
 
     def forward(self, latents: Tensor | None, labels: Tensor | None) -> Tensor:
-        """From (n, latents), where there are some, and labels, int64 (n,), where there are classes, to (n, width).
+        """Map (n, latents), where there are some, and labels, int64 (n,), where there are classes, to (n, width).
 
         Raises:
             ValueError: There are classes and no labels.
@@ -51,7 +51,7 @@ class Mapping(nn.Module):
 
 
 def normalised(vectors: Tensor) -> Tensor:
-    """Vectors (n, width) scaled so that the mean square of their elements is 1."""
+    """Scale vectors (n, width) so that the mean square of their elements is 1."""
     return vectors * (vectors.square().mean(1, keepdim=True) + 1e-8).rsqrt()
 
 
@@ -81,7 +81,7 @@ class StyledConv(nn.Module):
             self.register_buffer("constant_noise", torch.randn(new_size, new_size))
 
     def forward(self, maps: Tensor, style: Tensor) -> Tensor:
-        """From (n, inputs, size, size) to (n, outputs, size, size), or twice that; style is (n, style_width)."""
+        """Map (n, inputs, size, size) to (n, outputs, size, size), or twice that; style is (n, style_width)."""
         maps = self.conv(maps, style)
         if self.noise == "random" and self.training:
             maps = maps + self.strength.to(maps.dtype) * torch.randn_like(maps[:, :1])
@@ -132,7 +132,7 @@ class DownBlock(nn.Module):
         self.skip = EqualisedConv(size, inputs, outputs, 1, down=True, bias=False) if residual else None
 
     def forward(self, maps: Tensor) -> Tensor:
-        """From (n, inputs, size, size) to (n, outputs, size / 2, size / 2)."""
+        """Map (n, inputs, size, size) to (n, outputs, size / 2, size / 2)."""
         found: Tensor = self.down(activated(self.conv(maps)))
         if self.skip is None:
             return activated(found)
@@ -155,7 +155,7 @@ class MinibatchDeviation(nn.Module, MixesSamples):
         self.group = group
 
     def forward(self, maps: Tensor) -> Tensor:
-        """From (n, channels, height, width) to (n, channels + 1, height, width)."""
+        """Map (n, channels, height, width) to (n, channels + 1, height, width)."""
         count, _, height, width = maps.shape
         group = next(size for size in range(min(self.group, count), 0, -1) if count % size == 0)
         grouped = maps.to(torch.promote_types(maps.dtype, torch.float32)).view(group, -1, *maps.shape[1:])

@@ -19,15 +19,15 @@ RESOLUTIONS = powers_of_two(8, 512)
 
 
 class UNetGenerator(ImageGenerator):
-    """Turns an image of noise into an image: down to 4 x 4 pixels, and up again beside what was on the way down.
+    """Turns an image of noise into an image: down to 4 x 4 pixels, and up again, joined by the maps of the way down.
 
-    The way is that of Ronneberger et al. (2015), with residual blocks and batch normalisation. A class comes in as
-    planes of one number each beside the noise.
+    The architecture is that of Ronneberger et al. (2015), with residual blocks and batch normalisation. Classes
+    are given as planes of one number each, joined to the noise.
 
     Args:
         resolution: Height and width of the images; 8, 16, 32 ... 512.
         channels: 1 for grey, 3 for colour.
-        classes: How many classes images are conditioned on; 0 for none.
+        classes: Number of classes that images are conditioned on; 0 for none.
         latents: Channels of the noise.
         embedding: Planes that stand for a class.
         width: Feature maps at the full resolution; twice as many at each half of it, up to eight times.
@@ -73,8 +73,8 @@ class UNetGenerator(ImageGenerator):
 class UNetDiscriminator(Discriminator):
     """Discriminates images on the way down to 4 x 4 pixels, and their pixels on the way up (Schönfeld et al., 2020).
 
-    Both ways are residual blocks as in BigGAN, with spectral normalisation and no other, and both are told classes by a
-    projection. On the way up each block but the first is shown what was on the way down too.
+    Both branches are residual blocks as in BigGAN, with spectral normalisation alone, and both are conditioned on
+    classes by a projection. On the way up each block but the first also takes the maps of the way down.
 
     Args:
         resolution: Height and width of the images; 8, 16, 32 ... 512.
@@ -131,7 +131,7 @@ class PixelHead(nn.Module):
             self.embedding = spectral(initialised(nn.Embedding(classes, features), "orthogonal"), spectral_norm)
 
     def forward(self, maps: Tensor, labels: Tensor | None) -> Tensor:
-        """From (n, features, height, width) and, where there are classes, labels, int64 (n,), to (n, height, width)."""
+        """Map (n, features, height, width) and, with classes, labels, int64 (n,), to (n, height, width)."""
         with torch.autocast(maps.device.type, enabled=False):
             maps = maps.to(next(self.parameters()).dtype)
             logits: Tensor = self.logit(maps).squeeze(1)
@@ -141,7 +141,7 @@ class PixelHead(nn.Module):
 
 
 def descended(blocks: Iterable[nn.Module], maps: Tensor) -> list[Tensor]:
-    """The maps, and what each block makes of those before it."""
+    """Return the maps and the outputs of each block, one after another."""
     levels = [maps]
     for block in blocks:
         levels.append(block(levels[-1]))
@@ -149,7 +149,7 @@ def descended(blocks: Iterable[nn.Module], maps: Tensor) -> list[Tensor]:
 
 
 def ascended(blocks: Iterable[nn.Module], levels: Sequence[Tensor]) -> Tensor:
-    """Maps as large as the first level, made of the last one, and on the way of those in between."""
+    """Return maps as large as the first level, made of the last one, joined by those in between."""
     first, *others = blocks
     maps: Tensor = first(levels[-1])
     for block, beside in zip(others, levels[-2:0:-1], strict=True):
@@ -158,7 +158,7 @@ def ascended(blocks: Iterable[nn.Module], levels: Sequence[Tensor]) -> Tensor:
 
 
 def _descent(widths: Sequence[int], norm: Norm | None, spectral_norm: bool, image: bool = False) -> nn.ModuleList:
-    """Blocks for `descended`; the last has another of its size after it, through which all pixels meet."""
+    """Create the blocks for `descended`; the last has another of its size after it, which joins all pixels."""
     blocks = [
         DownBlock(*pair, norm, spectral_norm, starts=step > 0 or not image)
         for step, pair in enumerate(pairwise(widths))
@@ -168,7 +168,7 @@ def _descent(widths: Sequence[int], norm: Norm | None, spectral_norm: bool, imag
 
 
 def _ascent(widths: Sequence[int], norm: Norm | None, spectral_norm: bool) -> nn.ModuleList:
-    """Blocks for `ascended`; from the second on they get maps of both ways."""
+    """Create the blocks for `ascended`; from the second on they get maps of both branches."""
     shared = [widths[-1], *(2 * width for width in widths[-2:0:-1])]
     return nn.ModuleList(
         UpBlock(inputs, outputs, norm, spectral_norm) for inputs, outputs in zip(shared, widths[-2::-1], strict=True)
@@ -176,5 +176,5 @@ def _ascent(widths: Sequence[int], norm: Norm | None, spectral_norm: bool) -> nn
 
 
 def _widths(resolution: int, width: int) -> list[int]:
-    """Feature maps of each level, from the full resolution to 4 x 4 pixels."""
+    """Return the number of feature maps of each level, from the full resolution to 4 x 4 pixels."""
     return [width * min(1 << step, 8) for step in range(len(powers_of_two(4, resolution)))]
