@@ -60,7 +60,7 @@ def test_an_untrusted_module_is_not_even_imported(own_place, monkeypatch):
 
 
 def test_a_refused_value_names_its_key():
-    with pytest.raises(ConfigError, match=r"optimizer: torch.optim.AdamW does not take this: Invalid learning rate"):
+    with pytest.raises(ConfigError, match=r"optimizer: torch.optim.AdamW .*Invalid learning rate"):
         build(
             {"_target_": "torch.optim.AdamW", "lr": -1.0}, Optimizer, "optimizer", params=nn.Linear(1, 1).parameters()
         )

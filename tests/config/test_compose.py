@@ -93,7 +93,7 @@ def test_a_forgotten_package_line_is_named(own_place):
 
 
 def test_several_values_for_one_key_are_refused():
-    with pytest.raises(ConfigError, match="a run takes one"):
+    with pytest.raises(ConfigError, match=r"aigc sweep"):
         compose(["seed=1,2"])
 
 
@@ -225,7 +225,7 @@ def test_an_unset_variable_is_reported_with_its_key(monkeypatch):
 
 
 def test_a_trained_model_cannot_be_changed():
-    with pytest.raises(ConfigError, match=r"model.path .*cannot be changed for a trained model; allowed: data"):
+    with pytest.raises(ConfigError, match=r"model.path .*allowed: data"):
         override(compose(), ["model.path=x"], ["data"])
 
 

@@ -201,10 +201,10 @@ def test_another_number_of_ranks_resumes_only_if_allowed(tmp_path: Path) -> None
 def test_the_number_of_processes_must_be_that_of_the_config(tmp_path: Path) -> None:
     child = begin(place_at(tmp_path), "trainer.nodes=2")
     assert child.wait() == 2
-    assert "2, but this is one machine" in child.said
+    assert "trainer.nodes" in child.said
     child = start(tmp_path, ["train", *RANKS, *TWO], WORLD_SIZE="2", RANK="0")
     assert child.wait() == 2
-    assert "started once for each rank" in child.said
+    assert "WORLD_SIZE" in child.said
     assert os.environ.get("WORLD_SIZE") is None
 
 
@@ -247,7 +247,7 @@ def test_a_sharded_checkpoint_is_written_atomically(sharded: Run) -> None:
     content[len(content) // 2] ^= 1
     kept = part.read_bytes()
     part.write_bytes(content)
-    assert "its checksum differs" in str(damage(checkpoint))
+    assert "checksum" in str(damage(checkpoint))
     part.write_bytes(kept)
 
 
@@ -292,4 +292,4 @@ def test_unsharded_weights_resume_in_any_number_of_shards(whole: Run, folder: Pa
 def test_a_task_with_several_optimisers_is_not_sharded(tmp_path: Path) -> None:
     child = start(place_at(tmp_path), ["train", *GAN, "trainer.strategy=fsdp", "trainer.devices=2", "logger=none"])
     assert child.wait() == 2, child.said
-    assert "trainer.strategy: fsdp splits the weights of one network with one optimiser" in child.said
+    assert "trainer.strategy: fsdp " in child.said

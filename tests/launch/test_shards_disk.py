@@ -28,7 +28,7 @@ def test_ranks_continue_if_space_is_freed_in_time_and_otherwise_lose_nothing(tmp
         assert child.wait() == 1, child.said
         run = the_run(place)
         assert (run.status, saved(run), damage(run.checkpoints / "last.ckpt")) == (Status.FAILED, 6, None)
-        assert "No space left on device. It was tried for 5 s" in child.said.splitlines()[-1]
+        assert "No space left on device. Tried for 5 s" in child.said.splitlines()[-1]
         assert "Traceback" not in child.said
         assert not list(run.checkpoints.glob(".*"))
         filler.unlink()
