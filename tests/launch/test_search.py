@@ -71,7 +71,7 @@ def test_a_trial_worse_than_the_median_is_pruned(tmp_path: Path) -> None:
 
 def test_another_space_is_another_study(tmp_path: Path) -> None:
     study_in(tmp_path, trials=1)
-    with pytest.raises(InputError, match="sweep.name"):
+    with pytest.raises(InputError, match=r"sweep\.name"):
         Study(tmp_path, split(["seed=choice(0,1,2)"])[1], Sweep(trials=1), "minimize")
 
 

@@ -44,7 +44,7 @@ def test_a_sweep_is_submitted_twice_and_each_job_keeps_its_own_trials(own_place,
 
 def test_a_refused_sweep_leaves_nothing_behind_and_changes_nothing(own_place, monkeypatch):
     put_sbatch(own_place, monkeypatch, "echo 'sbatch: error: no' >&2; test -e accept && echo 7")
-    with pytest.raises(InputError, match="sbatch .*: error: no"):
+    with pytest.raises(InputError, match=r"sbatch .*: error: no"):
         submit("seed=1,2")
     assert list((own_place / "outputs/sweeps").iterdir()) == []
     (own_place / "accept").touch()
