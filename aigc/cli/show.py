@@ -19,14 +19,14 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Print the description."""
-    from aigc.launch.clusters.run_state import described
+    from aigc.launch.clusters.run_state import describe_with_job
     from aigc.runs import Run
 
     one = Run.open(options.run)
     if options.config:
         print((one.path / "config.yaml").read_text(encoding="utf-8"), end="")
     elif options.json:
-        print(json.dumps(described(one), ensure_ascii=False, indent=2))
+        print(json.dumps(describe_with_job(one), ensure_ascii=False, indent=2))
     else:
         from aigc.cli.parts.result import print_description
 

@@ -54,7 +54,7 @@ def seed(cfg: DictConfig) -> None:
     seed_everything(cfg.seed, workers=True, verbose=False)
 
 
-def seed_apart(cfg: DictConfig) -> None:
+def seed_by_data_rank(cfg: DictConfig) -> None:
     """Seed dropout differently on each data rank; call it once all ranks have built the same weights."""
     rank, _ = data_rank()
     if rank:
@@ -121,7 +121,7 @@ def _scheduler(node: DictConfig) -> Callable[..., LRScheduler]:
 
 
 @contextmanager
-def own_interrupt() -> Iterator[None]:
+def reraise_interrupt() -> Iterator[None]:
     """Raise KeyboardInterrupt where Lightning has turned it into an exit with code 1."""
     try:
         yield

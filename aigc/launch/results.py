@@ -17,7 +17,7 @@ from aigc.runs.manifest import Result
 from aigc.tasks import Task
 
 
-def keep_model(run: Run, task: Task, data: Any) -> None:
+def save_model_folder(run: Run, task: Task, data: Any) -> None:
     """Write model/ atomically.
 
     Raises:
@@ -57,7 +57,7 @@ def _write_model(run: Run, task: Task, data: Any) -> None:
     sync_folder(run.path)
 
 
-def keep_result(
+def save_result(
     run: Run,
     metrics: dict[str, float],
     signatures: dict[str, str],

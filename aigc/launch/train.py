@@ -16,7 +16,7 @@ from aigc.errors import InputError
 from aigc.launch import components
 from aigc.launch.hardware import describe_machine
 from aigc.launch.ranks.group import Agreement
-from aigc.launch.results import keep_model, keep_result
+from aigc.launch.results import save_model_folder, save_result
 from aigc.logger import rewind
 from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, step_of
@@ -60,7 +60,7 @@ class Training:
         data = components.build_data(cfg, checkpoint) if self.data is None else self.data
         components.seed(cfg)  # initial weights must not depend on whether the data drew numbers in this process
         task = components.build_task(cfg, data)
-        components.seed_apart(cfg)
+        components.seed_by_data_rank(cfg)
         callbacks = components.build_callbacks(cfg, "evaluation", "callbacks")
         loggers = components.build_loggers(cfg, run, step)
         if checkpoint is None:
@@ -79,7 +79,7 @@ class Training:
         )
         if checkpoint is None:
             self._log_start(trainer, task, step)
-        with components.own_interrupt():
+        with components.reraise_interrupt():
             try:
                 trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
                 task.call_hook("on_fit_done")
@@ -101,12 +101,12 @@ class Training:
             best = next((saver.best_whole(trainer, task) for saver in savers if saver.best), None)
             if best is not None and best["step"] != task.steps_done:
                 _load_weights(trainer, whole, CheckpointFolder(run.checkpoints).file(best["step"]))
-            keep_model(run, whole, data)
+            save_model_folder(run, whole, data)
             metrics, best_step = (best["metrics"], best["step"]) if best else (task.latest, None)
             signatures = best.get("signatures", task.signatures) if best else task.signatures
             seconds = time.perf_counter() - began
             retrying(
-                lambda: keep_result(run, metrics, signatures, callbacks, best_step, seconds),
+                lambda: save_result(run, metrics, signatures, callbacks, best_step, seconds),
                 f"write {run.path}/manifest.json",
             )
 

@@ -22,7 +22,7 @@ from aigc.launch.clusters.kinds import adopt_ranks
 from aigc.launch.devices import settle_devices
 from aigc.launch.memory import advice
 from aigc.launch.prepared import PreparedRun
-from aigc.launch.ranks.exits import KilledRank, RankExit, RankExits, exit_of, log_of
+from aigc.launch.ranks.exits import KilledRank, RankExit, RankExits, exit_of, log_path
 from aigc.launch.ranks.group import Agreement, Ranks, check_ranks, joined, read_ranks
 from aigc.launch.ranks.lifeline import LIFELINE, hold_lifeline
 from aigc.launch.train import Training
@@ -61,7 +61,7 @@ def work_as_rank(run: Run, ranks: Ranks, overrides: Sequence[str] = ()) -> None:
         if ranks.first:
             _train_first_rank(PreparedRun(run), overrides, agreement)
         else:
-            with log_to(log_of(run.path, ranks.rank)):
+            with log_to(log_path(run.path, ranks.rank)):
                 _train_other_rank(run, agreement)
 
 

@@ -10,7 +10,7 @@ from aigc.errors import InputError
 from aigc.inference.find import kinds, model_of_task, saved_model
 from aigc.inference.image_generator import SavedImageGenerator
 from aigc.launch import components
-from aigc.launch.results import keep_model
+from aigc.launch.results import save_model_folder
 from aigc.runs import Run
 from aigc.tasks import Task
 from tests.cli import bigrams
@@ -118,7 +118,7 @@ def test_model_remembers_the_class_that_its_task_names(tmp_path, monkeypatch):
     (tmp_path / "pyproject.toml").write_text('[tool.aigc]\ntrusted = ["tests"]\n')
     run = bare_run(tmp_path, "abab", "task: {_target_: tests.cli.test_saved_models.Bigrams}\n")
     assert isinstance(model_of_task(run), bigrams.SavedBigrams), "before there is a model"
-    keep_model(run, Bigrams(), None)
+    save_model_folder(run, Bigrams(), None)
     assert isinstance(saved_model(run), bigrams.SavedBigrams)
     assert run.load_model() == ({}, None)
 
@@ -127,7 +127,7 @@ def test_a_model_whose_task_names_no_class_is_not_mistaken_for_another_kind(tmp_
     run = bare_run(tmp_path, "abab")
     task = Bigrams()
     task.saved_model = None
-    keep_model(run, task, None)
+    save_model_folder(run, task, None)
     (run.model / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(InputError, match="saved_model"):
         run.load_model()

@@ -155,8 +155,8 @@ ELSEWHERE = {
     "metrics": (TRAINING, 6),
     "status_and_manifest": ("aigc.launch.worker:_note_exit", 1),
     "samples": ("aigc.evaluation.text_generation:write_atomic", 2),
-    "model": ("aigc.launch.train:keep_model", 1),
-    "result": ("aigc.launch.train:keep_result", 1),
+    "model": ("aigc.launch.train:save_model_folder", 1),
+    "result": ("aigc.launch.train:save_result", 1),
 }
 
 

@@ -118,7 +118,7 @@ def test_a_signal_loses_nothing(phase, number, place, whole):
 
 
 def test_a_signal_after_the_last_step_lets_the_run_finish(place, whole):
-    child = waiting(place, ("aigc.launch.train:keep_model", 1))
+    child = waiting(place, ("aigc.launch.train:save_model_folder", 1))
     child.send(signal.SIGTERM)
     go(place)
     assert child.wait() == 0, child.said

@@ -36,9 +36,9 @@ def score_rows(metrics: dict[str, float], signatures: dict[str, str] | None = No
 
     Training metrics are omitted.
     """
-    measured = {name: value for name, value in metrics.items() if not name.startswith("train/")}
+    recorded = {name: value for name, value in metrics.items() if not name.startswith("train/")}
     made = signatures or {}
-    return [(MEASURES.get(n, n), number(v), made.get(n, "")) for n, v in main_metrics(measured, len(measured)).items()]
+    return [(MEASURES.get(n, n), number(v), made.get(n, "")) for n, v in main_metrics(recorded, len(recorded)).items()]
 
 
 def print_description(run: Run) -> None:

@@ -31,7 +31,7 @@ def validate(run: Run, cfg: DictConfig, overrides: Sequence[str]) -> tuple[dict[
     with tempfile.TemporaryDirectory() as folder:
         callbacks = components.build_callbacks(cfg, "evaluation")
         trainer = components.build_trainer(cfg, Path(folder), list(callbacks.values()), [])
-        with components.own_interrupt():
+        with components.reraise_interrupt():
             trainer.validate(task, datamodule=data, verbose=False)
     with (run.path / "evaluations.jsonl").open("a", encoding="utf-8") as file:
         row = {"time": utc_now(), "overrides": list(overrides), "metrics": task.latest, "signatures": task.signatures}

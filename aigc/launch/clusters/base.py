@@ -113,7 +113,7 @@ class Cluster(ABC):
         """Yield what is wrong with the settings for a run with so many nodes and devices on each node."""
         yield from ()
 
-    def limit_of_code(self) -> int | None:
+    def code_limit(self) -> int | None:
         """Return how many bytes of code may be frozen with a run; None freezes no code."""
         return None
 

@@ -66,7 +66,7 @@ def rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return found
 
 
-def described(run: Run) -> dict[str, Any]:
+def describe_with_job(run: Run) -> dict[str, Any]:
     """Return what `aigc show --json` prints: `aigc.runs.table.describe` with status, job and queue as in `rows`."""
     description, row = describe(run), rows([run])[0]
     return description | {name: row[name] for name in ("status", "message", "job", "queue")}

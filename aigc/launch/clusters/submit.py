@@ -75,7 +75,7 @@ def preview(cfg: DictConfig, overrides: Sequence[str] = ()) -> str:
     """Return the batch script that `submit` would write, without writing anything."""
     path = runs_root(cfg).absolute() / (cfg.run.id or f"{cfg.experiment.replace('/', '-')}-DATE-TIME-XXXX")
     cluster = cluster_of(cfg)
-    frozen = planned_folders(path) if cluster.limit_of_code() else []
+    frozen = planned_folders(path) if cluster.code_limit() else []
     return cluster.script(_plan(path, frozen, overrides))
 
 
@@ -165,7 +165,7 @@ def _on_cluster(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
 def _submit_script(run: Run, cluster: Cluster, overrides: Sequence[str] = ()) -> str:
     """Write the batch script and submit it."""
     path = run.path.absolute()
-    limit, code = cluster.limit_of_code(), path / CODE
+    limit, code = cluster.code_limit(), path / CODE
     if limit is None:
         folders = []
     elif code.is_dir():

@@ -65,7 +65,7 @@ class RankExit:
         """Return an error with this exit code and message; it names the log that has the traceback."""
         text = self.message if self.trace is None else f"rank {self.rank}: {self.message}"
         if self.trace is not None:
-            text += f"; the traceback is in {log_of(folder, self.rank)}"
+            text += f"; the traceback is in {log_path(folder, self.rank)}"
         kind = RunInUse if self.in_use else KilledRank if self.killed else _KINDS.get(self.code, AigcError)
         error = kind(text)
         if self.code == 4:
@@ -177,6 +177,6 @@ def is_lost_contact(message: str) -> bool:
     return any(sign in message for sign in _LOST_CONTACT)
 
 
-def log_of(folder: Path, rank: int) -> Path:
+def log_path(folder: Path, rank: int) -> Path:
     """Return the log file of a rank."""
     return folder / (f"log.rank{rank}.txt" if rank else "log.txt")

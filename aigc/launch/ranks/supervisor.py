@@ -12,7 +12,7 @@ from typing import IO
 
 from aigc.config.trust import named_packages
 from aigc.errors import AigcError
-from aigc.launch.ranks.exits import ASKED, LAUNCH, RankExit, RankExits, log_of
+from aigc.launch.ranks.exits import ASKED, LAUNCH, RankExit, RankExits, log_path
 from aigc.launch.ranks.lifeline import LIFELINE
 from aigc.launch.worker import note_exit_of_ranks
 from aigc.runs import Run, stop
@@ -98,7 +98,7 @@ def _start(
     trusted = [f"--trust={package}" for package in named_packages()]
     command = [sys.executable, "-P", "-m", "aigc.launch.worker", *trusted, str(run.path), *overrides]
     environment = shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-    output: IO[bytes] | None = None if rank == 0 else log_of(run.path, rank).open("ab")
+    output: IO[bytes] | None = None if rank == 0 else log_path(run.path, rank).open("ab")
     try:
         return subprocess.Popen(
             command,

@@ -52,7 +52,7 @@ def array_script(plan: SweepPlan, cluster: Cluster, path: Path | None = None, fo
     """
     path = path or next(path for path in _submissions(plan) if not path.exists())
     if folders is None:
-        folders = planned_folders(path) if cluster.limit_of_code() else []
+        folders = planned_folders(path) if cluster.code_limit() else []
     trusted = [f"--trust={package}" for package in named_packages()]
     tasks = math.ceil(len(plan.trials) / plan.cfg.sweep.per_task)
     return cluster.script(
@@ -91,7 +91,7 @@ def submit_sweep(plan: SweepPlan, cluster: Cluster) -> str:
     path = _make_folder(plan)
     try:
         _write_plan(path, plan, class_name(cluster))
-        limit = cluster.limit_of_code()
+        limit = cluster.code_limit()
         folders = [] if limit is None else freeze_code(path, plan.folder.absolute().parents[1], limit)
         with for_owner_alone():
             write_atomic(path / SCRIPT, array_script(plan, cluster, path, folders))

@@ -89,7 +89,7 @@ class Slurm(Cluster):
         if self.memory is not None and not _MEMORY.fullmatch(str(self.memory)):
             yield Problem("cluster.memory", f"{self.memory!r} is not a size; write 32G, 500M, or a number of megabytes")
 
-    def limit_of_code(self) -> int | None:
+    def code_limit(self) -> int | None:
         """Return how many bytes of code may be frozen with a run; None freezes no code."""
         return self.code_megabytes * 1_000_000 if self.freeze_code else None
 
