@@ -105,8 +105,11 @@ class TransformersModel(ModelFactory):
         rows = model.get_input_embeddings().num_embeddings
         if len(data.tokenizer) > rows:
             _add_rows(model, rows, len(data.tokenizer))
-        for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
-            value = getattr(data.tokenizer, name)
+        special = {name: getattr(data.tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+        if model.config.is_encoder_decoder and getattr(model.config, "decoder_start_token_id", None) is None:
+            pad, end = special["pad_token_id"], special["eos_token_id"]
+            special["decoder_start_token_id"] = end if pad is None else pad  # T5 begins with padding
+        for name, value in special.items():
             setattr(model.config, name, value)
             if getattr(model, "generation_config", None) is not None:
                 setattr(model.generation_config, name, value)

@@ -18,10 +18,19 @@ pytestmark = pytest.mark.slow
 
 TASK = "aigc.tasks.language.base:LanguageTask"
 MOODS = ("glad", "mad", "sad")
-HEADS = {
-    "classifier": ("Classifier", "SequenceClassification", {"num_labels": 3}, "Classification"),
-    "masked": ("MaskedLM", "MaskedLM", {}, "Masked"),
+BERT = {"head": "SequenceClassification", "architecture": "bert", "settings": SIZES | {"num_labels": 3}}
+T5 = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+KINDS: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
+    "classifier": ("Classifier", BERT, "Classification", []),
+    "masked": ("MaskedLM", {"head": "MaskedLM", "architecture": "bert", "settings": SIZES}, "Masked", []),
+    "seq2seq": (
+        "Seq2SeqLM",
+        {"head": "Seq2SeqLM", "architecture": "t5", "settings": T5},
+        "SequenceToSequence",
+        ["data.text_column=null", "data.prompt_column=label", "data.completion_column=text"],
+    ),
 }
+"""Task, model, objective, and what else is typed, of each kind."""
 EXPERIMENT = """# @package _global_
 defaults:
   - override /task: mine
@@ -67,11 +76,10 @@ def place(tmp_path: Path) -> Path:
 
 def write_conf(place: Path, kind: str) -> None:
     """The YAML of a custom kind of task."""
-    task, head, settings, objective = HEADS[kind]
-    model = {"_target_": "aigc.models.TransformersModel", "head": head, "architecture": "bert"}
+    task, model, objective, _ = KINDS[kind]
     files = {
         "task": yaml.safe_dump({"_target_": f"tests.training.language_tasks.{task}"}),
-        "model": yaml.safe_dump(model | {"settings": SIZES | settings}),
+        "model": yaml.safe_dump({"_target_": "aigc.models.TransformersModel", **model}),
         "experiment": EXPERIMENT.replace("OBJECTIVE", objective),
     }
     for group, text in files.items():
@@ -88,7 +96,7 @@ def call(place: Path, *arguments: str) -> Any:
 def trained(place: Path, kind: str, *more: str) -> Run:
     """Return the run of a command that must succeed."""
     write_conf(place, kind)
-    done = call(place, "train", "experiment=mine", *more)
+    done = call(place, "train", "experiment=mine", *KINDS[kind][3], *more)
     assert done.code == 0, done.said
     return Run.open("latest", place / "outputs/runs")
 
@@ -104,7 +112,7 @@ def measured(place: Path, run: Run, *more: str) -> dict[str, float]:
     return dict(json.loads(done.said.splitlines()[-1])["metrics"])
 
 
-@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_custom_task_is_measured_and_exported_without_a_class_for_it(kind: str, place: Path) -> None:
     run = trained(place, kind)
     assert measured(place, run) == pytest.approx(scores(run), rel=1e-6)

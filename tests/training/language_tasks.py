@@ -31,6 +31,16 @@ class MaskedLM(TokenTask):
         return logits
 
 
+class Seq2SeqLM(TokenTask):
+    """Predicts each token of a text from the ones before it and from another text."""
+
+    def forward(self, batch: dict[str, Any]) -> Tensor:
+        before = self.model.prepare_decoder_input_ids_from_labels(batch["labels"])
+        inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+        logits: Tensor = self.run_model(**inputs, decoder_input_ids=before).logits
+        return logits
+
+
 class Classifier(LanguageTask):
     """Predicts the class of a text; validation reports the share of right answers, too."""
 

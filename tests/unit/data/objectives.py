@@ -77,7 +77,8 @@ class SequenceToSequence(Objective):
         most, source, target = context.sequence_length, documents.length("source"), documents.length("target")
         inputs = padded(documents.ids["source"], source, 0, most)
         labels = padded(documents.ids["target"], target, IGNORE, most)
-        return {"input_ids": inputs, "labels": labels, "target_tokens": int(target.sum())}
+        mask = padded(np.ones_like(documents.ids["source"]), source, 0, most)
+        return {"input_ids": inputs, "attention_mask": mask, "labels": labels, "target_tokens": int(target.sum())}
 
 
 class Masked(Objective):
