@@ -1,6 +1,7 @@
 """manifest.json: the origin of a run, its environment and its results.
 
-A new entry is one field here. Unknown entries of other versions are kept, and missing ones have defaults.
+A new entry is one field here, and whoever knows its value sets it. A field that has its default is left out of the
+file, unless it is declared by `always`.
 """
 
 import json
@@ -8,12 +9,13 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any
 
 from aigc.errors import InputError
+from aigc.runs.entries import Entry, always, nested
 from aigc.runs.files import write_json
 from aigc.runs.locks import locked
 from aigc.runs.metrics_file import decode_values, encode_values
@@ -25,46 +27,18 @@ _LOCK_FILE = ".manifest.lock"
 
 
 @dataclass(kw_only=True)
-class _Entry:
-    """A mapping of the manifest with named fields."""
-
-    always: ClassVar[tuple[str, ...]] = ()
-    """Fields that are written even where they are empty."""
-    others: dict[str, Any] = field(default_factory=dict, repr=False)
-    """Entries of other versions, as in the file."""
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read a mapping of the file; raises TypeError for anything else."""
-        named = {one.name for one in fields(cls)} - {"others"}
-        known = {name: value for name, value in {**content}.items() if name in named}
-        return cls(**known, others={name: value for name, value in content.items() if name not in named})
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the content for the file; fields with their default are left out unless they are in `always`."""
-        found: dict[str, Any] = {}
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if one.name != "others" and (one.name in self.always or value != _default(one)):
-                found[one.name] = _plain(value)
-        return found | self.others
-
-
-@dataclass(kw_only=True)
-class Attempt(_Entry):
+class Attempt(Entry):
     """One process, or one set of ranks, that trained the run; times are UTC in ISO 8601."""
 
-    always = ("host", "pid", "start", "end", "exit_code", "status", "from_step", "to_step")
-
-    host: str | None = None
-    pid: int | None = None
-    start: str = ""
-    end: str | None = None
+    host: str | None = always()
+    pid: int | None = always()
+    start: str = always("")
+    end: str | None = always()
     """None while it runs, or when it was killed and this is not recorded yet."""
-    exit_code: int | None = None
-    status: str = "running"
-    from_step: int = 0
-    to_step: int | None = None
+    exit_code: int | None = always()
+    status: str = always("running")
+    from_step: int = always(0)
+    to_step: int | None = always()
     overrides: list[str] = field(default_factory=list)
     """Overrides of this attempt and later ones."""
     precision: str | None = None
@@ -86,43 +60,39 @@ class Attempt(_Entry):
 
 
 @dataclass(kw_only=True)
-class SubmittedJob(_Entry):
+class SubmittedJob(Entry):
     """A job of a cluster that the run waited for."""
-
-    always = ("cluster", "id", "submitted")
 
     cluster: str
     """The class of the cluster, as a dotted name."""
     id: str
-    submitted: str = ""
+    submitted: str = always("")
     shared: bool = False
     """Whether it runs other trials as well."""
 
 
 @dataclass(kw_only=True)
-class Result(_Entry):
+class Result(Entry):
     """Results besides the metrics."""
 
-    always = ("best_step", "seconds")
-
-    best_step: int | None = None
+    best_step: int | None = always()
     """The step whose weights are kept; None for the last ones."""
-    seconds: float = 0.0
+    seconds: float = always(0.0)
     """Duration of all attempts."""
     per_second: float | None = None
     unit: str | None = None
 
 
 @dataclass(kw_only=True)
-class Manifest(_Entry):
+class Manifest(Entry):
     """Everything recorded of a run except its config, status and metrics over time."""
 
     schema_version: int
     run_id: str
     created: str
-    command: list[str] = field(default_factory=list)
+    command: list[str] = always(list)
     cwd: str | None = None
-    git: dict[str, Any] = field(default_factory=dict)
+    git: dict[str, Any] = always(dict)
     """State of the working directory and of aigc."""
     source_sha256: str | None = None
     packages: dict[str, str | None] = field(default_factory=dict)
@@ -133,10 +103,10 @@ class Manifest(_Entry):
     threads: dict[str, Any] = field(default_factory=dict)
     determinism: dict[str, Any] = field(default_factory=dict)
     precision: str | None = None
-    seed: int | None = None
+    seed: int | None = always()
     config_sha256: str | None = None
-    data_fingerprint: str | None = None
-    identity: str | None = None
+    data_fingerprint: str | None = always()
+    identity: str | None = always()
     """Hash of the config's meaning, see `aigc.config.identity`."""
     sweep: dict[str, Any] | None = None
     """Id, trial and overrides, where the run is a trial of a sweep."""
@@ -146,29 +116,15 @@ class Manifest(_Entry):
     """Last step of a reproduction of the first steps."""
     code_folders: list[str] = field(default_factory=list)
     """Folders of the frozen code, for a queued run."""
-    jobs: list[SubmittedJob] = field(default_factory=list)
-    attempts: list[Attempt] = field(default_factory=list)
-    artifacts: dict[str, str] = field(default_factory=dict)
+    jobs: list[SubmittedJob] = nested(SubmittedJob, list)
+    attempts: list[Attempt] = always(list, of=Attempt)
+    artifacts: dict[str, str] = always(dict)
     """SHA-256 by file in the run folder."""
-    metrics: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = always(dict)
     """Final metrics."""
-    signatures: dict[str, str] = field(default_factory=dict)
+    signatures: dict[str, str] = always(dict)
     """Signatures of the final metrics, by name."""
-    result: Result | None = None
-
-    always = (
-        *("schema_version", "run_id", "created", "command", "git", "attempts", "artifacts", "metrics", "signatures"),
-        *("seed", "data_fingerprint", "identity"),
-    )
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the content of the file, with its lists of attempts and jobs."""
-        made = super().from_dict(content)
-        made.attempts = [Attempt.from_dict(one) for one in content.get("attempts") or []]
-        made.jobs = [SubmittedJob.from_dict(one) for one in content.get("jobs") or []]
-        made.result = Result.from_dict(content["result"]) if content.get("result") else None
-        return made
+    result: Result | None = nested(Result)
 
     def begin_attempt(self, from_step: int = 0, overrides: Sequence[str] = ()) -> Attempt:
         """Add an attempt that starts now in this process."""
@@ -224,16 +180,6 @@ class Manifest(_Entry):
         self.result = result
 
 
-def _default(one: "Field[Any]") -> Any:
-    return one.default_factory() if one.default_factory is not MISSING else one.default
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value.as_dict() if isinstance(value, _Entry) else value
-
-
 def read_manifest(folder: Path | str) -> dict[str, Any]:
     """Read manifest.json as in the file, with its metrics as numbers.
 
@@ -247,6 +193,10 @@ def read_manifest(folder: Path | str) -> dict[str, Any]:
         manifest["metrics"] = decode_values(manifest["metrics"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} cannot be read: {error}. The run folder is damaged.") from error
+    if not isinstance(version, int):
+        raise InputError(
+            f"{path} cannot be read: schema_version is {version!r}, not an integer. The run folder is damaged."
+        )
     if version > SCHEMA_VERSION:
         raise InputError(
             f"{path} has schema version {version}, and this aigc reads up to {SCHEMA_VERSION}: install a newer aigc."

@@ -2,11 +2,13 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from aigc.errors import InputError
+from aigc.runs.entries import Entry, always, nested
 from aigc.runs.environment import PACKAGES, environment, may_change_numbers, normalised, package_versions, source_digest
 from aigc.runs.manifest import Attempt, Manifest, Result, edit_manifest, read_manifest, read_record, write_manifest
 from aigc.runs.origin import new_manifest
@@ -89,6 +91,32 @@ def test_damage_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(InputError, match=r"manifest\.json cannot be read"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("version", ["1", None, 1.5, [1]])
+def test_a_schema_version_that_is_not_a_number_is_named(tmp_path: Path, version: object) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"schema_version": version, "metrics": {}}))
+    with pytest.raises(InputError, match=r"manifest\.json cannot be read: schema_version"):
+        read_manifest(tmp_path)
+
+
+def test_a_new_entry_is_one_field(tmp_path: Path) -> None:
+    @dataclass(kw_only=True)
+    class Moon(Entry):
+        phase: int
+        colour: str | None = None
+
+    @dataclass(kw_only=True)
+    class More(Manifest):
+        moons: list[Moon] = nested(Moon, list)
+        tide: int | None = always()
+
+    more = More.from_dict({**new_manifest("a-1", command=[]).as_dict(), "moons": [{"phase": 3}]})
+    assert more.moons == [Moon(phase=3)]
+    assert more.as_dict()["moons"] == [{"phase": 3}]
+    assert more.as_dict()["tide"] is None
+    more.moons.clear()
+    assert "moons" not in more.as_dict(), "an empty entry is left out"
 
 
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
