@@ -37,7 +37,7 @@ class ImageGeneration(Evaluation):
     samples/grid, samples/interpolation and samples/neighbours.
 
     Args:
-        metrics: Named `_target_` nodes of aigc.metrics.image; null switches one off.
+        metrics: Named `_target_` nodes of aigc.metrics.image; null switches one off, or all.
         extractor: The network that extracts features: inception, efficientnet_lite0, clip, dinov2, classifier (trained
             on the labels of the data), or a `_target_` node. Only the reference Inception network gives `fid` itself.
         samples: Number of images to measure. The Fréchet distance falls with it: compare equal numbers only.
@@ -63,7 +63,7 @@ class ImageGeneration(Evaluation):
 
     def __init__(
         self,
-        metrics: Annotated[dict[str, Any], Slot("aigc.metrics.image.measure.ImageMeasure", named=True)],
+        metrics: Annotated[dict[str, Any] | None, Slot("aigc.metrics.image.measure.ImageMeasure", named=True)] = None,
         extractor: Annotated[
             str | dict[str, Any],
             Slot(

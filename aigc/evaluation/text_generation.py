@@ -39,7 +39,7 @@ class TextGeneration(Evaluation):
     A held-out example with a prompt of its own uses it; of any other text the model is given the beginning.
 
     Args:
-        metrics: Named `_target_` nodes of aigc.metrics.text; null switches one off.
+        metrics: Named `_target_` nodes of aigc.metrics.text; null switches one off, or all.
         samples: Number of held-out examples; the same ones at every validation.
         prompt_pattern: Regular expression that matches the beginning to give of a text; null gives its first half.
         sampling: Sampling controls, as for `aigc generate`.
@@ -53,7 +53,7 @@ class TextGeneration(Evaluation):
 
     def __init__(
         self,
-        metrics: Annotated[dict[str, Any], Slot("aigc.metrics.text.scorer.TextMeasure", named=True)],
+        metrics: Annotated[dict[str, Any] | None, Slot("aigc.metrics.text.scorer.TextMeasure", named=True)] = None,
         samples: Annotated[int, Bound(1)] = 128,
         prompt_pattern: str | None = None,
         sampling: Sampling | None = None,

@@ -2,8 +2,9 @@
 
 import pytest
 
-from aigc.config import ConfigError, check, compose, schema
+from aigc.config import ConfigError, build, check, compose, schema
 from aigc.config.faults import group_choices
+from aigc.evaluation import Evaluation
 from tests.conftest import write
 from tests.launch.tiny_runs import ALL, EXPERIMENTS, GAN, finish, place_at, the_run
 
@@ -36,6 +37,23 @@ def test_an_empty_required_slot_is_refused_with_key_and_line(base, own_place):
             check(compose(derived(own_place, base, slot)))
         origins = {problem.key: problem.origin for problem in caught.value.problems}
         assert origins[slot] == "conf/experiment/mine.yaml:4"
+
+
+@pytest.mark.parametrize(
+    ("base", "slot"),
+    [
+        ("lm/tang_quatrains", "evaluation.generation.metrics"),
+        ("gan/digits", "evaluation.images.metrics"),
+        ("gan/cifar10_r3gan", "task.regularisers"),
+    ],
+)
+def test_null_stands_for_no_members_inside_of_a_node_as_well(base, slot):
+    cfg = compose([f"experiment={base}", f"{slot}=null"])
+    check(cfg)
+    group, name = slot.split(".")[:2]
+    if group == "evaluation":
+        evaluation = build(cfg.evaluation[name], Evaluation, f"evaluation.{name}")
+        assert evaluation.bind(f"evaluation.{name}").metrics == {}
 
 
 def test_an_empty_slot_may_be_filled_again(own_place):
