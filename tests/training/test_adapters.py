@@ -173,7 +173,7 @@ def test_shards_of_a_part_of_the_weights_are_refused(base, tmp_path):
         ({"head": "MaskedLM"}, "give either architecture"),
     ],
 )
-def test_what_does_not_fit_is_told_by_its_key(arguments, key):
+def test_what_does_not_fit_is_refused_by_its_key(arguments, key):
     with pytest.raises(ConfigError, match=key.replace(".", r"\.")):
         TransformersModel(**arguments)
 

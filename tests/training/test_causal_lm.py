@@ -151,7 +151,7 @@ def test_embeddings_learn_at_their_own_rate(tmp_path, tied):
     assert len(groups["embeddings"]["params"]) == (1 if tied else 2)
 
 
-def test_a_loss_that_is_no_number_ends_the_run(tmp_path):
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
     data = text_data(tmp_path, TEXTS)
     task = sgd_task(tiny_model(data), lr=1e30)
     with pytest.raises(DivergedRun, match="not finite at step 2, batch 1, training samples"):
@@ -159,7 +159,7 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path):
 
 
 @pytest.mark.parametrize(("lr", "what"), [(1e30, "the validation loss is"), (math.nan, "weights are")])
-def test_what_has_diverged_is_told_before_texts_are_written_with_it(lr, what, tmp_path):
+def test_a_divergence_is_raised_before_texts_are_generated(lr, what, tmp_path):
     data, writer = text_data(tmp_path, TEXTS), TextGeneration({})
     task = sgd_task(tiny_model(data), lr=lr)
     task.check_finite = lambda *_, **__: None  # as where the device is not waited for
@@ -207,7 +207,7 @@ def test_a_batch_without_targets_moves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("clip", [None, 1.0])
-def test_a_scale_that_overflows_is_lowered_and_is_no_divergence(clip, tmp_path):
+def test_a_scale_that_overflows_is_lowered_without_a_divergence(clip, tmp_path):
     data = text_data(tmp_path, TEXTS)
     task = sgd_task(tiny_model(data), lr=1e-3)
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**126)

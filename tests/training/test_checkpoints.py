@@ -57,7 +57,7 @@ def test_last_and_best_are_readable_with_weights_only(tmp_path):
 
 
 @pytest.mark.parametrize(("keep", "kept"), [(1, [4]), (2, [3, 4]), (9, [1, 2, 3, 4])])
-def test_so_many_are_kept(tmp_path, keep, kept):
+def test_the_configured_number_is_kept(tmp_path, keep, kept):
     data, task, made = fitted(tmp_path, Checkpoints(keep_best=0, keep=keep))
     made.fit(task, datamodule=data)
     steps = [f"step-{step:06d}.ckpt" for step in kept]

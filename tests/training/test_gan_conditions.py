@@ -196,7 +196,7 @@ class Negate(Augmentation):
         self.told.append(real_logits)
 
 
-def test_an_augmentation_changes_what_is_shown_and_is_derived(tmp_path):
+def test_an_augmentation_changes_the_input_and_is_differentiated(tmp_path):
     """The discriminator sees real and made images changed; the generator learns through the change."""
     task, shown, made = small_gan(), [], []
     task.augmentation = Negate()
@@ -211,7 +211,7 @@ def test_an_augmentation_changes_what_is_shown_and_is_derived(tmp_path):
     assert all(gradient.any() for step in found for gradient in step)
 
 
-def test_an_augmentation_learns_what_each_step_of_the_discriminator_said_of_all_its_real_images(tmp_path):
+def test_an_augmentation_adapts_to_the_logits_of_all_real_images_of_each_step(tmp_path):
     lazy = regularisers(R1={"gamma": 1.0, "every_n_steps": 2})
     task, said = small_gan(n_critic=2, micro_batches=2, regularisers=lazy), []
     task.augmentation = Negate()
@@ -227,7 +227,7 @@ def doubled(images: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("name", ["r1", "r2", "both"])
-def test_penalties_differentiate_through_what_is_shown(name):
+def test_penalties_differentiate_through_the_augmentation(name):
     """By the chain rule, a discriminator that is shown doubled images changes twice as fast with the images."""
     chosen = {"r1": {"R1"}, "r2": {"R2"}, "both": {"R1", "R2"}}[name]
     task = small_gan(regularisers=regularisers(**{one: {"gamma": 1.0} for one in chosen}), d_spectral=False)

@@ -137,7 +137,7 @@ def test_the_averaged_generator_makes_the_images_and_is_saved_but_never_trained(
 
 
 @pytest.mark.parametrize("phase", ["discriminator", "generator"])
-def test_a_loss_that_is_no_number_stops_before_the_optimiser_step(phase, tmp_path, monkeypatch):
+def test_a_loss_that_is_not_finite_stops_before_the_optimiser_step(phase, tmp_path, monkeypatch):
     task = small_gan()
     before = {name: weights(network) for name, network in task.networks().items()}
     averaged = weights(task.averaged)
@@ -153,7 +153,7 @@ def test_a_loss_that_is_no_number_stops_before_the_optimiser_step(phase, tmp_pat
     assert equal(after["discriminator"], before["discriminator"]) == (phase == "discriminator")
 
 
-def test_a_gradient_that_is_no_number_stops_before_a_clipped_step(tmp_path, monkeypatch):
+def test_a_gradient_that_is_not_finite_stops_before_a_clipped_step(tmp_path, monkeypatch):
     def rough(self, real, fake):
         return (fake - fake.detach()).mean().sqrt()  # 0, and steep without end
 

@@ -105,7 +105,7 @@ def test_weights_in_16_bits(tmp_path):
         fit(small_gan(), tmp_path, batches(1), precision="bf16-true")
 
 
-def test_a_loss_that_there_is_not():
+def test_an_unknown_loss_is_refused():
     with pytest.raises(ConfigError) as error:
         small_gan(loss="non_saturation")
     said = str(error.value)
@@ -144,7 +144,7 @@ def test_an_argument_that_the_discriminators_optimiser_does_not_take(tmp_path):
 
 
 @pytest.mark.parametrize("loss", ["relativistic", "relativistic_average", "wasserstein", "least_squares"])
-def test_adaptive_augmentation_with_logits_whose_sign_says_nothing(loss):
+def test_adaptive_augmentation_is_refused_where_signs_of_logits_mean_nothing(loss):
     adaptive = {"_target_": "aigc.augmentation.AdaptiveAugment"}
     with pytest.raises(ConfigError) as error:
         small_gan(loss=loss, augmentation=adaptive)
@@ -158,6 +158,6 @@ def test_adaptive_augmentation_with_logits_whose_sign_says_nothing(loss):
 @pytest.mark.parametrize(
     "name", ["pop", "a.b", "generator_loss", "fake_logit", "generator_learning_rate", "augmentation_probability"]
 )
-def test_names_of_regularisers_that_stand_for_something_else(name):
+def test_reserved_names_of_regularisers_are_refused(name):
     with pytest.raises(ConfigError, match=rf"task\.regularisers\.{name}: this name is already in use"):
         small_gan(regularisers={name: {"_target_": "aigc.losses.R1", "gamma": 1.0}})

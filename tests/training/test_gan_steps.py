@@ -206,7 +206,7 @@ def test_gradients_are_clipped_for_each_network_by_its_own_limit(tmp_path):
     assert task.latest["train/discriminator_gradient_norm"] > 0.02
 
 
-def test_more_losses_than_were_told_of_are_refused(tmp_path):
+def test_more_losses_than_announced_are_refused(tmp_path):
     task = small_gan(micro_batches=2)
     plain = task.minimise
     task.minimise = lambda which, losses, count, **counts: plain(which, losses, **counts)

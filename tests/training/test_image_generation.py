@@ -176,7 +176,7 @@ def test_noise_that_networks_draw_repeats(task, monkeypatch):
     assert not torch.equal(make(task, draw(task, 4, 0, Stream.STRIP)), first)
 
 
-def test_what_is_no_image_is_refused(task, monkeypatch):
+def test_a_file_that_is_not_an_image_is_refused(task, monkeypatch):
     monkeypatch.setattr(task, "generate", lambda *drawn: torch.zeros(3, 8))
     with pytest.raises(InputError, match=r"generate must give a float tensor of shape \(count, channels"):
         make(task, draw(task, 4, 0, Stream.GRID))

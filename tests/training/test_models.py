@@ -26,7 +26,7 @@ def test_vocabulary_and_context_come_from_the_data(tmp_path):
         ({"architecture": "gpt2", "settings": {"n_positions": 8}}, "longer than the model's context of 8"),
     ],
 )
-def test_what_is_wrong_is_said(arguments, said, tmp_path):
+def test_a_wrong_value_is_refused_with_its_reason(arguments, said, tmp_path):
     data = text_data(tmp_path, TEXTS)
     with pytest.raises(ConfigError, match=said):
         TransformersCausalLM(**arguments).create(data)

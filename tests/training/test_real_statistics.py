@@ -77,7 +77,7 @@ def test_one_entry_serves_all_metrics_and_held_out_parts(folder):
     assert len(entries(folder)) == 1
 
 
-def test_a_image_that_changes_meanwhile_is_told(folder, monkeypatch):
+def test_an_image_that_changes_meanwhile_is_refused(folder, monkeypatch):
     plain = module.measure_images
 
     def changing(*arguments):
@@ -200,7 +200,7 @@ def test_mixed_sizes_are_measured_as_each_alone(tmp_path):
     torch.testing.assert_close(whole.features, torch.stack(alone))
 
 
-def test_a_image_whose_features_are_not_finite_is_named(folder):
+def test_an_image_whose_features_are_not_finite_is_named(folder):
     class Broken(Projection):
         def extract(self, images):
             features, logits = super().extract(images)

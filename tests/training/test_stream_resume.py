@@ -101,7 +101,7 @@ def another_epoch(state: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("change", [one_row_further, another_window, from_the_beginning, another_epoch])
-def test_a_wrong_place_would_be_noticed(change, whole, tmp_path):
+def test_a_wrong_position_would_be_noticed(change, whole, tmp_path):
     assert not train("stream", tmp_path, signal_at_batch=7)
     assert train("stream", tmp_path, change=change)
     assert differences(final_state(tmp_path), final_state(whole["stream"]))
@@ -136,7 +136,7 @@ def test_another_number_of_ranks_begins_the_epoch_anew(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_limited_epoch_is_gone_on_with_exactly(tmp_path):
+def test_a_limited_epoch_is_resumed_exactly(tmp_path):
     settings = {"limit_train_batches": 6}
     assert train("stream", tmp_path / "whole", **settings)
     assert position(tmp_path / "whole")["epoch"] == 4

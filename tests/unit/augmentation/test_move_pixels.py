@@ -64,7 +64,7 @@ def test_blit_draws_every_orientation_and_every_move():
     assert found_among(blit(numbered(8, 8, 2500), ONE), candidates) == set(range(72))
 
 
-def test_images_that_are_no_squares_are_turned_by_halves():
+def test_images_that_are_not_square_are_turned_by_halves():
     image = numbered(3, 6)[0]
     turned = [image, image.flip(2), image.flip(1), image.flip(1, 2)]
     candidates = [filled(one, 0, right, "symmetric") for one in turned for right in (-1, 0, 1)]

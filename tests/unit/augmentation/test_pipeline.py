@@ -171,7 +171,7 @@ def test_gradients_match_finite_differences(name):
     assert follows([TRANSFORMS[name]], channels=1)
 
 
-def test_a_gradient_that_is_cut_would_be_seen():
+def test_a_detached_gradient_would_be_noticed():
     assert not follows([lambda images, probability: images + GROUPS["blit"](images.detach(), probability)])
 
 

@@ -165,7 +165,7 @@ FORM = "needed is uint8 of shape (n, height, width, channels), (n, channels, hei
         (np.zeros((2, 0, 6, 3), np.uint8), "an array of shape (2, 0, 6, 3); "),
     ],
 )
-def test_arrays_that_are_no_images(tmp_path: Path, array: np.ndarray, says: str) -> None:
+def test_arrays_that_are_not_images_are_refused(tmp_path: Path, array: np.ndarray, says: str) -> None:
     np.savez(tmp_path / "a.npz", images=array)
     assert says in refused(tmp_path / "a.npz")
     with pytest.raises(InputError, match=r"^mine: "):

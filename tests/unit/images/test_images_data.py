@@ -93,7 +93,7 @@ def test_what_a_resumed_run_compares_changes_with_what_is_trained_on(make: Calla
         assert make(**other).train_dataloader().state_dict()["fingerprint"] != state["fingerprint"]
 
 
-def test_the_set_of_what_is_trained_on(make: Callable[..., ImageData]) -> None:
+def test_the_measured_set_is_the_one_that_is_trained_on(make: Callable[..., ImageData]) -> None:
     data = make(resolution=5, channels=1, batch_size=21, shuffle=False)
     images = data.images
     assert (len(images), data.resolution, data.channels, data.classes) == (21, 5, 1, ("a", "b", "c"))

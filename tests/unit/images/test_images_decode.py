@@ -175,7 +175,7 @@ def test_damage_gives_an_image_or_an_input_error_and_no_warning(kind: str, place
         (packed(pixels(0).astype(np.int32)[..., 0], "TIFF"), "a.png: 32-bit whole numbers, which have no fixed range"),
     ],
 )
-def test_what_is_no_image_is_named(content: bytes, message: str) -> None:
+def test_a_file_that_is_not_an_image_is_named(content: bytes, message: str) -> None:
     with pytest.raises(InputError) as raised:
         decode(content, "a.png")
     assert str(raised.value).startswith(message)

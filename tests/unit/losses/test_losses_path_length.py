@@ -91,7 +91,7 @@ def test_a_generator_is_penalised_by_its_styles_or_else_by_its_latents(kind):
     assert not latents.requires_grad
 
 
-def test_it_goes_on_from_its_state():
+def test_it_resumes_from_its_state():
     generator, regulariser, restored = Styled(), PathLength(), PathLength()
     regulariser(generator, images(5, 4), None)
     restored.load_state_dict(regulariser.state_dict())

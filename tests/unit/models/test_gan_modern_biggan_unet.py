@@ -95,7 +95,7 @@ def test_a_unet_discriminates_the_image_and_each_of_its_pixels():
     assert not network.mixes_samples
 
 
-def test_a_unet_looks_at_a_pixel_on_the_way_up_through_every_level():
+def test_every_level_of_a_unet_reaches_the_output_of_a_pixel():
     network = UNetDiscriminator(16, 1, width=4, spectral_norm=False)
     images = torch.randn(1, 1, 16, 16)
     before = network(images).pixels

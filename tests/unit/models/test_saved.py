@@ -112,7 +112,7 @@ def test_a_wrong_config_is_named_with_what_is_wrong(values, said, saved):
 
 
 @pytest.mark.parametrize("value", [7, 10**15, "six", None])
-def test_a_size_that_no_generator_takes_is_no_crash(value, saved):
+def test_a_size_that_no_generator_takes_is_refused(value, saved):
     node = json.loads((saved / "config.json").read_text())["generator"]
     changed(saved, generator=node | {"resolution": value})
     with pytest.raises(InputError, match=r"config\.json: this generator cannot be built"):
