@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 log = logging.getLogger("aigc")
+_LIGHTNING = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric")
 
 
 @cache
@@ -44,9 +45,11 @@ class _ToFile(logging.FileHandler):
 
 
 class _NoAdverts(logging.Filter):
-    """Drops Lightning's advertisements."""
+    """Drops Lightning's advertisements, and what it says below WARNING: its import sets its level back to INFO."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING and record.name.startswith(_LIGHTNING):
+            return False
         message = record.getMessage()
         return not ("Tip:" in message or "litlogger" in message or "💡" in message)
 
@@ -64,7 +67,9 @@ def show_messages(level: int = logging.INFO) -> None:
     warnings.filterwarnings("ignore", message="The `srun` command is available on your system but is not used")
     # Batches are slices of prepared data, or already on the device: more workers would not help.
     warnings.filterwarnings("ignore", message="The 'train_dataloader' does not have many workers")
-    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+    # A task without validation may train on data that have a validation part.
+    warnings.filterwarnings("ignore", message="You passed in a `val_dataloader` but have no `validation_step`")
+    for name in _LIGHTNING:
         logging.getLogger(name).setLevel(logging.WARNING)
         for child in ("", ".utilities.rank_zero"):
             logging.getLogger(name + child).addFilter(_NoAdverts())

@@ -36,3 +36,28 @@ def test_a_screen_and_a_log_both_have_it(tmp_path: Path) -> None:
     for words in ("of aigc", "of lightning"):
         assert (screen.count(words), log.count(words)) == (1, 1)
     assert "afterwards" not in log
+
+
+NOISE = """
+import logging, sys, warnings
+from pathlib import Path
+from aigc.runs.console import log_to, show_messages
+show_messages()
+handler = logging.StreamHandler()
+for name in ("pytorch_lightning", "lightning_fabric"):
+    logging.getLogger(name).addHandler(handler)
+    logging.getLogger(name).setLevel(logging.INFO)  # as the import of Lightning does, which may come later
+with log_to(Path("log.txt")):
+    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.rank_zero"):
+        logging.getLogger(name).info("GPU available: False, used: False")
+        logging.getLogger(name).warning("Tip: buy this")
+        logging.getLogger(name).warning("this matters")
+    warnings.warn("You passed in a `val_dataloader` but have no `validation_step`. Skipping val loop.")
+"""
+
+
+def test_what_lightning_says_of_its_own_choices_reaches_nobody(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", NOISE], cwd=tmp_path, capture_output=True, text=True, check=True)
+    for text in (done.stderr, (tmp_path / "log.txt").read_text("utf-8")):
+        assert "this matters" in text
+        assert not any(word in text for word in ("GPU", "Tip", "val_dataloader"))
