@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
         show_messages()
         log.info("%s is finished: there is nothing to resume", one.id)
     else:
-        from aigc.launch.prepared import PreparedRun
+        from aigc.launch.prepared_run import PreparedRun
         from aigc.launch.run_local import run_local
 
         show_messages()  # after the import of Lightning, which sets its own log levels

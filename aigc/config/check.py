@@ -9,11 +9,11 @@ from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aigc.config import schema
+from aigc.config.class_sources import TargetError
 from aigc.config.faults import group_choices
 from aigc.config.origins import origins_of
 from aigc.config.part_names import value_problems
 from aigc.config.problems import ConfigError, Problem, suggest
-from aigc.config.sources import TargetError
 from aigc.config.targets import Signature, is_subclass, signature
 from aigc.config.trust import how_to_trust, is_trusted
 from aigc.config.types import MISSING, Fields, Parameter, Slot, allowed, mismatches, union_options

@@ -9,9 +9,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from aigc.config.class_sources import TargetError
 from aigc.config.compose import fill_defaults
 from aigc.config.monitor import checkpoint_monitor
-from aigc.config.sources import TargetError
 from aigc.config.targets import signature
 from aigc.errors import InputError
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aigc.config.sources import TargetError
+from aigc.config.class_sources import TargetError
 from aigc.config.targets import class_attribute
 
 

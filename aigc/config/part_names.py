@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pkgutil import iter_modules
 from typing import Any
 
+from aigc.config.class_sources import TargetError, find_module, named_classes
 from aigc.config.problems import choices
-from aigc.config.sources import TargetError, find_module, named_classes
 from aigc.config.types import Parameter, Slot, mismatches
 
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from aigc.config.annotations import OBJECT, annotation_slot, annotation_type
-from aigc.config.sources import (
+from aigc.config.class_sources import (
     ClassSource,
     Module,
     TargetError,

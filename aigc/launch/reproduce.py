@@ -14,7 +14,7 @@ from aigc.config.identity import identity
 from aigc.config.problems import ConfigError
 from aigc.errors import DivergedRun, InputError
 from aigc.launch.attempt import CHANGEABLE, attempt_config
-from aigc.launch.prepared import PreparedRun
+from aigc.launch.prepared_run import PreparedRun
 from aigc.runs import Run
 from aigc.runs.compare import MetricsComparison, WeightsComparison, compare_metrics, compare_weights, logged_steps
 from aigc.runs.console import log

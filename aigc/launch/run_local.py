@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from aigc.errors import InputError
 from aigc.launch.attempt import attempt_config
 from aigc.launch.devices import check_devices, settle_devices
-from aigc.launch.prepared import PreparedRun
+from aigc.launch.prepared_run import PreparedRun
 from aigc.launch.ranks.supervisor import run_ranks
 from aigc.launch.worker import work
 

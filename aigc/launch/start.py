@@ -15,7 +15,7 @@ from aigc.errors import InputError
 from aigc.launch.attempt import attempt_config
 from aigc.launch.devices import settle_devices
 from aigc.launch.earlier import run_of_other_code
-from aigc.launch.prepared import PreparedRun
+from aigc.launch.prepared_run import PreparedRun
 from aigc.runs import Run, list_runs
 from aigc.runs.console import log
 

@@ -21,7 +21,7 @@ from aigc.launch.attempt import attempt_config
 from aigc.launch.clusters.kinds import adopt_ranks
 from aigc.launch.devices import settle_devices
 from aigc.launch.memory import advice
-from aigc.launch.prepared import PreparedRun
+from aigc.launch.prepared_run import PreparedRun
 from aigc.launch.ranks.exits import KilledRank, RankExit, RankExits, exit_of, log_path
 from aigc.launch.ranks.group import Agreement, Ranks, check_ranks, joined, read_ranks
 from aigc.launch.ranks.lifeline import LIFELINE, hold_lifeline

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from aigc.config.sources import TargetError, find_class, find_module, named_classes
+from aigc.config.class_sources import TargetError, find_class, find_module, named_classes
 from aigc.config.targets import signature
 
 INIT = """

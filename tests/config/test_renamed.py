@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from aigc.config import ConfigError, build, check, compose
+from aigc.config.class_sources import TargetError, find_class
 from aigc.config.compose import fill_defaults
 from aigc.config.monitor import checkpoint_monitor
 from aigc.config.renamed import RENAMED, new_name, with_new_names
-from aigc.config.sources import TargetError, find_class
 from aigc.runs import Run
 from tests.conftest import write
 

@@ -9,7 +9,7 @@ import torch
 from aigc.config import check, compose
 from aigc.config.faults import group_choices
 from aigc.config.locate import conf_folder
-from aigc.launch.sweeps.space import split
+from aigc.launch.sweeps.search_space import split
 from aigc.runs import Run
 
 FILES = sorted(path for path in conf_folder().rglob("*.yaml") if not path.name.startswith("_"))

@@ -16,7 +16,7 @@ from aigc.launch.clusters import JobArray, JobPlan, NoAnswer
 from aigc.launch.clusters import submit as submission
 from aigc.launch.clusters.slurm import Slurm, commands
 from aigc.launch.clusters.submit import check_cluster, cluster_of, preview, resubmit, submit
-from aigc.launch.prepared import PreparedRun
+from aigc.launch.prepared_run import PreparedRun
 from aigc.runs import Run
 from aigc.runs.status import Status, write_status
 from tests.conftest import write

@@ -9,7 +9,7 @@ import pytest
 from aigc.config.problems import ConfigError
 from aigc.config.schema import Sweep
 from aigc.errors import InputError
-from aigc.launch.sweeps.space import split
+from aigc.launch.sweeps.search_space import split
 from aigc.launch.sweeps.study import Study
 from aigc.launch.sweeps.trials import plan
 from aigc.runs.status import Status

@@ -15,7 +15,7 @@ from aigc.config.identity import identity
 from aigc.config.renamed import RENAMED
 from aigc.errors import InputError
 from aigc.launch import start as starting
-from aigc.launch.prepared import PreparedRun
+from aigc.launch.prepared_run import PreparedRun
 from aigc.launch.sweeps.array import frozen_plan
 from aigc.launch.sweeps.continued import continued_plan, keep_names
 from aigc.launch.sweeps.folder import SweepFolder

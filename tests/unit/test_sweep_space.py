@@ -12,7 +12,7 @@ from aigc.config.identity import identity
 from aigc.config.overrides import SeveralValues, parse_overrides
 from aigc.config.problems import ConfigError
 from aigc.errors import InputError
-from aigc.launch.sweeps.space import Axis, drawn, grid, read_list, split
+from aigc.launch.sweeps.search_space import Axis, drawn, grid, read_list, split
 from aigc.launch.sweeps.student import share_within, two_sided
 from aigc.launch.sweeps.table import Row
 from aigc.launch.sweeps.trials import plan

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from aigc.cli.parts.typed_metrics import TypedMetrics
-from aigc.config.sources import named_classes
+from aigc.config.class_sources import named_classes
 from aigc.errors import InputError
 
 METRICS = TypedMetrics(

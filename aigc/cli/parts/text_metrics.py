@@ -1,7 +1,7 @@
 """The metrics of `aigc score` by name: every scorer of `aigc.metrics.text` that has a `metric_name`."""
 
 from aigc.cli.parts.typed_metrics import TypedMetrics
-from aigc.config.sources import named_classes
+from aigc.config.class_sources import named_classes
 
 METRICS = TypedMetrics(
     named_classes("aigc.metrics.text", "metric_name"),

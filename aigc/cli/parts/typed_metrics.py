@@ -120,7 +120,7 @@ class TypedMetrics(NamedTuple):
 
 def _parameters(node: dict[str, Any]) -> dict[str, "Parameter"]:
     """Return the parameters of a node's class; none where there is no such class, which is reported elsewhere."""
-    from aigc.config.sources import TargetError
+    from aigc.config.class_sources import TargetError
     from aigc.config.targets import signature
 
     try:

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from aigc.config.trust import trust
 from aigc.errors import AigcError, InputError, RunExists, RunInUse, exit_code
-from aigc.launch.prepared import PreparedRun
+from aigc.launch.prepared_run import PreparedRun
 from aigc.runs import Run, stop
 from aigc.runs.console import show_messages
 from aigc.runs.manifest import SubmittedJob

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aigc.config.schema import Sweep
 from aigc.errors import InputError
-from aigc.launch.sweeps.space import Axis
+from aigc.launch.sweeps.search_space import Axis
 from aigc.runs.locks import locked
 from aigc.runs.metrics_file import cut_torn_line
 

@@ -19,7 +19,7 @@ from aigc.config.part_names import value_problems
 from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Parameter
 from aigc.errors import InputError
-from aigc.launch.sweeps import space
+from aigc.launch.sweeps import search_space
 from aigc.runs.console import log
 from aigc.runs.secrets import redact
 
@@ -64,7 +64,7 @@ class SweepPlan:
     keys: list[str]
     trials: list[Trial]
     cfg: DictConfig
-    axes: Sequence[space.Axis] = ()
+    axes: Sequence[search_space.Axis] = ()
     continues: str | None = None
 
     @property
@@ -106,7 +106,7 @@ def plan(overrides: Sequence[str]) -> SweepPlan:
     for text in overrides:
         if redact(text) != text:
             raise InputError(f"{text.partition('=')[0]}: a secret cannot be an override: use ${{oc.env:NAME}}")
-    fixed, axes = space.split(overrides)
+    fixed, axes = search_space.split(overrides)
     composer = Composer()
     cfg = composer.compose(fixed)
     _raise_problems(find_problems(cfg), only="sweep.")
@@ -178,7 +178,7 @@ def _value(cfg: DictConfig, key: str) -> Any:
 
 
 def _search(
-    typed: list[str], fixed: list[str], axes: Sequence[space.Axis], cfg: DictConfig, composer: Composer
+    typed: list[str], fixed: list[str], axes: Sequence[search_space.Axis], cfg: DictConfig, composer: Composer
 ) -> SweepPlan:
     """Plan a search; each value is checked once, together with the first values of the other keys."""
     if not axes:
@@ -204,7 +204,7 @@ def sweeps_root(cfg: DictConfig) -> Path:
     return Path(cfg.paths.outputs).expanduser() / "sweeps"
 
 
-def _combinations(cfg: DictConfig, axes: Sequence[space.Axis]) -> Iterator[list[str]]:
+def _combinations(cfg: DictConfig, axes: Sequence[search_space.Axis]) -> Iterator[list[str]]:
     kind = cfg.sweep.kind
     if kind == "list":
         if axes:
@@ -213,14 +213,14 @@ def _combinations(cfg: DictConfig, axes: Sequence[space.Axis]) -> Iterator[list[
             )
         if cfg.sweep.path is None:
             raise InputError("sweep.path: name the file whose lines are the trials")
-        return space.read_list(Path(cfg.sweep.path).expanduser())
+        return search_space.read_list(Path(cfg.sweep.path).expanduser())
     if not axes:
         raise InputError("there is nothing to sweep: give a key several values, such as seed=0,1,2")
     if kind == "random":
         if cfg.sweep.trials is None:
             raise InputError("sweep.trials: give the number of random trials")
-        return space.drawn(axes, cfg.sweep.trials, cfg.sweep.seed)
-    return space.grid(axes)
+        return search_space.drawn(axes, cfg.sweep.trials, cfg.sweep.seed)
+    return search_space.grid(axes)
 
 
 def _raise_problems(problems: list[Problem], only: str = "") -> None:

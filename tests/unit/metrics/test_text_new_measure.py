@@ -8,7 +8,7 @@ import pytest
 
 import aigc.metrics.text
 from aigc.config.build import build
-from aigc.config.sources import find_module, named_classes
+from aigc.config.class_sources import find_module, named_classes
 from aigc.config.targets import is_subclass, signature
 from aigc.config.trust import TRUSTED
 from aigc.metrics.text.scorer import Scorer

@@ -8,9 +8,9 @@ import inspect
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from aigc.config.class_sources import named_classes
 from aigc.config.exports import lazy_exports
 from aigc.config.problems import choices
-from aigc.config.sources import named_classes
 from aigc.errors import InputError
 
 if TYPE_CHECKING:  # types of what other packages use; an extractor needs no line here
