@@ -16,8 +16,8 @@ def lazy_exports(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return `__getattr__` and `__dir__` of a package, so that a new module needs no entry in a list.
 
-    The package exports every public class and function that a module below it defines. `aigc.config.class_sources` finds the
-    same names without importing anything, so that a `_target_` may use them.
+    The package exports every public class and function that a module below it defines. `aigc.config.class_sources`
+    finds the same names without importing anything, so that a `_target_` may use them.
 
     Args:
         package: `__name__` of the package.

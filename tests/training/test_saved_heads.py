@@ -9,7 +9,7 @@ from aigc.errors import InputError
 from aigc.inference.base import SAFETENSORS, Request
 from aigc.inference.find import saved_model
 from aigc.inference.transformers_model import SavedTransformersModel
-from aigc.launch.results import keep_model
+from aigc.launch.results import save_model_folder
 from aigc.models import TransformersModel
 from aigc.tasks import LanguageTask
 from tests.cli.image_runs import bare_run
@@ -46,7 +46,7 @@ def finished(folder, head, architecture, settings):
     torch.manual_seed(0)
     model = TransformersModel(head, architecture, settings=settings).create(data)
     run = bare_run(folder, "mine")
-    keep_model(run, Task(model, torch.optim.SGD), data)
+    save_model_folder(run, Task(model, torch.optim.SGD), data)
     return run, model
 
 
