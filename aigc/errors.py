@@ -37,7 +37,7 @@ class InterruptedRun(AigcError):
 
 
 class PreemptedRun(AigcError):
-    """The machine asked the run to end; it can go on from its checkpoint."""
+    """The machine asked the run to stop; it can be resumed from its checkpoint."""
 
     exit_code = 75
 

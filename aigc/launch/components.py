@@ -152,7 +152,7 @@ def build_loggers(cfg: DictConfig, run: Run, step: int = 0) -> list[Logger]:
     chosen = [build(node, Logger, f"logger.{name}", run=run) for name, node in (cfg.logger or {}).items() if node]
     for logger in chosen:
         if isinstance(logger, TensorBoard):
-            logger.go_on_from(step)
+            logger.resume_from(step)
     return [MetricsFileLogger(run), *chosen]
 
 

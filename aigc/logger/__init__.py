@@ -1,4 +1,4 @@
-"""Where metrics go: metrics.jsonl always, TensorBoard or W&B when chosen; all of them inside the run folder."""
+"""Loggers: metrics.jsonl always, TensorBoard or W&B when chosen; all of them write inside the run folder."""
 
 from collections.abc import Sequence
 
@@ -13,16 +13,16 @@ __all__ = ["MetricsFileLogger", "TensorBoard", "WandB", "image_file", "log_image
 
 
 def rewind(loggers: Sequence[Logger], metrics_bytes: int, last_row: str = "") -> None:
-    """Go back to the moment of a checkpoint, so that metrics continue without gaps or repeated rows.
+    """Truncate the logs to the state of a checkpoint, so that metrics continue without gaps or repeated rows.
 
     Args:
         loggers: The run's loggers.
-        metrics_bytes: The length of metrics.jsonl at that moment, without its last row.
-        last_row: The last row at that moment; checkpoints of earlier versions have none apart.
+        metrics_bytes: The length of metrics.jsonl in that state, without its last row.
+        last_row: The last row in that state; checkpoints of earlier versions do not have it separately.
     """
     for logger in loggers:
         if isinstance(logger, MetricsFileLogger):
             rows = logger.resume(metrics_bytes, last_row)
             for other in loggers:
                 if isinstance(other, WandB):
-                    other.go_on_from(rows)
+                    other.resume_from(rows)

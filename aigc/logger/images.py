@@ -1,4 +1,4 @@
-"""Images of a training: their names for loggers, their files in samples/."""
+"""Images logged during training: their names for loggers, their files in samples/."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from pytorch_lightning.loggers.logger import Logger
 from torch import Tensor
 
 _MAIN = "grid"
-"""The image whose file carries no title."""
+"""The image whose file name has no title."""
 
 
 def image_file(folder: Path, name: str, step: int) -> Path:
@@ -38,7 +38,7 @@ def log_image(loggers: Sequence[Logger], name: str, image: Tensor, step: int) ->
     """Send an image to every logger that takes images.
 
     Args:
-        loggers: The run's; only the first rank has any.
+        loggers: The run's loggers; only the first rank has any.
         name: As for `image_file`.
         image: uint8 of shape (channels, height, width); 1 channel is grey, 3 are red, green, blue.
         step: As a person counts them.

@@ -21,9 +21,9 @@ class WandB(WandbLogger):
     Args:
         run: The run whose folder is written to.
         project: W&B project.
-        entity: W&B team or user; null takes the account's own.
+        entity: W&B team or user; null uses the account's default.
         mode: Keep the run on disk (offline) or send it while it runs (online, needs WANDB_API_KEY).
-        tags: Words to find the run by.
+        tags: Tags of the run.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class WandB(WandbLogger):
     ):
         import wandb
 
-        # Command line and code differences would be kept unredacted by W&B itself; the manifest has them.
+        # W&B would store command line and code differences unredacted; the manifest has them.
         settings = wandb.Settings(x_disable_meta=True, save_code=False, console="off", silent=True)
         options: dict[str, Any] = {"entity": entity, "tags": tags, "settings": settings, "mode": mode}
         self._rows = 0
@@ -44,10 +44,10 @@ class WandB(WandbLogger):
         self._samples = run.samples
         super().__init__(name=run.id, id=run.id, save_dir=str(run.path), project=project, resume="allow", **options)
 
-    def go_on_from(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Send again what was logged before, unless W&B has it: a killed run's last rows may not have reached it.
+    def resume_from(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Send earlier rows again, unless W&B has them: the last rows of a killed run may not have reached it.
 
-        Images are read from samples/, and go with the first row of their step that was measured.
+        Images are read from samples/, and are sent with the first row of their step that has validation values.
 
         Args:
             rows: All lines of metrics.jsonl so far, with their step.
@@ -66,11 +66,11 @@ class WandB(WandbLogger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Add values to the row of their step.
 
-        Rows are sent under their numbers, by which W&B knows those that it has already from an attempt before.
+        Rows are sent with their numbers, by which W&B recognises rows of an earlier attempt.
         """
         if step is None or step != self._step:
             self._begin_row(step)
-        self._rows = max(self._rows, self.experiment.step + 1)  # an attempt before has closed the row of this step
+        self._rows = max(self._rows, self.experiment.step + 1)  # an earlier attempt has closed the row of this step
         self._send(self._rows - 1, {**metrics, "trainer/global_step": step})
 
     def _begin_row(self, step: int | None) -> None:
@@ -78,10 +78,10 @@ class WandB(WandbLogger):
 
     @rank_zero_only
     def log_image(self, name: str, image: Tensor, step: int) -> None:
-        """Send an image, uint8 of shape (channels, height, width), with the row logged last.
+        """Send an image, uint8 of shape (channels, height, width), with the last logged row.
 
-        A row of its own would shift the numbers of all that follow: metrics.jsonl, from which they are counted when a
-        run goes on, has no images.
+        A separate row would shift the numbers of later rows, which a resumed run counts from metrics.jsonl, without
+        images.
         """
         array = image.permute(1, 2, 0).cpu().numpy()
         self._send_image(name, Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array))
