@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import textwrap
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -33,9 +34,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the verb's parser."""
     made = VerbParser(
         "score-images",
-        "Measure generated images against real ones. Each of the two is a folder, .zip, .npz or .npy with images; a\n"
-        "statistics file (.npz with mu and sigma, as pytorch-fid and clean-fid write them); the name of a data config\n"
-        "(emoji); or a run, whose best checkpoint generates images that are compared with its training data.\n"
+        f"Measure generated images against real ones. Each of the two is one of:\n{_sets()}\n"
         "All metrics of one extractor share one pass; the statistics of the second set are cached.",
         "aigc score-images generated/ real/ --metric fid --metric kid kid.subset_size=500",
         help_text,
@@ -60,6 +59,19 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--json", action="store_true", help="print JSON, with all digits")
     add_trust(made)
     return made
+
+
+def _sets() -> str:
+    """List what may be measured: what the formats of images read, and what only this verb takes."""
+    from aigc.data.images.formats import described
+
+    others = (
+        described(),
+        "a statistics file (.npz with mu and sigma, as pytorch-fid and clean-fid write them)",
+        "the name of a data config (emoji)",
+        "a run, whose best checkpoint generates images that are compared with its training data",
+    )
+    return "\n".join(textwrap.fill(one, 110, initial_indent="  - ", subsequent_indent="    ") for one in others)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -11,9 +11,6 @@ from aigc.data.images.formats import OpenSettings, described, formats, prefixes
 from aigc.data.images.reading import OnBad, readable
 from aigc.errors import InputError
 
-PREFIXES = prefixes()
-"""What the names of sets begin with that are not paths."""
-
 
 def open_images(
     where: str,
@@ -69,5 +66,5 @@ def _near(where: str, path: Path) -> str:
     if not colon or "/" in prefix:
         return near(path)
     names = [name for one in formats() for name in one.names]
-    meant = did_you_mean(where, names) or did_you_mean(f"{prefix}:", PREFIXES)
-    return meant or f" Names of sets begin with {', '.join(PREFIXES)}."
+    meant = did_you_mean(where, names) or did_you_mean(f"{prefix}:", prefixes())
+    return meant or f" Names of sets begin with {', '.join(prefixes())}."

@@ -10,8 +10,8 @@ from aigc.config.check import find_problems
 from aigc.config.faults import group_choices
 from aigc.config.problems import ConfigError, suggest
 from aigc.data.images import Images, open_images
+from aigc.data.images.formats import prefixes
 from aigc.data.images.reading import OnBad
-from aigc.data.images.sources import PREFIXES
 from aigc.errors import InputError
 from aigc.evaluation.feature_pass import classifier_of, measure_images
 from aigc.evaluation.real_statistics import Real, real_statistics
@@ -69,7 +69,7 @@ def open_set(name: str, samples: int = 10_000, seed: int = 0, on_bad: OnBad = "f
         return _images_of_run(Run.open(path), samples, seed)
     if path.is_file() and is_statistics(path):
         return read_statistics(path)
-    if path.exists() or name.startswith(PREFIXES):
+    if path.exists() or name.startswith(prefixes()):
         return open_images(name, on_bad=on_bad)
     data = group_choices()["data"]
     if name in data:

@@ -8,6 +8,8 @@ import pytest
 
 import aigc.data.images.formats as image_formats
 import aigc.data.text.formats as text_formats
+from aigc.cli import score_images
+from aigc.data import formats
 from aigc.data.formats import find_formats
 from aigc.data.images import open_images
 from aigc.data.text import TextData
@@ -62,11 +64,34 @@ def one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             (tmp_path / f"{name}.py").write_text(source)
             monkeypatch.delitem(sys.modules, f"{package.__name__}.{name}", raising=False)
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
-        find_formats.cache_clear()
+        clear()
 
     yield add
     monkeypatch.undo()
-    find_formats.cache_clear()
+    clear()
+
+
+def clear() -> None:
+    """Have the files looked for again."""
+    formats._formats.cache_clear()
+    formats._own_formats.cache_clear()
+
+
+@pytest.fixture
+def own_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A package of a person with formats of both kinds, which is trusted."""
+    for name, source in {"text/formats/verses": VERSES, "images/formats/noise": NOISE}.items():
+        path = tmp_path / f"poetry/data/{name}.py"
+        path.parent.mkdir(parents=True)
+        path.write_text(source)
+    (tmp_path / "bare").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("aigc.config.trust._named", ["bare", "nowhere", "poetry"])
+    clear()
+    yield tmp_path / "poetry"
+    clear()
+    for name in [one for one in sys.modules if one.split(".")[0] in ("poetry", "bare")]:
+        del sys.modules[name]
 
 
 def test_a_new_text_format_is_one_file(one_more, tmp_path: Path, write) -> None:
@@ -91,6 +116,24 @@ def test_new_formats_of_images_are_one_file_each(one_more, tmp_path: Path, write
     assert "noise:" in image_formats.prefixes()
     with pytest.raises(InputError, match=r"allowed: .*a \.blob file.*noise:COUNT"):
         open_images(str(write("a.docx", "a")))
+
+
+def test_a_trusted_package_has_formats_of_its_own(own_package: Path, tmp_path: Path, write, monkeypatch) -> None:
+    path = write("poems.verse", "one /\ntwo /\n")
+    data = TextData(str(path), cache=str(tmp_path / "c"), batch_size=1, validation_fraction=0.5)
+    data.setup()
+    assert data.heldout[0].text in ("one", "two")
+    assert len(open_images("noise:3")) == 3
+    assert "noise:COUNT" in " ".join(score_images.parser().format_help().split())
+    monkeypatch.setattr("aigc.config.trust._named", [])
+    assert "noise:COUNT" not in image_formats.described()
+
+
+def test_a_module_of_a_trusted_package_that_does_not_import_is_named(own_package: Path) -> None:
+    (own_package / "data/text/formats/verses.py").write_text("import no_such_package\n")
+    clear()
+    with pytest.raises(InputError, match=r"poetry\.data\.text\.formats.*no_such_package"):
+        text_formats.formats()
 
 
 def test_every_module_of_formats_that_has_one_is_found() -> None:
