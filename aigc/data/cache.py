@@ -1,6 +1,5 @@
 """The cache of prepared data: folders that appear whole or not at all, each made by one process while others wait."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -10,12 +9,13 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from aigc.data.fingerprints import sha256_of
 from aigc.errors import InputError
 from aigc.runs import stop
 from aigc.runs.console import log
+from aigc.runs.locks import NoLocksError, try_lock
 
 _CHECKSUMS = "checksums.json"
 _STALE_AFTER_S = 24 * 3600
@@ -98,45 +98,33 @@ def locked(folder: Path) -> Iterator[None]:
     """
     _make_folder(folder.parent)
     path = folder.with_name(f".{folder.name}.lock")
-    descriptor = _acquire(path)
+    lock = _acquire(path)
     try:
         yield
     finally:
         with suppress(OSError):
             path.unlink()  # while the lock is held, so that no other process removes one that is in use
-        os.close(descriptor)
+        if lock is not None:
+            lock.close()
 
 
-def _acquire(path: Path) -> int:
-    """Wait for the lock on a file, which a process that held it before may have removed."""
+def _acquire(path: Path) -> IO[str] | None:
+    """Wait for the lock of a file; None on a file system without locks, where an entry may be written whole twice."""
     waiting = False
     while True:
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            lock = try_lock(path)
+        except NoLocksError:
+            return None
         except OSError as error:
             raise _unwritable(path.parent, error) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            if not waiting:
-                log.info("waiting for another process that prepares the same data")
-            waiting = True
-            stop.check()
-            time.sleep(_POLL_S)
-            continue
-        except OSError:  # a file system without locks: entries are still written whole, perhaps twice
-            return descriptor
-        if _is_same_file(descriptor, path):
-            return descriptor
-        os.close(descriptor)
-
-
-def _is_same_file(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except OSError:
-        return False
+        if lock is not None:
+            return lock
+        if not waiting:
+            log.info("waiting for another process that prepares the same data")
+        waiting = True
+        stop.check()
+        time.sleep(_POLL_S)
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,10 +1,15 @@
 """Locks between processes, by locked files, which the system releases however their holders end."""
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+
+class NoLocksError(OSError):
+    """The file system has no locks."""
 
 
 @contextmanager
@@ -28,13 +33,31 @@ def locked(path: Path | str) -> Iterator[None]:
 def try_lock(path: Path | str) -> IO[str] | None:
     """Return an open file that holds the lock until it is closed; None where another holder has it.
 
+    A holder may remove the file before it releases the lock: whoever waited for that file has to try again.
+
     Args:
         path: As for `locked`.
+
+    Raises:
+        NoLocksError: The file system has no locks.
+        OSError: The file cannot be opened.
     """
     file = Path(path).open("a")  # noqa: SIM115
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
         file.close()
-        return None
-    return file
+        if isinstance(error, BlockingIOError):
+            return None
+        raise NoLocksError(error.errno, error.strerror, str(path)) from error
+    if _is_at(path, file):
+        return file
+    file.close()
+    return None
+
+
+def _is_at(path: Path | str, file: IO[str]) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), Path(path).stat())
+    except OSError:
+        return False
