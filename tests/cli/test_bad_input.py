@@ -22,13 +22,13 @@ BAD = {
 @pytest.mark.slow
 @pytest.mark.parametrize("what", BAD)
 def test_bad_data_is_reported_in_one_message_and_nothing_is_left(what, aigc, own_place):
-    content, name, more, said = BAD[what]
+    content, name, more, message = BAD[what]
     if content is not None:
         (own_place / name).write_bytes(content)
     column = [] if "data.text_column=text" in more else ["data.text_column=null"]
     done = aigc("train", f"data.path={name}", *column, *more)
     assert done.returncode == 2, done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert name in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
@@ -37,7 +37,7 @@ def test_bad_data_is_reported_in_one_message_and_nothing_is_left(what, aigc, own
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
         ("evaluation.generation.prompt_pattern='['", "is not a regular expression"),
         ("model.architecture=gpt3", "no architecture 'gpt3'"),
@@ -45,10 +45,10 @@ def test_bad_data_is_reported_in_one_message_and_nothing_is_left(what, aigc, own
         ("callbacks.checkpoints.monitor=val/fid", "callbacks.checkpoints.monitor"),
     ],
 )
-def test_errors_found_while_building_are_reported_and_nothing_is_left(override, said, aigc, own_place):
+def test_errors_found_while_building_are_reported_and_nothing_is_left(override, message, aigc, own_place):
     done = aigc("train", override)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not list((own_place / "outputs/runs").glob("*"))
 

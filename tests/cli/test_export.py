@@ -92,18 +92,18 @@ def test_an_unfinished_run_is_refused(call, run):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("last", "has no checkpoint 'last': it has step-200, step-1000"),
         ("step-7", "has no checkpoint 'step-7': it has step-200, step-1000"),
         ("../x", "has no checkpoint '../x'"),
     ],
 )
-def test_a_missing_checkpoint_is_reported_with_the_existing_ones(name, said, run):
+def test_a_missing_checkpoint_is_reported_with_the_existing_ones(name, message, run):
     run.checkpoints.mkdir()
     for step in (200, 1000):
         (run.checkpoints / f"step-{step:06d}.ckpt").write_bytes(b"")
-    with pytest.raises(Exception, match=said):
+    with pytest.raises(Exception, match=message):
         checkpoint.checkpoint_file(run, name)
     assert checkpoint.checkpoint_file(run, "step-200").name == "step-000200.ckpt"
 

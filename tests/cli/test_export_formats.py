@@ -87,5 +87,5 @@ def test_what_a_format_cannot_express_is_reported_in_one_line(call, monkeypatch)
     monkeypatch.setattr(torch.jit, "trace", refuse)
     code, _, error = call("TinyGenerator", "--format", "torchscript")
     assert code == 1
-    said = "TorchScript cannot express this generator: Something is dynamic; take --format safetensors."
-    assert said in error.splitlines()[-1]
+    message = "TorchScript cannot express this generator: Something is dynamic; take --format safetensors."
+    assert message in error.splitlines()[-1]

@@ -81,23 +81,23 @@ def test_strips_frames_animations_and_tables(make, place):
 
 def test_nothing_is_overwritten_unless_asked(make, place):
     (place / "a.png").write_text("mine")
-    code, told, said = make("styled", "--out", "a.png")
+    code, told, message = make("styled", "--out", "a.png")
     assert (code, told) == (2, "")
-    assert "a.png " in said
-    assert "--force" in said
+    assert "a.png " in message
+    assert "--force" in message
     assert (place / "a.png").read_text() == "mine"
     assert make("styled", "--out", "a.png", "--force")[0] == 0
     assert pixels(place / "a.png").shape == (30, 30, 3)
     (place / "full").mkdir()
     (place / "full/seed000001.png").write_text("mine")
-    code, _, said = make("styled", "seed=0,1", "--out", "full")
+    code, _, message = make("styled", "seed=0,1", "--out", "full")
     assert code == 2
-    assert "full/seed000001.png " in said
+    assert "full/seed000001.png " in message
     assert not (place / "full/seed000000.png").exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["labelled", "labels=A,b"], "labels=A,b: no class 'b'. Did you mean B? Allowed: A, B, c/d."),
         (["styled", "labels=A"], "labels=A: this model makes images without labels"),
@@ -116,11 +116,11 @@ def test_nothing_is_overwritten_unless_asked(make, place):
         (["styled", "--out", "my_generators.py/x"], "--out my_generators.py/x: cannot be made: Not a directory"),
     ],
 )
-def test_impossible_requests_are_reported_and_nothing_is_written(arguments, said, make, place):
+def test_impossible_requests_are_reported_and_nothing_is_written(arguments, message, make, place):
     before = {path.name for path in place.iterdir()} | {"__pycache__"}
     code, told, error = make(*arguments, "--force")
     assert (code, told) == (2, "")
-    assert said in error
+    assert message in error
     assert {path.name for path in place.iterdir()} <= before
 
 

@@ -90,14 +90,14 @@ def write_conf(place: Path, kind: str) -> None:
 def call(place: Path, *arguments: str) -> Any:
     """Run a command that trusts the package of the tests."""
     child = start(place, [*arguments, "--trust", "tests"])
-    return SimpleNamespace(code=child.wait(), said=child.said)
+    return SimpleNamespace(code=child.wait(), message=child.output)
 
 
 def trained(place: Path, kind: str, *more: str) -> Run:
     """Return the run of a command that must succeed."""
     write_conf(place, kind)
     done = call(place, "train", "experiment=mine", *KINDS[kind][3], *more)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     return Run.open("latest", place / "outputs/runs")
 
 
@@ -108,8 +108,8 @@ def scores(run: Run) -> dict[str, float]:
 
 def measured(place: Path, run: Run, *more: str) -> dict[str, float]:
     done = call(place, "eval", run.id, "--json", *more)
-    assert done.code == 0, done.said
-    return dict(json.loads(done.said.splitlines()[-1])["metrics"])
+    assert done.code == 0, done.output
+    return dict(json.loads(done.output.splitlines()[-1])["metrics"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -118,12 +118,12 @@ def test_a_custom_task_is_measured_and_exported_without_a_class_for_it(kind: str
     assert measured(place, run) == pytest.approx(scores(run), rel=1e-6)
     for out, more in {"left": [], "saved": ["--checkpoint", "best"]}.items():
         done = call(place, "export", run.id, "--out", out, *more)
-        assert done.code == 0, done.said
+        assert done.code == 0, done.output
         assert (place / out / "model.safetensors").read_bytes() == (run.model / "model.safetensors").read_bytes()
         assert (place / out / "data_state.json").exists() == (kind == "classifier")
     done = call(place, "generate", run.id)
     assert done.code == 2
-    assert run.id in done.said
+    assert run.id in done.output
 
 
 def test_what_an_objective_has_learned_stays_with_the_model(place: Path) -> None:
@@ -144,16 +144,16 @@ def test_what_an_objective_has_learned_stays_with_the_model(place: Path) -> None
 
     table(place / "more.jsonl", ("sad", "mad", "bored"))
     done = call(place, "eval", run.id, "data.path=more.jsonl")
-    assert done.code == 2, done.said
-    assert "bored" in done.said
-    assert "data.objective" in done.said
+    assert done.code == 2, done.output
+    assert "bored" in done.output
+    assert "data.objective" in done.output
 
     again = trained(place, "classifier", "data.path=some.jsonl", "model.architecture=null", f"model.path={run.model}")
     assert json.loads((again.model / "data_state.json").read_text()) == state
     done = call(
         place, "train", "experiment=mine", "data.path=more.jsonl", "model.architecture=null", f"model.path={run.model}"
     )
-    assert (done.code, "bored" in done.said) == (2, True), done.said
+    assert (done.code, "bored" in done.output) == (2, True), done.output
     assert len(list((place / "outputs/runs").iterdir())) == 2, "the second was refused before it had a folder"
 
 
@@ -166,8 +166,8 @@ def test_a_resumed_run_keeps_what_its_objective_has_learned(place: Path) -> None
         changed = [row | {"label": labels.get(row["label"], row["label"])} for row in rows]
         (place / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in changed))
         done = call(place, "resume", "latest", "resume.allow=[data]")
-        assert done.code == code, done.said
-        assert ("bored" in done.said) == (code == 2)
+        assert done.code == code, done.output
+        assert ("bored" in done.output) == (code == 2)
     run = Run.open("latest", place / "outputs/runs")
     assert (run.status, len(run.record.attempts)) == ("finished", 2)
     assert json.loads((run.model / "data_state.json").read_text())["learned"] == {"classes": list(MOODS)}

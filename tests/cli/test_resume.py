@@ -36,14 +36,14 @@ TINY = [
 def started(place, *arguments, until):
     """Start a process, and wait until it has printed this."""
     child = server().start(["train", *arguments], place)
-    wait_until(lambda: until in child.said or child.ended)
-    assert until in child.said, child.said
+    wait_until(lambda: until in child.output or child.ended)
+    assert until in child.output, child.output
     return child
 
 
 def ended(child, number):
     child.send(number)
-    return child.wait(), child.said
+    return child.wait(), child.output
 
 
 def rows(run):
@@ -65,10 +65,10 @@ def whole(tmp_path_factory, cache):
 
 def test_resume_continues_in_the_same_folder_and_ends_with_the_same_bits(aigc, own_place, whole):
     child = started(own_place, *TINY, until="step 12 of")
-    code, said = ended(child, signal.SIGTERM)
+    code, message = ended(child, signal.SIGTERM)
     run = Run.open("latest", own_place / "outputs/runs")
     assert code == 75
-    assert f"which is saved; `aigc resume {run.id}`" in said
+    assert f"which is saved; `aigc resume {run.id}`" in message
     assert run.status == "preempted"
     done = aigc("resume", run.id, "data.num_workers=1")
     assert done.returncode == 0, done.stderr
@@ -92,10 +92,10 @@ def test_the_same_command_starts_resumes_and_then_has_nothing_to_do(aigc, own_pl
     assert run.status == "killed"
     reached = rows(run)[-1]["step"]
     assert reached - step_of(CheckpointFolder(run.checkpoints).newest_whole()) <= 5
-    for said in ("resuming", "is finished: there is nothing to do"):
+    for message in ("resuming", "is finished: there is nothing to do"):
         done = aigc("train", *command)
         assert done.returncode == 0, done.stderr
-        assert said in done.stderr
+        assert message in done.stderr
     assert len(list((own_place / "outputs/runs").iterdir())) == 1
     assert rows(run) == rows(whole)
     assert weights(run) == weights(whole)
@@ -119,7 +119,7 @@ def test_a_run_in_use_is_refused(aigc, own_place):
 
 
 def test_a_wrong_resume_is_refused_with_the_reason(aigc, own_place):
-    for arguments, said in [
+    for arguments, message in [
         (["resume", "nothing"], "there is no run 'nothing'"),
         (["train", *TINY, "run.id=a/b"], "run.id=a/b"),
         (["train", "run.resume=always"], "run.resume"),
@@ -127,10 +127,10 @@ def test_a_wrong_resume_is_refused_with_the_reason(aigc, own_place):
     ]:
         done = aigc(*arguments)
         assert done.returncode == 2, done.stderr
-        assert said in done.stderr
+        assert message in done.stderr
     code, _ = ended(started(own_place, *TINY, "run.id=mine", until="step 12 of"), signal.SIGTERM)
     assert code == 75
-    for arguments, said in [
+    for arguments, message in [
         (["train", *TINY, "run.id=mine"], "mine already: take another run.id, or run.resume=auto"),
         (["train", *TINY, "run.id=mine", "run.resume=auto", "seed=5"], "has another config"),
         (["resume", "mine", "optimizer.lr=1"], "optimizer.lr (command line: optimizer.lr=1): cannot be changed"),
@@ -139,7 +139,7 @@ def test_a_wrong_resume_is_refused_with_the_reason(aigc, own_place):
     ]:
         done = aigc(*arguments)
         assert done.returncode == 2, done.stderr
-        assert said in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
         assert not [words for words in ("resuming from step", "last digits") if words in done.stderr]
         assert Run.open(own_place / "outputs/runs/mine").status == "preempted"

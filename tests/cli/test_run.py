@@ -138,7 +138,7 @@ def test_generate_without_a_prompt_is_unconditional(at_run):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["latest", "temprature=1"], "temprature (command line: temprature=1): no such key; did you mean temperature?"),
         (["latest", "temperature=-1"], "-1 is not a number of at least 0"),
@@ -148,10 +148,10 @@ def test_generate_without_a_prompt_is_unconditional(at_run):
         (["latest", "top_p=["], "'[' is not a number"),
     ],
 )
-def test_generate_reports_what_is_wrong(at_run, arguments, said):
+def test_generate_reports_what_is_wrong(at_run, arguments, message):
     done = at_run("generate", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -84,7 +84,7 @@ def test_help_shows_the_keys_of_the_run_on_its_line(call, capsys, place):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ('{"saved_model": "evil.Model"}', "package 'evil' is not trusted"),
         ('{"saved_model": "my_bigrams.Nothing"}', "cannot import my_bigrams.Nothing"),
@@ -94,13 +94,13 @@ def test_help_shows_the_keys_of_the_run_on_its_line(call, capsys, place):
         ("[]", "is damaged"),
     ],
 )
-def test_a_class_that_a_run_folder_names_must_be_trusted_and_a_model(content, said, call, place):
+def test_a_class_that_a_run_folder_names_must_be_trusted_and_a_model(content, message, call, place):
     path = place / "outputs/runs/abab/model/aigc.json"
     path.write_text(content)
     for verb in ("generate", "export"):
         code, shown, error = call(verb, "abab")
         assert (code, shown) == (2, "")
-        assert said in error
+        assert message in error
         assert "aigc.json" in error
 
 

@@ -129,7 +129,7 @@ def test_a_name_of_a_data_config_and_of_a_run_is_not_guessed(sets, score, monkey
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["generated", "nowhere"], "nowhere: there is no such file, folder or data config"),
         (["generated", "real", "--metric", "fdi"], "did you mean fid?"),
@@ -150,7 +150,7 @@ def test_a_name_of_a_data_config_and_of_a_run_is_not_guessed(sets, score, monkey
         (["generated", "tang_quatrains", "--metric", FID], "holds no images"),
     ],
 )
-def test_bad_input_is_reported(sets, score, arguments, said):
+def test_bad_input_is_reported(sets, score, arguments, message):
     (sets / "empty").mkdir()
     (sets / "one").mkdir()
     Image.fromarray(random_images(1)[0]).save(sets / "one/a.png")
@@ -161,7 +161,7 @@ def test_bad_input_is_reported(sets, score, arguments, said):
     np.savez(sets / "wide.npz", mu=np.zeros(6), sigma=np.eye(6))
     code, out, err = score(*arguments)
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
 
 
 def test_bad_images_can_be_skipped(sets, score):

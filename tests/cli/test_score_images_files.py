@@ -60,7 +60,7 @@ def test_files_are_compared_without_a_network(files, score, no_network):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["a.npz", "b.npz", "--metric", FID], "a.npz was made by projection"),
         (["a.npz", "b.npz", "inception.weights_path=x"], "need no extractor"),
@@ -71,18 +71,18 @@ def test_files_are_compared_without_a_network(files, score, no_network):
         (["short.npz", "b.npz"], "short.npz: feats"),
     ],
 )
-def test_unusable_files_are_named(files, score, no_network, own_place, arguments, said):
+def test_unusable_files_are_named(files, score, no_network, own_place, arguments, message):
     uneven = files[0].covariance.clone()
     uneven[0, 1] += uneven.abs().max()
     np.savez(own_place / "uneven.npz", mu=files[0].mean, sigma=uneven)
     np.savez(own_place / "short.npz", feats=files[0].features[:1])
     code, out, err = score(*arguments)
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--save-stats", "nowhere/a.npz"], "there is no folder nowhere"),
         (["--save-stats", "real"], "--save-stats real: "),
@@ -90,12 +90,12 @@ def test_unusable_files_are_named(files, score, no_network, own_place, arguments
         (["--save-stats", "closed/a.npz"], "the folder closed"),
     ],
 )
-def test_impossible_saves_are_refused_before_measuring(sets, score, no_network, monkeypatch, arguments, said):
+def test_impossible_saves_are_refused_before_measuring(sets, score, no_network, monkeypatch, arguments, message):
     (sets / "closed").mkdir()
     monkeypatch.setattr("os.access", lambda path, mode: path.name != "closed")  # root may write everywhere
     code, out, err = score("real", *arguments)
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
     assert not (sets / "a.npz").exists()
 
 

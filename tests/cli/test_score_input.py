@@ -62,7 +62,7 @@ def test_all_wrong_options_are_reported_together_before_any_file_is_read(score):
         *("--metric", "chrf", "bleu.tokenise=zh", "chrf.word_order=two", "ter.normalized=true", "chrv.beta=2"),
     )
     assert (code, out) == (2, "")
-    for said in (
+    for message in (
         "6 errors",
         "blue (command line: --metric blue): no such metric; did you mean bleu?",
         "bleu.tokenise (command line: bleu.tokenise=zh)",
@@ -72,7 +72,7 @@ def test_all_wrong_options_are_reported_together_before_any_file_is_read(score):
         "ter (command line: ter.normalized=true): is not among the metrics; add --metric ter",
         "chrv (command line: chrv.beta=2): no such metric; did you mean chrf?",
     ):
-        assert said in err
+        assert message in err
     assert "nowhere.txt" not in err
 
 
@@ -138,10 +138,10 @@ def test_bad_input_is_reported_in_one_message(what, files, score):
     write(files / "key.jsonl", '{"output": "a", "reference": "b"}\n{"output": "a"}\n')
     write(files / "null.jsonl", '{"output": null, "reference": "b"}\n')
     write(files / "list.jsonl", "[1]\n")
-    arguments, said = BAD[what]
+    arguments, message = BAD[what]
     code, out, err = score(*arguments)
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
     assert err.startswith("aigc score: ")
 
 

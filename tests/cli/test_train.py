@@ -104,7 +104,7 @@ def wait_for(process, word):
     for line in process.stderr:
         if word in line:
             return
-    raise AssertionError(f"never said {word!r}")
+    raise AssertionError(f"never message {word!r}")
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ def test_a_signal_saves_a_checkpoint_and_reports_it(own_place, number, code, sta
     shrink_models(own_place)
     arguments = ["train", "trainer.max_steps=100000", "callbacks.progress.every_seconds=0"]
     child = server().start(arguments, own_place)
-    wait_until(lambda: "step 3 of" in child.said or child.ended)
+    wait_until(lambda: "step 3 of" in child.output or child.ended)
     child.send(number)
-    assert child.wait() == code, child.said
+    assert child.wait() == code, child.output
     run = only_run(own_place)
     assert run.status == status
     (attempt,) = run.manifest["attempts"]

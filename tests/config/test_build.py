@@ -19,7 +19,7 @@ def test_supplied_parameters_come_from_the_framework():
 
 
 @pytest.mark.parametrize(
-    ("target", "said"),
+    ("target", "message"),
     [
         ("os.system", "not trusted"),
         ("subprocess.Popen", "not trusted"),
@@ -30,8 +30,8 @@ def test_supplied_parameters_come_from_the_framework():
         ("torch.nn.Linear", "not a subclass"),
     ],
 )
-def test_nothing_but_trusted_classes_is_built(target, said):
-    with pytest.raises(ConfigError, match=said):
+def test_nothing_but_trusted_classes_is_built(target, message):
+    with pytest.raises(ConfigError, match=message):
         build({"_target_": target}, Callback)
 
 
@@ -71,8 +71,8 @@ def test_two_metrics_of_one_score_are_refused_before_they_overwrite_each_other()
 
     bleu = {"_target_": "aigc.metrics.text.BLEU"}
     nodes = {"bleu": bleu, "chrf": {"_target_": "aigc.metrics.text.CHRF"}, "other": {**bleu, "tokenize": "char"}}
-    said = r"metrics.other gives the score bleu, and so does evaluation.mine.metrics.bleu"
-    with pytest.raises(InputError, match=said):
+    message = r"metrics.other gives the score bleu, and so does evaluation.mine.metrics.bleu"
+    with pytest.raises(InputError, match=message):
         TextGeneration(nodes).bind("evaluation.mine")
     assert list(TextGeneration({**nodes, "bleu": None}).bind("evaluation.mine").metrics) == ["chrf", "other"]
 

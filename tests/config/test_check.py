@@ -25,7 +25,7 @@ def problems(overrides, **kwargs):
 
 
 @pytest.mark.parametrize(
-    ("override", "key", "said"),
+    ("override", "key", "message"),
     [
         ("trainer.max_steps=abc", "trainer.max_steps", "'abc' is not an integer of at least 1"),
         ("trainer.max_steps=0", "trainer.max_steps", "0 is not an integer of at least 1"),
@@ -72,10 +72,10 @@ def problems(overrides, **kwargs):
         ("seed=-1", "seed", "at least 0"),
     ],
 )
-def test_wrong_sets_and_options_are_named(override, key, said):
+def test_wrong_sets_and_options_are_named(override, key, message):
     found = problems([override])
     assert key in found, found
-    assert said in found[key]
+    assert message in found[key]
 
 
 def test_a_missing_required_parameter_is_named():

@@ -125,18 +125,18 @@ def test_every_wrong_node_in_every_slot_is_refused_with_key_file_and_line(what, 
 def test_every_verb_refuses_wrong_nodes(verb, what, experiment, own_place, capsys):
     origins = own_preset(own_place, wrong_slots(experiment, what), WRONG[what])
     assert ended([*VERBS[verb], f"experiment={experiment}", "debug=mine"]) == 2
-    said = capsys.readouterr().err
-    assert "Traceback" not in said
-    assert [slot for slot in origins if f"  {slot}" not in said] == []
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
+    assert [slot for slot in origins if f"  {slot}" not in message] == []
     assert not (own_place / "outputs").exists()
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_refuses_a_wrong_node_that_was_typed(verb, own_place, capsys):
     assert ended([*VERBS[verb], "callbacks.progress=3", "evaluation.generation.metrics.bleu=true"]) == 2
-    said = capsys.readouterr().err
-    assert "callbacks.progress (command line: callbacks.progress=3)" in said
-    assert "evaluation.generation.metrics.bleu (command line: " in said
+    message = capsys.readouterr().err
+    assert "callbacks.progress (command line: callbacks.progress=3)" in message
+    assert "evaluation.generation.metrics.bleu (command line: " in message
 
 
 def test_a_valid_node_in_each_named_slot_is_accepted(own_place):

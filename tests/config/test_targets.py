@@ -57,7 +57,7 @@ def test_subclasses_are_followed_through_reexports():
 
 
 @pytest.mark.parametrize(
-    ("target", "said"),
+    ("target", "message"),
     [
         ("torch.optim.AdmaW", "did you mean AdamW"),
         ("torch.optimm.AdamW", "did you mean optim"),
@@ -67,8 +67,8 @@ def test_subclasses_are_followed_through_reexports():
         ("torch..X", "not the dotted path"),
     ],
 )
-def test_missing_things_are_reported(target, said):
-    with pytest.raises(TargetError, match=said):
+def test_missing_things_are_reported(target, message):
+    with pytest.raises(TargetError, match=message):
         find_class(target)
 
 

@@ -41,15 +41,15 @@ PRELOADED = [
 class Child:
     """A process that leads its own process group."""
 
-    def __init__(self, server: "Server", pid: int, said: Path):
+    def __init__(self, server: "Server", pid: int, output: Path):
         self._server = server
-        self._said = said
+        self._output = output
         self.pid = pid
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """Its output to stdout and stderr so far."""
-        return self._said.read_text("utf-8")
+        return self._output.read_text("utf-8")
 
     @property
     def ended(self) -> bool:
@@ -80,7 +80,7 @@ class Child:
 
     def wait(self) -> int:
         """Wait, and return its exit code, or minus the number of the signal that ended it."""
-        wait_until(lambda: self.ended, lambda: f"process {self.pid} does not end; it wrote\n{self.said}")
+        wait_until(lambda: self.ended, lambda: f"process {self.pid} does not end; it wrote\n{self.output}")
         return self._server.ends[self.pid]
 
     def kill(self) -> int:
@@ -127,10 +127,10 @@ class Server:
             module: What runs as the main program in place of `aigc`.
             env: Environment variables, beside those of this process.
         """
-        said = place / f".said-{time.monotonic_ns()}"
+        output = place / f".output-{time.monotonic_ns()}"
         if streams is None:
-            said.touch()
-        paths = [str(path) for path in streams or (os.devnull, said, said)]
+            output.touch()
+        paths = [str(path) for path in streams or (os.devnull, output, output)]
         variables = os.environ | ONE_THREAD | env
         request = {"arguments": list(arguments), "cwd": str(place), "streams": paths, "faults": faults}
         request |= {"env": dict(variables), "real": real, "module": module}
@@ -138,7 +138,7 @@ class Server:
         wait_until(lambda: self.hear(1.0) and self._started)
         pid = self._started.pop()
         self._children.add(pid)
-        return Child(self, pid, said)
+        return Child(self, pid, output)
 
     def hear(self, timeout: float) -> bool:
         """Read the output of the server; return whether there was any."""

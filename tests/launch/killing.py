@@ -30,7 +30,7 @@ def come_through(
         child = kill_somewhere(place, arguments, chance, env)
         if child.wait() == 0:
             break
-        assert child.wait() == -signal.SIGKILL, child.said
+        assert child.wait() == -signal.SIGKILL, child.output
         note(place, seen)
     finish(place, arguments, **env)
 
@@ -82,4 +82,4 @@ def note(place: Path, seen: Murdered) -> None:
 def kill_at(place: Path, arguments: list[str], where: str, count: int) -> None:
     """Kill the process at the n-th call of a function, before it does anything."""
     child = wait_in(place, arguments, where, count, for_ever=True)
-    assert child.kill() == -signal.SIGKILL, child.said
+    assert child.kill() == -signal.SIGKILL, child.output

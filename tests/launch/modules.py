@@ -40,9 +40,9 @@ def run_ranks(name: str, ranks: int, *arguments: object, **env: str) -> str:
         finally:
             for child in children:
                 child.send_to_group(signal.SIGKILL)
-        said = "".join((Path(folder) / f"{rank}.txt").read_text("utf-8") for rank in range(ranks))
-        assert not any(map(failed, children)), said
-    return said
+        message = "".join((Path(folder) / f"{rank}.txt").read_text("utf-8") for rank in range(ranks))
+        assert not any(map(failed, children)), message
+    return message
 
 
 def failed(child: Child) -> bool:

@@ -72,7 +72,7 @@ def test_never_requeue_and_an_array(own_place):
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "message"),
     [
         (["cluster.gpus=0"], ["cluster.tasks", "0 ranks", "cluster.tasks=1"]),
         (["cluster.gpus=2", "trainer.devices=3"], ["trainer.devices", "3, but cluster.tasks is 2"]),
@@ -83,10 +83,10 @@ def test_never_requeue_and_an_array(own_place):
         (["cluster.time=00:02:00"], ["cluster.signal_before", "120 seconds before the limit of 00:02:00"]),
     ],
 )
-def test_a_mismatch_is_reported_with_both_numbers(overrides, said, own_place):
+def test_a_mismatch_is_reported_with_both_numbers(overrides, message, own_place):
     with pytest.raises(ConfigError) as raised:
         check_cluster(compose(["cluster=slurm", *overrides]))
-    assert all(words in str(raised.value) for words in said), raised.value
+    assert all(words in str(raised.value) for words in message), raised.value
 
 
 @pytest.mark.parametrize(

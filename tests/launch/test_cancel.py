@@ -24,7 +24,7 @@ def record(status: Status, silent: float = 0, pid: int | None = 7) -> StatusReco
 
 
 @pytest.mark.parametrize(
-    ("said", "job", "truth"),
+    ("message", "job", "truth"),
     [
         (partial(record, Status.PENDING, pid=None), QUEUED, "pending"),
         (partial(record, Status.PENDING, pid=None), RUNNING, "pending"),
@@ -42,8 +42,8 @@ def record(status: Status, silent: float = 0, pid: int | None = 7) -> StatusReco
         (partial(record, Status.INTERRUPTED), CANCELLED, "interrupted"),
     ],
 )
-def test_the_status_combines_the_run_s_own_and_the_queue_s(said, job, truth):
-    assert _combine(said(), "12", job)[0] == truth  # made now, as a heartbeat expires
+def test_the_status_combines_the_run_s_own_and_the_queue_s(message, job, truth):
+    assert _combine(message(), "12", job)[0] == truth  # made now, as a heartbeat expires
 
 
 @pytest.mark.slow
@@ -53,13 +53,13 @@ def test_a_run_on_this_machine_saves_and_is_interrupted(tmp_path):
     child = start(place, command("language_model", 40, 40, *slow))
     wait_until(lambda: run_in(place) and reached(the_run(place)) >= 2)
     assert "interrupted" in finish(place, ["cancel", "latest"])
-    assert child.wait() == 130, child.said
+    assert child.wait() == 130, child.output
     run = the_run(place)
     assert run.status == "interrupted"
     assert list(run.checkpoints.glob("*.ckpt"))
     again = start(place, ["cancel", "latest"])
     assert again.wait() == 2
-    assert "is interrupted: there is nothing to cancel" in again.said
+    assert "is interrupted: there is nothing to cancel" in again.output
 
 
 @pytest.mark.slow
@@ -67,9 +67,9 @@ def test_a_run_without_job_or_on_another_machine_is_refused_with_what_to_do(tmp_
     place = place_at(tmp_path / "elsewhere")
     finish(place, command("language_model", 2, 2))
     run = the_run(place)
-    for pid, host, said in ((0, None, "neither a job nor a process"), (os.getpid(), "another", "runs on another")):
+    for pid, host, message in ((0, None, "neither a job nor a process"), (os.getpid(), "another", "runs on another")):
         write_status(run.path, Status.PENDING if not pid else Status.RUNNING, pid=pid, host=host)
         child = start(place, ["cancel", run.id])
-        assert child.wait() == 2, child.said
-        assert said in child.said
+        assert child.wait() == 2, child.output
+        assert message in child.output
     assert json.loads(Path(run.path / "status.json").read_text())["host"] == "another"

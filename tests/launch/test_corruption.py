@@ -103,12 +103,12 @@ DAMAGES = {
 @pytest.mark.parametrize("hurt", [pytest.param(hurt, id=name) for name, hurt in DAMAGES.items()])
 def test_the_checkpoint_before_is_resumed_with_a_warning_to_the_same_end(hurt, place, whole):
     hurt(place)
-    said = finish(place, ["resume", "latest"])
+    message = finish(place, ["resume", "latest"])
     assert the_run(place).manifest["attempts"][-1]["from_step"] == BEFORE
     assert_same(the_run(place), whole)
-    assert f"resuming from step {BEFORE}" in said
-    assert f"step-{STOPPED:06d}.ckpt" in said
-    assert "damaged" in said or "missing" in said
+    assert f"resuming from step {BEFORE}" in message
+    assert f"step-{STOPPED:06d}.ckpt" in message
+    assert "damaged" in message or "missing" in message
 
 
 def cut_list(place: Path) -> None:
@@ -158,9 +158,9 @@ def test_when_all_are_damaged_nothing_is_restarted_or_deleted(verb, place):
     arguments = ["resume", "latest"] if verb == "resume" else command("language_model", STEPS, VALIDATE)
     child = start(place, arguments)
     assert child.wait() == 1
-    assert "no usable checkpoint" in child.said
-    assert checkpoint(place).name in child.said
-    assert checkpoint(place, BEFORE).name in child.said
+    assert "no usable checkpoint" in child.output
+    assert checkpoint(place).name in child.output
+    assert checkpoint(place, BEFORE).name in child.output
     assert contents(the_run(place)) == before
     assert the_run(place).status == "failed"
 
@@ -171,7 +171,7 @@ def test_when_all_are_gone_nothing_is_restarted(place):
     before = contents(the_run(place))
     child = start(place, ["resume", "latest"])
     assert child.wait() == 1
-    assert "no usable checkpoint" in child.said
+    assert "no usable checkpoint" in child.output
     assert contents(the_run(place)) == before
 
 

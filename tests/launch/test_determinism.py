@@ -21,19 +21,19 @@ def undetermined():
     return torch.ones(3).put_(torch.tensor([0]), torch.ones(1), accumulate=False)
 
 
-@pytest.mark.parametrize(("value", "said"), [("true", "on"), ("warn", "warn"), ("false", "off")])
-def test_one_key_sets_all_switches(value, said, own_place, recwarn):
+@pytest.mark.parametrize(("value", "mode"), [("true", "on"), ("warn", "warn"), ("false", "off")])
+def test_one_key_sets_all_switches(value, mode, own_place, recwarn):
     cfg = compose([f"trainer.deterministic={value}", "trainer.accelerator=cpu"])
     check(cfg)
     components.prepare_machine(cfg)
     components.build_trainer(cfg, own_place, [], [])
-    assert describe_determinism()["deterministic_algorithms"] == said
-    if said == "on":
+    assert describe_determinism()["deterministic_algorithms"] == mode
+    if mode == "on":
         with pytest.raises(RuntimeError, match="does not have a deterministic implementation"):
             undetermined()
         return
     undetermined()
-    assert any("deterministic" in str(warning.message) for warning in recwarn) == (said == "warn")
+    assert any("deterministic" in str(warning.message) for warning in recwarn) == (mode == "warn")
 
 
 def test_anything_else_is_refused(own_place):

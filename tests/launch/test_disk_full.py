@@ -83,11 +83,11 @@ def assert_told_and_intact(place: Path, child: Child, reason: str, step: int = 4
     """Check that the run failed as it should, and that its checkpoints are intact."""
     assert child.wait() == 1
     run = the_run(place)
-    assert f"cannot save {run.checkpoints.relative_to(place)}/step-" in child.said
-    assert reason in child.said
-    assert "`aigc resume`" in child.said
-    assert "retrying for 2 s" in child.said
-    assert "Traceback" not in child.said
+    assert f"cannot save {run.checkpoints.relative_to(place)}/step-" in child.output
+    assert reason in child.output
+    assert "`aigc resume`" in child.output
+    assert "retrying for 2 s" in child.output
+    assert "Traceback" not in child.output
     assert (run.status, run.manifest["attempts"][-1]["exit_code"]) == ("failed", 1)
     assert "cannot save" in read_status(run.path).message
     assert saved(run) == step
@@ -115,9 +115,9 @@ def test_a_run_continues_if_space_is_freed_in_time(place, whole):
     child = starting(place, TRAINING, 6, patience(60))
     filler = fill(place, ROOM)
     go(place)
-    wait_until(lambda: "retrying for" in child.said)
+    wait_until(lambda: "retrying for" in child.output)
     filler.unlink()
-    assert child.wait() == 0, child.said
+    assert child.wait() == 0, child.output
     assert_same(the_run(place), whole)
 
 
@@ -125,7 +125,7 @@ def test_a_signal_ends_the_retries_on_a_full_disk(place, whole):
     child = starting(place, TRAINING, 6, patience(300))
     filler = fill(place, ROOM)
     go(place)
-    wait_until(lambda: "retrying for" in child.said)
+    wait_until(lambda: "retrying for" in child.output)
     child.send(signal.SIGTERM)
     assert child.wait() == 75
     filler.unlink()
@@ -166,7 +166,7 @@ def test_a_disk_without_a_free_byte_is_reported_and_nothing_is_lost(what, place,
     filler = fill(place)
     go(place)
     code = child.wait()
-    assert "No space left on device" in child.said, child.said
+    assert "No space left on device" in child.output, child.output
     if what != "status_and_manifest":  # all had been done
         assert code == 1
     status = the_run(place).status
@@ -184,7 +184,7 @@ def test_the_message_names_the_file_and_what_to_do(what, place):
     fill(place)
     go(place)
     child.wait()
-    last = child.said.strip().splitlines()[-1]
+    last = child.output.strip().splitlines()[-1]
     names = {"metrics": "metrics.jsonl|checkpoints/step-", "samples": "samples/step-", "model": "model"}
     assert re.search(names[what], last), last  # the last page may have room for the rows before the next checkpoint
     assert "aigc resume" in last, last
@@ -198,7 +198,7 @@ def test_a_row_that_a_quota_cuts_in_two_is_not_lost(folder, whole):
     child = start(
         place, command("language_model", STEPS, VALIDATE, patience(0)), ["file_size_limit", limit, TRAINING, 5]
     )
-    assert child.wait() == 1, child.said
+    assert child.wait() == 1, child.output
     assert_goes_on(place, whole)
 
 
@@ -206,7 +206,7 @@ def test_a_row_cut_in_two_does_not_swallow_the_next_one(folder, whole):
     place = place_at(folder / "cut_row")
     child = start(place, command("language_model", STEPS, VALIDATE), ["cut_row", 9])
     if child.wait() != 0:  # both are allowed, as long as an error is reported
-        assert "metrics.jsonl" in child.said
+        assert "metrics.jsonl" in child.output
         finish(place, ["resume", "latest"])
     assert_same(the_run(place), whole)
 
@@ -215,7 +215,7 @@ def test_a_run_that_cannot_start_leaves_nothing(place):
     filler = fill(place)
     child = start(place, command("language_model", STEPS, VALIDATE))
     assert child.wait() == 2
-    assert "No space left on device" in child.said
+    assert "No space left on device" in child.output
     filler.unlink()
     assert [path for path in (place / "outputs").rglob("*") if path.is_file()] == []
 

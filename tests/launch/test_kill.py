@@ -178,7 +178,7 @@ def test_processes_started_by_python_survive_kills(name, folder, whole, other_di
     place, dice = place_at(folder / "processes"), chance("kills of processes")
     env = os.environ | {"AIGC_OUTPUTS": "outputs", "AIGC_CACHE": "../cache", "TMPDIR": str(other_disk)}
     whole_command = [sys.executable, "-m", "aigc", *command(name, STEPS, VALIDATE)]
-    output = (place / "said").open("ab")
+    output = (place / "message").open("ab")
     for _ in range(3 if EXHAUSTIVE else 1):
         before = logged(place)
         process = subprocess.Popen(whole_command, cwd=place, env=env, stdout=output, stderr=output)

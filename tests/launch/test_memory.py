@@ -59,20 +59,20 @@ def test_other_errors_are_none(error):
     assert not is_out_of_memory(error)
 
 
-def typed(said: str) -> list[str]:
-    return [word for word in said.split() if "=" in word]
+def typed(message: str) -> list[str]:
+    return [word for word in message.split() if "=" in word]
 
 
-def keys(said: str) -> list[str]:
-    return [word.partition("=")[0] for word in typed(said)]
+def keys(message: str) -> list[str]:
+    return [word.partition("=")[0] for word in typed(message)]
 
 
 def test_a_language_model_gets_overrides_that_compose():
     cfg = compose(["trainer.precision=32-true"])
-    said = advice(cfg, really_out_of_memory())
+    message = advice(cfg, really_out_of_memory())
     expected = ["data.batch_size", "trainer.accumulate_grad_batches", "trainer.precision", "data.sequence_length"]
-    assert keys(said) == expected
-    changed = compose(typed(said))
+    assert keys(message) == expected
+    changed = compose(typed(message))
     assert (changed.data.batch_size, changed.trainer.accumulate_grad_batches) == (4, 2)
     assert (cfg.data.batch_size, cfg.trainer.accumulate_grad_batches) == (8, 1)
 
@@ -80,9 +80,9 @@ def test_a_language_model_gets_overrides_that_compose():
 def test_a_gan_gets_advice_that_fits():
     batch = ["data.batch_size=48", "data.batches_per_step=2", "task.n_critic=2", "trainer.precision=32-true"]
     command = ["experiment=gan/letters", *batch]
-    said = advice(compose(command), really_out_of_memory())
-    assert keys(said) == ["task.micro_batches", "data.batch_size", "trainer.precision"]
-    check(compose([*command, *typed(said)]))
+    message = advice(compose(command), really_out_of_memory())
+    assert keys(message) == ["task.micro_batches", "data.batch_size", "trainer.precision"]
+    check(compose([*command, *typed(message)]))
     odd = advice(compose([*command, "data.batch_size=3"]), really_out_of_memory())
     assert keys(odd) == ["data.batch_size", "trainer.precision"]
 

@@ -39,7 +39,7 @@ FOUR = [*TOGETHER, "trainer.devices=4", "data.batch_size=2"]
 
 def finished(place: Path, *more: str) -> Run:
     child = start(place_at(place), ["train", *SHARED, *more])
-    assert child.wait() == 0, child.said
+    assert child.wait() == 0, child.output
     return the_run(place)
 
 
@@ -80,12 +80,12 @@ def test_a_run_stopped_by_a_signal_is_resumed_bit_for_bit(whole: Run, folder: Pa
     child = start(place, ["train", *SHARED, *TWO, "run.resume=auto", *SLOW])
     wait_until(lambda: child.ended or stepped(place) >= 3)
     child.send(signal.SIGTERM)
-    assert child.wait() == 75, child.said
+    assert child.wait() == 75, child.output
     refused = start(place, ["resume", "latest", "~callbacks.slow", "trainer=cpu", *ONE, "--trust=tests"])
     assert refused.wait() == 2
-    assert "number of ranks that compute each batch together was 2 and is 1" in refused.said
+    assert "number of ranks that compute each batch together was 2 and is 1" in refused.output
     again = start(place, ["resume", "latest", "~callbacks.slow", "--trust=tests"])
-    assert again.wait() == 0, again.said
+    assert again.wait() == 0, again.output
     assert_same(the_run(place), whole)
 
 
@@ -103,14 +103,14 @@ def test_indivisible_heads_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "ranks", "together", "said"),
+    ("name", "ranks", "together", "message"),
     [
         ("model_parallel", 2, 3, "2 ranks (trainer.devices times trainer.nodes) are not a multiple of 3"),
         ("fsdp", 2, 2, "only trainer.strategy=model_parallel splits layers"),
     ],
 )
-def test_ranks_that_cannot_compute_together_are_refused(name: str, ranks: int, together: int, said: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(said)):
+def test_ranks_that_cannot_compute_together_are_refused(name: str, ranks: int, together: int, message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
         share_batches(name, ranks, together)
 
 

@@ -74,8 +74,8 @@ def aigc(place: Path, *arguments: str) -> str:
 
 
 def submit(place: Path, *arguments: str) -> str:
-    said = aigc(place, "submit", "cluster=shells", *TINY, *arguments, "--json")
-    return str(json.loads(said.splitlines()[-1])["job"])
+    message = aigc(place, "submit", "cluster=shells", *TINY, *arguments, "--json")
+    return str(json.loads(message.splitlines()[-1])["job"])
 
 
 def row(place: Path) -> dict[str, Any]:

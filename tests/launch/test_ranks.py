@@ -54,7 +54,7 @@ def whole(folder: Path) -> Run:
     """Two ranks that were never stopped, as new Python processes; those of the other runs are forked."""
     place = place_at(folder / "whole")
     child = start(place, ["train", *RANKS, *TWO], real=True)
-    assert child.wait() == 0, child.said
+    assert child.wait() == 0, child.output
     return the_run(place)
 
 
@@ -67,7 +67,7 @@ def test_two_ranks_learn_what_one_with_the_whole_batch_learns(whole: Run, folder
 
     place = place_at(folder / "alone")
     child = begin(place, *ONE)
-    assert child.wait() == 0, child.said
+    assert child.wait() == 0, child.output
     alone = the_run(place)
     for name in ("train/loss", "train/gradient_norm", "val/perplexity"):
         assert values(whole, name) == pytest.approx(values(alone, name), rel=2e-5), name
@@ -97,12 +97,12 @@ def test_a_signal_to_the_launcher_saves_once_and_the_resumed_run_is_the_same_to_
     child = begin(place, *TWO, "run.resume=auto", *SLOW)
     wait_until(lambda: child.ended or stepped(place) >= 3)
     child.send(number)
-    assert child.wait() == (75 if number == signal.SIGTERM else 130), child.said
+    assert child.wait() == (75 if number == signal.SIGTERM else 130), child.output
     run = the_run(place)
     assert run.status is (Status.PREEMPTED if number == signal.SIGTERM else Status.INTERRUPTED)
     assert 3 <= reached(run) < STEPS
     again = start(place, ["resume", "latest", "~callbacks.slow", "--trust=tests"])
-    assert again.wait() == 0, again.said
+    assert again.wait() == 0, again.output
     assert len(run.manifest["attempts"]) == 2
     assert_same(run, whole)
 
@@ -113,7 +113,7 @@ def stepped(place: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("how", "code", "status", "said"),
+    ("how", "code", "status", "message"),
     [
         ("raise", 1, Status.FAILED, "ValueError: this rank is broken"),
         ("out_of_memory", 4, Status.OUT_OF_MEMORY, "no more of it"),
@@ -123,27 +123,27 @@ def stepped(place: Path) -> int:
     ],
 )
 def test_a_failed_rank_ends_the_run_and_is_reported_first(
-    how: str, code: int, status: Status, said: str, tmp_path: Path
+    how: str, code: int, status: Status, message: str, tmp_path: Path
 ) -> None:
     child = fail(tmp_path, how=how)
-    assert child.wait() == code, child.said
+    assert child.wait() == code, child.output
     run = the_run(tmp_path)
-    assert child.said.splitlines()[-1].startswith("aigc train: ")
-    assert said in child.said
+    assert child.output.splitlines()[-1].startswith("aigc train: ")
+    assert message in child.output
     assert run.status is status
     log = run.log.read_text("utf-8")
-    assert said in log
+    assert message in log
     if how == "raise":
         assert log.startswith("rank 1 ended first: Traceback") or "\nrank 1 ended first: Traceback" in log
         assert log.index("rank 1 ended first") < log.index("the run ended with an error")
-        assert f"the traceback is in outputs/runs/{run.id}/log.rank1.txt" in child.said
+        assert f"the traceback is in outputs/runs/{run.id}/log.rank1.txt" in child.output
         assert 'raise ValueError("this rank is broken")' in (run.path / "log.rank1.txt").read_text("utf-8")
 
 
 def test_a_killed_first_rank_is_a_failure(tmp_path: Path) -> None:
     child = fail(tmp_path, how="kill", rank=0, step=STEPS - 1)
-    assert child.wait() == 1, child.said
-    assert "was killed by SIGKILL" in child.said
+    assert child.wait() == 1, child.output
+    assert "was killed by SIGKILL" in child.output
     assert the_run(tmp_path).status is Status.KILLED
 
 
@@ -152,7 +152,7 @@ def test_ranks_that_hang_when_another_dies_are_killed_within_half_a_minute(tmp_p
     wait_until(lambda: child.ended or stepped(tmp_path) >= 2)
     with takes_at_most(30):
         assert child.wait() == 1
-    assert "rank 1 was killed by SIGKILL" in child.said
+    assert "rank 1 was killed by SIGKILL" in child.output
     assert the_run(tmp_path).status is Status.KILLED
 
 
@@ -188,23 +188,23 @@ def test_another_number_of_ranks_resumes_only_if_allowed(tmp_path: Path) -> None
     child = begin(place, *TWO, *SLOW)
     wait_until(lambda: child.ended or stepped(place) >= 2)
     child.send(signal.SIGTERM)
-    assert child.wait() == 75, child.said
+    assert child.wait() == 75, child.output
     refused = start(place, ["resume", "latest", "trainer.devices=1", "--trust=tests"])
-    assert refused.wait() == 2, refused.said
-    assert "world_size" in refused.said
+    assert refused.wait() == 2, refused.output
+    assert "world_size" in refused.output
     allowed = ["~callbacks.slow", "trainer.devices=1", "data.batch_size=4", "resume.allow=[world_size,batch_size]"]
     done = start(place, ["resume", "latest", *allowed, "--trust=tests"])
-    assert done.wait() == 0, done.said
+    assert done.wait() == 0, done.output
     assert reached(the_run(place)) == STEPS
 
 
 def test_the_number_of_processes_must_be_that_of_the_config(tmp_path: Path) -> None:
     child = begin(place_at(tmp_path), "trainer.nodes=2")
     assert child.wait() == 2
-    assert "trainer.nodes" in child.said
+    assert "trainer.nodes" in child.output
     child = start(tmp_path, ["train", *RANKS, *TWO], WORLD_SIZE="2", RANK="0")
     assert child.wait() == 2
-    assert "WORLD_SIZE" in child.said
+    assert "WORLD_SIZE" in child.output
     assert os.environ.get("WORLD_SIZE") is None
 
 
@@ -216,7 +216,7 @@ def sharded(folder: Path) -> Run:
     """Two ranks with sharded weights that were never stopped."""
     place = place_at(folder / "sharded")
     child = begin(place, *SHARDED)
-    assert child.wait() == 0, child.said
+    assert child.wait() == 0, child.output
     return the_run(place)
 
 
@@ -256,15 +256,15 @@ def test_sharded_training_resumes_bit_for_bit_and_on_other_numbers_of_ranks(shar
     child = begin(place, *SHARDED, *SLOW)
     wait_until(lambda: child.ended or stepped(place) >= 3)
     child.send(signal.SIGTERM)
-    assert child.wait() == 75, child.said
+    assert child.wait() == 75, child.output
     refused = start(place, ["resume", "latest", "~callbacks.slow", *ONE, "--trust=tests"])
     assert refused.wait() == 2
-    assert "number of ranks was 2 and is 1" in refused.said
-    assert len(refused.said.splitlines()) == 1, refused.said
+    assert "number of ranks was 2 and is 1" in refused.output
+    assert len(refused.output.splitlines()) == 1, refused.output
     copied = folder / "sharded-copied"
     shutil.copytree(place, copied, symlinks=True)
     again = start(place, ["resume", "latest", "~callbacks.slow", "--trust=tests"])
-    assert again.wait() == 0, again.said
+    assert again.wait() == 0, again.output
     run = the_run(place)
     assert values(run, "train/loss") == values(sharded, "train/loss")
     one, other = (run.load_model()[0].state_dict() for run in (run, sharded))
@@ -272,7 +272,7 @@ def test_sharded_training_resumes_bit_for_bit_and_on_other_numbers_of_ranks(shar
     # The same on one device, with unsharded weights.
     allowed = ["trainer.devices=1", "data.batch_size=4", "resume.allow=[world_size,batch_size]"]
     alone = start(copied, ["resume", "latest", "~callbacks.slow", *allowed, "--trust=tests"])
-    assert alone.wait() == 0, alone.said
+    assert alone.wait() == 0, alone.output
     assert values(the_run(copied), "train/loss") == pytest.approx(values(sharded, "train/loss"), rel=1e-4)
 
 
@@ -281,15 +281,15 @@ def test_unsharded_weights_resume_in_any_number_of_shards(whole: Run, folder: Pa
     child = begin(place, *TWO, *SLOW)
     wait_until(lambda: child.ended or stepped(place) >= 3)
     child.send(signal.SIGTERM)
-    assert child.wait() == 75, child.said
+    assert child.wait() == 75, child.output
     allowed = ["trainer.devices=4", "data.batch_size=1", "resume.allow=[world_size,batch_size]"]
     again = start(place, ["resume", "latest", "~callbacks.slow", "trainer.strategy=fsdp", *allowed, "--trust=tests"])
-    assert again.wait() == 0, again.said
+    assert again.wait() == 0, again.output
     assert values(the_run(place), "train/loss") == pytest.approx(values(whole, "train/loss"), rel=1e-4)
     assert (the_run(place).checkpoints / "last.ckpt" / "__3_0.distcp").is_file()
 
 
 def test_a_task_with_several_optimisers_is_not_sharded(tmp_path: Path) -> None:
     child = start(place_at(tmp_path), ["train", *GAN, "trainer.strategy=fsdp", "trainer.devices=2", "logger=none"])
-    assert child.wait() == 2, child.said
-    assert "trainer.strategy: fsdp " in child.said
+    assert child.wait() == 2, child.output
+    assert "trainer.strategy: fsdp " in child.output

@@ -92,11 +92,11 @@ def test_two_drivers_share_a_study_and_a_third_finds_it_done(tmp_path: Path) -> 
     place = place_at(tmp_path)
     drivers = [sweep(place, *OPTUNA, "sweep.trials=6", "sweep.workers=1") for _ in range(2)]
     for driver in drivers:
-        assert driver.wait() == 0, driver.said
+        assert driver.wait() == 0, driver.output
     assert_each_ran_once(place, 6)
     again = sweep(place, *OPTUNA, "sweep.trials=6")
     assert again.wait() == 0
-    assert "finished  6 of 6 (0 now)" in again.said
+    assert "finished  6 of 6 (0 now)" in again.output
     table = json.loads(finish(place, ["sweep", "table", "latest", "--json"]).splitlines()[-1])
     assert sum(row["n"] for row in table["rows"]) == 6
 
@@ -112,7 +112,7 @@ def test_trials_of_a_killed_driver_are_resumed_with_the_same_values(whole_group:
     (child.send_to_group if whole_group else child.send)(signal.SIGKILL)
     child.wait()
     again = sweep(place, *command)
-    assert again.wait() == 0, again.said
+    assert again.wait() == 0, again.output
     assert before.keys() <= statuses(place).keys()
     assert_each_ran_once(place, 4)
 
@@ -123,12 +123,12 @@ def test_pruned_trials_stop_early_and_are_not_resumed(tmp_path: Path) -> None:
     command = [*SLOW, "sweep=optuna", SPACE[0], "sweep.workers=1", "trainer.validate_every_n_steps=1"]
     command += ["trainer.max_steps=12", "sweep.trials=8", "sweep.seed=3"]  # of which two are far below the median
     child = sweep(place, *command)
-    assert child.wait() == 0, child.said
+    assert child.wait() == 0, child.output
     folder = the_sweep(place)
     pruned = [trial.run for trial in folder.trials() if folder.is_pruned(trial.run)]
     assert 1 <= len(pruned) <= 3
     assert [folder.status(run).status for run in pruned] == [Status.PREEMPTED] * len(pruned)
     again = sweep(place, *command)
     assert again.wait() == 0
-    assert f"pruned    {len(pruned)}" in again.said
+    assert f"pruned    {len(pruned)}" in again.output
     assert [folder.status(run).status for run in pruned] == [Status.PREEMPTED] * len(pruned)

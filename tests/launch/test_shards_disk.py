@@ -22,18 +22,18 @@ def test_ranks_continue_if_space_is_freed_in_time_and_otherwise_lose_nothing(tmp
     with mounted(place / "outputs", "-t", "tmpfs", "-o", "size=4m", "none"):
         child = start(place, ["train", *SAVING, *SLOW, "run.patience=5"])
         filler = filled_at(place, child, step=3)
-        wait_until(lambda: "retrying for" in child.said or child.ended)
+        wait_until(lambda: "retrying for" in child.output or child.ended)
         filler.unlink()
         filler = filled_at(place, child, step=7)
-        assert child.wait() == 1, child.said
+        assert child.wait() == 1, child.output
         run = the_run(place)
         assert (run.status, saved(run), damage(run.checkpoints / "last.ckpt")) == (Status.FAILED, 6, None)
-        assert "No space left on device. Tried for 5 s" in child.said.splitlines()[-1]
-        assert "Traceback" not in child.said
+        assert "No space left on device. Tried for 5 s" in child.output.splitlines()[-1]
+        assert "Traceback" not in child.output
         assert not list(run.checkpoints.glob(".*"))
         filler.unlink()
         again = start(place, ["resume", "latest", "~callbacks.slow", "--trust=tests"])
-        assert again.wait() == 0, again.said
+        assert again.wait() == 0, again.output
         assert len(values(run, "train/loss")) == STEPS
 
 

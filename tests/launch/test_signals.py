@@ -79,15 +79,15 @@ def waiting(place: Path, where: tuple[str, int], *more: str, for_ever: bool = Fa
 
 def assert_ended_well(place: Path, child: Child, number: int) -> None:
     code, status = CODES[number]
-    assert child.wait() == code, child.said
+    assert child.wait() == code, child.output
     run = the_run(place)
     last = run.manifest["attempts"][-1]
     assert (run.status, last["status"], last["exit_code"]) == (status, status, code)
     assert last["end"]
     assert reached(run) == saved(run) == last["to_step"] == read_status(run.path).step
     assert [reason for path in run.checkpoints.glob("*.ckpt") if (reason := damage(path))] == []
-    assert "Traceback" not in child.said
-    assert ("interrupted" if code == 130 else f"asked to stop ({signal.Signals(number).name})") in child.said
+    assert "Traceback" not in child.output
+    assert ("interrupted" if code == 130 else f"asked to stop ({signal.Signals(number).name})") in child.output
 
 
 def name_of(value: object) -> str:
@@ -121,7 +121,7 @@ def test_a_signal_after_the_last_step_lets_the_run_finish(place, whole):
     child = waiting(place, ("aigc.launch.train:save_model_folder", 1))
     child.send(signal.SIGTERM)
     go(place)
-    assert child.wait() == 0, child.said
+    assert child.wait() == 0, child.output
     assert the_run(place).status == "finished"
     assert_same(the_run(place), whole["plain"])
 
@@ -134,7 +134,7 @@ def test_a_signal_before_the_run_exists_leaves_nothing(number, place):
     child.send(number)
     time.sleep(0.05)
     go(place)
-    assert child.wait() == CODES[number][0], child.said
+    assert child.wait() == CODES[number][0], child.output
     assert run_in(place) is None
     assert [path for path in (place / "own-cache").rglob("*") if path.is_file()] == []
 
@@ -213,9 +213,9 @@ def assert_finite(run: Run) -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_non_finite_loss_ends_the_run_before_it_is_saved(value, place):
     child = start(place, arguments("callbacks.checkpoints.every_n_steps=1"), ["non_finite_loss", 7, value])
-    assert child.wait() == 3, child.said
+    assert child.wait() == 3, child.output
     run = the_run(place)
-    assert "not finite at step 7, batch 6, training samples " in child.said
+    assert "not finite at step 7, batch 6, training samples " in child.output
     assert (run.status, run.manifest["attempts"][-1]["exit_code"]) == ("diverged", 3)
     assert saved(run) == reached(run) == 6
     assert_finite(run)
@@ -225,8 +225,8 @@ def test_a_non_finite_loss_ends_the_run_before_it_is_saved(value, place):
 def test_a_far_too_large_learning_rate_is_reported_and_checkpoints_stay_intact(more, place):
     every = "callbacks.checkpoints.every_n_steps=1"
     child = start(place, ["train", *arguments(*more, "optimizer.lr=1e30", every)[1:]])
-    assert child.wait() == 3, child.said
-    assert "lower optimizer.lr" in child.said
+    assert child.wait() == 3, child.output
+    assert "lower optimizer.lr" in child.output
     assert the_run(place).status == "diverged"
     assert_finite(the_run(place))
 
@@ -243,10 +243,10 @@ def test_a_diverged_run_diverges_again_from_its_checkpoint(place):
 @pytest.mark.parametrize("fault", ["out_of_device_memory", "out_of_host_memory"])
 def test_out_of_memory_is_told_with_advice_and_loses_nothing(fault, place, whole):
     child = start(place, arguments(), [fault, 6])
-    assert child.wait() == 4, child.said
+    assert child.wait() == 4, child.output
     run = the_run(place)
     assert (run.status, run.manifest["attempts"][-1]["exit_code"]) == ("out_of_memory", 4)
-    assert "data.batch_size=2 trainer.accumulate_grad_batches=2" in child.said
+    assert "data.batch_size=2 trainer.accumulate_grad_batches=2" in child.output
     finish(place, ["resume", "latest"])
     assert_same(run, whole["plain"])
 
@@ -256,10 +256,10 @@ def test_a_second_process_on_the_same_run_is_refused_without_harm(step, verb, pl
     first = waiting(place, (TRAINING, step))
     second = start(place, arguments() if verb == "train" else ["resume", "latest"])
     assert second.wait() == 2
-    assert f"is in use by process {first.pid} on" in second.said
-    assert "Traceback" not in second.said
+    assert f"is in use by process {first.pid} on" in second.output
+    assert "Traceback" not in second.output
     assert the_run(place).status == "running"
     go(place)
-    assert first.wait() == 0, first.said
+    assert first.wait() == 0, first.output
     assert_same(the_run(place), whole["plain"])
     assert len(the_run(place).manifest["attempts"]) == 1

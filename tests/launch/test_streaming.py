@@ -64,7 +64,7 @@ def whole(request: pytest.FixtureRequest, folder: Path) -> tuple[int, Run]:
     """A number of ranks, and the run of so many that was never stopped."""
     place = place_at(folder / f"whole-{request.param}")
     child = begin(place, request.param)
-    assert child.wait() == 0, child.said
+    assert child.wait() == 0, child.output
     run = the_run(place)
     assert final_state(run.path)["aigc"]["position"]["epoch"] >= 1
     return request.param, run
@@ -90,7 +90,7 @@ def test_a_stopped_or_killed_run_is_resumed_as_if_uninterrupted(
     assert run.status is not Status.FINISHED
     assert 0 < saved(run) < STEPS
     again = start(place, ["resume", "latest", "~callbacks.slow", "--trust=tests"])
-    assert again.wait() == 0, again.said
+    assert again.wait() == 0, again.output
     assert_same(run, never_stopped)
 
 
@@ -99,13 +99,13 @@ def test_another_number_of_ranks_resumes_only_if_allowed(tmp_path: Path) -> None
     child = begin(place, 2, *SLOW)
     wait_until(lambda: child.ended or stepped(place) >= 3)
     child.send(signal.SIGTERM)
-    assert child.wait() == 75, child.said
+    assert child.wait() == 75, child.output
     refused = start(place, ["resume", "latest", "trainer.devices=1", "--trust=tests"])
-    assert refused.wait() == 2, refused.said
-    assert "number of ranks was 2 and is 1" in refused.said
-    assert "resume.allow=[world_size]" in refused.said
+    assert refused.wait() == 2, refused.output
+    assert "number of ranks was 2 and is 1" in refused.output
+    assert "resume.allow=[world_size]" in refused.output
     allowed = ["~callbacks.slow", "trainer.devices=1", "resume.allow=[world_size]"]
     done = start(place, ["resume", "latest", *allowed, "--trust=tests"])
-    assert done.wait() == 0, done.said
-    assert "the stream cannot continue where it was: epoch 0 starts from its first" in done.said
+    assert done.wait() == 0, done.output
+    assert "the stream cannot continue where it was: epoch 0 starts from its first" in done.output
     assert reached(the_run(place)) == STEPS

@@ -84,8 +84,8 @@ def test_a_sweep_runs_resumes_compares_and_names_its_best(tmp_path: Path) -> Non
     assert "6 trials, 3 duplicates omitted, 0 already finished" in dry
     assert not (place / "outputs").exists()
     child = start(place, ["train", *TINY, *axes], real=True)  # several values make it a sweep
-    assert child.wait() == 0, child.said
-    told = child.said
+    assert child.wait() == 0, child.output
+    told = child.output
     assert "finished  6 of 6 (6 now)" in told
     assert_each_ran_once(place, 6)
     before = {run: (place / "outputs/runs" / run / "manifest.json").stat().st_mtime_ns for run in runs_of(place)}
@@ -117,8 +117,8 @@ def test_trials_that_differ_in_more_than_the_seed_are_not_averaged(tmp_path: Pat
     finish(place, ["sweep", "table", "mine", "--metric", "val/bits_per_byte"])
     child = start(place, ["sweep", "best", "mine", "--metric", "val/bits_per_byte"])
     assert child.wait() == 2
-    assert "--direction: " in child.said
-    assert "val/bits_per_byte" in child.said
+    assert "--direction: " in child.output
+    assert "val/bits_per_byte" in child.output
     assert "seed: " in finish(place, ["sweep", "best", "mine", "--metric", "val/bits_per_byte", "--direction", "min"])
     finish(place, ["sweep", *TINY, "sweep.name=mine", "seed=2,3", "optimizer.weight_decay=0.5"])
     table = json.loads(finish(place, ["sweep", "table", "mine", "--json"]).splitlines()[-1])
@@ -134,13 +134,13 @@ def test_a_failed_trial_does_not_affect_others(tmp_path: Path) -> None:
     place = place_at(tmp_path)
     child = sweep(place, *FAULT, "+callbacks.fault.how=nothing,raise,diverge,out_of_memory,kill", "seed=0,1")
     assert child.wait() == 1
-    assert "8 trials have failed, 0 were not run" in child.said
+    assert "8 trials have failed, 0 were not run" in child.output
     told = statuses(place)
     expected = {"raise": "failed", "diverge": "diverged", "out_of_memory": "out_of_memory", "kill": "killed"}
     for words, status in told.items():
         how = words.split()[0].partition("how=")[2]
         assert str(status) == expected.get(how, "finished"), words
-    assert "killed 3 times at step" in child.said
+    assert "killed 3 times at step" in child.output
     logs = "".join(path.read_text("utf-8") for path in the_sweep(place).logs.iterdir())
     assert "litlogger" not in logs
     again = sweep(place, *FAULT, "+callbacks.fault.how=nothing,raise,diverge,out_of_memory,kill", "seed=0,1")
@@ -158,14 +158,14 @@ def test_a_sweep_ends_after_so_many_failures(how: list[str], tmp_path: Path) -> 
     assert child.wait() == 1
     failed = 1 if how == ["--fail-fast"] else 2
     told = "1 trial has failed" if failed == 1 else "2 trials have failed"
-    assert f"{told}, {8 - failed} were not run" in child.said
+    assert f"{told}, {8 - failed} were not run" in child.output
 
 
 def test_two_drivers_never_run_a_trial_twice(tmp_path: Path) -> None:
     place = place_at(tmp_path)
     drivers = [sweep(place, "seed=range(0,12)") for _ in range(2)]
     for driver in drivers:
-        assert driver.wait() == 0, driver.said
+        assert driver.wait() == 0, driver.output
     assert_each_ran_once(place, 12)
 
 
@@ -174,10 +174,10 @@ def test_trials_save_and_exit_when_the_driver_is_stopped(tmp_path: Path) -> None
     child = sweep(place, *SLOW, "seed=0,1")
     wait_until(lambda: child.ended or begun(place, 2))
     child.send(signal.SIGTERM)
-    assert child.wait() == 75, child.said
+    assert child.wait() == 75, child.output
     assert set(statuses(place).values()) <= {Status.PREEMPTED, Status.FINISHED}
     again = sweep(place, *SLOW, "seed=0,1")
-    assert again.wait() == 0, again.said
+    assert again.wait() == 0, again.output
     assert_each_ran_once(place, 2)
 
 
@@ -203,7 +203,7 @@ def kill_until_done(place: Path, arguments: Sequence[str], kills: int, dice: ran
                 child.send(signal.SIGKILL)
         child.wait()
     child = start(place, list(arguments))
-    assert child.wait() == 0, child.said
+    assert child.wait() == 0, child.output
     return done
 
 

@@ -51,7 +51,7 @@ def test_a_failure_is_recorded_in_status_manifest_and_log(own_place):
     (own_place / "mine.txt").unlink()
     child = worker(run, own_place)
     assert child.wait() == 2
-    assert "mine.txt" in child.said
+    assert "mine.txt" in child.output
     assert run.status == "failed"
     assert run.manifest["attempts"][-1]["exit_code"] == 2
     assert "Traceback" in run.log.read_text("utf-8")
@@ -82,7 +82,7 @@ def test_what_data_draw_depends_on_the_seed_and_not_on_the_process(own_place):
 def test_a_killed_run_reads_as_killed(own_place):
     run = frozen(own_place, "trainer.max_steps=100000", "callbacks.progress.every_seconds=0")
     child = worker(run, own_place)
-    wait_until(lambda: "step 2 of" in child.said or child.ended)
+    wait_until(lambda: "step 2 of" in child.output or child.ended)
     assert run.status == "running"
     child.kill()
     assert run.status == "killed"

@@ -89,8 +89,8 @@ def start(
 def finish(place: Path, arguments: list[str], *faults: list[Any], **env: str) -> str:
     """Run a process that must succeed; return its output."""
     child = start(place, arguments, *faults, **env)
-    assert child.wait() == 0, child.said
-    return child.said
+    assert child.wait() == 0, child.output
+    return child.output
 
 
 def wait_in(
@@ -99,7 +99,7 @@ def wait_in(
     """Start a process that waits before the n-th call of a function until it is released."""
     child = start(place, arguments, ["wait_in", where, str(place / "waits"), count, for_ever], *faults)
     wait_until(lambda: (place / "waits").exists() or child.ended)
-    assert not child.ended, child.said
+    assert not child.ended, child.output
     return child
 
 

@@ -55,12 +55,12 @@ class OneNode:
         wait_until(files["socket"].exists)
         self._daemon("slurmctld", "-D", "-f", str(self.conf))
         self._daemon("slurmd", "-D", "-f", str(self.conf), "-N", self.host)
-        wait_until(lambda: self.run("sinfo", "-h", "-o", "%T") == "idle", self.said, pause=0.1)
+        wait_until(lambda: self.run("sinfo", "-h", "-o", "%T") == "idle", self.output, pause=0.1)
 
     def stop(self) -> None:
         """End what runs, and the daemons."""
         subprocess.run(["scancel", "--user=root"], env=self.env, capture_output=True, timeout=PATIENCE)
-        wait_until(lambda: not self.run("squeue", "-h"), self.said, pause=0.2)
+        wait_until(lambda: not self.run("squeue", "-h"), self.output, pause=0.2)
         for daemon in reversed(self._daemons):
             daemon.send_signal(signal.SIGTERM)
             try:
@@ -113,7 +113,7 @@ class OneNode:
                 continue  # it has ended
         return told
 
-    def said(self) -> str:
+    def output(self) -> str:
         """The end of the logs."""
         return "\n".join(path.read_text("utf-8", "replace")[-1500:] for path in self.folder.glob("*.log"))
 

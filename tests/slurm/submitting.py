@@ -38,13 +38,13 @@ def aigc(slurm: OneNode, place: Path, *arguments: str, **env: str) -> Child:
 
 def told(slurm: OneNode, place: Path, *arguments: str, **env: str) -> str:
     child = aigc(slurm, place, *arguments, **env)
-    assert child.wait() == 0, child.said
-    return child.said
+    assert child.wait() == 0, child.output
+    return child.output
 
 
 def submitted(slurm: OneNode, place: Path, *arguments: str, **env: str) -> tuple[Run, str]:
-    said = told(slurm, place_at(place), "submit", *TINY, *arguments, "--json", **env)
-    return the_run(place), json.loads(said.splitlines()[-1])["job"]
+    output = told(slurm, place_at(place), "submit", *TINY, *arguments, "--json", **env)
+    return the_run(place), json.loads(output.splitlines()[-1])["job"]
 
 
 def listed(slurm: OneNode, place: Path) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def listed(slurm: OneNode, place: Path) -> dict[str, Any]:
 
 def ended(slurm: OneNode, run: Run, job: str, status: str = "finished") -> None:
     gone = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "")
-    wait_until(lambda: slurm.state(job) in gone, lambda: log(run) + slurm.said(), pause=0.2)
+    wait_until(lambda: slurm.state(job) in gone, lambda: log(run) + slurm.output(), pause=0.2)
     assert run.status == status, log(run)
 
 

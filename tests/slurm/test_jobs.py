@@ -66,7 +66,7 @@ def test_edits_after_submit_do_not_reach_the_job(slurm, folder):
         "from pytorch_lightning import Callback\n\n\nclass Says(Callback):\n"
         "    def on_fit_start(self, trainer, module):\n        print('the word is', 'before')\n"
     )
-    (place / ".gitignore").write_text("outputs/\n.said*\n")
+    (place / ".gitignore").write_text("outputs/\n.output*\n")
     for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]):
         subprocess.run(["git", *command], cwd=place, check=True)
     (place / "mine.py").write_text((place / "mine.py").read_text().replace("'before'", "'at submit'"))
@@ -113,8 +113,8 @@ def test_never_requeued_means_never(slurm, folder):
     ended(slurm, run, job, "preempted")
     assert slurm.state(job) == "FAILED"
     place = folder / "never"
-    said = told(slurm, place, "submit", "--resume", "latest", "--trust=tests", "--json")
-    again = json.loads(said.splitlines()[-1])["job"]
+    output = told(slurm, place, "submit", "--resume", "latest", "--trust=tests", "--json")
+    again = json.loads(output.splitlines()[-1])["job"]
     ended(slurm, run, again)
     assert [one["id"] for one in run.manifest["jobs"]] == [job, again]
 

@@ -22,7 +22,7 @@ def test_cancel_takes_a_waiting_run_out_of_the_queue(slurm, folder):
     assert slurm.state(job) == "CANCELLED"
     refused = aigc(slurm, folder / "waiting", "cancel", "latest")
     assert refused.wait() == 2
-    assert "there is nothing to cancel" in refused.said
+    assert "there is nothing to cancel" in refused.output
 
 
 def test_cancel_lets_a_working_run_save_and_does_not_requeue_it(slurm, folder, whole):
@@ -91,7 +91,7 @@ def test_a_node_that_fails_is_noticed(slurm, folder):
             slurm.run("scontrol", "update", f"NodeName={slurm.host}", "State=resume")
             return slurm.run("sinfo", "-h", "-o", "%T") in ("idle", "mixed", "allocated")
 
-        wait_until(resumed, slurm.said, pause=0.5)
+        wait_until(resumed, slurm.output, pause=0.5)
 
 
 def test_one_call_to_the_queue_serves_all_runs_and_none_is_made_for_runs_never_submitted(slurm, folder):
@@ -121,8 +121,8 @@ def test_a_queue_that_does_not_answer_is_said_and_nothing_is_guessed(slurm, fold
     nowhere.write_text("")
     child = start(folder / "silent", ["ls", "--json"], PATH=slurm.env["PATH"], SLURM_CONF=str(nowhere))
     assert child.wait() == 0
-    assert "the queue cannot be queried" in child.said
-    assert json.loads(child.said.splitlines()[-1])["status"] == "pending"
+    assert "the queue cannot be queried" in child.output
+    assert json.loads(child.output.splitlines()[-1])["status"] == "pending"
     slurm.run("scancel", job)
 
 
@@ -142,6 +142,6 @@ def test_what_sbatch_refuses_leaves_nothing_behind(slurm, folder):
     place = place_at(folder / "refused")
     child = aigc(slurm, place, "submit", *TINY, *CPU, "cluster.partition=nowhere")
     assert child.wait() == 2
-    assert "sbatch refuses the job" in child.said
-    assert "invalid partition specified: nowhere" in child.said
+    assert "sbatch refuses the job" in child.output
+    assert "invalid partition specified: nowhere" in child.output
     assert list((place / "outputs/runs").iterdir()) == []
