@@ -83,6 +83,9 @@ class PreparedData(LightningDataModule, ABC, Generic[Prepared]):
         """Numbers of the data, among them `fingerprint`, and one section for each split."""
         return self.prepared.info
 
+    def save_beside_model(self, folder: Path) -> None:
+        """Write what the model needs besides its weights, such as a tokenizer, into its folder; nothing by default."""
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the content of the data."""

@@ -27,7 +27,7 @@ from aigc.evaluation.base import Evaluation
 from aigc.launch import data_state
 from aigc.launch.ranks.group import read_ranks
 from aigc.launch.ranks.lightning_environment import StartedRanks
-from aigc.logger import MetricsFileLogger, TensorBoard
+from aigc.logger import MetricsFileLogger
 from aigc.models import ModelFactory
 from aigc.runs import Run
 from aigc.runs.files import set_write_patience
@@ -151,8 +151,8 @@ def build_loggers(cfg: DictConfig, run: Run, step: int = 0) -> list[Logger]:
         return []
     chosen = [build(node, Logger, f"logger.{name}", run=run) for name, node in (cfg.logger or {}).items() if node]
     for logger in chosen:
-        if isinstance(logger, TensorBoard):
-            logger.resume_from(step)
+        if resume := getattr(logger, "resume_from_step", None):
+            resume(step)
     return [MetricsFileLogger(run), *chosen]
 
 

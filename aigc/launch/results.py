@@ -37,9 +37,8 @@ def _write_model(run: Run, task: Task, data: Any) -> None:
         if found is None:
             raise
         raise OSError(int(found[1]), os.strerror(int(found[1])), str(temporary)) from error
-    tokenizer = getattr(data, "tokenizer", None)
-    if tokenizer is not None:
-        tokenizer.save_pretrained(temporary)
+    if save := getattr(data, "save_beside_model", None):  # data of one's own need not have it
+        save(temporary)
     if isinstance(data, LightningDataModule):
         data_state.write(data.state_dict(), temporary)
     described = json.dumps({"saved_model": task.saved_model}) + "\n"

@@ -15,6 +15,9 @@ __all__ = ["MetricsFileLogger", "TensorBoard", "WandB", "image_file", "log_image
 def rewind(loggers: Sequence[Logger], metrics_bytes: int, last_row: str = "") -> None:
     """Truncate the logs to the state of a checkpoint, so that metrics continue without gaps or repeated rows.
 
+    A logger of your own takes part if it has `resume_from_rows(rows)`, which gets all rows so far with their step, or
+    `resume_from_step(step)`, which is called before it logs anything.
+
     Args:
         loggers: The run's loggers.
         metrics_bytes: The length of metrics.jsonl in that state, without its last row.
@@ -24,5 +27,5 @@ def rewind(loggers: Sequence[Logger], metrics_bytes: int, last_row: str = "") ->
         if isinstance(logger, MetricsFileLogger):
             rows = logger.resume(metrics_bytes, last_row)
             for other in loggers:
-                if isinstance(other, WandB):
-                    other.resume_from(rows)
+                if resume := getattr(other, "resume_from_rows", None):
+                    resume(rows)

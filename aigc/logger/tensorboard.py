@@ -18,7 +18,7 @@ class TensorBoard(TensorBoardLogger):
     def __init__(self, run: Run, flush_secs: int = 30):
         super().__init__(save_dir=run.path, name="tensorboard", version="", flush_secs=flush_secs)
 
-    def resume_from(self, step: int) -> None:
+    def resume_from_step(self, step: int) -> None:
         """Make TensorBoard drop what an earlier attempt has logged after this step."""
         self._kwargs["purge_step"] = step + 1
 

@@ -44,7 +44,7 @@ class WandB(WandbLogger):
         self._samples = run.samples
         super().__init__(name=run.id, id=run.id, save_dir=str(run.path), project=project, resume="allow", **options)
 
-    def resume_from(self, rows: Sequence[Mapping[str, float]]) -> None:
+    def resume_from_rows(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Send earlier rows again, unless W&B has them: the last rows of a killed run may not have reached it.
 
         Images are read from samples/, and are sent with the first row of their step that has validation values.

@@ -1,6 +1,7 @@
 """What data modules of text share: arguments, tokenizer, objective, validation."""
 
 from abc import abstractmethod
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from torch.utils.data import DataLoader
@@ -106,6 +107,10 @@ class TextModule(PreparedData[PreparedText]):
     def tokenizer(self) -> PreTrainedTokenizerFast:
         """The tokenizer; made from training texts or pretrained."""
         return self.prepared.tokenizer
+
+    def save_beside_model(self, folder: Path) -> None:
+        """Write the tokenizer."""
+        self.tokenizer.save_pretrained(folder)
 
     @property
     def heldout(self) -> list[Example]:
