@@ -3,15 +3,15 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
 from tests.launch.modules import run_module
-from tests.unit.metrics.worlds import fork_worlds
+from tests.unit.metrics.worlds import fork_worlds, joined
 
 WORLDS = [1, 2]
 Find = Callable[[Path, int, int], dict[str, Any]]
@@ -39,8 +39,6 @@ def _rank_of(find: Find, world: int, rank: int, place: Path) -> None:
     if world > 1:
         told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "TORCHELASTIC_RUN_ID": "none"}
         os.environ.update({name: str(value) for name, value in told.items()} | {"MASTER_ADDR": "", "MASTER_PORT": "0"})
-        dist.init_process_group("gloo", init_method=f"file://{place}/meeting", rank=rank, world_size=world)
-    found = find(place / f"{world}-{rank}", rank, world)
-    if world > 1:
-        dist.destroy_process_group()
+    with joined(world, rank, place) if world > 1 else nullcontext():
+        found = find(place / f"{world}-{rank}", rank, world)
     torch.save(found, place / f"{world}-{rank}.pt")

@@ -2,15 +2,12 @@
 
 import json
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 
 from aigc.augmentation import AdaptiveAugment, Augmentation, ScheduledAugment
-from tests.unit.metrics.worlds import fork_worlds
-from tests.waiting import PATIENCE
+from tests.unit.metrics.worlds import fork_worlds, joined
 
 STEPS = 11
 
@@ -39,11 +36,8 @@ def states(steps: list[list[torch.Tensor]]) -> list[list[list[float]]]:
 
 def rank_of(world: int, rank: int, place: Path) -> None:
     """One rank: it writes what it found to `<rank>.json`."""
-    limit = timedelta(seconds=PATIENCE)
-    dist.init_process_group("gloo", init_method=f"file://{place}/meet", rank=rank, world_size=world, timeout=limit)
-    found = states([[logits(step, rank)] for step in range(STEPS)])
-    dist.barrier()
-    dist.destroy_process_group()
+    with joined(world, rank, place):
+        found = states([[logits(step, rank)] for step in range(STEPS)])
     (place / f"{rank}.json").write_text(json.dumps(found), encoding="utf-8")
 
 

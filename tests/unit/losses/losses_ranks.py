@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from aigc.losses import R1, R2, LeCam, get, names, path_length_penalty
 from tests.unit.losses.discriminators import Quadratic, images, phase_of
-from tests.unit.metrics.worlds import fork_worlds
+from tests.unit.metrics.worlds import fork_worlds, joined
 
 COUNT = 6
 
@@ -55,11 +55,10 @@ def gradient_of(loss: Tensor, parameters: Iterable[Tensor]) -> Tensor:
 def rank_of(world: int, rank: int, place: Path) -> None:
     """Find what one rank finds, and keep it."""
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{place}/meeting{world}", rank=rank, world_size=world)
     half = COUNT // world
     part = slice(rank * half, (rank + 1) * half)
-    torch.save(found(part, compiled=world > 1), place / f"{world}-{rank}.pt")
-    dist.destroy_process_group()
+    with joined(world, rank, place):
+        torch.save(found(part, compiled=world > 1), place / f"{world}-{rank}.pt")
 
 
 if __name__ == "__main__":

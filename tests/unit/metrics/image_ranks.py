@@ -5,12 +5,10 @@ Usage: python -m tests.unit.metrics.image_ranks FOLDER
 
 import sys
 import warnings
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
 from aigc.metrics.image import (
     FeatureStatistics,
@@ -21,8 +19,7 @@ from aigc.metrics.image import (
     compare,
 )
 from aigc.metrics.image.extractors import Extracted, Extractor
-from tests.unit.metrics.worlds import counted, fork_worlds
-from tests.waiting import PATIENCE
+from tests.unit.metrics.worlds import counted, fork_worlds, joined
 
 WORLDS = (1, 3)
 NUMBER = 60
@@ -94,12 +91,8 @@ def measure(rank: int, world: int) -> dict[str, Any]:
 def rank_of(world: int, rank: int, place: Path) -> None:
     """One rank: it writes what it found."""
     warnings.simplefilter("ignore")
-    meeting = f"file://{place}/{world}"
-    limit = timedelta(seconds=PATIENCE)
-    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world, timeout=limit)
-    found = measure(rank, world)
-    dist.barrier()
-    dist.destroy_process_group()
+    with joined(world, rank, place):
+        found = measure(rank, world)
     torch.save(found, place / f"{world}-{rank}.pt")
 
 

@@ -7,18 +7,15 @@ import json
 import sys
 import warnings
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
 from aigc.distributed.collectives import sync_sum
 from aigc.metrics.text import BLEU, ClassificationReport, Perplexity, SelfBLEU
 from tests.unit.metrics.text_samples import ENGLISH, MIXED, POEMS
-from tests.unit.metrics.worlds import counted, fork_worlds
-from tests.waiting import PATIENCE
+from tests.unit.metrics.worlds import counted, fork_worlds, joined
 
 WORLDS = (1, 3)
 METRICS: dict[str, Callable[[], Any]] = {
@@ -113,16 +110,12 @@ def expected(name: str) -> dict[str, Any]:
 def rank_of(world: int, rank: int, place: Path) -> None:
     """One rank: it writes what it found to `<world>-<rank>.json`."""
     warnings.simplefilter("ignore")
-    dist.init_process_group(
-        "gloo", init_method=f"file://{place}/{world}", rank=rank, world_size=world, timeout=timedelta(seconds=PATIENCE)
-    )
-    found: dict[str, Any] = {
-        f"{name}:{told}": measure(name, rank, world, told) for name in METRICS for told in (False, True)
-    }
-    mine = torch.tensor([rank, 1])
-    found["sum"] = [sync_sum(mine)[0].tolist(), mine.tolist()]
-    dist.barrier()
-    dist.destroy_process_group()
+    with joined(world, rank, place):
+        found: dict[str, Any] = {
+            f"{name}:{told}": measure(name, rank, world, told) for name in METRICS for told in (False, True)
+        }
+        mine = torch.tensor([rank, 1])
+        found["sum"] = [sync_sum(mine)[0].tolist(), mine.tolist()]
     (place / f"{world}-{rank}.json").write_text(json.dumps(found), encoding="utf-8")
 
 

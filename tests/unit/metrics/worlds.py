@@ -4,10 +4,13 @@ import multiprocessing
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
+
+from tests.waiting import PATIENCE
 
 
 def fork_worlds(worlds: Sequence[int], rank_of: Callable[[int, int, Path], None], place: Path) -> None:
@@ -21,6 +24,17 @@ def fork_worlds(worlds: Sequence[int], rank_of: Callable[[int, int, Path], None]
             each.join()
             if each.exitcode:
                 sys.exit(f"a rank of {world} failed with exit code {each.exitcode}")
+
+
+@contextmanager
+def joined(world: int, rank: int, place: Path) -> Iterator[None]:
+    """The process group of one rank of a world, which meets in a folder and leaves it together."""
+    limit = timedelta(seconds=PATIENCE)
+    meeting = f"file://{place}/meeting-{world}"
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world, timeout=limit)
+    yield
+    dist.barrier()
+    dist.destroy_process_group()
 
 
 @contextmanager
