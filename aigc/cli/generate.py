@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import textwrap
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,7 @@ class GenerateParser(VerbParser):
     def __init__(self) -> None:
         super().__init__(
             "generate",
-            "Generate texts or images with a run's model.\n"
-            "Texts, to stdout: for prompt=TEXT, for each line of a file, or for each line of stdin. Without a\n"
-            "prompt, generation is unconditional.\n"
-            "Images, to files whose names are printed: one grid (a name ending in .png), single files (a folder), or\n"
-            "an animation from image to image (a name ending in .webp). Each image depends only on its seed and\n"
-            "label.",
+            "Generate with a run's model: texts, images, or what else its kind makes; see below.",
             "aigc generate latest prompt=床前明月光，疑是地上霜。 num_samples=3 temperature=0.8\n"
             "  aigc generate gan-letters labels=A,B,C num_images=30 seed=7 --out abc.png\n"
             "  aigc generate gan-letters seed=0,3,7 labels=S interpolation=24 --out way.webp",
@@ -42,14 +38,19 @@ def parser() -> argparse.ArgumentParser:
     made = GenerateParser()
     made.add_argument("run", metavar="RUN", help="run id, a unique prefix, a path, or latest")
     made.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="keys of the model, see below")
-    made.add_argument("--prompts", metavar="FILE", help="texts: read prompts from a file, one a line; - is stdin")
-    made.add_argument(
-        "--out", metavar="FILE|FOLDER", help="images: FILE.png, FOLDER or FILE.webp (./<run id>-<seed>.png)"
-    )
-    made.add_argument("--force", action="store_true", help="images: replace files that exist")
-    made.add_argument("--json", action="store_true", help="print one JSON object for each text or file")
+    made.add_argument("--prompts", metavar="FILE", help=_option_help("prompts"))
+    made.add_argument("--out", metavar="FILE|FOLDER", help=_option_help("out"))
+    made.add_argument("--force", action="store_true", help=_option_help("force"))
+    made.add_argument("--json", action="store_true", help="print one JSON object for each result")
     add_trust(made)
     return made
+
+
+def _option_help(name: str) -> str:
+    """Return the help of an option from the kinds of models that take it."""
+    from aigc.inference.find import kinds
+
+    return "; ".join(f"{kind.makes}: {kind.options[name]}" for kind in kinds() if name in kind.options)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -89,12 +90,14 @@ def _keys_help(typed: list[str]) -> str:
 
     chosen = [_kind_of(typed[0])] if typed else []
     shown = [kind for kind in chosen if kind] or [kind for kind in kinds() if fields(kind.keys)]
-    return "\n\n".join(
-        fields_help(_path(kind.keys), f"keys of {kind.makes} (key=value; default in brackets):")
-        if fields(kind.keys)
-        else f"keys of {kind.makes}: none, such a model generates nothing"
-        for kind in shown
-    )
+    return "\n\n".join(map(_kind_help, shown))
+
+
+def _kind_help(kind: "type[SavedModel]") -> str:
+    if not fields(kind.keys):
+        return f"keys of {kind.makes}: none, such a model generates nothing"
+    usage = f"{textwrap.fill(kind.usage, 110)}\n" if kind.usage else ""
+    return usage + fields_help(_path(kind.keys), f"keys of {kind.makes} (key=value; default in brackets):")
 
 
 def _kind_of(name: str) -> "type[SavedModel] | None":

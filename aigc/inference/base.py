@@ -64,8 +64,10 @@ class SavedModel(ABC):
     """What it makes, in the plural, for messages: `texts`."""
     keys: ClassVar[type]
     """Dataclass of the keys that `aigc generate` takes; the docstrings of its fields are their help."""
-    options: ClassVar[frozenset[str]] = frozenset()
-    """Options that `aigc generate` takes for it: `prompts`, `out`, `force`."""
+    usage: ClassVar[str] = ""
+    """How `aigc generate` takes input and gives output, for its help."""
+    options: ClassVar[Mapping[str, str]] = {}
+    """Options that `aigc generate` takes for it (`prompts`, `out`, `force`), each with its help."""
     formats: ClassVar[Mapping[str, str]]
     """Names of its export formats, each with what reads it."""
 

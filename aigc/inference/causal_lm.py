@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from aigc.errors import InputError
 from aigc.generation.sampling import Sampling
@@ -25,7 +25,11 @@ class SavedCausalLM(SavedTransformersModel):
 
     makes = "texts"
     keys = TextKeys
-    options = frozenset({"prompts"})
+    usage = (
+        "Texts go to stdout: for prompt=TEXT, for each line of a file, or for each line of stdin. Without a prompt, "
+        "generation is unconditional."
+    )
+    options: ClassVar = {"prompts": "read prompts from a file, one a line; - is stdin"}
 
     def generate(self, request: Request) -> Iterator[Generated]:
         """Write `num_samples` texts for each prompt; see `SavedModel.generate`."""

@@ -24,7 +24,14 @@ class SavedImageGenerator(SavedModel, ImageMaker):
 
     makes = "images"
     keys = ImageChoice
-    options = frozenset({"out", "force"})
+    usage = (
+        "Images go to files whose names are printed: one grid (a name ending in .png), single files (a folder), or an "
+        "animation from image to image (a name ending in .webp). Each image depends only on its seed and label."
+    )
+    options: ClassVar = {
+        "out": "FILE.png, FOLDER or FILE.webp (./<run id>-<seed>.png)",
+        "force": "replace files that exist",
+    }
     formats: ClassVar = {
         SAFETENSORS: "weights and configuration, for aigc.models.images.saved.load_generator",
         "torchscript": "for torch.jit.load, also in C++ (PyTorch calls it deprecated)",

@@ -83,6 +83,20 @@ def test_help_shows_the_keys_of_the_run_on_its_line(call, capsys, place):
     assert shown == {"abab": {"lines"}, "images": {"images"}, "nothing": {"texts", "images"}}
 
 
+def test_help_of_a_kind_comes_from_its_class(call, capsys, place, monkeypatch):
+    place.joinpath("pyproject.toml").write_text('[tool.aigc]\ntrusted = ["my_bigrams"]\n')
+    monkeypatch.setattr(SavedImageGenerator, "options", {"out": "a canvas"})
+    with pytest.raises(SystemExit):
+        call("generate", "nothing", "--help")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "images: a canvas" in shown
+    for kind in kinds():
+        assert kind.usage in shown
+    with pytest.raises(SystemExit):
+        call("generate", "abab", "--help")
+    assert SavedImageGenerator.usage not in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
