@@ -131,7 +131,7 @@ def test_a_wrong_resume_is_refused_with_the_reason(aigc, own_place):
     code, _ = ended(started(own_place, *TINY, "run.id=mine", until="step 12 of"), signal.SIGTERM)
     assert code == 75
     for arguments, message in [
-        (["train", *TINY, "run.id=mine"], "mine already: take another run.id, or run.resume=auto"),
+        (["train", *TINY, "run.id=mine"], "run.resume=auto"),
         (["train", *TINY, "run.id=mine", "run.resume=auto", "seed=5"], "has another config"),
         (["resume", "mine", "optimizer.lr=1"], "optimizer.lr (command line: optimizer.lr=1): cannot be changed"),
         (["resume", "mine", "data.batch_size=4"], "batch size was 2 and is 4"),
