@@ -3,7 +3,7 @@
 import math
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
@@ -34,6 +34,8 @@ class Checkpoints(Callback):
         asynchronous: Write in a thread while training goes on; needs memory for a second copy of the state, and a crash
             in the middle of a write costs the interval before it, too.
     """
+
+    often_changed: ClassVar = ("monitor", "every_n_minutes")
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from aigc.config.faults import group_choices
 from aigc.config.origins import origins_of
 from aigc.config.part_names import value_problems
 from aigc.config.problems import ConfigError, Problem, suggest
-from aigc.config.targets import Signature, is_subclass, signature
+from aigc.config.targets import Signature, class_attribute, is_subclass, signature
 from aigc.config.trust import how_to_trust, is_trusted
 from aigc.config.types import MISSING, Fields, Parameter, Slot, allowed, mismatches, union_options
 
@@ -228,6 +228,16 @@ def known_keys(cfg: DictConfig) -> dict[str, Parameter]:
         takes = signature(node["_target_"]).parameters
         keys |= _below(path, {n: p for n, p in takes.items() if n not in slot.supplied})
     return keys
+
+
+def often_changed_keys(cfg: DictConfig) -> Iterator[str]:
+    """Yield the keys that the classes of a config's nodes name in `often_changed`, for help.
+
+    Raises:
+        ConfigError: As `known_keys`.
+    """
+    for path, node, _ in _all_nodes(cfg):
+        yield from (f"{path}.{name}" for name in class_attribute(node["_target_"], "often_changed") or ())
 
 
 def _all_nodes(cfg: DictConfig) -> Iterator[tuple[str, Any, Slot]]:

@@ -58,6 +58,7 @@ class ImageGeneration(Evaluation):
     measure_class = ImageMeasure
     expects = ImageTask
     needs: ClassVar[Mapping[str, type]] = {"images": Images}
+    often_changed: ClassVar = ("samples", "extractor")
     at_validation = False
     fewest_samples = 2
 

@@ -49,6 +49,7 @@ class TextGeneration(Evaluation):
     measure_class = TextMetric
     expects = LanguageTask
     measures = "a language task whose model continues texts"
+    often_changed: ClassVar = ("samples", "sampling.temperature")
     needs: ClassVar[Mapping[str, type]] = {"heldout": list, "tokenizer": PreTrainedTokenizerBase}
 
     def __init__(

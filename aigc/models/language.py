@@ -2,7 +2,7 @@
 
 import copy
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
 import transformers
@@ -30,6 +30,8 @@ class TransformersModel(ModelFactory):
         dtype: Of the weights; bfloat16 only where an adapter leaves them frozen.
         attention: The implementation; packed rows of a CausalLM need sdpa.
     """
+
+    often_changed: ClassVar = ("path",)
 
     def __init__(
         self,

@@ -4,9 +4,11 @@ from itertools import pairwise
 import pytest
 
 from aigc.cli.main import VERBS
-from aigc.cli.parts.options import OFTEN_CHANGED, often_changed
-from aigc.config.check import known_keys
+from aigc.cli.parts import options
+from aigc.cli.parts.options import often_changed
+from aigc.config.check import known_keys, often_changed_keys
 from aigc.config.compose import compose
+from tests.conftest import write
 
 
 def test_help_names_every_verb(aigc):
@@ -35,8 +37,22 @@ def test_every_most_used_key_has_help():
 
 
 def test_the_most_used_keys_exist():
-    of_images = known_keys(compose(["experiment=gan/letters"]))
-    assert set(OFTEN_CHANGED) <= {*known_keys(compose()), *of_images}
+    for experiment in ("lm/tang_quatrains", "gan/letters"):
+        cfg = compose([f"experiment={experiment}"])
+        named = list(often_changed_keys(cfg))
+        assert {*options._FIRST, *options._OTHERS, *named} <= known_keys(cfg).keys()
+        assert {key.split(".")[0] for key in named} >= {"data", "evaluation", "callbacks"}
+
+
+def test_a_class_of_ones_own_names_its_most_used_keys(own_place, monkeypatch):
+    source = "from aigc.data.text import TextData\n\n\nclass Mine(TextData):\n    often_changed = ('eos',)\n\n"
+    source += "    def __init__(self, path: str, eos: int = 3):\n        pass\n"
+    write(own_place / "my_data.py", source)
+    monkeypatch.syspath_prepend(str(own_place))
+    monkeypatch.setattr("aigc.config.trust._named", ["my_data"])
+    shown = often_changed(["data._target_=my_data.Mine"])
+    assert "  data.eos [3]" in shown.splitlines()
+    assert "data.sequence_length" not in shown
 
 
 def test_help_shows_the_keys_of_the_experiment_on_its_line(aigc):

@@ -6,15 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-OFTEN_CHANGED = (
-    "experiment",
-    "seed",
-    "data.path",
-    "data.text_column",
-    "data.tokenizer.kind",
-    "data.sequence_length",
-    "data.batch_size",
-    "model.path",
+_FIRST = ("experiment", "seed")
+_OTHERS = (
     "optimizer.lr",
     "trainer.max_steps",
     "trainer.accumulate_grad_batches",
@@ -24,20 +17,11 @@ OFTEN_CHANGED = (
     "trainer.strategy",
     "trainer.validate_every_n_steps",
     "trainer.deterministic",
-    "task.loss",
-    "task.n_critic",
-    "data.resolution",
-    "data.labels",
-    "evaluation.images.samples",
-    "evaluation.images.extractor",
-    "evaluation.generation.samples",
-    "evaluation.generation.sampling.temperature",
-    "callbacks.checkpoints.monitor",
-    "callbacks.checkpoints.every_n_minutes",
     "run.id",
     "run.resume",
     "paths.outputs",
 )
+"""The most used keys of the sections that every config has; classes name their own in `often_changed`."""
 
 
 _WITHOUT_SOURCE = {"optimizer.lr": "Learning rate; where a scheduler changes it, the highest."}
@@ -101,7 +85,7 @@ def often_changed(overrides: Sequence[str] = ()) -> str:
         ConfigError: A choice does not exist, or a slot of the config holds no class that can be read.
     """
     from aigc.config import compose
-    from aigc.config.check import known_keys
+    from aigc.config.check import known_keys, often_changed_keys
     from aigc.config.faults import group_choices
     from aigc.config.types import shown
 
@@ -113,7 +97,7 @@ def often_changed(overrides: Sequence[str] = ()) -> str:
         "",
         "most used keys (key=value; default in brackets; experiment=NAME --help shows those of another experiment):",
     ]
-    for key in OFTEN_CHANGED:
+    for key in (*_FIRST, *often_changed_keys(cfg), *_OTHERS):
         if key in keys:
             value = _select(cfg, key, keys[key].default)
             lines += [

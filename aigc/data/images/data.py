@@ -1,7 +1,7 @@
 """Images to train on: a data module from a folder or a file to batches of one size."""
 
 from functools import cached_property
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -66,6 +66,8 @@ class ImageData(PreparedData[PreparedImages]):
     Raises:
         InputError: An argument is out of its range.
     """
+
+    often_changed: ClassVar = ("path", "resolution", "labels", "batch_size")
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
@@ -42,6 +42,8 @@ class TextModule(PreparedData[PreparedText]):
     Raises:
         InputError: An argument is out of its range.
     """
+
+    often_changed: ClassVar = ("path", "text_column", "tokenizer.kind", "sequence_length", "batch_size")
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import chain
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from omegaconf import DictConfig
@@ -70,6 +70,7 @@ class GanTask(AlternatingTask):
         ConfigError: Parts do not fit together.
     """
 
+    often_changed: ClassVar = ("loss", "n_critic")
     headline = ("train/discriminator_loss", "train/generator_loss")
 
     def __init__(
