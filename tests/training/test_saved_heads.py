@@ -1,20 +1,23 @@
 """What a run's model can do does not depend on its head of Transformers: it is loaded and exported to the last bit."""
 
 import json
+from functools import partial
 
 import pytest
 import torch
+from transformers import BertForMaskedLM, GPT2LMHeadModel
 
 from aigc.errors import InputError
 from aigc.inference.base import SAFETENSORS, Request
 from aigc.inference.find import saved_model
+from aigc.inference.parts.validation import check_whole
 from aigc.inference.transformers_model import SavedTransformersModel
 from aigc.launch.results import save_model_folder
 from aigc.models import TransformersModel
 from aigc.tasks import LanguageTask
 from tests.cli.image_runs import bare_run
 from tests.training.helpers import SETTINGS, text_data
-from tests.training.language_tasks import SIZES
+from tests.training.language_tasks import SIZES, MaskedLM, Preference, network
 
 T5 = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
 LAYERS = ("encoder_layers", "decoder_layers")
@@ -91,3 +94,11 @@ def test_nothing_is_generated(tmp_path):
     model = saved_model(run)
     with pytest.raises(InputError, match="mine"):
         list(model.generate(Request(model.keys())))
+
+
+def test_a_task_with_weights_that_model_does_not_hold_is_not_measured(tmp_path):
+    run = bare_run(tmp_path, "mine")
+    optimizer = partial(torch.optim.SGD, lr=0.1)
+    check_whole(MaskedLM(network(BertForMaskedLM), optimizer), run)
+    with pytest.raises(InputError, match="reference"):
+        check_whole(Preference(network(GPT2LMHeadModel), optimizer), run)

@@ -25,7 +25,7 @@ def validate(run: Run, cfg: DictConfig, overrides: Sequence[str]) -> tuple[dict[
     components.prepare_machine(cfg)
     data = components.build_data(cfg, run.model)
     task = components.build_task(cfg, data, run.model)
-    _check_whole(task, run)
+    check_whole(task, run)
     if not components.has_validation(data, task):
         raise InputError("data: there is nothing to measure on; set data.validation_fraction or data.validation_path")
     with tempfile.TemporaryDirectory() as folder:
@@ -39,7 +39,7 @@ def validate(run: Run, cfg: DictConfig, overrides: Sequence[str]) -> tuple[dict[
     return task.latest, task.signatures
 
 
-def _check_whole(task: Task, run: Run) -> None:
+def check_whole(task: Task, run: Run) -> None:
     """Check that model/ holds all weights of a task: a reference or a value head would be a new one.
 
     Raises:
