@@ -102,7 +102,7 @@ def _check_files(files: Sequence[str], scorers: Mapping[str, "Scorer"]) -> None:
         raise InputError("no file of predictions is given")
     comparing = [name for name, scorer in scorers.items() if scorer.needs_references]
     if len(files) == 1 and comparing and not is_samples(files[0]):
-        raise InputError(f"{', '.join(comparing)}: needs references; give a file of them after {files[0]}")
+        raise InputError(f"{', '.join(comparing)}: references are needed; give a file of them after {files[0]}")
 
 
 @contextmanager

@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
         measures = METRICS.make([one.metric for one in named], of_metrics)
     comparing = [name for name, measure in measures.items() if measure.needs_real]
     if len(sets) == 1 and comparing and not options.save_stats:
-        raise InputError(f"{', '.join(comparing)}: needs real images; give them after {names[0]}")
+        raise InputError(f"{', '.join(comparing)}: real images are needed; give them after {names[0]}")
     files = [one for one in sets if isinstance(one, Statistics)]
     if len(files) == len(sets):
         _check_comparable(named, names, files)

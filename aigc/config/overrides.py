@@ -56,7 +56,7 @@ def _why_unreadable(text: str) -> str:
         return "a key without a value" if _KEY.fullmatch(text) else "not a key with a value"
     if not _KEY.fullmatch(key):
         return f"{key!r} is not a key" if key else "a value without a key"
-    return f"the value {value!r} has a bracket, a quote or a comma too many or too few"
+    return f"the value {value!r} has an unmatched bracket or quote, or a stray comma"
 
 
 def _parse_or_quote(parser: Any, text: str) -> Any:

@@ -138,7 +138,7 @@ def test_a_name_of_a_data_config_and_of_a_run_is_not_guessed(sets, score, monkey
         (["generated", "real", "--metric", "kid_efficientnet_lite0", "kid.subsets=0"], "at least 1"),
         (["generated", "real", "--metric", FID, "clip.path=x"], "no metric here uses clip"),
         (["generated", "real", "real", "--metric", FID], "3 sets of images are given"),
-        (["generated", "--metric", FID], "needs real images"),
+        (["generated", "--metric", FID], "real images are needed"),
         (["generated", "real", "--save-stats", "a.npz"], "statistics of one set"),
         (["generated", "real", "--samples", "1"], "--samples is 1: it must be at least 2"),
         (["empty", "real", "--metric", FID], "empty"),

@@ -117,7 +117,7 @@ def test_grammar_errors_name_the_override():
         ("max steps=3", "'max steps' is not a key"),
         ("trainer..x=3", "'trainer..x' is not a key"),
         ("", "it is empty"),
-        ("a={x:1,", "a bracket, a quote or a comma too many or too few"),
+        ("a={x:1,", "an unmatched bracket or quote"),
     ],
 )
 def test_a_malformed_override_is_explained(text, why):
