@@ -90,7 +90,7 @@ def write_conf(place: Path, kind: str) -> None:
 def call(place: Path, *arguments: str) -> Any:
     """Run a command that trusts the package of the tests."""
     child = start(place, [*arguments, "--trust", "tests"])
-    return SimpleNamespace(code=child.wait(), message=child.output)
+    return SimpleNamespace(code=child.wait(), output=child.output)
 
 
 def trained(place: Path, kind: str, *more: str) -> Run:
