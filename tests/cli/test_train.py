@@ -104,7 +104,7 @@ def wait_for(process, word):
     for line in process.stderr:
         if word in line:
             return
-    raise AssertionError(f"never message {word!r}")
+    raise AssertionError(f"never printed {word!r}")
 
 
 @pytest.mark.parametrize(
