@@ -11,12 +11,13 @@ from omegaconf.errors import OmegaConfBaseException
 from aigc.config import schema
 from aigc.config.class_sources import TargetError
 from aigc.config.faults import group_choices
+from aigc.config.nodes import all_nodes
 from aigc.config.origins import origins_of
 from aigc.config.part_names import value_problems
 from aigc.config.problems import ConfigError, Problem, suggest
-from aigc.config.targets import Signature, class_attribute, is_subclass, signature
+from aigc.config.targets import Signature, is_subclass, signature
 from aigc.config.trust import how_to_trust, is_trusted
-from aigc.config.types import MISSING, Fields, Parameter, Slot, allowed, mismatches, union_options
+from aigc.config.types import MISSING, Slot, allowed, mismatches, union_options
 
 _Found = tuple[str, str]
 
@@ -197,7 +198,7 @@ def _nested_nodes(key: str, value: Any) -> Iterator[_Found]:
 def _deep_problems(cfg: DictConfig) -> Iterator[_Found]:
     from aigc.config.build import target_class
 
-    for path, node, slot in _all_nodes(cfg):
+    for path, node, slot in all_nodes(cfg):
         try:
             target_class(node["_target_"], _import(slot.expect), path)
         except ConfigError as error:
@@ -209,72 +210,3 @@ def _import(dotted: str) -> type:
     found = getattr(importlib.import_module(module), name)
     assert isinstance(found, type)
     return found
-
-
-def known_keys(cfg: DictConfig) -> dict[str, Parameter]:
-    """Return every key that a config may set; nodes contribute the parameters of their targets.
-
-    Raises:
-        ConfigError: A node is wrong, so that its parameters are not known.
-    """
-    sections, slots = schema.sections(), schema.slots()
-    keys: dict[str, Parameter] = {}
-    for key, parameter in schema.fields_of(schema.Config).parameters.items():
-        if key in sections:
-            keys |= _below(key, sections[key].parameters)
-        elif key not in slots:
-            keys[key] = parameter
-    for path, node, slot in _all_nodes(cfg):
-        takes = signature(node["_target_"]).parameters
-        keys |= _below(path, {n: p for n, p in takes.items() if n not in slot.supplied})
-    return keys
-
-
-def often_changed_keys(cfg: DictConfig) -> Iterator[str]:
-    """Yield the keys that the classes of a config's nodes name in `often_changed`, for help.
-
-    Raises:
-        ConfigError: As `known_keys`.
-    """
-    for path, node, _ in _all_nodes(cfg):
-        yield from (f"{path}.{name}" for name in class_attribute(node["_target_"], "often_changed") or ())
-
-
-def _all_nodes(cfg: DictConfig) -> Iterator[tuple[str, Any, Slot]]:
-    """Yield every node in a slot with its full key and that slot; nodes inside others too.
-
-    Raises:
-        ConfigError: A slot holds something else, or names a class that does not exist or is of another base.
-    """
-    for key, slot in schema.slots().items():
-        try:
-            yield from _nodes(key, cfg.get(key), slot)
-        except (TargetError, OmegaConfBaseException) as error:
-            raise ConfigError(find_problems(cfg)) from error
-
-
-def _nodes(key: str, value: Any, slot: Slot) -> Iterator[tuple[str, Any, Slot]]:
-    named = slot.named and isinstance(value, Mapping)
-    nodes = {f"{key}.{name}": node for name, node in value.items()} if named else {key: value}
-    for path, node in nodes.items():
-        if node is None:
-            continue
-        target = node.get("_target_") if isinstance(node, Mapping) else None
-        if not isinstance(target, str) or is_subclass(target, slot.expect) is False:
-            raise TargetError(f"{path} is not a node of {slot.expect}")
-        parameters = signature(target).parameters
-        yield path, node, slot
-        for name, parameter in parameters.items():
-            if parameter.slot and isinstance(inner := node.get(name), Mapping):
-                yield from _nodes(f"{path}.{name}", inner, parameter.slot)
-
-
-def _below(key: str, parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """Return parameters under their full keys; those of nested dataclasses too."""
-    keys: dict[str, Parameter] = {}
-    for name, parameter in parameters.items():
-        keys[f"{key}.{name}"] = parameter
-        for option in (parameter.type, *union_options(parameter.type)):
-            if isinstance(option, Fields):
-                keys |= _below(f"{key}.{name}", option.parameters)
-    return keys

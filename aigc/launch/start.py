@@ -119,9 +119,8 @@ def check_writable(root: Path) -> None:
     if not existing.is_dir():
         raise InputError(f"paths.outputs: {existing} is a file, so {root} cannot be made; give another folder")
     try:
-        Path(
-            tempfile.mkdtemp(dir=existing)
-        ).rmdir()  # permissions alone are not enough: nobody can make a folder in /proc
+        # Permissions alone are not enough: nobody can make a folder in /proc.
+        Path(tempfile.mkdtemp(dir=existing)).rmdir()
     except OSError as error:
         what = f"{existing} is not writable ({error.strerror})"
         raise InputError(f"paths.outputs: {what}; give another folder: paths.outputs=FOLDER") from error

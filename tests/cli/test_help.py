@@ -6,8 +6,8 @@ import pytest
 from aigc.cli.main import VERBS
 from aigc.cli.parts import options
 from aigc.cli.parts.options import often_changed
-from aigc.config.check import known_keys, often_changed_keys
 from aigc.config.compose import compose
+from aigc.config.keys import known_keys, often_changed_keys
 from tests.conftest import write
 
 

@@ -5,9 +5,10 @@ import yaml
 
 from aigc.cli.main import main
 from aigc.config import ConfigError, compose, schema
-from aigc.config.check import find_problems, known_keys
+from aigc.config.check import find_problems
 from aigc.config.compose import Composer
 from aigc.config.faults import group_choices
+from aigc.config.keys import known_keys
 from aigc.config.origins import key_lines
 from tests.conftest import write
 

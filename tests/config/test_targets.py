@@ -5,9 +5,9 @@ from importlib import import_module
 
 import pytest
 
-from aigc.config.check import known_keys
 from aigc.config.class_sources import TargetError, find_class
 from aigc.config.compose import compose
+from aigc.config.keys import known_keys
 from aigc.config.targets import is_subclass, signature
 from aigc.config.types import mismatches
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from aigc.config.check import find_problems, known_keys
+from aigc.config.check import find_problems
 from aigc.config.compose import Composer
 from aigc.config.faults import group_choices
 from aigc.config.identity import identity
+from aigc.config.keys import known_keys
 from aigc.config.origins import COMMAND_LINE
 from aigc.config.part_names import value_problems
 from aigc.config.problems import ConfigError, Problem
