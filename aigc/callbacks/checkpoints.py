@@ -211,9 +211,11 @@ def _folder(trainer: Trainer) -> CheckpointFolder:
 def _recorded_names(trainer: Trainer, module: Task) -> set[str] | None:
     """Return the names of the values that task and callbacks record, but for `train/`; None where some are unknown."""
     found: list[set[str] | None] = []
+    validates = module.has_validation(trainer.datamodule)
     for one in (module, *trainer.callbacks):
         declares = getattr(one, "value_names", None)
         # A class of a person's own may record anything.
         own = type(one).__module__.partition(".")[0] not in ("aigc", "pytorch_lightning")
-        found.append(None if own else declares() if declares else set())
+        measures = validates or not getattr(one, "at_validation", one is module)
+        found.append(None if own else declares() if declares and measures else set())
     return None if None in found else set().union(*(names for names in found if names is not None))

@@ -26,7 +26,7 @@ class ExactState(Callback):
     """Saves and restores position, random generators, the task's own sums, and the length of metrics.jsonl.
 
     Checkpoints must be saved between two optimiser steps: from `on_train_batch_start`, from `on_validation_start`, or
-    when training has ended. Random numbers of a validation do not change training's random generators.
+    when training has ended. Random numbers of a validation or an evaluation do not change training's random generators.
 
     Args:
         allow: Differences between checkpoint and run that are accepted, see `aigc.callbacks.position.moved`.
@@ -35,7 +35,7 @@ class ExactState(Callback):
     def __init__(self, allow: Collection[str] = ()):
         self.allow = tuple(allow)
         self._begin = Position(0, 0, 0, 0)
-        self._before_validation: dict[str, Any] | None = None
+        self._before_evaluation: dict[str, Any] | None = None
         self._to_restore: dict[str, Any] | None = None
         self._checked = False
 
@@ -45,7 +45,7 @@ class ExactState(Callback):
         module.raise_if_diverged()
         order = _order(trainer, trainer.train_dataloader, trainer.num_training_batches)
         position, place = self._position(trainer, order)
-        state = self._before_validation or self._to_restore or random_state(trainer.strategy.root_device)
+        state = self._before_evaluation or self._to_restore or random_state(trainer.strategy.root_device)
         checkpoint["loops"] = loop_state(position, checkpoint["loops"], order.resumable)
         checkpoint["epoch"] = position.epoch
         own = {"random": state, "task": module.training_state()} | ({} if place is None else {"place": place})
@@ -100,12 +100,11 @@ class ExactState(Callback):
             logger.epoch = self._begin.epoch - (self._begin.batch == 0)
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Restore the random generators as late as possible; end the row of the step before in the metrics file."""
+        """Restore the random generators as late as possible; set the epoch of the metrics file."""
         if self._to_restore is not None:
             restore_random_state(self._to_restore, trainer.strategy.root_device)
             self._to_restore = None
         for logger in _metrics_files(trainer):
-            logger.end_row()
             logger.epoch = trainer.fit_loop.epoch_progress.current.processed
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
@@ -117,8 +116,7 @@ class ExactState(Callback):
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Keep the random generators; check that training has not diverged."""
         assert isinstance(module, Task)
-        module.raise_if_diverged()
-        self._before_validation = self._to_restore or random_state(trainer.strategy.root_device)
+        self.on_evaluation_start(trainer, module)
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Check the task's own validation, before evaluations generate anything."""
@@ -126,8 +124,15 @@ class ExactState(Callback):
         module.raise_if_diverged()
 
     def on_evaluation_start(self, trainer: Trainer, module: Task) -> None:
-        """Check that training has not diverged."""
+        """Keep the random generators; check that training has not diverged."""
         module.raise_if_diverged()
+        self._before_evaluation = self._to_restore or random_state(trainer.strategy.root_device)
+
+    def on_evaluation_end(self, trainer: Trainer, module: Task) -> None:
+        """Restore the random generators."""
+        if self._before_evaluation is not None:
+            restore_random_state(self._before_evaluation, trainer.strategy.root_device)
+            self._before_evaluation = None
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Check that training has not diverged: such weights are not a result."""
@@ -138,9 +143,7 @@ class ExactState(Callback):
         """Restore the random generators; note the step, as each is validated once."""
         assert isinstance(module, Task)
         module.validated_at = module.steps_done
-        if self._before_validation is not None:
-            restore_random_state(self._before_validation, trainer.strategy.root_device)
-            self._before_validation = None
+        self.on_evaluation_end(trainer, module)
 
     def _position(self, trainer: Trainer, order: Order) -> tuple[Position, Any]:
         """Compute the position from the batches trained on; what the loader has prepared ahead does not count.

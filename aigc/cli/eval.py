@@ -24,12 +24,13 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> None:
     """Measure, print, and append to evaluations.jsonl."""
     from aigc.config import check
-    from aigc.config.compose import override
+    from aigc.config.compose import fill_defaults, override
     from aigc.runs import Run
 
     use_trusted(options.trust)
     one = Run.open(options.run)
     cfg = override(one.config, options.overrides, ("data", "evaluation", "trainer"))
+    fill_defaults(cfg)  # runs of an older version have fewer keys
     check(cfg)
 
     from aigc.cli.parts.result import print_columns, score_rows

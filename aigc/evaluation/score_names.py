@@ -53,8 +53,9 @@ class ScoreNames:
         return {score: name for score, name in self._names.items() if score not in self._declared}
 
     def load_state(self, state: dict[str, str]) -> None:
-        """Restore what `state` returned."""
-        self._names |= state
+        """Restore what `state` returned, except names that another evaluation has by now."""
+        owned = {name for other in self._others for name in other._names.values()}
+        self._names |= {score: name for score, name in state.items() if name not in owned}
 
     @property
     def _evaluation(self) -> str:

@@ -103,7 +103,7 @@ class TextGeneration(Evaluation):
         with trainer.strategy.precision_plugin.forward_context():
             written = [texts[0] for texts in generate_texts(module.model, data.tokenizer, prompts, sampling, True)]
         # All ranks generate all texts, as one alone would; each measures its share, and the metrics sum over the ranks.
-        # The devices of all ranks are of one kind, so their texts are equal: those of the first rank are saved.
+        # The devices of all ranks are of one kind, so their texts are equal, and each rank can save all of them.
         mine = slice(trainer.global_rank, None, trainer.world_size)
         values, signatures = self.measure(pairs[mine], written[mine])
         self.record(module, values, signatures)

@@ -11,7 +11,6 @@ import transformers
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
 from pytorch_lightning.loggers.logger import Logger
-from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch.optim.lr_scheduler import LRScheduler
 
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
@@ -241,14 +240,6 @@ def batches_per_epoch(data: Any) -> int | None:
         return len(loader)
     except TypeError as error:
         raise InputError("data: the training loader has no length, so a run could not be resumed") from error
-
-
-def has_validation(data: Any, task: Task) -> bool:
-    """Whether the data have a validation part and the task validates."""
-    if not is_overridden("val_dataloader", data) or not is_overridden("validation_step", task):
-        return False
-    loader = data.val_dataloader()
-    return bool(loader) if isinstance(loader, list) else loader is not None
 
 
 def resolve_precision(precision: str, accelerator: str) -> str:

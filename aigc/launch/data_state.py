@@ -14,6 +14,7 @@ from pytorch_lightning import LightningDataModule
 
 from aigc.distributed.shard_files import unsharded_file
 from aigc.errors import InputError
+from aigc.runs.console import log
 
 DATA_STATE_FILE = "data_state.json"
 
@@ -45,7 +46,15 @@ def of_model(folder: Path) -> dict[str, Any]:
 
 
 def write(state: Mapping[str, Any], folder: Path) -> None:
-    """Write the state of a data module into a model's folder; an empty one leaves no file."""
-    if state:
+    """Write the state of a data module into a model's folder; an empty one leaves no file.
+
+    One that JSON cannot hold, with tensors for example, stays in checkpoints alone; a warning says so.
+    """
+    if not state:
+        return
+    try:
         text = json.dumps(dict(state), ensure_ascii=False, indent=2) + "\n"
-        (folder / DATA_STATE_FILE).write_text(text, encoding="utf-8")
+    except (TypeError, ValueError) as error:
+        log.warning("%s does not hold the state of the data module, as checkpoints do: %s", folder.name, error)
+        return
+    (folder / DATA_STATE_FILE).write_text(text, encoding="utf-8")

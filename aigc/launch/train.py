@@ -83,7 +83,7 @@ class Training:
             try:
                 trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
                 task.call_hook("on_fit_done")
-                if task.validated_at != task.steps_done and components.has_validation(data, task):
+                if task.validated_at != task.steps_done and task.has_validation(data):
                     trainer.validate(task, datamodule=data, verbose=False)
             except _ReachedLastStep:
                 return

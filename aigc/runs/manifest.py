@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -167,7 +167,10 @@ class Manifest(Entry):
 
     def note_machine(self, precision: str, **described: Any) -> None:
         """Record the machine of the last attempt; `described` holds fields by name."""
+        known = {one.name for one in fields(self)}
         for name, value in {**described, "precision": precision}.items():
+            if name not in known:
+                raise TypeError(f"the manifest has no field {name!r}")
             setattr(self, name, value)
         if self.attempts:
             self.attempts[-1].precision = precision

@@ -84,6 +84,13 @@ class Task(DivergenceGuard):
         """Return the names of the values that its validation records; None, where it has one, if they are unknown."""
         return None if is_overridden("validation_step", self) else set()
 
+    def has_validation(self, data: Any) -> bool:
+        """Return whether the data module has a validation part and the task validates."""
+        if not is_overridden("val_dataloader", data) or not is_overridden("validation_step", self):
+            return False
+        loader = data.val_dataloader()
+        return bool(loader) if isinstance(loader, list) else loader is not None
+
     def at_logged_step(self) -> bool:
         """Return whether this batch ended an optimiser step whose values are logged."""
         due = self.steps_done % self.trainer.log_every_n_steps == 0 or self.steps_done == self.trainer.max_steps
@@ -194,7 +201,11 @@ class Task(DivergenceGuard):
         return nullcontext() if trainer is None else trainer.strategy.precision_plugin.forward_context()
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
-        """Note the step: a batch that is only accumulated does not end one."""
+        """End the row of the step before in metrics.jsonl; note the step, as an accumulated batch does not end one."""
+        if self.ended_step():
+            for logger in self.trainer.loggers:
+                if isinstance(logger, MetricsFileLogger):
+                    logger.end_row()
         self._steps_before = self.steps_done
         self.begun_batch = self.trainer.fit_loop.total_batch_idx
 

@@ -1,6 +1,7 @@
 """The results of one real run, and the other verbs applied to it."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -106,6 +107,19 @@ def test_eval_gives_the_numbers_of_training_to_the_last_digit(at_run, trained):
     expected = {name: value for name, value in trained.manifest["metrics"].items() if name.startswith("val/")}
     assert metrics == expected
     assert json.loads((trained.path / "evaluations.jsonl").read_text("utf-8").splitlines()[-1])["metrics"] == metrics
+
+
+def test_eval_takes_a_run_of_a_version_with_fewer_keys(at_run, trained):
+    older = trained.path.parent / "older"
+    shutil.copytree(trained.path, older)
+    try:
+        kept = [line for line in (older / "config.yaml").read_text("utf-8").splitlines() if "limit_eval" not in line]
+        (older / "config.yaml").write_text("\n".join(kept) + "\n", "utf-8")
+        done = at_run("eval", str(older), "--json")
+    finally:
+        shutil.rmtree(older)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["metrics"] == json.loads(at_run("eval", trained.id, "--json").stdout)["metrics"]
 
 
 def test_eval_measures_on_other_data(at_run, trained):

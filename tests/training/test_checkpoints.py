@@ -258,6 +258,14 @@ def test_a_run_that_measures_nothing_keeps_its_last_weights(tmp_path, caplog):
     assert "val/fid" in caplog.text
 
 
+def test_what_is_never_validated_cannot_choose_the_best(tmp_path, caplog):
+    data, task, made = fitted(tmp_path, Checkpoints(monitor="val/perplexity"), max_steps=1)
+    data.__class__ = type("Whole", (type(data),), {"val_dataloader": lambda self: []})
+    made.fit(task, datamodule=data)
+    assert task.steps_done == 1
+    assert "val/perplexity" in caplog.text
+
+
 def test_a_monitor_that_nothing_records_does_not_matter_where_no_best_is_kept(tmp_path):
     data, task, made = fitted(tmp_path, Checkpoints(monitor="val/nothing", keep_best=0), max_steps=1)
     made.fit(task, datamodule=data)

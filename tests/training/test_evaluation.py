@@ -14,9 +14,13 @@ from aigc.config import ConfigError, compose
 from aigc.config.monitor import checkpoint_monitor
 from aigc.config.types import Slot
 from aigc.errors import InputError
-from aigc.evaluation import Evaluation, TextGeneration
+from aigc.evaluation import Evaluation, ScoreNames, TextGeneration
 from aigc.launch import components
+from aigc.logger import MetricsFileLogger
 from aigc.metrics.text import TextMetric
+from aigc.runs import Run
+from aigc.runs.metrics_file import read
+from aigc.runs.metrics_writer import MetricsFile
 from aigc.tasks import LanguageTask, Task
 from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
 from tests.training.language_tasks import MaskedLM, network
@@ -155,6 +159,26 @@ def test_names_that_were_claimed_during_a_run_are_kept_when_it_resumes(tmp_path)
     task, data = language_run(tmp_path)
     fit(tmp_path, task, data, *again)
     assert (task.latest["val/f1"], task.latest["val/a/f1"]) == (2.0, 1.0)
+
+
+def test_a_name_that_another_evaluation_declares_by_now_is_not_restored(tmp_path):
+    names, other = ScoreNames(), ScoreNames()
+    other.join("evaluation.b", [names], ["bleu"])
+    names.join("evaluation.a", [other], [])
+    names.load_state({"bleu": "val/bleu", "ter": "val/ter"})
+    assert names.of(["bleu", "ter"]) == {"bleu": "val/a/bleu", "ter": "val/ter"}
+
+
+def test_an_evaluation_between_steps_adds_to_a_row_that_is_not_written_yet(tmp_path, monkeypatch):
+    replaced = []
+    monkeypatch.setattr(MetricsFile, "_replace_end", lambda *given: replaced.append(given))
+    task, data = language_run(tmp_path)
+    logger = MetricsFileLogger(Run(tmp_path))
+    fit(tmp_path, task, data, Norm({}).bind("evaluation.mine"), max_steps=4, logger=logger, log_every_n_steps=1)
+    rows = read(tmp_path / "metrics.jsonl")
+    assert [row["step"] for row in rows if "val/norm" in row] == [0, 2, 4]
+    assert all("train/loss" in row for row in rows[1:])
+    assert replaced == []
 
 
 def test_a_score_without_a_free_name_is_refused_by_both_keys(tmp_path):

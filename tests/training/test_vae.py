@@ -1,12 +1,15 @@
 """A kind of image model that is not a GAN: trained, measured, resumed, saved and loaded by what GANs use."""
 
+import random
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
 from aigc.config.trust import trust
 from aigc.errors import InputError
+from aigc.evaluation import Evaluation
 from aigc.models.images.saved import load_generator
 from tests.training.rank_worlds import found_by_ranks
 from tests.training.resumable import TASKS, Resumable, differences, final_state, rows, train
@@ -31,6 +34,31 @@ def test_a_vae_trains_is_measured_and_resumes_to_the_bit(tmp_path, monkeypatch):
     losses = [row["train/loss"] for row in found if "train/loss" in row]
     assert losses[-1] < losses[0]
     assert sum("val/fid_projection" in row for row in found) >= 2
+
+
+class Draws(Evaluation):
+    """An evaluation that draws as any code may; in a new process more, as what is loaded then starts with noise."""
+
+    at_validation = False
+
+    def __init__(self):
+        super().__init__(samples=1, every_n_steps=4, at_start=True)
+        self.draws = 7
+
+    def evaluate(self, trainer, module):
+        torch.rand(self.draws), np.random.rand(self.draws), random.random()
+        self.draws = 1
+
+
+def test_what_an_evaluation_draws_changes_no_step_and_no_resumed_run(tmp_path, monkeypatch):
+    monkeypatch.setitem(TASKS, "vae", Resumable(make, 1))
+    assert train("vae", tmp_path / "alone")
+    monkeypatch.setitem(TASKS, "vae", Resumable(make, 1, evaluate=lambda _: [Draws()]))
+    assert train("vae", tmp_path / "whole")
+    assert not train("vae", tmp_path / "stopped", signal_at_batch=14)
+    assert train("vae", tmp_path / "stopped")
+    assert rows(tmp_path / "whole") == rows(tmp_path / "alone") == rows(tmp_path / "stopped")
+    assert differences(final_state(tmp_path / "stopped"), final_state(tmp_path / "whole")) == []
 
 
 def test_a_validation_counts_each_image_once_on_any_number_of_ranks(tmp_path):

@@ -26,7 +26,7 @@ def validate(run: Run, cfg: DictConfig, overrides: Sequence[str]) -> tuple[dict[
     data = components.build_data(cfg, run.model)
     task = components.build_task(cfg, data, run.model)
     check_whole(task, run)
-    if not components.has_validation(data, task):
+    if not task.has_validation(data):
         raise InputError("data: there is nothing to measure on; set data.validation_fraction or data.validation_path")
     with tempfile.TemporaryDirectory() as folder:
         callbacks = components.build_callbacks(cfg, "evaluation")

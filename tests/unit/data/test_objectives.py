@@ -193,6 +193,12 @@ def test_an_argument_that_is_not_kept_is_refused(tmp_path: Path, monkeypatch: py
         imported(tmp_path, forgetful, monkeypatch)().settings()
 
 
+def test_an_argument_that_json_cannot_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(InputError, match=r"data\.objective.*'share'"):
+        imported(tmp_path, OWN, monkeypatch)(share=tmp_path).settings()
+
+
 def test_characters_are_those_of_the_tokens_that_are_scored(write: Any, tmp_path: Path) -> None:
     columns = {"prompt_column": "q", "completion_column": "text"}
     turns = [{"role": "user", "content": "你好"}, {"role": "bot", "content": "hello" * 9}]

@@ -119,6 +119,11 @@ def test_a_new_entry_is_one_field(tmp_path: Path) -> None:
     assert "moons" not in more.as_dict(), "an empty entry is left out"
 
 
+def test_a_name_that_is_no_field_is_refused() -> None:
+    with pytest.raises(TypeError, match="kernel"):
+        new_manifest("a-1", command=[]).note_machine("32-true", kernel="6.1")
+
+
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"schema_version": 99, "metrics": {}}')
     with pytest.raises(InputError, match="install a newer aigc"):

@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -148,7 +149,7 @@ class Objective(ABC):
         It is part of the key in the cache.
 
         Raises:
-            InputError: An argument is not kept as an attribute of its name.
+            InputError: An argument is not kept as an attribute of its name, or not as a type of JSON.
         """
         settings: dict[str, Any] = {"class": self.name, "format": self.format, "arguments": self._arguments()}
         source = self._source()
@@ -169,7 +170,14 @@ class Objective(ABC):
         if missing:
             what = f"{self.name} must keep its argument {missing[0]!r} as an attribute of that name"
             raise InputError(f"data.objective: {what}, as it is part of the key of the prepared data")
-        return {name: getattr(self, name) for name in names}
+        arguments = {name: getattr(self, name) for name in names}
+        for name, value in arguments.items():
+            try:
+                json.dumps(value)
+            except (TypeError, ValueError) as error:
+                what = f"{self.name} keeps a {type(value).__name__} as its argument {name!r}, not a type of JSON"
+                raise InputError(f"data.objective: {what}; keep a str, a number, a list or a mapping") from error
+        return arguments
 
     def _source(self) -> str:
         """SHA-256 over the files of the classes outside of aigc, whose `format` nobody raises; empty without any."""

@@ -163,7 +163,8 @@ def _scaled(images: Tensor) -> Tensor:
 def _read(path: Path) -> Network:
     try:
         state = safetensors.torch.load_file(path)
-        network = Network(len(state["classify.bias"]))
+        with torch.random.fork_rng(devices=[]):  # its first weights are drawn
+            network = Network(len(state["classify.bias"]))
         network.load_state_dict(state)
     except (safetensors.SafetensorError, KeyError, RuntimeError) as error:
         raise InputError(f"{path}: a damaged classifier. Delete it, and it is trained again.") from error
