@@ -60,6 +60,8 @@ class Checkpoints(Callback):
         """Time that training has waited for saves, in this process."""
         self._saved_step = 0
         self._saved_at = time.monotonic()
+        self._expected = False
+        """Whether the monitor is certain to be measured, or its absence has been warned of."""
 
     @property
     def best(self) -> dict[str, Any] | None:
@@ -91,6 +93,7 @@ class Checkpoints(Callback):
         """
         assert isinstance(module, Task)
         known = _recorded_names(trainer, module) if self.monitor and self.keep_best else None
+        self._expected = known is not None and self.monitor in known
         if known is None or self.monitor in known or str(self.monitor).startswith("train/"):
             return
         if known:
@@ -126,6 +129,7 @@ class Checkpoints(Callback):
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Keep as best what is better than everything before."""
         assert isinstance(module, Task)
+        self._warn_unless_measured(module)
         self._rank(trainer, module)
 
     def on_evaluation_start(self, trainer: Trainer, module: Task) -> None:
@@ -136,6 +140,9 @@ class Checkpoints(Callback):
     def on_evaluation_end(self, trainer: Trainer, module: Task) -> None:
         """Keep as best what is better than everything before."""
         if module.steps_done:
+            own = module.monitor is not None and self.monitor == module.monitor[0]
+            if not (own and module.has_validation(trainer.datamodule)):  # that one is measured at the next validation
+                self._warn_unless_measured(module)
             self._rank(trainer, module)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -174,14 +181,16 @@ class Checkpoints(Callback):
             trainer.strategy.checkpoint_io.wait()
             _folder(trainer).added(self._saved_step, self.keep, self._best_steps())
 
+    def _warn_unless_measured(self, module: Task) -> None:
+        """Warn once that the monitor was not measured, unless it is certain that something will measure it."""
+        if self.monitor is None or self.keep_best == 0 or self._expected or self.monitor in module.latest:
+            return
+        names = sorted(module.latest)
+        log.warning("callbacks.checkpoints.monitor=%s was not measured; %s", self.monitor, suggest(self.monitor, names))
+        self._expected = True
+
     def _improve(self, module: Task) -> bool:
         if self.monitor is None or self.keep_best == 0 or module.steps_done != self._saved_step:
-            return False
-        if self.monitor not in module.latest:
-            names = sorted(module.latest)
-            log.warning(
-                "callbacks.checkpoints.monitor=%s was not measured; %s", self.monitor, suggest(self.monitor, names)
-            )
             return False
         if module.recorded_at.get(self.monitor) != module.steps_done:
             return False  # measured at an earlier step, whose weights these are not

@@ -48,7 +48,8 @@ class SavedImageGenerator(SavedModel, ImageMaker):
         described = read_config(self.run.model / CONFIG)
         if "task" in described:  # what an ImageTask leaves by default
             raise InputError(
-                f"{self.run.model} holds the weights of {described['task']}, which saves no generator alone."
+                f"{self.run.model} holds the weights of {described['task']}, which saves no generator alone: define "
+                "`generator_to_save` in the task."
             )
         generator, class_names = load_generator(self.run.model)
         return generator, class_names
@@ -111,8 +112,8 @@ class SavedImageGenerator(SavedModel, ImageMaker):
         task.eval().to(memory_format=torch.contiguous_format)  # as files keep it
         task.save_model(folder)
         if "generator" not in read_config(folder / CONFIG):
-            what = f"{type(task).__name__} saves no generator alone, which is what could be exported"
-            raise InputError(f"{self.run.id}: {what}")
+            name = type(task).__name__
+            raise InputError(f"{self.run.id}: {name} saves no generator to export: define `{name}.generator_to_save`")
 
         def make(latents: "Tensor", labels: "Tensor | None" = None) -> "Tensor":
             return task.generate(latents, {} if labels is None else {"labels": labels})

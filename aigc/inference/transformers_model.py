@@ -29,17 +29,23 @@ class SavedTransformersModel(SavedModel):
 
     def load(self) -> tuple[Any, Any]:
         """Load (model, tokenizer); see `SavedModel.load`."""
+        from safetensors import SafetensorError
         from transformers import AutoTokenizer
 
         folder = self.run.model
         if not folder.is_dir():
             raise InputError(f"run {self.run.id} has no model yet: let it finish.")
+        part = "model"
         try:
             model = self._read(folder)
+            part = "tokenizer"
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             reason = str(error).partition("\n")[0]
-            raise InputError(f"{folder} does not hold a Transformers language model: {reason}") from error
+            raise InputError(
+                f"{folder} holds no {part} of Transformers that can be read: {reason}. `aigc verify {self.run.id}` "
+                "names damaged files."
+            ) from error
         return model, tokenizer
 
     def generate(self, request: Request) -> Iterator[Generated]:

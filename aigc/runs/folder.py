@@ -135,8 +135,8 @@ class Run:
             config = OmegaConf.load(path)
         except Exception as error:  # OmegaConf, PyYAML and the file system raise different ones
             raise InputError(f"{path} cannot be read: {error}. The run folder is damaged.") from error
-        if not isinstance(config, DictConfig):
-            raise InputError(f"{path} is not a mapping. The run folder is damaged.")
+        if not isinstance(config, DictConfig) or not config:
+            raise InputError(f"{path} is not a mapping with keys. The run folder is damaged.")
         update_frozen(config)
         return config
 

@@ -192,6 +192,8 @@ def read_manifest(folder: Path | str) -> dict[str, Any]:
     path = Path(folder) / MANIFEST_FILE
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(manifest, dict):
+            raise ValueError("it holds no mapping")
         version = manifest["schema_version"]
         manifest["metrics"] = decode_values(manifest["metrics"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

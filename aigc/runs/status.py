@@ -116,6 +116,8 @@ def read_status(folder: Path | str) -> StatusRecord:
     path = Path(folder) / STATUS_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("it holds no mapping")
         known = {field.name for field in fields(StatusRecord)}  # a newer version may have written more
         values = {name: value for name, value in content.items() if name in known}
         record = StatusRecord(**{**values, "status": Status(content["status"])})

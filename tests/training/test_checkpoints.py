@@ -14,6 +14,7 @@ from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config.problems import ConfigError
 from aigc.distributed.sharding import ShardedData
 from aigc.errors import AigcError
+from aigc.evaluation import Evaluation
 from aigc.runs.checkpoints import CheckpointFolder, damage
 from aigc.runs.files import set_write_patience
 from aigc.tasks import Task
@@ -256,6 +257,25 @@ def test_a_run_that_measures_nothing_keeps_its_last_weights(tmp_path, caplog):
     assert task.steps_done == 1
     assert callback.best is None
     assert "val/fid" in caplog.text
+
+
+class Between(Evaluation):
+    """An evaluation between steps, of scores that are known only then."""
+
+    at_validation = False
+
+    def evaluate(self, trainer, module):
+        self.record(module, {"mine": float(module.steps_done)}, {})
+
+
+@pytest.mark.parametrize(("monitor", "warnings"), [(None, 0), ("val/perplexity", 0), ("val/typo", 1)])
+def test_a_monitor_is_missed_only_after_what_could_measure_it(monitor, warnings, tmp_path, caplog):
+    callback = Checkpoints(monitor=monitor)
+    evaluation = Between(every_n_steps=1).bind("evaluation.between")
+    data, task, made = fitted(tmp_path, callback, more=[evaluation], max_steps=6, val_check_interval=3)
+    made.fit(task, datamodule=data)
+    assert caplog.text.count("callbacks.checkpoints.monitor=") == warnings
+    assert (callback.best is None) == (monitor == "val/typo")
 
 
 def test_what_is_never_validated_cannot_choose_the_best(tmp_path, caplog):

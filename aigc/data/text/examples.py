@@ -100,10 +100,10 @@ class Layout:
         """
         if self.further:
             raise InputError(
-                f"{name}: a .txt file has no columns, and data.objective reads {', '.join(self.further)}. "
+                f"{name}: this file has no columns, and data.objective reads {', '.join(self.further)}. "
                 "Give a table, for example a .jsonl file."
             )
         if self.text_column is not None or self.prompt_column is not None:
             raise InputError(
-                f"{name}: a .txt file has no columns; set data.text_column=null. data.document says what an example is."
+                f"{name}: this file has no columns; set data.text_column=null. data.document says what an example is."
             )

@@ -45,6 +45,7 @@ class LanguageTask(Task, ABC):
     """
 
     unit = "tokens"
+    monitor = ("val/loss", "min")
     saved_model = "aigc.inference.transformers_model.SavedTransformersModel"
 
     def __init__(

@@ -226,7 +226,7 @@ def test_a_damaged_line_is_named(ahead: int, tmp_path: Path, write: Callable) ->
         ("a.jsonl", '{"txt": "x"}\n', {}, r"line 1: no column 'text'; columns: txt\. Did you mean 'txt'"),
         ("a.jsonl", "", {}, r"no example with a text\."),
         ("a.txt", "one\ntwo\n", {}, "no example with a text besides the 2 for validation"),
-        ("a.txt", "one\n", {"text_column": "text"}, "a .txt file has no columns"),
+        ("a.txt", "one\n", {"text_column": "text"}, "no columns"),
         ("a.pdf", "x", {}, "no data file there; allowed: .csv"),
     ],
 )
