@@ -4,10 +4,11 @@ import io
 
 import numpy as np
 from PIL import Image
-from pytorch_lightning import LightningModule
+
+from aigc.tasks import Task
 
 
-class Validates(LightningModule):
+class Validates(Task):
     """A task that validates."""
 
     def validation_step(self, batch: object, batch_index: int) -> None:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from aigc.data.images import ImageData, open_images, to_float
 from aigc.data.progress import log_once
 from aigc.errors import InputError
-from aigc.launch.components import has_validation
 from tests.unit.images.images_samples import Validates, pixels
 
 
@@ -202,7 +201,7 @@ def test_lightning_trains_on_it_without_validation_and_without_a_warning_of_imag
     make: Callable[..., ImageData], tmp_path: Path
 ) -> None:
     data = make()
-    assert not has_validation(data, Validates())
+    assert not Validates().has_validation(data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         trainer = Trainer(

@@ -10,12 +10,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytorch_lightning import LightningModule
 
 from aigc.data.images import ImageData
 from aigc.data.images.batches import ImageRows, ValidationImages
 from aigc.errors import InputError
-from aigc.launch.components import has_validation
+from aigc.tasks import Task
 from tests.unit.images.images_samples import Validates
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 6, 6, 3), np.uint8)
@@ -176,5 +175,5 @@ def test_batches_on_the_device_leave_held_out_images_out(tmp_path: Path) -> None
 
 def test_held_out_images_are_validated_on_by_a_task_that_does(tmp_path: Path) -> None:
     data = opened(saved(tmp_path / "a.npz", NOISE), tmp_path / "c", validation_fraction=0.25)
-    assert has_validation(data, Validates())
-    assert not has_validation(data, LightningModule())  # a GAN has no validation step, and trains all the same
+    assert Validates().has_validation(data)
+    assert not Task().has_validation(data)  # a GAN has no validation step, and trains all the same
