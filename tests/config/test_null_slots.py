@@ -21,6 +21,7 @@ def derived(folder, base, *slots, more=""):
     return ["experiment=mine", *NEEDS.get(base, [])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", drawn("empty slots", group_choices()["experiment"], 3))
 def test_an_experiment_may_leave_out_each_optional_slot(base, own_place):
     check(compose(derived(own_place, base)))

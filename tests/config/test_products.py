@@ -23,6 +23,7 @@ def typed(experiment, preset, cluster):
     return [*chosen, *NEEDS.get(experiment, [])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_composes_with_every_preset_and_cluster(experiment):
     composer = Composer()

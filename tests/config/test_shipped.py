@@ -30,6 +30,7 @@ def choices():
     return [f"{group}={choice}" for group, names in group_choices().items() for choice in names]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(conf_folder())))
 def test_each_yaml_states_the_command_that_uses_it(path):
     first = next(line for line in path.read_text(encoding="utf-8").splitlines() if "@package" not in line)

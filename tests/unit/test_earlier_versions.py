@@ -130,6 +130,7 @@ def old_sweep(overrides: Sequence[str], begun: int = 2, trials: Sequence[Trial] 
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [[], ["sweep.name=mine"]])
 def test_a_sweep_of_another_version_goes_on_under_its_names(own_place, name):
     old_sweep([*SEEDS, *name])
@@ -143,6 +144,7 @@ def test_a_sweep_of_another_version_goes_on_under_its_names(own_place, name):
     assert [one.run for one in folder.trials()] == listed
 
 
+@pytest.mark.slow
 def test_a_named_sweep_of_another_version_can_be_extended(own_place):
     old_sweep([*SEEDS, "sweep.name=mine"])
     folder = SweepFolder(Path("outputs/sweeps/mine"))
@@ -153,6 +155,7 @@ def test_a_named_sweep_of_another_version_can_be_extended(own_place):
     assert len(runs) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [["optimizer.lr=0.5"], ["trainer.max_steps=8"], ["sweep.seed=1"]])
 def test_another_command_begins_another_sweep(own_place, change):
     old_sweep(SEEDS)
@@ -161,6 +164,7 @@ def test_another_command_begins_another_sweep(own_place, change):
     assert own.continues is None
 
 
+@pytest.mark.slow
 def test_an_edited_config_is_another_sweep_though_the_command_is_the_same(own_place):
     old_sweep(SEEDS)
     for run in (own_place / "outputs/runs").iterdir():
@@ -170,6 +174,7 @@ def test_an_edited_config_is_another_sweep_though_the_command_is_the_same(own_pl
     assert continued_plan(SEEDS).continues is None
 
 
+@pytest.mark.slow
 def test_trials_of_a_search_keep_their_names(own_place):
     command = ["sweep=optuna", "optimizer.lr=interval(1e-4,1e-3)", "trainer.max_steps=7", "sweep.trials=2"]
     cfg = compose(["optimizer.lr=0.0005", "trainer.max_steps=7"])
@@ -183,6 +188,7 @@ def test_trials_of_a_search_keep_their_names(own_place):
     assert again.run_id(trial) == listed.run
 
 
+@pytest.mark.slow
 def test_trials_of_both_versions_are_one_row_of_the_table_and_the_best_is_a_config_of_today(own_place):
     old_sweep([*SEEDS, "sweep.name=mine"], begun=3)
     again = continued_plan(["seed=0,1,2,3", SEEDS[1], "sweep.name=mine"])
@@ -199,6 +205,7 @@ def test_trials_of_both_versions_are_one_row_of_the_table_and_the_best_is_a_conf
     check(compose(["experiment=best"]))
 
 
+@pytest.mark.slow
 def test_a_queued_sweep_of_another_version_has_the_names_and_keys_of_this_one(own_place):
     made = plan(SEEDS)
     path = own_place / "outputs/sweeps/mine/submitted/1"

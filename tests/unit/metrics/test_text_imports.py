@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 LOADED = """
 import json, sys, warnings
 warnings.simplefilter("ignore")
@@ -40,6 +42,7 @@ print(json.dumps([scores, early, score, late]))
 """
 
 
+@pytest.mark.slow
 def test_scorers_need_no_torch_and_metrics_no_lightning() -> None:
     done = subprocess.run(
         [sys.executable, "-c", LOADED + SCRIPT],
