@@ -129,7 +129,7 @@ class Checkpoints(Callback):
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Keep as best what is better than everything before."""
         assert isinstance(module, Task)
-        self._warn_unless_measured(module)
+        self._warn_unless_measured(trainer, module, validated=True)
         self._rank(trainer, module)
 
     def on_evaluation_start(self, trainer: Trainer, module: Task) -> None:
@@ -140,9 +140,7 @@ class Checkpoints(Callback):
     def on_evaluation_end(self, trainer: Trainer, module: Task) -> None:
         """Keep as best what is better than everything before."""
         if module.steps_done:
-            own = module.monitor is not None and self.monitor == module.monitor[0]
-            if not (own and module.has_validation(trainer.datamodule)):  # that one is measured at the next validation
-                self._warn_unless_measured(module)
+            self._warn_unless_measured(trainer, module, validated=False)
             self._rank(trainer, module)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -181,10 +179,13 @@ class Checkpoints(Callback):
             trainer.strategy.checkpoint_io.wait()
             _folder(trainer).added(self._saved_step, self.keep, self._best_steps())
 
-    def _warn_unless_measured(self, module: Task) -> None:
+    def _warn_unless_measured(self, trainer: Trainer, module: Task, validated: bool) -> None:
         """Warn once that the monitor was not measured, unless it is certain that something will measure it."""
         if self.monitor is None or self.keep_best == 0 or self._expected or self.monitor in module.latest:
             return
+        own = module.monitor is not None and self.monitor == module.monitor[0]
+        if own and not validated and module.has_validation(trainer.datamodule):
+            return  # it is measured at the next validation
         names = sorted(module.latest)
         log.warning("callbacks.checkpoints.monitor=%s was not measured; %s", self.monitor, suggest(self.monitor, names))
         self._expected = True

@@ -14,7 +14,7 @@ from aigc.data.stream_loader import StreamLoader
 from aigc.distributed.collectives import gather_objects
 from aigc.distributed.data_rank import data_rank
 from aigc.errors import InputError
-from aigc.logger import MetricsFileLogger, rewind
+from aigc.logger import metrics_files, rewind
 from aigc.runs.console import log
 from aigc.tasks import Task
 
@@ -96,7 +96,7 @@ class ExactState(Callback):
             seed_everything(own["step"] * ranks + rank, verbose=False)
             module.forget_sums()
         rewind(trainer.loggers, own["metrics_bytes"], own.get("metrics_row", ""))
-        for logger in _metrics_files(trainer):
+        for logger in metrics_files(trainer.loggers):
             logger.epoch = self._begin.epoch - (self._begin.batch == 0)
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -104,7 +104,7 @@ class ExactState(Callback):
         if self._to_restore is not None:
             restore_random_state(self._to_restore, trainer.strategy.root_device)
             self._to_restore = None
-        for logger in _metrics_files(trainer):
+        for logger in metrics_files(trainer.loggers):
             logger.epoch = trainer.fit_loop.epoch_progress.current.processed
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
@@ -211,11 +211,7 @@ def _mine(own: dict[str, Any], world_size: int) -> dict[str, Any]:
     return saved[min(data_rank()[0], world_size - 1) * (len(saved) // world_size)]
 
 
-def _metrics_files(trainer: Trainer) -> list[MetricsFileLogger]:
-    return [logger for logger in trainer.loggers if isinstance(logger, MetricsFileLogger)]
-
-
 def _metrics_position(trainer: Trainer) -> dict[str, Any]:
     """Return where metrics.jsonl ends, and its last row apart, as the step may get more values."""
-    size, row = max((logger.flush() for logger in _metrics_files(trainer)), default=(0, ""))
+    size, row = max((logger.flush() for logger in metrics_files(trainer.loggers)), default=(0, ""))
     return {"metrics_bytes": size, "metrics_row": row}

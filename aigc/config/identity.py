@@ -13,6 +13,7 @@ from aigc.config.class_sources import TargetError
 from aigc.config.compose import fill_defaults
 from aigc.config.monitor import checkpoint_monitor
 from aigc.config.targets import signature
+from aigc.config.trees import map_mappings
 from aigc.errors import InputError
 
 # Paths, logging and names, which do not change numbers.
@@ -69,25 +70,21 @@ def identity_with_defaults(cfg: DictConfig) -> str:
 
 def written_out(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Return a plain config in which each node names every default of its class, and checkpoints their monitor."""
-    whole: dict[str, Any] = _with_defaults(dict(plain))
+    whole: dict[str, Any] = map_mappings(dict(plain), _with_defaults)
     checkpoints = (whole.get("callbacks") or {}).get("checkpoints")
     if isinstance(checkpoints, dict):
         checkpoints["monitor"], checkpoints["mode"] = checkpoint_monitor(whole) or (None, None)
     return whole
 
 
-def _with_defaults(node: Any) -> Any:
-    """Return a plain tree in which each node has the defaults of its class."""
-    if isinstance(node, list):
-        return [_with_defaults(item) for item in node]
-    if not isinstance(node, dict):
-        return node
+def _with_defaults(node: dict[Any, Any]) -> dict[Any, Any]:
+    """Return a node with the defaults of its class; another mapping as it is."""
     try:
         takes = signature(str(node["_target_"])).parameters if "_target_" in node else {}
     except TargetError:  # a class that is not installed here
         takes = {}
     defaults = {name: p.default for name, p in takes.items() if not p.required and p.known}
-    return defaults | {name: _with_defaults(value) for name, value in node.items()}
+    return defaults | node
 
 
 def _hash(counted: Mapping[Any, Any]) -> str:

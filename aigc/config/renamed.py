@@ -4,6 +4,8 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from aigc.config.trees import map_mappings
+
 RENAMED = {
     "aigc.data.streamed.StreamedText": "aigc.data.text.StreamedText",
     "aigc.evaluation.generation.TextGeneration": "aigc.evaluation.TextGeneration",
@@ -27,15 +29,12 @@ def new_name(target: str) -> str | None:
 
 def with_new_names(node: Any) -> Any:
     """Return a copy of a plain tree in which each `_target_` has its new name."""
-    if isinstance(node, list):
-        return [with_new_names(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    renewed = {name: with_new_names(value) for name, value in node.items()}
+    return map_mappings(node, _with_new_target)
+
+
+def _with_new_target(node: dict[Any, Any]) -> dict[Any, Any]:
     target = node.get("_target_")
-    if isinstance(target, str):
-        renewed["_target_"] = new_name(target) or target
-    return renewed
+    return node | {"_target_": new_name(target) or target} if isinstance(target, str) else node
 
 
 def update_frozen(cfg: DictConfig) -> None:

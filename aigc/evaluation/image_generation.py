@@ -23,6 +23,7 @@ from aigc.metrics.image import ImageMeasure, compare, nearest
 from aigc.metrics.image.extractors import Extractor, get_extractor
 from aigc.runs.console import log
 from aigc.tasks import ImageTask
+from aigc.tasks.memory import advised, half
 
 _CLASSIFIER = "classifier"
 """The extractor that is trained on the labels of the data."""
@@ -127,7 +128,7 @@ class ImageGeneration(Evaluation):
 
     def memory_advice(self) -> list[str]:
         """Advise fewer images at the same time."""
-        return [f"{self.key}.batch_size={self.batch_size // 2} (now {self.batch_size})"] if self.batch_size > 1 else []
+        return advised(half(f"{self.key}.batch_size", self.batch_size))
 
     def evaluate(self, trainer: Trainer, module: ImageTask) -> None:
         """Measure, record, and save images; all ranks must call it."""

@@ -23,6 +23,7 @@ from aigc.metrics.text.scorer import AdditiveScorer, CollectionScorer
 from aigc.runs.console import log
 from aigc.runs.files import retrying, write_atomic
 from aigc.tasks import LanguageTask, Task
+from aigc.tasks.memory import advised, half
 
 
 class Pair(NamedTuple):
@@ -87,8 +88,7 @@ class TextGeneration(Evaluation):
 
     def memory_advice(self) -> list[str]:
         """Advise fewer texts at the same time."""
-        size = self.sampling.batch_size
-        return [f"{self.key}.sampling.batch_size={size // 2} (now {size})"] if size > 1 else []
+        return advised(half(f"{self.key}.sampling.batch_size", self.sampling.batch_size))
 
     def evaluate(self, trainer: Trainer, module: LanguageTask) -> None:
         """Generate, measure, save and print texts."""

@@ -1,7 +1,6 @@
 """Which kind of model a run has."""
 
 import importlib
-import json
 import pkgutil
 from typing import Any
 
@@ -10,6 +9,7 @@ from aigc.config.problems import ConfigError, Problem
 from aigc.errors import InputError
 from aigc.inference.base import SavedModel
 from aigc.runs import Run
+from aigc.runs.files import read_mapping
 from aigc.runs.folder import MODEL_CLASS_FILE
 
 _OF_OLDER_RUNS = {
@@ -88,9 +88,6 @@ def _older_kind(run: Run) -> str:
 def _read(run: Run, name: str) -> dict[str, Any]:
     path = run.model / name
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        return read_mapping(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is damaged: {error}. `aigc verify {run.id}` names every such file.") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{path} is damaged: it holds no mapping. `aigc verify {run.id}` names every such file.")
-    return found

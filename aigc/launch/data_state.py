@@ -15,6 +15,7 @@ from pytorch_lightning import LightningDataModule
 from aigc.distributed.shard_files import unsharded_file
 from aigc.errors import InputError
 from aigc.runs.console import log
+from aigc.runs.files import read_mapping
 
 DATA_STATE_FILE = "data_state.json"
 
@@ -35,14 +36,11 @@ def of_model(folder: Path) -> dict[str, Any]:
     """
     path = folder / DATA_STATE_FILE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        return read_mapping(path)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is damaged: {error}") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{path} is damaged: it holds no mapping")
-    return found
 
 
 def write(state: Mapping[str, Any], folder: Path) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pytorch_lightning.loggers.logger import Logger
 
 from aigc.logger.images import image_file, log_image
-from aigc.logger.jsonl import MetricsFileLogger
+from aigc.logger.jsonl import MetricsFileLogger, metrics_files
 from aigc.logger.tensorboard import TensorBoard
 from aigc.logger.wandb import WandB
 
-__all__ = ["MetricsFileLogger", "TensorBoard", "WandB", "image_file", "log_image", "rewind"]
+__all__ = ["MetricsFileLogger", "TensorBoard", "WandB", "image_file", "log_image", "metrics_files", "rewind"]
 
 
 def rewind(loggers: Sequence[Logger], metrics_bytes: int, last_row: str = "") -> None:
@@ -23,9 +23,8 @@ def rewind(loggers: Sequence[Logger], metrics_bytes: int, last_row: str = "") ->
         metrics_bytes: The length of metrics.jsonl in that state, without its last row.
         last_row: The last row in that state; checkpoints of earlier versions do not have it separately.
     """
-    for logger in loggers:
-        if isinstance(logger, MetricsFileLogger):
-            rows = logger.resume(metrics_bytes, last_row)
-            for other in loggers:
-                if resume := getattr(other, "resume_from_rows", None):
-                    resume(rows)
+    for logger in metrics_files(loggers):
+        rows = logger.resume(metrics_bytes, last_row)
+        for other in loggers:
+            if resume := getattr(other, "resume_from_rows", None):
+                resume(rows)

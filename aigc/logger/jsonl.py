@@ -1,6 +1,6 @@
 """The run's own record: metrics.jsonl."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytorch_lightning.loggers.logger import Logger
@@ -77,3 +77,8 @@ class MetricsFileLogger(Logger):
         if self._file is None:  # Lightning finalizes after fit, and a validation may follow
             self._file = MetricsFile(self.path)
         return self._file
+
+
+def metrics_files(loggers: Sequence[Logger]) -> list[MetricsFileLogger]:
+    """Return those of the loggers that write metrics.jsonl: one on the first rank, none on others."""
+    return [logger for logger in loggers if isinstance(logger, MetricsFileLogger)]

@@ -74,6 +74,19 @@ def write_json(path: Path | str, value: Any) -> None:
     write_atomic(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a mapping from a JSON file.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not JSON, or holds something else.
+    """
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError("it holds no mapping")
+    return found
+
+
 def retrying(write: Callable[[], None], what: str) -> None:
     """Call `write` again with growing pauses while it raises OSError, as a disk may be full only for a while.
 

@@ -4,7 +4,6 @@ A new entry is one field here, and whoever knows its value sets it. A field that
 file, unless it is declared by `always`.
 """
 
-import json
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 
 from aigc.errors import InputError
 from aigc.runs.entries import Entry, always, nested
-from aigc.runs.files import write_json
+from aigc.runs.files import read_mapping, write_json
 from aigc.runs.locks import locked
 from aigc.runs.metrics_file import decode_values, encode_values
 from aigc.runs.status import Status, read_status, utc_now
@@ -191,9 +190,7 @@ def read_manifest(folder: Path | str) -> dict[str, Any]:
     """
     path = Path(folder) / MANIFEST_FILE
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(manifest, dict):
-            raise ValueError("it holds no mapping")
+        manifest = read_mapping(path)
         version = manifest["schema_version"]
         manifest["metrics"] = decode_values(manifest["metrics"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -30,6 +30,8 @@ class MetricsFile:
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         cut_torn_line(self.path)
         self._last = last_line(self.path)
+        self._last_row: dict[str, Any] | None = None
+        """What `_last` holds; None until it is needed."""
         self._row: dict[str, Any] | None = None
         self._replaces_last = False
 
@@ -55,10 +57,11 @@ class MetricsFile:
         if self._row is not None and self._row["step"] != step:
             self.end_row()
         if self._row is None:
-            last = _load(self.path, self._last) if self._last else {}
-            self._replaces_last = last.get("step") == step
+            if self._last_row is None:
+                self._last_row = _load(self.path, self._last) if self._last else {}
+            self._replaces_last = self._last_row.get("step") == step
             new: dict[str, Any] = {"step": int(step), "epoch": int(epoch), "wall_time": time.time()}
-            self._row = last if self._replaces_last else new
+            self._row = dict(self._last_row) if self._replaces_last else new
         made = {**self._row.pop(SIGNATURES, {}), **(signatures or {})}
         self._row |= encode_values(values)
         if made:
@@ -76,7 +79,7 @@ class MetricsFile:
             )
         elif length > size:
             self._replace_end(size, b"")
-        self._last = last_line(self.path)
+        self._last, self._last_row = last_line(self.path), None
         self._row = _load(self.path, row) if row else None
         self._replaces_last = False
 
@@ -93,7 +96,7 @@ class MetricsFile:
             self._write(line)
         elif line != self._last:
             self._replace_end(self._size() - len(self._last), line)
-        self._last, self._row, self._replaces_last = line, None, False
+        self._last, self._last_row, self._row, self._replaces_last = line, self._row, None, False
 
     def flush(self) -> tuple[int, str]:
         """Flush the file to disk; return its length in bytes without the row of the last step, and that row."""

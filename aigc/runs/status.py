@@ -1,6 +1,5 @@
 """status.json: what a run does now, or how it ended."""
 
-import json
 import os
 import socket
 from dataclasses import asdict, dataclass, fields, replace
@@ -9,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from aigc.errors import InputError
-from aigc.runs.files import write_json
+from aigc.runs.files import read_mapping, write_json
 
 STATUS_FILE = "status.json"
 
@@ -115,9 +114,7 @@ def read_status(folder: Path | str) -> StatusRecord:
     """
     path = Path(folder) / STATUS_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError("it holds no mapping")
+        content = read_mapping(path)
         known = {field.name for field in fields(StatusRecord)}  # a newer version may have written more
         values = {name: value for name, value in content.items() if name in known}
         record = StatusRecord(**{**values, "status": Status(content["status"])})

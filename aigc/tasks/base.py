@@ -17,7 +17,7 @@ from aigc.distributed.clipping import clip_by_norm
 from aigc.distributed.collectives import reduce_number
 from aigc.distributed.sharding import ShardedData
 from aigc.errors import InputError
-from aigc.logger import MetricsFileLogger
+from aigc.logger import MetricsFileLogger, metrics_files
 from aigc.tasks.divergence import DivergenceGuard
 from aigc.tasks.memory import advised, halved, lower_precision
 
@@ -203,9 +203,8 @@ class Task(DivergenceGuard):
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         """End the row of the step before in metrics.jsonl; note the step, as an accumulated batch does not end one."""
         if self.ended_step():
-            for logger in self.trainer.loggers:
-                if isinstance(logger, MetricsFileLogger):
-                    logger.end_row()
+            for logger in metrics_files(self.trainer.loggers):
+                logger.end_row()
         self._steps_before = self.steps_done
         self.begun_batch = self.trainer.fit_loop.total_batch_idx
 

@@ -13,7 +13,12 @@ def advised(*ways: str | None) -> list[str]:
 def halved(cfg: DictConfig, key: str, least: int = 2) -> str | None:
     """Advise half the value of a key, unless that is below `least`."""
     value = number(cfg, key)
-    return None if value is None or value < 2 or value // 2 < least else f"{key}={value // 2} (now {value})"
+    return None if value is None else half(key, value, least)
+
+
+def half(key: str, value: int, least: int = 1) -> str | None:
+    """Advise half of a value, unless that is below `least`."""
+    return None if value < 2 or value // 2 < least else f"{key}={value // 2} (now {value})"
 
 
 def accumulated(cfg: DictConfig) -> str | None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,17 +32,23 @@ def trained(shared: Path, cache: Path) -> Run:
 
 
 @pytest.fixture
-def score(own_place, capsys, monkeypatch):
-    """Run `aigc score ...` in this process; return exit code, stdout and stderr."""
+def in_process(own_place, capsys, monkeypatch):
+    """Run `aigc VERB ...` in this process; return exit code, stdout and stderr."""
     monkeypatch.setattr(sys, "path", [*sys.path])  # aigc adds the working directory
 
-    def run(*arguments):
-        code = main(["score", *arguments])
+    def run(verb, *arguments):
+        code = main([verb, *arguments])
         shown = capsys.readouterr()
         assert "Traceback" not in shown.err
         return code, shown.out, shown.err
 
     return run
+
+
+@pytest.fixture
+def score(in_process):
+    """Run `aigc score ...` as `in_process` does."""
+    return partial(in_process, "score")
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 """`aigc score-images`: images, statistics and runs, measured from the command line."""
 
 import json
-import sys
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from aigc.cli.main import main
 from aigc.cli.parts.image_metrics import EXTRACTORS, METRICS, parse_name
 from aigc.config.targets import signature
 from aigc.metrics.image import FeatureStatistics, frechet_distance
@@ -20,17 +19,9 @@ NUMBER = 24
 
 
 @pytest.fixture
-def score(own_place, capsys, monkeypatch):
-    """Run `aigc score-images ...` in this process; return exit code, stdout and stderr."""
-    monkeypatch.setattr(sys, "path", [*sys.path])  # aigc adds the working directory
-
-    def run(*arguments):
-        code = main(["score-images", *arguments])
-        shown = capsys.readouterr()
-        assert "Traceback" not in shown.err
-        return code, shown.out, shown.err
-
-    return run
+def score(in_process):
+    """Run `aigc score-images ...` as `in_process` does."""
+    return partial(in_process, "score-images")
 
 
 def random_images(seed, number=NUMBER):
