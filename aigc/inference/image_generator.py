@@ -61,17 +61,26 @@ class SavedImageGenerator(SavedModel, ImageMaker):
         yield from ImageFiles(self.run.id, request.keys, request.out, request.force).write(self.load)
 
     def measure(self, cfg: "DictConfig", overrides: Sequence[str]) -> tuple[dict[str, float], dict[str, str]]:
-        """Raise InputError: images are measured by `aigc score-images`."""
-        raise InputError(f"{self.run.id} makes images: `aigc score-images {self.run.id}` measures them")
+        """Validate the best checkpoint, or the last one, on held-out images; see `SavedModel.measure`."""
+        from pytorch_lightning.utilities.model_helpers import is_overridden
+
+        from aigc.inference.parts.checkpoint import best_or_last, load_task
+        from aigc.inference.parts.validation import validate
+
+        task, data, _ = load_task(self.run, best_or_last(self.run), cfg)
+        if not is_overridden("validation_step", task):
+            raise InputError(
+                f"{type(task).__name__} does not validate on held-out images: `aigc score-images {self.run.id}` "
+                "measures the images that it makes"
+            )
+        return validate(self.run, task, data, cfg, overrides)
 
     def images(self, samples: int, seed: int) -> "RunImages":
         """Open the best checkpoint, or the last one; see `ImageMaker.images`."""
-        from aigc.inference.parts.checkpoint import load_task
+        from aigc.inference.parts.checkpoint import best_or_last, load_task
         from aigc.inference.parts.image_sets import RunImages
-        from aigc.runs.checkpoints import BEST
 
-        name = "best" if (self.run.checkpoints / BEST).exists() else "last"
-        task, data, _ = load_task(self.run, name)
+        task, data, _ = load_task(self.run, best_or_last(self.run))
         return RunImages.of(self.run, task, data, samples, seed)
 
     def export(self, form: str, folder: Path, checkpoint: str | None) -> Comparison:

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from omegaconf import DictConfig
+
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.errors import InputError
 from aigc.launch import components
@@ -19,7 +21,7 @@ class Loaded(NamedTuple):
     task: Task
     """With the checkpoint's weights, on the CPU."""
     data: Any
-    """The run's data module, prepared."""
+    """The data module of the config, prepared."""
     step: int
 
 
@@ -45,8 +47,18 @@ def checkpoint_file(run: Run, name: str) -> Path:
     raise InputError(f"{run.id} has no checkpoint {name!r}: {has}")
 
 
-def load_task(run: Run, name: str) -> Loaded:
+def best_or_last(run: Run) -> str:
+    """Return the name of the checkpoint whose weights a finished run leaves."""
+    return "best" if (run.checkpoints / BEST).exists() else "last"
+
+
+def load_task(run: Run, name: str, cfg: DictConfig | None = None) -> Loaded:
     """Build a run's task and load the weights of a checkpoint into it.
+
+    Args:
+        run: The run.
+        name: As for `checkpoint_file`.
+        cfg: The run's config, or one that differs in data; None takes the run's.
 
     Raises:
         ConfigError, InputError: The run's config no longer builds what it did, or there is no such checkpoint, or it
@@ -55,7 +67,7 @@ def load_task(run: Run, name: str) -> Loaded:
     path = checkpoint_file(run, name).resolve()
     if reason := damage(path):
         raise InputError(f"{run.id}: {reason}. Put a good one back, or name another.")
-    cfg = run.config
+    cfg = run.config if cfg is None else cfg
     components.prepare_machine(cfg)
     data = components.build_data(cfg, path)
     task = components.build_task(cfg, data)

@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -14,18 +15,29 @@ from aigc.runs.status import utc_now
 from aigc.tasks import Task
 
 
-def validate(run: Run, cfg: DictConfig, overrides: Sequence[str]) -> tuple[dict[str, float], dict[str, str]]:
-    """Validate the weights in model/ under a config, and append the result to evaluations.jsonl.
+def validate_model(run: Run, cfg: DictConfig, overrides: Sequence[str]) -> tuple[dict[str, float], dict[str, str]]:
+    """Validate the weights in model/ under a config; see `validate`.
+
+    Raises:
+        InputError: As `validate`, or the task has more weights than model/ holds.
+    """
+    components.prepare_machine(cfg)
+    data = components.build_data(cfg, run.model)
+    task = components.build_task(cfg, data, run.model)
+    check_whole(task, run)
+    return validate(run, task, data, cfg, overrides)
+
+
+def validate(
+    run: Run, task: Task, data: Any, cfg: DictConfig, overrides: Sequence[str]
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Validate a task that has a run's weights, and append the result to evaluations.jsonl.
 
     Args and returns as `SavedModel.measure`.
 
     Raises:
         InputError: The data cannot be used, or none are held out.
     """
-    components.prepare_machine(cfg)
-    data = components.build_data(cfg, run.model)
-    task = components.build_task(cfg, data, run.model)
-    check_whole(task, run)
     if not task.has_validation(data):
         raise InputError("data: there is nothing to measure on; set data.validation_fraction or data.validation_path")
     with tempfile.TemporaryDirectory() as folder:
