@@ -61,7 +61,9 @@ class Checkpoints(Callback):
         self._saved_step = 0
         self._saved_at = time.monotonic()
         self._expected = False
-        """Whether the monitor is certain to be measured, or its absence has been warned of."""
+        """Whether something says that it records the monitor."""
+        self._warned = False
+        """Whether its absence has been warned of."""
 
     @property
     def best(self) -> dict[str, Any] | None:
@@ -92,14 +94,17 @@ class Checkpoints(Callback):
             ConfigError: It is certain that only other values are recorded.
         """
         assert isinstance(module, Task)
-        known = _recorded_names(trainer, module) if self.monitor and self.keep_best else None
-        self._expected = known is not None and self.monitor in known
-        if known is None or self.monitor in known or str(self.monitor).startswith("train/"):
+        if self.monitor is None or not self.keep_best:
+            return
+        known, complete = _recorded_names(trainer, module)
+        self._expected = self.monitor in known
+        if self._expected or not complete or self.monitor.startswith("train/"):
             return
         if known:
             what = f"nothing records {self.monitor!r}. {choices(self.monitor, sorted(known))}"
             raise ConfigError([Problem("callbacks.checkpoints.monitor", what)])
         log.warning("nothing is measured, so the last weights are kept: %s does not choose the best", self.monitor)
+        self._warned = True
 
     def best_whole(self, trainer: Trainer, module: Task) -> dict[str, Any] | None:
         """Return the best whose weights are at hand; warn of one whose file is lost or damaged."""
@@ -129,7 +134,7 @@ class Checkpoints(Callback):
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Keep as best what is better than everything before."""
         assert isinstance(module, Task)
-        self._warn_unless_measured(trainer, module, validated=True)
+        self._warn_early(trainer, module, validated=True)
         self._rank(trainer, module)
 
     def on_evaluation_start(self, trainer: Trainer, module: Task) -> None:
@@ -140,7 +145,7 @@ class Checkpoints(Callback):
     def on_evaluation_end(self, trainer: Trainer, module: Task) -> None:
         """Keep as best what is better than everything before."""
         if module.steps_done:
-            self._warn_unless_measured(trainer, module, validated=False)
+            self._warn_early(trainer, module, validated=False)
             self._rank(trainer, module)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -179,16 +184,20 @@ class Checkpoints(Callback):
             trainer.strategy.checkpoint_io.wait()
             _folder(trainer).added(self._saved_step, self.keep, self._best_steps())
 
-    def _warn_unless_measured(self, trainer: Trainer, module: Task, validated: bool) -> None:
-        """Warn once that the monitor was not measured, unless it is certain that something will measure it."""
-        if self.monitor is None or self.keep_best == 0 or self._expected or self.monitor in module.latest:
+    def warn_unless_measured(self, module: Task) -> None:
+        """Warn, unless that was done before, that the monitor has not been measured so far."""
+        if self.monitor is None or self.keep_best == 0 or self._warned or self.monitor in module.latest:
             return
+        what = suggest(self.monitor, sorted(module.latest))
+        log.warning("callbacks.checkpoints.monitor=%s was not measured; %s", self.monitor, what)
+        self._warned = True
+
+    def _warn_early(self, trainer: Trainer, module: Task, validated: bool) -> None:
+        """Warn as soon as it is clear that what has just been measured should have given the monitor."""
         own = module.monitor is not None and self.monitor == module.monitor[0]
-        if own and not validated and module.has_validation(trainer.datamodule):
-            return  # it is measured at the next validation
-        names = sorted(module.latest)
-        log.warning("callbacks.checkpoints.monitor=%s was not measured; %s", self.monitor, suggest(self.monitor, names))
-        self._expected = True
+        later = own and not validated and module.has_validation(trainer.datamodule)
+        if not self._expected and not later:
+            self.warn_unless_measured(module)
 
     def _improve(self, module: Task) -> bool:
         if self.monitor is None or self.keep_best == 0 or module.steps_done != self._saved_step:
@@ -218,14 +227,17 @@ def _folder(trainer: Trainer) -> CheckpointFolder:
     return CheckpointFolder(Path(trainer.default_root_dir) / "checkpoints")
 
 
-def _recorded_names(trainer: Trainer, module: Task) -> set[str] | None:
-    """Return the names of the values that task and callbacks record, but for `train/`; None where some are unknown."""
-    found: list[set[str] | None] = []
+def _recorded_names(trainer: Trainer, module: Task) -> tuple[set[str], bool]:
+    """Return names of values that task and callbacks record, but for `train/`, and whether these are all."""
+    known: set[str] = set()
+    complete = True
     validates = module.has_validation(trainer.datamodule)
     for one in (module, *trainer.callbacks):
-        declares = getattr(one, "value_names", None)
-        # A class of a person's own may record anything.
-        own = type(one).__module__.partition(".")[0] not in ("aigc", "pytorch_lightning")
         measures = validates or not getattr(one, "at_validation", one is module)
-        found.append(None if own else declares() if declares and measures else set())
-    return None if None in found else set().union(*(names for names in found if names is not None))
+        declares = getattr(one, "value_names", None) if measures else None
+        names = declares() if declares else set()
+        # A class of a person's own may record more than it declares.
+        own = type(one).__module__.partition(".")[0] not in ("aigc", "pytorch_lightning")
+        complete = complete and names is not None and not own
+        known |= names or set()
+    return known, complete

@@ -40,9 +40,12 @@ def _with_new_target(node: dict[Any, Any]) -> dict[Any, Any]:
 def update_frozen(cfg: DictConfig) -> None:
     """Update a config that an earlier version froze, in place and with the same meaning.
 
-    Before tasks had monitors, `monitor: null` kept only the last checkpoints.
+    Before tasks had monitors, `monitor: null` kept only the last checkpoints. `trainer.overfit_batches` was written
+    where it was off.
     """
     _rename(cfg)
+    if OmegaConf.select(cfg, "trainer.overfit_batches") == 0:
+        del cfg.trainer["overfit_batches"]
     if "trainer" in cfg and "limit_evaluation_samples" not in (cfg.get("trainer") or {}):
         checkpoints = OmegaConf.select(cfg, "callbacks.checkpoints")
         if isinstance(checkpoints, DictConfig) and "monitor" in checkpoints and checkpoints.monitor is None:

@@ -62,17 +62,19 @@ class SavedImageGenerator(SavedModel, ImageMaker):
 
     def measure(self, cfg: "DictConfig", overrides: Sequence[str]) -> tuple[dict[str, float], dict[str, str]]:
         """Validate the best checkpoint, or the last one, on held-out images; see `SavedModel.measure`."""
-        from pytorch_lightning.utilities.model_helpers import is_overridden
+        from pytorch_lightning import LightningModule
 
+        from aigc.config.build import target_class
         from aigc.inference.parts.checkpoint import best_or_last, load_task
         from aigc.inference.parts.validation import validate
 
-        task, data, _ = load_task(self.run, best_or_last(self.run), cfg)
-        if not is_overridden("validation_step", task):
+        kind = target_class(cfg.task["_target_"], LightningModule, "task")
+        if kind.validation_step is LightningModule.validation_step:
             raise InputError(
-                f"{type(task).__name__} does not validate on held-out images: `aigc score-images {self.run.id}` "
-                "measures the images that it makes"
+                f"{kind.__name__} does not validate on held-out images: `aigc score-images {self.run.id}` measures the "
+                "images that it makes"
             )
+        task, data, _ = load_task(self.run, best_or_last(self.run), cfg)
         return validate(self.run, task, data, cfg, overrides)
 
     def images(self, samples: int, seed: int) -> "RunImages":

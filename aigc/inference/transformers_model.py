@@ -76,7 +76,7 @@ class SavedTransformersModel(SavedModel):
         from aigc.launch import data_state
 
         if checkpoint is None:
-            (model, tokenizer), state = self.load(), data_state.of_model(self.run.model)
+            (model, tokenizer), state = self.load(), data_state.read(self.run.model)
         else:
             model, tokenizer, state = self._of_checkpoint(checkpoint)
         model.save_pretrained(folder, safe_serialization=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from aigc.config.compose import fill_defaults, override
 from aigc.errors import InputError
@@ -35,7 +35,5 @@ def attempt_config(run: Run, overrides: Sequence[str] = (), log_earlier: bool = 
     if kept and log_earlier:
         log.info("with the settings of an earlier attempt: %s", " ".join(kept))
     cfg = override(run.config, [*kept, *(attempts[-1] if attempts else [])], CHANGEABLE)
-    if OmegaConf.select(cfg, "trainer.overfit_batches") == 0:  # an earlier version wrote this key where it was off
-        del cfg.trainer["overfit_batches"]
     fill_defaults(cfg)  # runs of an older version have fewer keys
     return cfg

@@ -82,9 +82,10 @@ def build_data(cfg: DictConfig, model: Path | None = None) -> Any:
 def _data_state(cfg: DictConfig, data: LightningDataModule, model: Path | None) -> dict[str, Any]:
     if model is not None and model.suffix == ".ckpt":
         return data_state.of_checkpoint(model, data)
-    if model is None and cfg.get("model"):
-        model = build(cfg.model, ModelFactory, "model").folder
-    return {} if model is None else data_state.of_model(model)
+    if model is not None:
+        return data_state.of_model(model)
+    start = build(cfg.model, ModelFactory, "model").folder if cfg.get("model") else None
+    return {} if start is None else data_state.held(start)
 
 
 def build_task(cfg: DictConfig, data: Any, weights: Path | None = None) -> Task:

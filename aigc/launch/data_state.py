@@ -18,6 +18,7 @@ from aigc.runs.console import log
 from aigc.runs.files import read_mapping
 
 DATA_STATE_FILE = "data_state.json"
+_NOT_HELD = "not_held"
 
 
 def of_checkpoint(path: Path, data: LightningDataModule) -> dict[str, Any]:
@@ -30,6 +31,27 @@ def of_checkpoint(path: Path, data: LightningDataModule) -> dict[str, Any]:
 
 def of_model(folder: Path) -> dict[str, Any]:
     """Read the state of a data module from a model's folder; empty where it has none.
+
+    Raises:
+        InputError: The file is damaged, or the folder cannot hold the state.
+    """
+    found = read(folder)
+    if reason := found.get(_NOT_HELD):
+        raise InputError(
+            f"{folder} does not hold the state of the data module that its model was trained with ({reason}), and data "
+            "that are made anew may differ from it"
+        )
+    return found
+
+
+def held(folder: Path) -> dict[str, Any]:
+    """Read the state as `of_model` does; empty where the folder cannot hold it, as for a model that is trained anew."""
+    found = read(folder)
+    return {} if _NOT_HELD in found else found
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Read what `write` wrote, also the note that a state is not held; empty where there is no file.
 
     Raises:
         InputError: The file is damaged.
@@ -46,13 +68,19 @@ def of_model(folder: Path) -> dict[str, Any]:
 def write(state: Mapping[str, Any], folder: Path) -> None:
     """Write the state of a data module into a model's folder; an empty one leaves no file.
 
-    One that JSON cannot hold, with tensors for example, stays in checkpoints alone; a warning says so.
+    One that JSON cannot hold, with tensors or numbers as keys for example, stays in checkpoints alone. The file notes
+    that, and a warning says so.
     """
     if not state:
         return
+    reason = ""
     try:
         text = json.dumps(dict(state), ensure_ascii=False, indent=2) + "\n"
+        if json.loads(text) != state:
+            reason = "JSON changes it"
     except (TypeError, ValueError) as error:
-        log.warning("%s does not hold the state of the data module, as checkpoints do: %s", folder.name, error)
-        return
+        reason = str(error)
+    if reason:
+        log.warning("model/ does not hold the state of the data module, as checkpoints do: %s", reason)
+        text = json.dumps({_NOT_HELD: reason}, ensure_ascii=False) + "\n"
     (folder / DATA_STATE_FILE).write_text(text, encoding="utf-8")

@@ -98,6 +98,8 @@ class Training:
             logger.finalize("success")
         whole = self._full_task(trainer, task, data)
         if trainer.is_global_zero:
+            for saver in savers:
+                saver.warn_unless_measured(task)
             best = next((saver.best_whole(trainer, task) for saver in savers if saver.best), None)
             if best is not None and best["step"] != task.steps_done:
                 _load_weights(trainer, whole, CheckpointFolder(run.checkpoints).file(best["step"]))

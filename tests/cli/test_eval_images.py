@@ -5,6 +5,9 @@ from functools import partial
 
 import pytest
 
+from aigc.errors import InputError
+from aigc.inference.image_generator import SavedImageGenerator
+from tests.cli.image_runs import bare_run
 from tests.conftest import write
 from tests.training.tiny_gan import random_images
 
@@ -14,7 +17,7 @@ EXPERIMENT = """\
 defaults:
   - override /data: images
   - override /model: autoencoder
-  - override /evaluation: null
+  - override /evaluation: images
 task:
   _target_: tests.training.vae.VAE
 data:
@@ -22,6 +25,13 @@ data:
   batch_size: 4
   validation_fraction: 0.25
 scheduler: null
+evaluation:
+  images:
+    samples: 12
+    extractor:
+      _target_: tests.training.tiny_gan.Projection
+    metrics:
+      kid: null
 trainer:
   max_steps: 6
   validate_every_n_steps: 2
@@ -42,15 +52,23 @@ def test_an_image_task_is_measured_as_training_did_and_on_other_images(own_place
     code, _, error = in_process("train", "experiment=vae", "--trust", "tests")
     assert code == 0, error
     [run] = (own_place / "outputs/runs").iterdir()
-    trained = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["result"]["metrics"]["val/loss"]
+    trained = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["metrics"]
+    expected = {name: value for name, value in trained.items() if name.startswith("val/")}
+    assert {"val/loss", "val/fid_projection"} <= expected.keys()
     code, shown, error = measure(run.name, "--json")
     assert code == 0, error
-    assert json.loads(shown)["metrics"]["val/loss"] == trained
+    assert json.loads(shown)["metrics"] == expected
     code, shown, error = measure(run.name, "--json", f"data.validation_path={images}")
     assert code == 0, error
-    assert json.loads(shown)["metrics"]["val/loss"] != trained
-    kept = [json.loads(line) for line in (run / "evaluations.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [row["metrics"]["val/loss"] == trained for row in kept] == [True, False]
-    code, _, error = measure(run.name, "data.validation_fraction=0")
+    assert json.loads(shown)["metrics"]["val/loss"] != trained["val/loss"]
+    kept = [json.loads(line)["metrics"] for line in (run / "evaluations.jsonl").read_text("utf-8").splitlines()]
+    assert [row == expected for row in kept] == [True, False]
+    code, _, error = measure(run.name, "data.validation_fraction=0.5")
     assert code == 2
-    assert "set data.validation_fraction or data.validation_path" in error
+    assert "data.validation_fraction=0.5" in error
+
+
+def test_a_task_without_validation_is_refused_before_anything_is_loaded(own_place):
+    run = bare_run(own_place, "gan", "task: {_target_: aigc.tasks.GanTask}")
+    with pytest.raises(InputError, match="score-images"):
+        SavedImageGenerator(run).measure(run.config, [])

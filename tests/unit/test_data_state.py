@@ -19,10 +19,13 @@ def test_an_empty_state_leaves_no_file(tmp_path):
     assert data_state.of_model(tmp_path) == {}
 
 
-def test_a_state_with_tensors_costs_no_model(tmp_path, caplog):
-    data_state.write({"seen": torch.tensor(3)}, tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    assert "Tensor" in caplog.text
+@pytest.mark.parametrize("state", [{"seen": torch.tensor(3)}, {"names": {0: "a"}}, {"pair": (1, 2)}])
+def test_a_state_that_json_does_not_hold_costs_no_model_and_is_missed_later(state, tmp_path, caplog):
+    data_state.write(state, tmp_path)
+    assert "model/ does not hold" in caplog.text
+    with pytest.raises(InputError, match="does not hold the state"):
+        data_state.of_model(tmp_path)
+    assert data_state.held(tmp_path) == {}
 
 
 @pytest.mark.parametrize("content", ["{", "[]"])

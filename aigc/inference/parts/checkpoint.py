@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig
 
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
+from aigc.config.compose import fill_defaults
 from aigc.errors import InputError
 from aigc.launch import components
 from aigc.runs import Run
@@ -67,7 +68,9 @@ def load_task(run: Run, name: str, cfg: DictConfig | None = None) -> Loaded:
     path = checkpoint_file(run, name).resolve()
     if reason := damage(path):
         raise InputError(f"{run.id}: {reason}. Put a good one back, or name another.")
-    cfg = run.config if cfg is None else cfg
+    if cfg is None:
+        cfg = run.config
+        fill_defaults(cfg)  # runs of an older version have fewer keys
     components.prepare_machine(cfg)
     data = components.build_data(cfg, path)
     task = components.build_task(cfg, data)

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from aigc.errors import InputError
+from aigc.evaluation import Evaluation
 from aigc.launch import components
 from aigc.runs import Run
 from aigc.runs.status import utc_now
@@ -36,19 +37,36 @@ def validate(
     Args and returns as `SavedModel.measure`.
 
     Raises:
-        InputError: The data cannot be used, or none are held out.
+        InputError: The data cannot be used, or none are held out, or others than in training.
     """
+    _check_held_out(run, cfg)
     if not task.has_validation(data):
-        raise InputError("data: there is nothing to measure on; set data.validation_fraction or data.validation_path")
+        raise InputError("data: nothing is held out to measure on; set data.validation_path")
     with tempfile.TemporaryDirectory() as folder:
         callbacks = components.build_callbacks(cfg, "evaluation")
         trainer = components.build_trainer(cfg, Path(folder), list(callbacks.values()), [])
         with components.reraise_interrupt():
             trainer.validate(task, datamodule=data, verbose=False)
+            for callback in callbacks.values():
+                if isinstance(callback, Evaluation):
+                    callback.on_fit_done(trainer, task)  # those that do not run at validations
     with (run.path / "evaluations.jsonl").open("a", encoding="utf-8") as file:
         row = {"time": utc_now(), "overrides": list(overrides), "metrics": task.latest, "signatures": task.signatures}
         file.write(json.dumps(row, ensure_ascii=False) + "\n")
     return task.latest, task.signatures
+
+
+def _check_held_out(run: Run, cfg: DictConfig) -> None:
+    """Check that the data of the run are split as they were for training."""
+    before, now = run.config.get("data") or {}, cfg.data
+    if now.get("validation_path") or now.get("path") != before.get("path"):
+        return
+    for key in ("validation_fraction", "seed"):
+        if key in now and now[key] != before.get(key):
+            raise InputError(
+                f"data.{key}={now[key]}: {run.id} was trained with {before.get(key)}, so what is held out now was "
+                "trained on; measure on other data with data.validation_path"
+            )
 
 
 def check_whole(task: Task, run: Run) -> None:
