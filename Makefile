@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE ?= 1
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: train test test-full test-quick test-kills lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks bench-sweep bench-streaming slurm-packages install install-dev clean
+.PHONY: train test test-full test-quick test-kills lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks bench-contention bench-sweep bench-streaming slurm-packages install install-dev clean
 
 train: install ## train a language model on Tang quatrains: two minutes on two CPU cores
 	$(BIN)/aigc train
@@ -48,6 +48,9 @@ bench-sweep: install ## 200 trials of ten steps, against a process for each
 
 bench-ranks: install ## two ranks against one process with two threads
 	$(BIN)/python tests/bench/ranks.py
+
+bench-contention: install ## tokens per second beside one busy process per core, with OpenMP's default and ours
+	$(BIN)/python tests/bench/contention.py
 
 test-kills: install-dev ## a sweep whose driver is killed at 20 random moments, which takes some minutes
 	AIGC_TEST_KILLS=20 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/launch/test_sweeps.py -k random_moments -s

@@ -1,6 +1,7 @@
 """`aigc VERB ...`: find the verb, print errors as one or two lines, return the exit code."""
 
 import argparse
+import difflib
 import importlib
 import os
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from aigc import __version__
 from aigc.errors import AigcError, exit_code
+from aigc.launch.spinning import bound_spinning
 
 VERBS = {
     "train": "start a run",
@@ -42,8 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not arguments:
         parser.print_help()
         return 2
-    if arguments[0] in VERBS:
-        return _run(arguments[0], arguments[1:])
+    verb = arguments[0]
+    if verb in VERBS:
+        bound_spinning()
+        return _run(verb, arguments[1:])
+    if near := difflib.get_close_matches(verb, VERBS, n=1):
+        print(f"aigc: no verb {verb!r}; did you mean {near[0]}? `aigc --help` lists all verbs", file=sys.stderr)
+        return 2
     parser.parse_args(arguments)
     return 2
 
