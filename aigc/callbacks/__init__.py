@@ -2,9 +2,10 @@
 
 from aigc.callbacks.between_steps import BetweenSteps
 from aigc.callbacks.checkpoints import Checkpoints
+from aigc.callbacks.estimate import Estimate
 from aigc.callbacks.exact_state import ExactState
 from aigc.callbacks.progress import Progress
 from aigc.callbacks.status import KeepStatus
 from aigc.callbacks.throughput import Throughput
 
-__all__ = ["BetweenSteps", "Checkpoints", "ExactState", "KeepStatus", "Progress", "Throughput"]
+__all__ = ["BetweenSteps", "Checkpoints", "Estimate", "ExactState", "KeepStatus", "Progress", "Throughput"]

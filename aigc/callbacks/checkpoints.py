@@ -60,6 +60,7 @@ class Checkpoints(Callback):
         """Time that training has waited for saves, in this process."""
         self._saved_step = 0
         self._saved_at = time.monotonic()
+        self._ended = False
         self._expected = False
         """Whether something says that it records the monitor."""
         self._warned = False
@@ -148,9 +149,16 @@ class Checkpoints(Callback):
             self._warn_early(trainer, module, validated=False)
             self._rank(trainer, module)
 
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Save an end within an epoch before it counts as the epoch's end: with more steps, the epoch continues."""
+        assert isinstance(module, Task)
+        if not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            self.save(trainer, module)
+
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Save the end."""
         assert isinstance(module, Task)
+        self._ended = True
         self.save(trainer, module)
         trainer.strategy.checkpoint_io.wait()
 
@@ -180,9 +188,13 @@ class Checkpoints(Callback):
         self.ranking, self._saved_step = state_dict["ranking"], state_dict["step"]
 
     def _rank(self, trainer: Trainer, module: Task) -> None:
+        before = self._best_steps()
         if self._improve(module) and trainer.is_global_zero:
             trainer.strategy.checkpoint_io.wait()
-            _folder(trainer).added(self._saved_step, self.keep, self._best_steps())
+            # With more steps, the end may not be measured, and the best of before are the best again.
+            ended = self._ended or trainer.state.fn != "fit"
+            others = [step for step in before if ended and step not in self._best_steps()]
+            _folder(trainer).added(self._saved_step, self.keep, [*self._best_steps(), *others])
 
     def warn_unless_measured(self, module: Task) -> None:
         """Warn, unless that was done before, that the monitor has not been measured so far."""

@@ -1,5 +1,6 @@
 """The state that Lightning leaves out of checkpoints, so that a resumed run is the same run to the last bit."""
 
+import copy
 from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
@@ -37,6 +38,9 @@ class ExactState(Callback):
         self._begin = Position(0, 0, 0, 0)
         self._before_evaluation: dict[str, Any] | None = None
         self._to_restore: dict[str, Any] | None = None
+        self._task_if_longer: dict[str, Any] = {}
+        """The task's state after the last step, for a run that takes more steps."""
+        self._metrics_if_longer: dict[str, Any] = {}
         self._checked = False
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -49,6 +53,7 @@ class ExactState(Callback):
         checkpoint["loops"] = loop_state(position, checkpoint["loops"], order.resumable)
         checkpoint["epoch"] = position.epoch
         own = {"random": state, "task": module.training_state()} | ({} if place is None else {"place": place})
+        own |= {"task_if_longer": self._task_if_longer} if self._task_if_longer else {}
         checkpoint[KEY] = {
             "format": FORMAT,
             "step": module.steps_done,
@@ -56,6 +61,7 @@ class ExactState(Callback):
             "order": asdict(order),
             "ranks": gather_objects(own),
             **_metrics_position(trainer),
+            **({"metrics_if_longer": self._metrics_if_longer} if self._metrics_if_longer else {}),
         }
 
     def on_checkpoint_read(self, trainer: Trainer, module: Task, checkpoint: dict[str, Any]) -> None:
@@ -88,9 +94,12 @@ class ExactState(Callback):
         own = checkpoint[KEY]
         saved = Order(**own["order"])
         rank, ranks = data_rank()
-        module.load_training_state(_mine(own, saved.world_size)["task"])
+        mine = _mine(own, saved.world_size)
+        longer = trainer.max_steps > own["step"] and "task_if_longer" in mine
+        own |= own["metrics_if_longer"] if longer else {}
+        module.load_training_state(mine["task_if_longer" if longer else "task"])
         if saved.world_size == ranks:
-            self._to_restore = _mine(own, saved.world_size)["random"]
+            self._to_restore = mine["random"]
         else:
             log.warning("number of ranks was %d and is %d: random generators are seeded again", saved.world_size, ranks)
             seed_everything(own["step"] * ranks + rank, verbose=False)
@@ -112,6 +121,16 @@ class ExactState(Callback):
         assert isinstance(module, Task)
         if module.begun_batch != trainer.fit_loop.total_batch_idx:
             raise _without_super(module, "on_train_batch_start")
+
+    def on_last_values(self, trainer: Trainer, module: Task) -> None:
+        """Keep the state before values are recorded that are due only because the step is the last one.
+
+        Called by each that asks whether to record, and the sums of a task may be complete only at the last call.
+        """
+        state, before = copy.deepcopy(module.training_state()), self._task_if_longer
+        recorded = {name: before[name] for name in ("latest", "signatures", "recorded_at") if before}
+        self._task_if_longer = state | recorded
+        self._metrics_if_longer = self._metrics_if_longer or _metrics_position(trainer)
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Keep the random generators; check that training has not diverged."""

@@ -23,6 +23,7 @@ class Progress(Callback):
         self._bar: Bar | None = None
         self._task: Any = None
         self._shown = 0.0
+        self._logged = -1
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Open the bar."""
@@ -40,8 +41,7 @@ class Progress(Callback):
         if self._bar is not None:
             self._bar.update(self._task, completed=module.steps_done, facts=self._facts(module))
         elif time.monotonic() - self._shown >= self.every_seconds:
-            self._shown = time.monotonic()
-            log.info("step %d of %d  %s", module.steps_done, trainer.max_steps, self._facts(module))
+            self._log(trainer, module)
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Say what is waited for."""
@@ -64,12 +64,19 @@ class Progress(Callback):
         self.on_validation_end(trainer, module)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Close the bar."""
+        """Close the bar, or log the last step."""
+        assert isinstance(module, Task)
+        if self._bar is None and self._logged != module.steps_done:
+            self._log(trainer, module)
         self._close()
 
     def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
         """Close the bar."""
         self._close()
+
+    def _log(self, trainer: Trainer, module: Task) -> None:
+        self._shown, self._logged = time.monotonic(), module.steps_done
+        log.info("%s", f"step {module.steps_done} of {trainer.max_steps}  {self._facts(module)}".rstrip())
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -4,6 +4,7 @@ import argparse
 import shutil
 import sys
 
+from aigc.cli.parts.first_line import print_first_line
 from aigc.cli.parts.options import ConfigParser, use_trusted
 
 
@@ -27,8 +28,10 @@ def run(options: argparse.Namespace) -> int:
     """Train, and print the result."""
     from aigc.cli.sweep import run_sweep
     from aigc.config import check, compose
+    from aigc.config.early import check_early
     from aigc.config.overrides import SeveralValues
     from aigc.launch.clusters.submit import check_runs_here
+    from aigc.launch.start import check_place
 
     use_trusted(options.trust)
     if options.sweep:
@@ -37,12 +40,16 @@ def run(options: argparse.Namespace) -> int:
         cfg = compose(options.overrides)
     except SeveralValues:
         return run_sweep(options.overrides, options)
-    check(cfg)  # finds most errors before torch is imported
+    check(cfg)  # this and what follows needs no torch, whose import takes seconds
     check_runs_here(cfg)
+    check_early(cfg)
+    check_place(cfg)
+    print_first_line(f"{cfg.experiment}, {cfg.trainer.max_steps:,} steps")
 
     from aigc.cli.parts.result import print_result
     from aigc.errors import InputError, RunInUse
     from aigc.launch.attempt import attempt_config
+    from aigc.launch.length import is_longer
     from aigc.launch.run_local import run_local
     from aigc.launch.start import carried_over, start_or_resume
     from aigc.runs.console import log, show_messages
@@ -51,13 +58,13 @@ def run(options: argparse.Namespace) -> int:
     show_messages()
     prepared = start_or_resume(cfg, options.overrides, ["aigc", *sys.argv[1:]])
     one = prepared.run
-    if one.status is Status.FINISHED:
+    more = [] if prepared.is_new else carried_over(one, cfg, options.overrides)
+    if not prepared.is_new:
+        check(attempt_config(one, more))
+    if one.status is Status.FINISHED and not is_longer(one, attempt_config(one), attempt_config(one, more)):
         log.info("%s is finished: there is nothing to do", one.id)
     else:
         options.log = one.log
-        more = [] if prepared.is_new else carried_over(options.overrides)
-        if not prepared.is_new:
-            check(attempt_config(one, more))
         try:
             run_local(prepared, more)
         except InputError as error:

@@ -155,4 +155,9 @@ class TextGeneration(Evaluation):
 
     def _show(self, prompts: list[str], written: list[str]) -> None:
         for prompt, text in list(zip(prompts, written, strict=True))[: self.shown]:
-            log.info("  %s│%s", prompt, text)
+            log.info("  %s│%s", _in_one_line(prompt), _in_one_line(text))
+
+
+def _in_one_line(text: str) -> str:
+    """Show line breaks, so that a sample stays one line."""
+    return "↵".join(text.splitlines()) + ("↵" if text.endswith("\n") else "")

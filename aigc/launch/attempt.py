@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from aigc.config.compose import fill_defaults, override
 from aigc.errors import InputError
+from aigc.launch.length import check_length
 from aigc.runs import Run
 from aigc.runs.console import log
 from aigc.runs.secrets import redact
@@ -24,7 +25,8 @@ def attempt_config(run: Run, overrides: Sequence[str] = (), log_earlier: bool = 
 
     Raises:
         ConfigError: An override is wrong.
-        InputError: An override holds a secret, which must not be written into the manifest.
+        InputError: An override holds a secret, which must not be written into the manifest, or asks for fewer steps
+            than are done.
     """
     for text in overrides:
         if redact(text) != text:
@@ -36,4 +38,6 @@ def attempt_config(run: Run, overrides: Sequence[str] = (), log_earlier: bool = 
         log.info("with the settings of an earlier attempt: %s", " ".join(kept))
     cfg = override(run.config, [*kept, *(attempts[-1] if attempts else [])], CHANGEABLE)
     fill_defaults(cfg)  # runs of an older version have fewer keys
+    if overrides:
+        check_length(run, cfg)
     return cfg

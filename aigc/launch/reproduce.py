@@ -14,6 +14,7 @@ from aigc.config.identity import identity
 from aigc.config.problems import ConfigError
 from aigc.errors import DivergedRun, InputError
 from aigc.launch.attempt import CHANGEABLE, attempt_config
+from aigc.launch.length import length_dependent
 from aigc.launch.prepared_run import PreparedRun
 from aigc.runs import Run
 from aigc.runs.compare import MetricsComparison, WeightsComparison, compare_metrics, compare_weights, logged_steps
@@ -151,9 +152,12 @@ def _work(prepared: PreparedRun) -> str | None:
 
 
 def _check_settings_unchanged(run: Run) -> None:
+    frozen = run.config
+    longer = "" if length_dependent(frozen) else "trainer.max_steps="  # then the number of steps changes none of them
     for number, attempt in enumerate(run.record.attempts, 1):
-        changed = attempt.overrides and not attempt.was_refused
-        if changed and identity(override(run.config, attempt.overrides, CHANGEABLE)) != identity(run.config):
+        changes = [text for text in attempt.overrides if not (longer and text.startswith(longer))]
+        changed = changes and not attempt.was_refused
+        if changed and identity(override(frozen, changes, CHANGEABLE)) != identity(frozen):
             raise InputError(
                 f"{run.id} was resumed with other settings at step {attempt.from_step} (attempt {number}: "
                 f"{' '.join(attempt.overrides)}), so no single config gives its numbers. "

@@ -1,5 +1,6 @@
 """compose → check → freeze → work: errors are found before the run folder exists."""
 
+import copy
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,19 @@ from aigc.launch.earlier import run_of_other_code
 from aigc.launch.prepared_run import PreparedRun
 from aigc.runs import Run, list_runs
 from aigc.runs.console import log
+from aigc.runs.reserve import check_free
+
+
+def check_place(cfg: DictConfig) -> None:
+    """Check that the run folder of a new run can be made; `start` finds what happens after this.
+
+    Raises:
+        InputError: The output folder is not writable, or `run.id` is taken or is not a valid folder name.
+    """
+    root = runs_root(cfg)
+    check_writable(root)
+    if cfg.run.id is not None and cfg.run.resume != "auto":
+        check_free(root, cfg.run.id)
 
 
 def start(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | None = None, **notes: Any) -> PreparedRun:
@@ -34,11 +48,10 @@ def start(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | No
     """
     check_targets(cfg)
     settle_devices(cfg)
-    root = runs_root(cfg)
-    check_writable(root)
+    check_place(cfg)
     data = _prepared_data(cfg)
     run = Run.create(
-        root,
+        runs_root(cfg),
         cfg.experiment,
         frozen_yaml(cfg),
         overrides=overrides,
@@ -73,26 +86,48 @@ def start_or_resume(cfg: DictConfig, overrides: Sequence[str], command: Sequence
         return PreparedRun(found)  # the same command was started twice at once, and the other one was faster
 
 
-def carried_over(overrides: Sequence[str]) -> list[str]:
-    """Return the typed overrides that are not part of a config's identity and still apply to a resumed run."""
-    return [text for text in overrides if text.lstrip("+").startswith(("logger", "resume.", "data.num_workers"))]
+def carried_over(run: Run, cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
+    """Return the overrides that a resumed run takes from the command that starts it as well.
+
+    These are the typed ones that are not part of a config's identity, and another number of steps.
+
+    Args:
+        run: The run that was found.
+        cfg: The composed config.
+        overrides: What was typed.
+    """
+    steps, known = cfg.trainer.max_steps, (run.config.trainer.max_steps, attempt_config(run).trainer.max_steps)
+    typed = [text for text in overrides if text.lstrip("+").startswith(("logger", "resume.", "data.num_workers"))]
+    return typed + ([] if steps in known else [f"trainer.max_steps={steps}"])
 
 
 def _find_same(cfg: DictConfig) -> Run | None:
-    """Return the run with this id, or the newest run of this config."""
-    wanted, root = identity(cfg), runs_root(cfg)
+    """Return the run with this id, which may have another number of steps, or the newest run of this config."""
+    root = runs_root(cfg)
     if cfg.run.id is not None:
         if not (root / cfg.run.id).exists():
             return None
         run = Run.open(root / cfg.run.id)
-        if run.record.identity != wanted and run_of_other_code([run], cfg) is None:
+        if not _is_same(run, cfg) and not _is_same(run, _with_steps_of(run, cfg)):
             raise InputError(
                 f"run.id={cfg.run.id}: that run has another config (`aigc show {cfg.run.id} --config`); "
                 "choose another run.id"
             )
         return run
-    runs = list_runs(root)
+    wanted, runs = identity(cfg), list_runs(root)
     return next((run for run in runs if _identity_of(run) == wanted), None) or run_of_other_code(runs, cfg)
+
+
+def _is_same(run: Run, cfg: DictConfig) -> bool:
+    """Whether a run has this config."""
+    return run.record.identity == identity(cfg) or run_of_other_code([run], cfg) is not None
+
+
+def _with_steps_of(run: Run, cfg: DictConfig) -> DictConfig:
+    """Return a composed config with the number of steps of a run; keys that refer to it follow."""
+    changed = copy.deepcopy(cfg)
+    changed.trainer.max_steps = run.config.trainer.max_steps
+    return changed
 
 
 def _identity_of(run: Run) -> str | None:

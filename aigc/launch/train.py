@@ -9,12 +9,13 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from aigc.callbacks import BetweenSteps, Checkpoints, ExactState, KeepStatus
+from aigc.callbacks import BetweenSteps, Checkpoints, Estimate, ExactState, KeepStatus
 from aigc.distributed.sharding import ShardedData
 from aigc.distributed.strategies import share_batches
 from aigc.errors import InputError
 from aigc.launch import components
 from aigc.launch.hardware import describe_machine
+from aigc.launch.length import length_dependent, schedule_extends
 from aigc.launch.ranks.group import Agreement
 from aigc.launch.results import save_model_folder, save_result
 from aigc.logger import rewind
@@ -73,7 +74,7 @@ class Training:
         first = [*savers, ExactState(cfg.resume.allow), BetweenSteps(), *([] if until is None else [_StopAfter(until)])]
         first.append(_AfterCheck(lambda trainer, task: self._log_start(trainer, task, step)))
         others = [callback for callback in callbacks.values() if callback not in savers]
-        ordered = [*first, *others, KeepStatus(self.beat)]
+        ordered = [*first, *others, KeepStatus(self.beat), Estimate()]
         trainer = components.build_trainer(
             cfg, run.path, ordered, loggers, components.batches_per_epoch(data), task.automatic_optimization
         )
@@ -148,6 +149,8 @@ class Training:
             manifest.note_machine(str(trainer.precision), **describe_machine())
             self._log_change(manifest.attempts)
             manifest.attempts[-1].from_step = step
+            # A finished run that takes more steps keeps its model and results until it has finished again.
+            manifest.artifacts = {name: sha for name, sha in manifest.artifacts.items() if name.startswith("model/")}
         self.beat.step = step
         size = sum(p.numel() for p in task.parameters())
         log.info("%s", self.run.path)
@@ -156,10 +159,24 @@ class Training:
             f"{size:,}",
             f"{trainer.max_steps:,}",
             trainer.precision,
-            _device(),
+            _device().replace("(1 threads)", "(1 thread)"),
         )
         if step:
             log.info("resuming from step %s", f"{step:,}")
+            self._log_length(trainer)
+
+    def _log_length(self, trainer: Trainer) -> None:
+        """Log what another number of steps changes: without it, the run equals one that asked for it at the start."""
+        first = self.run.config.trainer.max_steps
+        keys = length_dependent(self.run.config) if trainer.max_steps != first else []
+        if keys:
+            continued = (
+                f"continued as for {trainer.max_steps}" if schedule_extends(self.run.config) else "kept as it is"
+            )
+            log.warning(
+                "%s: made for %d steps, and %s; the result differs from that of a run with %d steps from the start",
+                *(", ".join(keys), first, continued, trainer.max_steps),
+            )
 
 
 class _AfterCheck(Callback):
@@ -212,4 +229,4 @@ def _load_weights(trainer: Trainer, task: Task, path: Path) -> None:
 def _device() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f"cpu ({torch.get_num_threads()} threads)"
+    return f"cpu ({torch.get_num_threads()} threads)"  # compared with what earlier versions have recorded

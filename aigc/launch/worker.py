@@ -20,6 +20,7 @@ from aigc.errors import AigcError, InputError, exit_code, is_out_of_memory
 from aigc.launch.attempt import attempt_config
 from aigc.launch.clusters.kinds import adopt_ranks
 from aigc.launch.devices import settle_devices
+from aigc.launch.length import is_longer
 from aigc.launch.memory import advice
 from aigc.launch.prepared_run import PreparedRun
 from aigc.launch.ranks.exits import KilledRank, RankExit, RankExits, exit_of, log_path
@@ -83,7 +84,7 @@ def _train_first_rank(prepared: PreparedRun, overrides: Sequence[str], agreement
     run = prepared.run
     with run.working(), log_to(run.log):
         before = read_status(run.path)
-        if before.status is Status.FINISHED:
+        if before.status is Status.FINISHED and not is_longer(run, attempt_config(run), attempt_config(run, overrides)):
             agreement.on("config", str)
             return  # another process was faster
         remove_half_written(run.path)

@@ -2,18 +2,19 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Self
-
-from torch import nn
+from typing import TYPE_CHECKING, Any, Self
 
 from aigc.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class ModelFactory(ABC):
     """A description of a network, which is created once the data is known: vocabulary, context length, image size."""
 
     @abstractmethod
-    def create(self, data: Any) -> nn.Module:
+    def create(self, data: Any) -> "nn.Module":
         """Create the network for a data module, which has been prepared."""
 
     @property

@@ -32,6 +32,7 @@ class TransformersModel(ModelFactory):
     """
 
     often_changed: ClassVar = ("path",)
+    early_checks: ClassVar = {"path": "aigc.models.folders.check_model_path"}
 
     def __init__(
         self,

@@ -189,6 +189,11 @@ def checksum_path(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
 
 
+def newest_step(folder: Path) -> int | None:
+    """Return the step of the newest checkpoint in a folder, by its name; None when there is none."""
+    return max((step_of(path) for path in folder.glob("step-*.ckpt")), default=None)
+
+
 def step_of(path: Path) -> int:
     """Return the step in a checkpoint's name; -1 when there is none."""
     digits = path.stem.removeprefix("step-")

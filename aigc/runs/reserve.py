@@ -34,8 +34,8 @@ def reserve(root: Path, experiment: str, run_id: str | None = None) -> tuple[Pat
     """
     _remove_abandoned(root)
     owner = f"{os.getpid()}@{socket.gethostname()[:60]}"
-    if run_id is not None and (_clean(run_id) != run_id or run_id == "latest"):
-        raise InputError(f"run.id={run_id} is not a valid folder name; use letters, digits, '_', '-' and '.'")
+    if run_id is not None:
+        check_free(root, run_id)
     while True:
         new = run_id or f"{_clean(experiment)}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         temporary, final = root / f".{new}.{owner}.partial", root / new
@@ -46,7 +46,24 @@ def reserve(root: Path, experiment: str, run_id: str | None = None) -> tuple[Pat
             return temporary, final
         temporary.rmdir()
         if run_id is not None:
-            raise RunExists(f"there is a run {final} already: choose another run.id, or run.resume=auto")
+            raise _taken(final)
+
+
+def check_free(root: Path, run_id: str) -> None:
+    """Check that a new run can have this id.
+
+    Raises:
+        InputError: It is not a valid folder name.
+        RunExists: There is a run with that id.
+    """
+    if _clean(run_id) != run_id or run_id == "latest":
+        raise InputError(f"run.id={run_id} is not a valid folder name; use letters, digits, '_', '-' and '.'")
+    if (root / run_id).exists():
+        raise _taken(root / run_id)
+
+
+def _taken(folder: Path) -> RunExists:
+    return RunExists(f"there is a run {folder} already: choose another run.id, or run.resume=auto")
 
 
 def _clean(name: str) -> str:

@@ -93,8 +93,12 @@ class Task(DivergenceGuard):
 
     def at_logged_step(self) -> bool:
         """Return whether this batch ended an optimiser step whose values are logged."""
-        due = self.steps_done % self.trainer.log_every_n_steps == 0 or self.steps_done == self.trainer.max_steps
-        return self.ended_step() and due
+        if not self.ended_step() or self.steps_done % self.trainer.log_every_n_steps == 0:
+            return self.ended_step()
+        if self.steps_done != self.trainer.max_steps:
+            return False
+        self.call_hook("on_last_values")  # a longer run would not log here
+        return True
 
     def ended_step(self) -> bool:
         """Return whether this batch ended an optimiser step, and was not only accumulated."""

@@ -33,9 +33,9 @@ TINY = [
 ]
 
 
-def started(place, *arguments, until):
+def started(place, *arguments, until, verb=("train",)):
     """Start a process, and wait until it has printed this."""
-    child = server().start(["train", *arguments], place)
+    child = server().start([*verb, *arguments], place)
     wait_until(lambda: until in child.output or child.ended)
     assert until in child.output, child.output
     return child

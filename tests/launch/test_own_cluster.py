@@ -125,6 +125,11 @@ def test_a_running_job_saves_when_it_is_cancelled_and_can_be_submitted_again(pla
     wait_until(lambda: (place / "queue" / f"{job}.state").read_text() == "ENDED\n", lambda: log(run))
     assert run.status == "finished", log(run)
     assert [attempt["exit_code"] for attempt in run.manifest["attempts"]] == [130, 0]
+    longer = aigc(place, "submit", "--resume", "latest", "trainer.max_steps=10", "--json")
+    job = json.loads(longer.splitlines()[-1])["job"]
+    wait_until(lambda: (place / "queue" / f"{job}.state").read_text() == "ENDED\n", lambda: log(run))
+    assert [attempt.to_step for attempt in run.record.attempts][1:] == [8, 10], log(run)
+    assert run.status == "finished"
 
 
 @pytest.mark.slow

@@ -49,6 +49,14 @@ def language_model(folder: Path, workers: int) -> tuple[LightningDataModule, Tas
     return data, CausalLM(model, partial(torch.optim.AdamW, lr=1e-2), scheduler)
 
 
+def constant_rate(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
+    """The same with a constant learning rate."""
+    data, task = language_model(folder, workers)
+    assert isinstance(task, CausalLM)
+    task._make_scheduler = None
+    return data, task
+
+
 def streamed_model(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
     """The same on a stream of three files, of which an epoch has three windows and no batch ends where one does."""
     from aigc.data.text.streamed import StreamedText, StreamTokenizer
@@ -191,6 +199,8 @@ STREAMS = {
     "stream_accumulating": Resumable(streamed_model, accumulate=3),
 }
 """Those whose loader has no length."""
+WITHOUT_SCHEDULE = {"constant_rate": Resumable(constant_rate, accumulate=1)}
+"""Those that train the same steps whatever their number, and are not among the others."""
 STEPS = 30
 VALIDATE_EVERY = 6
 
@@ -230,7 +240,7 @@ def train(
     """
     folder.mkdir(exist_ok=True, parents=True)
     show_messages(logging.ERROR)
-    task_of = (TASKS | STREAMS)[name]
+    task_of = (TASKS | STREAMS | WITHOUT_SCHEDULE)[name]
     with stop.listening():
         torch.manual_seed(0)
         data, task = task_of.make(folder, workers)
@@ -273,6 +283,7 @@ def final_state(folder: Path) -> dict[str, Any]:
     last = folder / "checkpoints/last.ckpt"
     state: dict[str, Any] = read_shards(last) if last.is_dir() else torch.load(last, weights_only=True)
     del state["aigc"]["metrics_bytes"], state["aigc"]["metrics_row"]
+    state["aigc"].pop("metrics_if_longer", None)
     return state
 
 

@@ -9,12 +9,12 @@ import torch
 from pytorch_lightning import LightningDataModule
 from transformers import BertForMaskedLM
 
-from aigc.callbacks import Checkpoints, Progress
+from aigc.callbacks import Checkpoints, Progress, progress
 from aigc.config import ConfigError, compose
 from aigc.config.monitor import checkpoint_monitor
 from aigc.config.types import Slot
 from aigc.errors import InputError
-from aigc.evaluation import Evaluation, ScoreNames, TextGeneration
+from aigc.evaluation import Evaluation, ScoreNames, TextGeneration, text_generation
 from aigc.launch import components
 from aigc.logger import MetricsFileLogger
 from aigc.metrics.text import TextMetric
@@ -301,6 +301,26 @@ def test_progress_shows_the_headline_of_the_task(task, shown, tmp_path):
     made.headline = ("train/generator_loss",)
     made.latest["train/generator_loss"] = 2.0
     assert Progress._facts(made) == "generator loss 2.000"
+
+
+def test_lines_of_progress_end_with_the_last_step_and_without_spaces(tmp_path, monkeypatch):
+    lines: list[str] = []
+    task, data = language_run(tmp_path)
+    monkeypatch.setattr(progress.log, "info", lambda text, *values: lines.append(text % values))
+    fit(tmp_path, task, data, Progress(every_seconds=0), max_steps=3, log_every_n_steps=2)
+    assert [line.split("  ")[0] for line in lines] == ["step 1 of 3", "step 2 of 3", "step 3 of 3"]
+    assert lines[0] == "step 1 of 3"
+    task, data = language_run(tmp_path)
+    lines.clear()
+    fit(tmp_path, task, data, Progress(), max_steps=3)
+    assert [line.split("  ")[0] for line in lines] == ["step 3 of 3"]
+
+
+def test_a_sample_stays_one_line(monkeypatch):
+    lines: list[str] = []
+    monkeypatch.setattr(text_generation.log, "info", lambda text, *values: lines.append(text % values))
+    TextGeneration()._show(["春\n", "b"], ["眠\r\n不", "c\u2028d"])
+    assert lines == ["  春↵│眠↵不", "  b│c↵d"]
 
 
 def test_evaluations_declare_what_they_record(tmp_path):

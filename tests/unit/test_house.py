@@ -73,6 +73,8 @@ QUICK = [
     ["validate"],
     ["validate", "trainer.max_stepz=1"],
     ["train", "trainer.max_stepz=1"],
+    ["train", "data.path=nowhere/x.txt"],
+    ["train", "run.id=a/b"],
     ["ls"],
     ["submit", "--help"],
     ["submit", "--dry-run"],

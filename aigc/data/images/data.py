@@ -68,6 +68,10 @@ class ImageData(PreparedData[PreparedImages]):
     """
 
     often_changed: ClassVar = ("path", "resolution", "labels", "batch_size")
+    early_checks: ClassVar = {
+        "path": "aigc.data.images.sources.check_path",
+        "validation_path": "aigc.data.images.sources.check_path",
+    }
 
     def __init__(
         self,

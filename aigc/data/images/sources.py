@@ -7,7 +7,7 @@ from aigc import assets
 from aigc.data.hints import check_choice, did_you_mean, near
 from aigc.data.images.base import Images
 from aigc.data.images.decode import Alpha
-from aigc.data.images.formats import OpenSettings, described, formats, prefixes
+from aigc.data.images.formats import ImageFormat, OpenSettings, described, formats, prefixes
 from aigc.data.images.reading import OnBad, readable
 from aigc.errors import InputError
 
@@ -49,12 +49,25 @@ def open_images(
 
 
 def _open(where: str, settings: OpenSettings) -> Images:
+    return _format_of(where).open(where, assets.resolve(where), settings)
+
+
+def check_path(where: str) -> None:
+    """Check before anything is read that a set of images can be there.
+
+    Raises:
+        InputError: Nothing is there, or its format is not known.
+    """
+    _format_of(where)
+
+
+def _format_of(where: str) -> ImageFormat:
     if not where.strip():
         raise InputError(f"the path of the images is empty; allowed: {described()}.")
     path = assets.resolve(where)
     found = next((one for one in formats() if one.accepts(where, path)), None)
     if found is not None:
-        return found.open(where, path, settings)
+        return found
     if not path.exists():
         raise InputError(f"{where}: no such file or folder.{_near(where, path)}")
     raise InputError(f"{where}: images cannot be read from it; allowed: {described()}.")

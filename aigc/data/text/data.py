@@ -1,7 +1,7 @@
 """Text that is prepared before training: a data module from a corpus to batches of rows."""
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from aigc.config.types import Bound
 from aigc.data.loader import EpochLoader
@@ -30,6 +30,11 @@ class TextData(TextModule):
     Raises:
         InputError: An argument is out of its range.
     """
+
+    early_checks: ClassVar = {
+        "path": "aigc.data.text.sources.check_path",
+        "validation_path": "aigc.data.text.sources.check_path",
+    }
 
     def __init__(
         self,

@@ -65,6 +65,18 @@ def open_source(path: str) -> Source:
     raise InputError(f"{path}: no such file or folder.{near(found)}")
 
 
+def check_path(path: str) -> None:
+    """Check before anything is read that a corpus can be there; names on the Hub and patterns are left to the reader.
+
+    Raises:
+        InputError: There is no such file or folder, or it is a file of a kind that cannot be read.
+    """
+    found = assets.resolve(path)
+    is_name = ":" in path or any(letter in path for letter in "*?[") or _may_be_hub_name(path, found)
+    if found.is_file() or not (found.exists() or is_name):
+        open_source(path)
+
+
 def _open_folder(path: str, folder: Path) -> Source:
     """A folder that `datasets` saved, or one of data files at any depth."""
     if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from aigc.config.types import Bound
 from aigc.data.base import check_minimum
@@ -48,6 +48,8 @@ class StreamedText(TextModule):
     Raises:
         InputError: An argument is out of its range.
     """
+
+    early_checks: ClassVar = {"path": "aigc.data.text.sources.check_path"}
 
     def __init__(
         self,

@@ -124,16 +124,18 @@ def resubmit(run: Run, overrides: Sequence[str]) -> str:
         InputError: The run is finished, running or queued, an override is wrong, or the cluster refuses the job.
     """
     from aigc.launch.attempt import attempt_config
+    from aigc.launch.length import is_longer
 
     row = read_states([run])[0]
     waits = row.job is not None and row.job.state is not JobState.GONE
-    if row.status in (Status.FINISHED, Status.RUNNING) or waits:
-        where = f", job {row.job_id} is {row.job}" if waits else ""
-        raise InputError(f"run {run.id} is {row.status}{where}: there is nothing to submit")
     of_cluster = [text for text in overrides if text.lstrip("+~").startswith("cluster.")]
     others = [text for text in overrides if text not in of_cluster]
     cfg = attempt_config(run, others)
     check(cfg)
+    is_over = row.status is Status.FINISHED and not is_longer(run, attempt_config(run), cfg)
+    if is_over or row.status is Status.RUNNING or waits:
+        where = f", job {row.job_id} is {row.job}" if waits else ""
+        raise InputError(f"run {run.id} is {row.status}{where}: there is nothing to submit")
     on_cluster = _on_cluster(cfg, of_cluster)
     cluster = cluster_of(on_cluster)
     gpus, tasks = on_cluster.cluster.get("gpus"), on_cluster.cluster.get("tasks")

@@ -177,8 +177,7 @@ class AlternatingTask(ImageTask):
             nn.utils.clip_grads_with_norm_(network.parameters(), limit, norm)
 
     def _ends_logged_step(self) -> bool:
-        step = self.steps_done + 1
-        return bool(step % self.trainer.log_every_n_steps == 0 or step == self.trainer.max_steps)
+        return bool((self.steps_done + 1) % self.trainer.log_every_n_steps == 0)
 
     @property
     def _scaler(self) -> Any:

@@ -1,0 +1,44 @@
+"""Checks of values before torch is imported, by functions that the classes of a config name."""
+
+import importlib
+from typing import Any
+
+from omegaconf import DictConfig
+
+from aigc.config.nodes import all_nodes
+from aigc.config.origins import origins_of
+from aigc.config.problems import ConfigError, Problem
+from aigc.config.targets import class_attribute
+from aigc.config.trust import is_trusted
+from aigc.errors import InputError
+
+ATTRIBUTE = "early_checks"
+"""The class attribute that maps a parameter to the dotted path of a function which raises InputError for its value.
+
+Importing the function must not import torch. The attribute is read from the source of the class.
+"""
+
+
+def check_early(cfg: DictConfig) -> None:
+    """Check what the machine needs for a config that `check` has accepted, such as files that must exist.
+
+    Raises:
+        ConfigError: Lists every value that the function named by its class refuses.
+    """
+    problems = []
+    for key, node, _ in all_nodes(cfg):
+        for name, function in (class_attribute(node["_target_"], ATTRIBUTE) or {}).items():
+            value = node.get(name)
+            if value is None or not is_trusted(function):
+                continue
+            try:
+                _import(function)(value)
+            except InputError as error:
+                problems.append(Problem(f"{key}.{name}", str(error), origins_of(cfg).of(f"{key}.{name}")))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _import(dotted: str) -> Any:
+    module, _, name = dotted.rpartition(".")
+    return getattr(importlib.import_module(module), name)

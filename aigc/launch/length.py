@@ -1,0 +1,101 @@
+"""The length of a run that has begun: more steps for a finished one, and what a schedule makes of another length."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from aigc.config.class_sources import TargetError
+from aigc.config.targets import is_subclass, signature
+from aigc.errors import InputError
+from aigc.runs import Run
+from aigc.runs.checkpoints import newest_step
+
+LIMITS = ("max_steps",)
+"""The settings of the trainer that end a run; another value lets a finished run take more steps."""
+
+
+def check_length(run: Run, cfg: DictConfig) -> None:
+    """Check that a config asks for no fewer steps than a run has done.
+
+    Raises:
+        InputError: It asks for fewer.
+    """
+    settings, done = cfg.get("trainer"), newest_step(run.checkpoints)
+    most = settings.get("max_steps") if isinstance(settings, Mapping) else None
+    if isinstance(most, int) and done is not None and most < done:
+        raise InputError(
+            f"trainer.max_steps={most}: step {done} of {run.id} is saved already; "
+            f"give at least {done}, or start a new run with fewer steps"
+        )
+
+
+def is_longer(run: Run, before: DictConfig, after: DictConfig) -> bool:
+    """Return whether a config trains a finished run further than the config it was trained with.
+
+    Args:
+        run: The finished run.
+        before: The config of its last attempt.
+        after: The config of the attempt to come.
+
+    Raises:
+        InputError: It does, and the run cannot be trained further.
+    """
+    if all(before.trainer.get(name) == after.trainer.get(name) for name in LIMITS):
+        return False
+    if run.record.until_step is not None:
+        raise InputError(f"{run.id} reproduces the first {run.record.until_step} steps of another run; start a new run")
+    if newest_step(run.checkpoints) is None:
+        raise InputError(
+            f"{run.id} is finished and has no checkpoint to continue from; start a new run with more steps"
+        )
+    spanning = [key for key in length_dependent(before) if key.startswith("scheduler")]
+    if spanning and not schedule_extends(before):
+        name = str(before.scheduler.get("_target_")).rpartition(".")[2]
+        raise InputError(
+            f"{run.id} is finished, and so is its schedule: {name} was made for {before.trainer.max_steps} steps "
+            f"({', '.join(spanning)}) and cannot be extended; start a new run with more steps"
+        )
+    return True
+
+
+def schedule_extends(cfg: DictConfig) -> bool:
+    """Return whether a schedule follows another number of steps when it resumes.
+
+    One that computes each rate from the first one does. Others change the rate of the step before, and keep the number
+    of steps in their state.
+    """
+    target = str((cfg.get("scheduler") or {}).get("_target_"))
+    return is_subclass(target, "torch.optim.lr_scheduler.LambdaLR") is True
+
+
+def length_dependent(cfg: DictConfig) -> list[str]:
+    """Return the keys of a config whose effect spans `trainer.max_steps`: with another length, earlier steps differ.
+
+    These are a schedule that is told the number of steps, keys that refer to it, and `final_` values of penalties,
+    which are reached at the last step.
+    """
+    plain = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(plain, dict)
+    keys = [key for section in ("scheduler", "optimizer", "task") for key in _spanning(section, plain.get(section))]
+    node, steps = plain.get("scheduler"), cfg.trainer.max_steps
+    if isinstance(node, Mapping):
+        keys += ["scheduler"] if _takes_total_steps(node) else []
+        # A frozen config holds the number to which `${trainer.max_steps}` was resolved.
+        keys += [f"scheduler.{name}" for name, value in node.items() if type(value) is int and value == steps]
+    return sorted(set(keys))
+
+
+def _takes_total_steps(node: Mapping[Any, Any]) -> bool:
+    try:
+        return "total_steps" in signature(str(node.get("_target_"))).parameters and "total_steps" not in node
+    except TargetError:
+        return False
+
+
+def _spanning(key: str, value: Any) -> list[str]:
+    """Return the keys below one that refer to the length, or are `final_` values of a task."""
+    if isinstance(value, Mapping):
+        return [found for name, item in value.items() for found in _spanning(f"{key}.{name}", item)]
+    is_final = key.startswith("task.") and key.rpartition(".")[2].startswith("final_") and value is not None
+    return [key] if is_final or "${trainer.max_steps}" in str(value) else []
