@@ -76,6 +76,7 @@ def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
     from aigc.launch.sweeps.continued import continued_plan
     from aigc.runs.console import show_messages
 
+    show_messages()
     if getattr(options, "dry_run", False):
         made = continued_plan(overrides)
         from aigc.cli.parts.sweep_views import show_plan

@@ -43,6 +43,7 @@ class WandB(WandbLogger):
         self._step: int | None = None
         self._samples = run.samples
         super().__init__(name=run.id, id=run.id, save_dir=str(run.path), project=project, resume="allow", **options)
+        self._wandb_init.pop("anonymous", None)  # Lightning passes None, of which W&B warns that it has no effect
 
     def resume_from_rows(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Send earlier rows again, unless W&B has them: the last rows of a killed run may not have reached it.

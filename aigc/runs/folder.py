@@ -15,7 +15,7 @@ from aigc.errors import InputError, RunInUse
 from aigc.runs import metrics_file
 from aigc.runs.files import sha256_file, sync_folder, write_atomic
 from aigc.runs.git import code_patch
-from aigc.runs.locate import CONFIG_FILE, find_run, run_folders
+from aigc.runs.locate import CONFIG_FILE, find_run, run_folders, runs_root
 from aigc.runs.manifest import Manifest, edit_manifest, read_manifest, read_record, write_manifest
 from aigc.runs.origin import new_manifest
 from aigc.runs.reserve import reserve
@@ -219,7 +219,10 @@ class Run:
 
 
 def list_runs(root: Path | str | None = None) -> list[Run]:
-    """Return the runs in `root`, newest first, including damaged ones, which `aigc.runs.table.summary` marks."""
-    from aigc.runs.locate import default_root
+    """Return the runs in a folder, newest first, including damaged ones, which `aigc.runs.table.summary` marks.
 
-    return [Run(folder) for folder in run_folders(default_root() if root is None else Path(root))]
+    Args:
+        root: The folder of all runs, or the folder of outputs with `runs` in it; None means $AIGC_OUTPUTS/runs, or
+            outputs/runs.
+    """
+    return [Run(folder) for folder in run_folders(runs_root(root))]

@@ -17,6 +17,14 @@ def default_root() -> Path:
     return Path(os.environ.get("AIGC_OUTPUTS") or "outputs").expanduser() / "runs"
 
 
+def runs_root(root: Path | str | None = None) -> Path:
+    """Return the folder of all runs: `root`, or `runs` in it where that is the folder of outputs."""
+    if root is None:
+        return default_root()
+    inner = Path(root) / "runs"
+    return inner if inner.is_dir() and not _is_run(inner) else Path(root)
+
+
 def run_folders(root: Path) -> list[Path]:
     """Return all run folders in `root`, newest first; without a readable manifest, by file time."""
     try:
@@ -34,12 +42,12 @@ def find_run(name: str | Path, root: Path | None = None) -> Path:
 
     Args:
         name: A run id, a unique prefix of one, a path to a run folder, or `latest`.
-        root: The folder of all runs; None means `default_root()`.
+        root: As for `runs_root`.
 
     Raises:
         InputError: No run has that name, several match, or the path is not a run folder.
     """
-    root = default_root() if root is None else Path(root)
+    root = runs_root(root)
     text = str(name)
     if isinstance(name, Path) or os.sep in text or text in {"", ".", ".."}:
         return _check_run(Path(name).expanduser())

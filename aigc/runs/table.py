@@ -37,6 +37,10 @@ MEASURES = {
     "val/is_std": "inception score, standard deviation",
 }
 """Readable names of metrics, in the order in which they are shown."""
+_LIKELIHOODS = ("val/perplexity", "val/perplexity_per_character", "val/bits_per_byte", "val/bits_per_character")
+"""The likelihood in several units."""
+_NO_SCORES = ("_per_second", "learning_rate", "gradient_norm")
+"""Ends of names of values that say how training runs, and not how good it is."""
 
 
 def summary(run: Run, metric_count: int = 3) -> dict[str, Any]:
@@ -60,7 +64,7 @@ def summary(run: Run, metric_count: int = 3) -> dict[str, Any]:
         row["duration"] = _duration(attempts, record.status, record.since)
         row["step"] = record.step if record.step is not None else last.get("step")
         values = manifest.metrics or {name: value for name, value in last.items() if name not in FIXED_COLUMNS}
-        metrics = main_metrics(values, metric_count)
+        metrics = main_metrics(_scores(values), metric_count)
     except (InputError, KeyError, TypeError, ValueError) as error:
         reason = str(error) if isinstance(error, InputError) else f"manifest.json is damaged: {error!r}"
         return {**row, "message": reason, "metrics": {}}
@@ -97,6 +101,12 @@ def main_metrics(values: Mapping[str, float], count: int) -> dict[str, float]:
         return order.index(name) if name in MEASURES else len(order) + name.startswith("train/")
 
     return {name: values[name] for name in sorted(values, key=rank)[:count]}
+
+
+def _scores(values: Mapping[str, float]) -> dict[str, float]:
+    """Return the values that say how good a model is, the likelihood in one unit alone."""
+    units = [name for name in _LIKELIHOODS if name in values][1:]
+    return {name: value for name, value in values.items() if name not in units and not name.endswith(_NO_SCORES)}
 
 
 def _duration(attempts: Sequence[Attempt], status: Status, since: str) -> float | None:

@@ -1,5 +1,7 @@
 """`aigc export`: the written files equal the run's model, or nothing is written."""
 
+import os
+
 import pytest
 import torch
 
@@ -46,6 +48,16 @@ def test_weights_and_config_equal_the_run_s_bit_for_bit(call, run, tmp_path):
     mine, theirs = loaded.state_dict(), run.load_model()[0].state_dict()
     assert mine.keys() == theirs.keys()
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def test_files_can_be_read_by_those_whom_the_umask_lets(call, tmp_path):
+    before = os.umask(0o027)
+    try:
+        assert call("tiny")[0] == 0
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "tiny-safetensors").iterdir()}
+    assert modes == {"config.json": 0o640, "model.safetensors": 0o640}
 
 
 def test_a_file_that_differs_after_reload_is_not_published(call, tmp_path, monkeypatch):

@@ -83,6 +83,8 @@ def test_the_table_has_scores_time_throughput_and_paths(trained):
     shown = (trained.path / ".stdout").read_text("utf-8")
     for what in ("perplexity per token", "BLEU", "well-formed, %", "time", "tokens per second", str(trained.model)):
         assert what in shown
+    assert f"aigc show {trained.id}" in shown
+    assert not any(signature in shown for signature in trained.record.signatures.values())
 
 
 def test_transformers_loads_the_model_and_gives_the_same_logits(trained):

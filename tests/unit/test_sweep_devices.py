@@ -67,3 +67,15 @@ def test_ranks_of_a_trial_are_told_their_threads(ranks: int, told: dict[str, str
     lease = TrialDevices(cfg).lease(cfg)
     assert lease is not None
     assert lease.environment == told
+
+
+@pytest.mark.parametrize(
+    ("typed", "given", "threads"),
+    [([], "1", 1), ([], "3,2", 3), ([], "many", 4), (["trainer.num_threads=2"], "1", 2)],
+)
+def test_a_person_s_number_of_threads_is_that_of_each_trial(
+    typed: list[str], given: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial_devices, "available_cores", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert TrialDevices(compose(["trainer.accelerator=cpu", "sweep.workers=2", *typed])).threads == threads

@@ -11,8 +11,10 @@ import pytest
 from aigc.cli.sweep import parser, run
 from aigc.config.freeze import frozen_yaml
 from aigc.errors import AigcError, InputError
+from aigc.launch.sweeps import planning
 from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.search import SearchDriver
+from aigc.launch.sweeps.search_space import Axis
 from aigc.launch.sweeps.trials import SweepPlan, plan
 from aigc.runs import Run
 from aigc.runs.status import Status, write_status
@@ -101,3 +103,22 @@ def test_a_dry_run_of_a_search_prints_json_alone(sweep: Sweeps, capsys: pytest.C
     assert sweep(*OPTUNA, "--dry-run", "--json") == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line) == {"sweep": "search", "trials": 20, "keys": ["optimizer.lr"]}
+
+
+def test_a_chinese_comma_is_named(sweep: Sweeps) -> None:
+    with pytest.raises(InputError, match="seed=1，2 has a Chinese comma"):
+        sweep("debug=fast", "seed=1，2")
+
+
+def test_a_grid_of_many_trials_gives_a_sign_of_life(monkeypatch: pytest.MonkeyPatch, caplog) -> None:
+    axes = [Axis("seed", tuple(map(str, range(50)))), Axis("optimizer.lr", tuple(map(str, range(1000))))]
+    monkeypatch.setattr(planning.log, "propagate", True)
+    with caplog.at_level("INFO", "aigc"):
+        progress = planning.PlanningProgress(axes, "grid")
+        progress.log(1)
+        monkeypatch.setattr(planning, "_SECONDS_BETWEEN_LINES", 0.0)
+        progress.log(300)
+        planning.PlanningProgress(axes[:1], "grid")
+    first, second = caplog.messages
+    assert first.startswith("50,000 trials: checking all of them takes about 19 min")
+    assert second == "checked 300 of 50,000 trials"

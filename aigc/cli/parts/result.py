@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from datetime import datetime
 
 from aigc.launch.clusters.run_state import read_states
 from aigc.runs import Run
@@ -17,7 +18,7 @@ def print_result(run: Run, as_json: bool = False) -> None:
         print(json.dumps({"path": str(run.path), **{key: manifest.get(key) for key in keys}}, ensure_ascii=False))
         return
     result = manifest.get("result") or {}
-    scores = score_rows(manifest["metrics"], manifest.get("signatures"))
+    scores = [(name, value) for name, value, _ in score_rows(manifest["metrics"])]
     rows = [("time", duration(result.get("seconds")))]
     if result.get("per_second"):
         rows.append((f"{result['unit']} per second", f"{result['per_second']:,.0f}"))
@@ -26,6 +27,8 @@ def print_result(run: Run, as_json: bool = False) -> None:
     rows += [("run", str(run.path)), ("model", str(run.model))]
     if run.samples.exists():
         rows.append(("samples", str(run.samples)))
+    if manifest.get("signatures"):
+        rows.append(("signatures", f"aigc show {run.id}"))
     width = max(len(name) for name, *_ in [*scores, *rows])
     print_columns(scores, width)
     print_columns(rows, width)
@@ -51,7 +54,7 @@ def print_description(run: Run) -> None:
         ("run", described["id"]),
         ("status", state.status + (f": {state.message}" if state.message else "")),
         ("step", str(described["step"])),
-        ("started", str(described["started"])),
+        ("started", _moment(described["started"])),
         ("time", duration(described["duration"])),
         ("command", " ".join(manifest["command"])),
         ("overrides", " ".join(described["overrides"]) or "none"),
@@ -88,6 +91,11 @@ def duration(seconds: float | None) -> str:
     if seconds >= 3600:
         return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
     return f"{int(seconds // 60)} min {int(seconds % 60):02d} s" if seconds >= 60 else f"{seconds:.1f} s"
+
+
+def _moment(text: str) -> str:
+    """Format a time of the manifest, UTC in ISO 8601, to the second."""
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def print_columns(rows: Sequence[Sequence[str]], first: int = 0) -> None:

@@ -85,9 +85,11 @@ def _move(temporary: Path, folder: Path, force: bool) -> list[Path]:
     if there and not force:
         raise InputError(f"{there[0]} exists already; --force replaces it, --out names another folder")
     files: list[Path] = []
+    readable = temporary.stat().st_mode & 0o666  # safetensors creates files that only the owner may read
     try:
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (temporary / name).chmod(readable)
             _sync(temporary / name)
             (temporary / name).replace(folder / name)
             files.append(folder / name)

@@ -32,7 +32,8 @@ class TrialDevices:
         most = len(self.gpus) if self.gpus else cores
         self.workers: int = cfg.sweep.workers or max(1, most // per_trial)
         """Number of concurrent trials."""
-        self.threads: int = cfg.trainer.num_threads or max(1, cores // (self.workers * per_trial))
+        own = None if job else _own_threads()  # the script of a job sets the variable for the whole job
+        self.threads: int = cfg.trainer.num_threads or own or max(1, cores // (self.workers * per_trial))
         """Threads of each rank; the same for all trials, as their number changes last digits."""
 
     def check(self, cfg: DictConfig) -> None:
@@ -82,6 +83,12 @@ class Lease:
         """Release the devices for another trial."""
         for file in self._files:
             file.close()
+
+
+def _own_threads() -> int | None:
+    """Return the number of threads that a person has set; None where they have not."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list is for nested threads
+    return int(first) if first.isdecimal() and int(first) > 0 else None
 
 
 def visible_gpus() -> list[str]:

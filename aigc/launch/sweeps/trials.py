@@ -21,6 +21,7 @@ from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Parameter
 from aigc.errors import InputError
 from aigc.launch.sweeps import search_space
+from aigc.launch.sweeps.planning import PlanningProgress
 from aigc.runs.console import log
 from aigc.runs.secrets import redact
 
@@ -122,7 +123,9 @@ def plan(overrides: Sequence[str]) -> SweepPlan:
     known: dict[str, Trial] = {}
     checker = _Checker()
     problems: dict[tuple[str, str], Problem] = {}
-    for number, own in enumerate(_combinations(cfg, axes)):
+    progress = PlanningProgress(axes, cfg.sweep.kind)
+    for number, own in enumerate(_combinations(cfg, axes, overrides)):
+        progress.log(number)
         try:
             made = composer.compose([*fixed, *own])
             found = checker.problems(made, own)
@@ -205,7 +208,7 @@ def sweeps_root(cfg: DictConfig) -> Path:
     return Path(cfg.paths.outputs).expanduser() / "sweeps"
 
 
-def _combinations(cfg: DictConfig, axes: Sequence[search_space.Axis]) -> Iterator[list[str]]:
+def _combinations(cfg: DictConfig, axes: Sequence[search_space.Axis], typed: Sequence[str]) -> Iterator[list[str]]:
     kind = cfg.sweep.kind
     if kind == "list":
         if axes:
@@ -216,7 +219,9 @@ def _combinations(cfg: DictConfig, axes: Sequence[search_space.Axis]) -> Iterato
             raise InputError("sweep.path: name the file whose lines are the trials")
         return search_space.read_list(Path(cfg.sweep.path).expanduser())
     if not axes:
-        raise InputError("there is nothing to sweep: give a key several values, such as seed=0,1,2")
+        comma = next((text for text in typed if "，" in text or "、" in text), None)
+        found = f"; {comma} has a Chinese comma, which separates nothing: write ','" if comma else ""
+        raise InputError(f"there is nothing to sweep: give a key several values, such as seed=0,1,2{found}")
     if kind == "random":
         if cfg.sweep.trials is None:
             raise InputError("sweep.trials: give the number of random trials")

@@ -43,6 +43,24 @@ def test_row_of_a_finished_run_adds_up_its_attempts(run: Run) -> None:
     assert list(row["metrics"]) == ["val/bleu", "train/loss"]
 
 
+def test_a_row_has_one_form_of_perplexity_and_no_throughput(run: Run) -> None:
+    with run.edit_manifest() as manifest:
+        manifest.metrics = {
+            "train/tokens_per_second": 900.0,
+            "train/learning_rate": 0.1,
+            "val/bits_per_byte": 1.0,
+            "val/perplexity_per_character": 3.0,
+            "val/perplexity": 4.0,
+            "val/bleu": 20.0,
+        }
+    assert list(summary(run)["metrics"]) == ["val/perplexity", "val/bleu"]
+
+
+def test_the_folder_of_outputs_lists_the_runs_in_it(run: Run) -> None:
+    assert [one.id for one in list_runs(run.path.parent.parent)] == [run.id]
+    assert Run.open(run.id, run.path.parent.parent).path == run.path
+
+
 def test_row_of_a_running_run_shows_the_last_line(run: Run) -> None:
     start = (datetime.now(UTC) - timedelta(seconds=60)).isoformat()
     with run.edit_manifest() as manifest:
