@@ -43,11 +43,16 @@ def test_more_steps_give_the_same_run(aigc, own_place, whole):
     assert aigc("train", *CONSTANT, FIRST, "run.id=mine").returncode == 0
     run = Run.open(own_place / "outputs/runs/mine")
     assert read(run.path / "metrics.jsonl")[-1]["step"] == 7
+    # The longer run does not measure step 7, so the best of before is kept for it, although `keep` is 1.
+    assert run.record.result.best_step == 7
+    assert sorted(path.name for path in run.checkpoints.glob("step-*.ckpt")) == ["step-000005.ckpt", "step-000007.ckpt"]
     done = aigc("resume", "mine", LAST)
     assert done.returncode == 0, done.stderr
     assert "made for" not in done.stderr
     assert_equal(run, whole)
     assert [attempt.to_step for attempt in run.record.attempts] == [7, 14]
+    names = [sorted(path.name for path in one.checkpoints.glob("step-*.ckpt")) for one in (run, whole)]
+    assert names[0] == names[1]
     again = aigc("resume", "mine", LAST)
     assert again.returncode == 2
     assert "mine is finished" in again.stderr
