@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
         "score",
         "Measure texts in plain files, one per line in UTF-8: predictions, then references. Several reference files\n"
         "give several references per line; an empty line is an empty text. .gz is decompressed, - is stdin. Samples\n"
-        "of a run (.jsonl with output and reference) need no other file.\n"
+        "of a run (.jsonl or .json with output and reference, which may be a list) need no other file.\n"
         "--compare tests whether another system is better by more than chance: paired bootstrap resampling (Koehn,\n"
         "2004), for each metric that is a sum over the texts.",
         "aigc score predictions.txt references.txt bleu.tokenize=zh --compare other.txt",

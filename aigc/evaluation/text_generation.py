@@ -1,6 +1,7 @@
 """Evaluation of generated texts against the continuations of held-out prompts."""
 
 import json
+import logging
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Bound, Slot
+from aigc.data.progress import log_once
 from aigc.data.text.examples import Example
 from aigc.data.text.tokenizer import encode
 from aigc.evaluation.base import Evaluation
@@ -94,6 +96,7 @@ class TextGeneration(Evaluation):
         """Generate, measure, save and print texts."""
         data: Any = trainer.datamodule
         pairs = self.pairs(data.heldout)
+        self._log_left_out(min(len(data.heldout), self.samples), len(pairs))
         if not pairs:
             return
         prompts, references = [p.given for p in pairs], [p.reference for p in pairs]
@@ -118,6 +121,16 @@ class TextGeneration(Evaluation):
             chosen = [heldout[index] for index in sorted(picked)]
         pairs = [Pair(e.prompt, e.text, "") if e.prompt else self._cut(e.text) for e in chosen]
         return [pair for pair in pairs if pair.given and pair.reference]
+
+    def _log_left_out(self, chosen: int, used: int) -> None:
+        """Say once in a process how many held-out examples leave nothing to write."""
+        if used == chosen:
+            return
+        what = f"{self.key}: {chosen - used:,} of {chosen:,} held-out examples leave nothing to write"
+        if self.prompt_pattern:
+            pattern = f"{self.key}.prompt_pattern {self.prompt_pattern!r}"
+            what += f", as {pattern} takes the whole text or nothing; null gives the first half of each text"
+        log_once(what if used else f"{what}, so that no texts are generated and measured", logging.WARNING)
 
     def measure(self, pairs: list[Pair], written: list[str]) -> tuple[dict[str, float], dict[str, str]]:
         """Return the scores of every metric over all ranks, and how each was computed.

@@ -1,6 +1,7 @@
 """What `aigc score` reads from the command line, and what it refuses: one message, exit code 2."""
 
 import gzip
+import json
 import os
 
 import pytest
@@ -10,7 +11,7 @@ from aigc.cli.parts.options import read_value
 from aigc.cli.parts.text_metrics import METRICS
 from aigc.cli.parts.typed_metrics import is_option
 from aigc.config.types import OneOf
-from tests.cli.scoring import CHINESE, REFERENCES, lines, samples
+from tests.cli.scoring import CHINESE, REFERENCES, lines, samples, scores
 from tests.conftest import write
 
 
@@ -87,11 +88,11 @@ BAD = {
     "unequal": (["p.txt", "long.txt"], "p.txt has 3 lines, long.txt has 4"),
     "unequal second": (["p.txt", "r.txt", "long.txt"], "p.txt has 3 lines, long.txt has 4"),
     "unequal other": (["p.txt", "r.txt", "--compare", "long.txt"], "p.txt has 3 lines, long.txt has 4"),
-    "no such file": (["p.txt", "nowhere.txt"], "nowhere.txt: No such file"),
-    "a folder": (["p.txt", "folder"], "folder: Is a directory"),
-    "not UTF-8": (["p.txt", "gbk.txt"], "gbk.txt, line 2: not UTF-8 at byte 3"),
-    "no gzip": (["p.txt", "no.txt.gz"], "no.txt.gz: not a complete gzip file"),
-    "half a gzip": (["p.txt", "half.txt.gz"], "half.txt.gz: not a complete gzip file"),
+    "no such file": (["p.txt", "nowhere.txt"], "nowhere.txt: cannot be read: No such file"),
+    "a folder": (["p.txt", "folder"], "folder: cannot be read: Is a directory"),
+    "not UTF-8": (["p.txt", "gbk.txt"], "gbk.txt, line 2: not UTF-8: byte 0xB4 at offset 3. It may be GB18030"),
+    "no gzip": (["p.txt", "no.txt.gz"], "no.txt.gz: not a gzip file"),
+    "half a gzip": (["p.txt", "half.txt.gz"], "half.txt.gz: not a whole gzip file"),
     "empty": (["empty.txt", "r.txt"], "empty.txt: "),
     "empty references": (["p.txt", "empty.txt"], "empty.txt: "),
     "stdin twice": (["-", "-"], "- is given twice"),
@@ -111,8 +112,8 @@ BAD = {
     "samples": (["p.txt", "r.txt", "--compare", "p.txt", "--samples", "0"], "--samples is 0"),
     "seed": (["p.txt", "r.txt", "--compare", "p.txt", "--seed", "-1"], "--seed is -1"),
     "seed without use": (["p.txt", "r.txt", "--seed", "1"], "are for --compare"),
-    "broken JSON": (["broken.jsonl"], "broken.jsonl, line 2: not JSON"),
-    "no object": (["list.jsonl"], "list.jsonl, line 1: there is no 'output'"),
+    "broken JSON": (["broken.jsonl"], "broken.jsonl, line 2, column 11: not JSON"),
+    "no object": (["list.jsonl"], "list.jsonl, line 1: a list where an object is needed"),
     "no reference": (["key.jsonl"], "key.jsonl, line 2: there is no 'reference'"),
     "no text": (["null.jsonl"], "null.jsonl, line 1: 'output' is not a string"),
     "samples and lines": (["good.jsonl", "r.txt"], "omit r.txt"),
@@ -149,3 +150,37 @@ def test_missing_files_are_reported(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["score"])
     assert "`aigc score --help`" in capsys.readouterr().err
+
+
+def test_samples_may_have_several_references_each(files, score):
+    rows = [("the cat sat", ["the cat sat", "a cat"]), ("a dog ran", "a dog ran"), ("it is", ["no", "it is", "so"])]
+    lines = [json.dumps({"output": output, "reference": given}) + "\n" for output, given in rows]
+    write(files / "several.jsonl", "".join(lines))
+    write(files / "renamed.jsonl", "".join(lines).replace('"reference"', '"references"'))
+    write(files / "whole.json", json.dumps([json.loads(line) for line in lines], indent=1))
+    (files / "packed.json.gz").write_bytes(gzip.compress((files / "whole.json").read_bytes()))
+    write(files / "one.jsonl", "".join(lines).replace('["no", "it is", "so"]', '["no"]'))
+    found = [scores(score(name, "--json", "--metric", "ter")) for name in ("several.jsonl", "renamed.jsonl")]
+    found += [scores(score(name, "--json", "--metric", "ter")) for name in ("whole.json", "packed.json.gz")]
+    assert found == 4 * [found[0]]
+    assert found[0]["ter"] == 0
+    assert scores(score("one.jsonl", "--json", "--metric", "ter")) != found[0]
+
+
+@pytest.mark.parametrize("given", ["[]", "[1]", "null", '{"a": 1}', '["a", null]'])
+def test_references_that_are_no_texts_are_refused_with_their_line(given, files, score):
+    write(files / "bad.jsonl", f'{{"output": "a", "reference": "a"}}\n{{"output": "a", "reference": {given}}}\n')
+    code, _, err = score("bad.jsonl")
+    assert code == 2
+    assert "bad.jsonl, line 2" in err
+    assert "'reference'" in err
+
+
+def test_files_of_another_kind_are_named(files, score):
+    (files / "u16.txt").write_bytes("a\nb\n".encode("utf-16"))
+    (files / "gz.txt").write_bytes(gzip.compress(b"a\nb\n"))
+    for name, what in {"u16.txt": "UTF-16 text", "gz.txt": "a gzip file"}.items():
+        code, _, err = score(name, name)
+        assert code == 2
+        assert f"{name}: {what}, by its first bytes. " in err
+        assert "GB18030" not in err

@@ -93,6 +93,18 @@ def test_texts_of_any_task_whose_model_continues_them_are_measured(tmp_path):
     assert "val/bleu" in task.latest
 
 
+def test_examples_that_leave_nothing_to_write_are_said_once(tmp_path, caplog):
+    caplog.set_level("INFO", "aigc")
+    task, data = language_run(tmp_path)
+    evaluation = TextGeneration({"bleu": BLEU}, prompt_pattern=".+").bind("evaluation.generation")
+    fit(tmp_path, task, data, evaluation, val_check_interval=1)
+    said = [one for one in caplog.messages if "nothing to write" in one]
+    assert len(said) == 1
+    assert said[0].startswith(f"evaluation.generation: {len(data.heldout)} of {len(data.heldout)} held-out examples")
+    assert "evaluation.generation.prompt_pattern '.+'" in said[0]
+    assert "val/bleu" not in task.latest
+
+
 @pytest.mark.parametrize("kind", ["texts", "images"])
 def test_data_without_what_is_needed_are_refused_before_the_first_step(kind, tmp_path, monkeypatch):
     task, data = language_run(tmp_path) if kind == "texts" else (tiny_gan(), image_data(tmp_path))

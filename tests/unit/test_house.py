@@ -30,6 +30,7 @@ LAYERS = [
     ["runs"],
     ["config"],
     ["assets"],
+    ["files"],
     ["errors"],
     ["aigc"],
 ]

@@ -1,12 +1,16 @@
 """The texts that `aigc score` measures: files of lines, or the samples of a run."""
 
-import json
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from aigc.cli.parts.lines import STDIN, read_lines
+from aigc.data.text.json_rows import Located, lines, whole
 from aigc.errors import InputError
+
+_LINES = (".jsonl", ".jsonl.gz")
+_WHOLE = (".json", ".json.gz")
 
 
 class Corpus(NamedTuple):
@@ -25,8 +29,8 @@ def read_corpus(predictions: str, references: Sequence[str], others: Sequence[st
     """Read all files.
 
     Args:
-        predictions: A file with one text per line, `-` for stdin, or samples of a run: a .jsonl file with `output` and
-            `reference`.
+        predictions: A file with one text per line, `-` for stdin, or samples of a run: a .jsonl or .json file with
+            `output` and `reference`, which may be a list.
         references: Files with one reference per line, several of them for several references; an empty line is an empty
             reference. Samples include their references.
         others: Predictions of other systems in the same format, which are compared with the first.
@@ -55,45 +59,57 @@ def read_corpus(predictions: str, references: Sequence[str], others: Sequence[st
 
 def is_samples(file: str) -> bool:
     """Whether a file is read as samples of a run."""
-    return file.endswith((".jsonl", ".jsonl.gz"))
+    return file.endswith((*_LINES, *_WHOLE))
 
 
 def _of_samples(predictions: str, references: Sequence[str], others: Sequence[str]) -> Corpus:
     if references:
         raise InputError(f"{predictions} includes its references: omit {' '.join(references)}")
-    outputs, expected, whole = _samples(predictions)
-    systems, wholes = [(predictions, outputs)], [whole]
+    outputs, expected, texts_and_prompts = _samples(predictions)
+    systems, wholes = [(predictions, outputs)], [texts_and_prompts]
     for other in others:
         if not is_samples(other):
-            raise InputError(f"{other}: {predictions} has samples; compare it with another .jsonl file")
-        texts, its_own, whole = _samples(other)
+            raise InputError(f"{other}: {predictions} has samples; compare it with another .jsonl or .json file")
+        texts, its_own, texts_and_prompts = _samples(other)
         _check_equal(predictions, outputs, other, texts, "samples")
         for number, (ours, theirs) in enumerate(zip(expected, its_own, strict=True), 1):
             if ours != theirs:
                 raise InputError(f"{other}, line {number}: its reference differs from that of {predictions}")
         systems.append((other, texts))
-        wholes.append(whole)
-    return Corpus(systems, [predictions], [[reference] for reference in expected], wholes)
+        wholes.append(texts_and_prompts)
+    return Corpus(systems, [predictions], expected, wholes)
 
 
-def _samples(file: str) -> tuple[list[str], list[str], list[str]]:
+def _samples(file: str) -> tuple[list[str], list[list[str]], list[str]]:
     """Return outputs, references and whole texts of a run's samples; a text without a prompt is its output."""
-    found: dict[str, list[str]] = {"output": [], "reference": [], "text": []}
-    for number, line in enumerate(_texts(file), 1):
-        where = f"{file}, line {number}"
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{where}: not JSON: {error}") from error
-        if isinstance(row, dict) and "output" in row:
-            row.setdefault("text", row["output"])
-        for key, texts in found.items():
-            value = row.get(key) if isinstance(row, dict) else None
-            if not isinstance(value, str):
-                what = f"{key!r} is not a string" if isinstance(row, dict) and key in row else f"there is no {key!r}"
-                raise InputError(f"{where}: {what}; samples of a run have prompt, output and reference")
-            texts.append(value)
-    return found["output"], found["reference"], found["text"]
+    outputs: list[str] = []
+    references: list[list[str]] = []
+    texts: list[str] = []
+    for where, row in _rows(file):
+        row = row or {}
+        outputs.append(_text(row, "output", where))
+        texts.append(_text(row, "text", where) if "text" in row else outputs[-1])
+        several = row.get("reference", row.get("references"))
+        if isinstance(several, list) and several and all(isinstance(one, str) for one in several):
+            references.append(several)
+        else:
+            references.append([_text({"reference": several} if several is not None else row, "reference", where)])
+    if not outputs:
+        raise InputError(f"{file}: there are no texts")
+    return outputs, references, texts
+
+
+def _rows(file: str) -> Iterator[Located]:
+    read = whole if file.endswith(_WHOLE) else lines
+    return read(Path(file), ("output", "reference"))
+
+
+def _text(row: Mapping[str, Any], key: str, where: str) -> str:
+    value = row.get(key)
+    if isinstance(value, str):
+        return value
+    what = f"{key!r} is not a string" if key in row else f"there is no {key!r}"
+    raise InputError(f"{where}: {what}; samples of a run have prompt, output and reference (or a list of references)")
 
 
 def _texts(file: str) -> list[str]:

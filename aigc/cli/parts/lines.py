@@ -1,11 +1,9 @@
 """Text files with one text per line, in UTF-8."""
 
-import gzip
 import sys
-import zlib
 from pathlib import Path
 
-from aigc.errors import InputError
+from aigc.files.text import decode_text, opened
 
 STDIN = "-"
 
@@ -20,21 +18,14 @@ def read_lines(file: str) -> list[str]:
 
 
 def split_lines(data: bytes, source: str) -> list[str]:
-    r"""Split into lines as a text editor does: only \n and \r\n end a line, and a byte order mark is dropped.
+    r"""Split into lines as a text editor does: only \n, \r\n and a lone \r end a line; a byte order mark is dropped.
 
     Raises:
         InputError: Not UTF-8; the message names `source` and the line.
     """
-    try:
-        text = data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{source}, line {line}: not UTF-8 at byte {error.start}; "
-            "save it as UTF-8 (from GBK: iconv -f GB18030 -t UTF-8 OLD > NEW)"
-        ) from error
+    text = decode_text(data, source)
     # `splitlines` would also cut at U+2028 and form feeds.
-    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def stdin_bytes() -> bytes:
@@ -45,13 +36,5 @@ def stdin_bytes() -> bytes:
 def _read(file: str) -> bytes:
     if file == STDIN:
         return stdin_bytes()
-    try:
-        data = Path(file).read_bytes()
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror}") from error
-    if not file.endswith(".gz"):
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{file}: not a complete gzip file: {error}") from error
+    with opened(Path(file)) as opened_file:
+        return opened_file.read()

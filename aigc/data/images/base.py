@@ -21,11 +21,13 @@ class Images(ABC):
         name: The name of the set in messages.
         labels: The class of each image, int64 of shape (n,), from 0; None without classes.
         classes: The names of the classes, by label; empty without classes.
+        labels_from: What the classes are in the set, for messages.
     """
 
     name: str
     labels: Labels | None = None
     classes: tuple[str, ...] = ()
+    labels_from: str = "classes"
 
     @abstractmethod
     def __len__(self) -> int:
@@ -90,6 +92,7 @@ class Subset(Images):
         self.indices = list(indices)
         self.name = whole.name
         self.classes = whole.classes
+        self.labels_from = whole.labels_from
         self.labels = None if whole.labels is None else whole.labels[np.asarray(self.indices, np.int64)]
 
     def __len__(self) -> int:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aigc.data.images.base import Labels
+from aigc.data.images.base import Images, Labels
 from aigc.data.progress import log_once
 from aigc.errors import InputError
+
+_SHOWN = 8
 
 
 def check_labels(path: str, labels: Labels | None, classes: Sequence[str]) -> None:
@@ -22,8 +24,9 @@ def check_labels(path: str, labels: Labels | None, classes: Sequence[str]) -> No
     """
     if labels is None:
         raise InputError(
-            f"data.labels: {path} has none. They come from folders, one level down and two at least, or from "
-            "`labels` or `y` beside the images of an .npz or HDF5 file. Set data.labels=false, or sort the images."
+            f"data.labels: {path} has none. They come from folders, one level down and two at least, from a "
+            "dataset.json as StyleGAN's tools write it, or from `labels` or `y` beside the images of an .npz or HDF5 "
+            "file. Set data.labels=false, or sort the images."
         )
     there = np.unique(labels)
     if len(there) < 2:
@@ -32,4 +35,17 @@ def check_labels(path: str, labels: Labels | None, classes: Sequence[str]) -> No
             "two at least. Set data.labels=false, or give images of more classes."
         )
     if missing := [name for label, name in enumerate(classes) if label not in there]:
-        log_once(f"data.labels: {path} has no image of {len(missing)} classes: {', '.join(missing[:8])}")
+        log_once(f"data.labels: {path} has no image of {len(missing)} classes: {', '.join(missing[:_SHOWN])}")
+
+
+def log_unused(path: str, images: Images) -> None:
+    """Say once in a process that a set has classes which are not used.
+
+    Args:
+        path: `data.path`, for messages.
+        images: The set.
+    """
+    number = len(images.classes)
+    if images.labels is not None and number > 1:
+        shown = ", ".join(images.classes[:_SHOWN]) + (", ..." if number > _SHOWN else "")
+        log_once(f"{path}: {number:,} {images.labels_from} found ({shown}); data.labels=true uses them")

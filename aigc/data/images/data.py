@@ -13,7 +13,7 @@ from aigc.data.hints import check_choice
 from aigc.data.images.arrays import ArrayImages
 from aigc.data.images.base import Images
 from aigc.data.images.batches import Batch, ImageRows, Resident, ValidationImages
-from aigc.data.images.classes import check_labels
+from aigc.data.images.classes import check_labels, log_unused
 from aigc.data.images.decode import Alpha
 from aigc.data.images.fit import Channels, Crop, ImageRecipe
 from aigc.data.images.held_out import HeldOut, split_off, validation_set
@@ -43,7 +43,8 @@ class ImageData(PreparedData[PreparedImages]):
         resolution: Height and width that all images are scaled to; null keeps them, and all must be equal.
         channels: 3 for colour, 1 for grey.
         crop: `center` takes the largest square in the middle; `none` squeezes an image that is not a square.
-        labels: Whether batches have labels, from folders, from an array beside the images, or as the set has them.
+        labels: Whether batches have labels, from folders, from StyleGAN's dataset.json, from an array beside the
+            images, or as the set has them.
         alpha: How transparency is treated: `drop` ignores it, `white` and `black` are backgrounds.
         on_bad: How an image is treated that cannot be read: `fail`, or `skip`, which logs how many were left out.
         flip: Whether training batches show images mirrored left to right, each with probability 1/2.
@@ -123,6 +124,8 @@ class ImageData(PreparedData[PreparedImages]):
         self._source = self._open(self.path)
         if self.labels:
             check_labels(self.path, self._source.labels, self._source.classes)
+        else:
+            log_unused(self.path, self._source)
         prepared = prepare(self.recipe, self._source, self.cache)
         if self.labels:  # images that cannot be read may have been left out
             check_labels(self.path, prepared.labels, self._source.classes)

@@ -13,30 +13,17 @@ from PIL import Image, UnidentifiedImageError
 
 from aigc.data.hints import check_choice
 from aigc.data.images.base import ImageArray
+from aigc.data.images.endings import formats
+from aigc.data.progress import log_once
 from aigc.errors import InputError
 
 Alpha = Literal["drop", "white", "black"]
 """How transparency is treated: it is ignored, or the image is laid on a background."""
 
-SUFFIXES = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".bmp": "BMP",
-    ".gif": "GIF",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".ppm": "PPM",
-    ".pgm": "PPM",
-}
-"""How the names of image files end, and their formats; Pillow knows others, of which some start programs."""
-
 MOST_PIXELS = 100_000_000
 MOST_BYTES = 8 * MOST_PIXELS
 """No format takes more for as many pixels, but for four 16-bit channels with text beside them."""
 
-_FORMATS = tuple(dict.fromkeys(SUFFIXES.values()))
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -79,7 +66,7 @@ def decode(data: bytes | BinaryIO, name: str, alpha: Alpha = "drop") -> ImageArr
         raise InputError(f"{name}: more than {MOST_BYTES:,} bytes, which is too large for an image.")
     try:
         with _pillow_at_peace():
-            image: Image.Image = Image.open(io.BytesIO(content), formats=_FORMATS)
+            image: Image.Image = Image.open(io.BytesIO(content), formats=formats())
         _check_pixels(image, name)
         with _pillow_at_peace() if image.format == "TIFF" else nullcontext():  # it reads metadata once more
             image.load()
@@ -87,7 +74,9 @@ def decode(data: bytes | BinaryIO, name: str, alpha: Alpha = "drop") -> ImageArr
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        raise InputError(f"{name}: no image, or damaged in its first bytes; read are {', '.join(_FORMATS)}.") from error
+        raise InputError(
+            f"{name}: no image, or damaged in its first bytes; read are {', '.join(formats())}."
+        ) from error
     except Exception as error:  # a damaged file makes Pillow's decoders raise whatever they stumble over
         raise InputError(f"{name}: damaged or cut short: {reason(error)}.") from error
 
@@ -98,6 +87,10 @@ def flattened(image: Image.Image, alpha: Alpha) -> Image.Image:
         image = image.convert(image.mode.upper())
     if alpha != "drop" and image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, alpha), image.convert("RGBA"))
+    elif image.has_transparency_data:
+        log_once(
+            "alpha channels of images are ignored (data.alpha=drop); white or black lays such images on a background"
+        )
     image.info.pop("transparency", None)  # Pillow warns that it drops it
     return image.convert("RGB")
 

@@ -1,15 +1,18 @@
-"""Image files in a folder or an archive: which of the names count, their order, and the classes that folders make."""
+"""Image files in a folder or an archive: their order, and the classes that folders or a file of labels make."""
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 import numpy as np
 
+from aigc.data.images import endings, label_file
 from aigc.data.images.base import ImageArray, Images, Labels
-from aigc.data.images.decode import SUFFIXES, Alpha, decode
+from aigc.data.images.decode import MOST_BYTES, Alpha, decode
+from aigc.data.images.label_file import NAME, is_label_file, labels_of, read_label_file
+from aigc.data.left_out import log_left_out
 from aigc.errors import InputError
+from aigc.files.names import Found
 
 _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 """Control characters, and bytes that are not UTF-8; spaces of other scripts and joined emoji are fine."""
@@ -18,32 +21,52 @@ _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 class Files(Images):
     """Image files, in the order of their paths, compared folder by folder and character by character.
 
-    Where every image lies in a folder of the set, one level down, and there are two such folders or more, these are
-    the classes, sorted by name. A folder that holds all of them, as archives often have, does not count.
+    Classes are those of StyleGAN's `dataset.json` where it lies beside the images. Else, where every image lies in a
+    folder of the set, one level down, and there are two such folders or more, these are the classes, sorted by name. A
+    folder that holds all of them, as archives often have, does not count.
 
     Args:
         name: The name of the set in messages.
-        paths: The paths of the images inside the set, with `/` between folders.
-        others: How many other files there are.
+        found: The files for which `counts` is true, with `/` between folders. The others are logged.
         alpha: How transparency is treated.
 
     Raises:
         InputError: There is no image, or one with a name that cannot be shown.
     """
 
-    def __init__(self, name: str, paths: Iterable[str], others: int, alpha: Alpha) -> None:
+    def __init__(self, name: str, found: Found, alpha: Alpha) -> None:
         self.name = name
         self.alpha = alpha
-        self.paths = sorted(paths, key=lambda path: path.split("/"))
-        self.labels, self.classes = _classes(self.paths)
+        tables = sorted((path for path in found.files if is_label_file(path)), key=len)
+        self.paths = sorted((path for path in found.files if not is_label_file(path)), key=lambda path: path.split("/"))
         if not self.paths:
-            raise InputError(
-                f"{name}: no image is in it, and {others:,} other files are. Names of images end in "
-                f"{', '.join(SUFFIXES)}; folders are searched at any depth."
-            )
+            found.leave_out(tables)
+            others = f"; it holds {found.described(endings.advice())}" if found.left_out else ""
+            raise InputError(f"{name}: no image is in it{others}. {endings.described()}")
         for path in self.paths:
             if _UNSHOWABLE.search(path):
                 raise InputError(f"{name}: the name {path!a} has characters that cannot be shown; rename it.")
+        used = next((path for path in tables if self._takes_labels(path)), None)
+        if used is None:
+            self.labels, self.classes = _classes(self.paths)
+            self.labels_from = "class folders"
+        found.leave_out(path for path in tables if path != used)
+        log_left_out(name, found, endings.advice())
+
+    def _takes_labels(self, path: str) -> bool:
+        """Take the labels of a file, if it is one of labels for the images of its folder."""
+        folder = path.removesuffix(NAME)
+        table = (
+            read_label_file(self._bytes(path, label_file.MOST_BYTES))
+            if all(one.startswith(folder) for one in self.paths)
+            else None
+        )
+        if table is None:
+            return False
+        name = f"{self.name.rstrip('/')}/{path}"
+        self.labels, self.classes = labels_of(name, table, [one.removeprefix(folder) for one in self.paths])
+        self.labels_from = f"classes in {NAME}"
+        return True
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -54,11 +77,11 @@ class Files(Images):
 
     def read(self, index: int) -> ImageArray:
         """Decode a file."""
-        return decode(self.content(index), self.name_of(index), self.alpha)
+        return decode(self._bytes(self.paths[index]), self.name_of(index), self.alpha)
 
     @abstractmethod
-    def content(self, index: int) -> bytes:
-        """Return the bytes of a file; an InputError names one that cannot be read."""
+    def _bytes(self, path: str, most: int = MOST_BYTES) -> bytes:
+        """Return the bytes of a file; an InputError names one that cannot be read or has more than `most`."""
 
     @abstractmethod
     def _hash_files(self) -> list[str]:
@@ -69,14 +92,9 @@ class Files(Images):
         return hashes if self.alpha == "drop" else [f"{one} on {self.alpha}" for one in hashes]
 
 
-def is_image_file(path: str) -> bool:
-    """Whether a file's name ends like an image's."""
-    return PurePosixPath(path).suffix.lower() in SUFFIXES
-
-
-def is_hidden(path: str) -> bool:
-    """Whether a file, or a folder that it lies in, is hidden; macOS packs `__MACOSX/._a.png` beside `a.png`."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
+def counts(path: str) -> bool:
+    """Whether a file counts by its path: an image, or a file of labels."""
+    return PurePosixPath(path).suffix.lower() in endings.suffixes() or is_label_file(path)
 
 
 def _classes(paths: list[str]) -> tuple[Labels | None, tuple[str, ...]]:

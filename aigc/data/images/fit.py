@@ -44,6 +44,15 @@ class ImageRecipe:
         check_choice("data.on_bad", self.on_bad, get_args(OnBad))
 
 
+def changes(height: int, width: int, recipe: ImageRecipe) -> list[str]:
+    """Return what `fit` does to an image of this size: `cropped` or `squeezed` to a square, and `scaled`."""
+    done = []
+    if height != width:
+        done = ["cropped"] if recipe.crop == "center" else ["squeezed"] if recipe.resolution else []
+    side = min(height, width) if recipe.crop == "center" else max(height, width)
+    return [*done, "scaled"] if recipe.resolution not in (None, side) else done
+
+
 def fit(array: ImageArray, recipe: ImageRecipe) -> NDArray[np.uint8]:
     """Cut, scale and colour an image as the recipe says.
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,10 +13,10 @@ import PIL
 from numpy.typing import NDArray
 
 from aigc.data.cache import entry_key, find_or_make
-from aigc.data.images.base import Images, Labels
-from aigc.data.images.fit import ImageRecipe, fit
+from aigc.data.images.base import ImageArray, Images, Labels
+from aigc.data.images.fit import ImageRecipe, changes, fit
 from aigc.data.images.reading import decoded, log_skipped
-from aigc.data.progress import step
+from aigc.data.progress import log_once, step
 from aigc.errors import InputError
 
 FORMAT = 1
@@ -78,6 +79,7 @@ def prepare(recipe: ImageRecipe, source: Images, cache: Path) -> PreparedImages:
 
     find_or_make(folder, make)
     found = PreparedImages(folder, json.loads((folder / "info.json").read_text(encoding="utf-8")))
+    _log_fitted(source.name, found.info)
     if found.info["skipped"]:
         log_skipped(source, sorted(set(range(len(source))) - set(found.kept.tolist())))
     return found
@@ -86,10 +88,11 @@ def prepare(recipe: ImageRecipe, source: Images, cache: Path) -> PreparedImages:
 def _build(recipe: ImageRecipe, source: Images, folder: Path) -> dict[str, Any]:
     """Decode everything into `folder`, and say what it is."""
     kept: list[int] = []
+    fitted: Counter[str] = Counter()
     shape: tuple[int, ...] = ()
     what = f"decoding {len(source):,} images"
     with step(what, len(source)) as advance, (folder / "pixels.npy").open("wb") as file:
-        for index, pixels in decoded(source, recipe.on_bad, partial(fit, recipe=recipe)):
+        for index, (size, pixels) in decoded(source, recipe.on_bad, partial(_sized, recipe=recipe)):
             if not kept:
                 shape = pixels.shape
                 _check_square(source.name_of(index), shape)
@@ -101,6 +104,7 @@ def _build(recipe: ImageRecipe, source: Images, folder: Path) -> dict[str, Any]:
                 )
             file.write(pixels.data)
             kept.append(index)
+            fitted.update(changes(*size, recipe))
             if len(kept) % _TICK == 0:
                 advance(_TICK)
         _write_header(file, len(kept), shape)
@@ -109,11 +113,31 @@ def _build(recipe: ImageRecipe, source: Images, folder: Path) -> dict[str, Any]:
         np.save(folder / "labels.npy", source.labels[kept])
     return {
         "skipped": len(source) - len(kept),
+        "fitted": dict(fitted),
         "resolution": shape[1],
         "channels": shape[0],
         "train": {"images": len(kept)},
         "validation": {"rows": 0},
     }
+
+
+def _sized(array: ImageArray, recipe: ImageRecipe) -> tuple[tuple[int, int], NDArray[np.uint8]]:
+    """Height and width of an image, and the image fitted."""
+    return (array.shape[0], array.shape[1]), fit(array, recipe)
+
+
+def _log_fitted(name: str, info: dict[str, Any]) -> None:
+    """Say once in a process what was done to images that do not have the size of the others."""
+    side = f"{info['resolution']} x {info['resolution']} pixels"
+    what = {
+        "cropped": "cut to the square in the middle",
+        "squeezed": "squeezed to a square",
+        "scaled": f"scaled to {side}",
+    }
+    number = info["train"]["images"]
+    done = [f"{count:,} of {number:,} images are {what[one]}" for one, count in info.get("fitted", {}).items()]
+    if done:
+        log_once(f"{name}: {', '.join(done)}")
 
 
 def _write_header(file: BinaryIO, number: int, shape: tuple[int, ...]) -> None:

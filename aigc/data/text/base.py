@@ -29,7 +29,8 @@ class TextModule(PreparedData[PreparedText]):
         text_column: Column that holds the text; `text` when no column is named.
         prompt_column: Column that holds the prompt, which stands before the completion and carries no loss.
         completion_column: Column that holds the completion, which is learned.
-        separator: Text put between prompt and completion; it belongs to the prompt.
+        separator: Text put between prompt and completion, none by default, so that they touch; it belongs to the
+            prompt, without loss.
         document: What one example of a .txt file is: a line, a paragraph (blank lines between), or the file.
         sequence_length: Longest row in tokens.
         packing: Whether a row may hold several documents, which do not see each other.
@@ -43,7 +44,15 @@ class TextModule(PreparedData[PreparedText]):
         InputError: An argument is out of its range.
     """
 
-    often_changed: ClassVar = ("path", "text_column", "tokenizer.kind", "sequence_length", "batch_size")
+    often_changed: ClassVar = (
+        "path",
+        "text_column",
+        "document",
+        "separator",
+        "tokenizer.kind",
+        "sequence_length",
+        "batch_size",
+    )
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from aigc.data.fingerprints import sha256_of
-from aigc.data.progress import step
+from aigc.data.progress import log_once, step
 from aigc.data.text.examples import Example, Layout
 from aigc.errors import InputError
 
@@ -66,13 +66,13 @@ def digest_files(files: dict[str, Path]) -> str:
     return total.hexdigest()
 
 
-def read_corpus(source: Source, layout: Layout, objective: Reads) -> Corpus:
+def read_corpus(source: Source, layout: Layout, objective: Reads | None = None) -> Corpus:
     """Read all examples of a source; empty ones are counted and left out.
 
     Args:
         source: The source.
         layout: Where the examples are in it.
-        objective: Makes the examples that are learned of them.
+        objective: Makes the examples that are learned of them; None takes them as they were read.
 
     Raises:
         InputError: The source is malformed or holds no text.
@@ -80,14 +80,16 @@ def read_corpus(source: Source, layout: Layout, objective: Reads) -> Corpus:
     kept, seen = [], 0
     with step(f"reading {source.name}") as advance:
         for seen, read in enumerate(source.examples(layout), 1):
-            example = learned(read, objective, f"{source.name}, example {seen}")
+            example = learned(read, objective, f"{source.name}, example {seen}") if objective else read
             if example.text.strip():
                 kept.append(example)
             if seen % _TICK == 0:
                 advance(_TICK)
     if not kept:
         raise InputError(f"{source.name}: no example with a text ({seen} empty ones). Is it the right file and column?")
-    return Corpus(kept, skipped=seen - len(kept))
+    if skipped := seen - len(kept):
+        log_once(f"{source.name}: {skipped:,} of {seen:,} examples have no text and are left out")
+    return Corpus(kept, skipped)
 
 
 def learned(example: Example, objective: Reads, where: str) -> Example:

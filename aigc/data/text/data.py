@@ -20,7 +20,8 @@ class TextData(TextModule):
     order is a pure function of seed and epoch.
 
     Args:
-        path: Corpus: a .txt, .jsonl, .csv, .tsv or .parquet file, a folder, `asset:NAME`, or a Hub data set's name.
+        path: Corpus: a .txt, .jsonl, .json, .csv, .tsv or .parquet file, packed as .gz or not, a folder of such files,
+            `asset:NAME`, or a Hub data set's name.
         tokenizer: How text becomes tokens; null is automatic.
         validation_fraction: Share of the distinct texts that is held out, from 0 (none) to below 1.
         validation_path: Corpus for validation, read like `path`; `validation_fraction` is then without effect.

@@ -250,9 +250,12 @@ def _report(name: str, numbers: Mapping[str, int | float], sequence_length: int)
         raise InputError(
             f"None of the {numbers['examples']:,} {name} examples gives a token to learn. Check the tokenizer."
         )
-    if numbers["cut"]:
-        what = "%s %s documents are longer than data.sequence_length %s and were cut"
-        _log.warning(what, f"{numbers['cut']:,}", name, sequence_length)
+    longer = f"{name} documents are longer than data.sequence_length {sequence_length} and were"
+    if numbers["split"]:
+        what = "%s %s split into %s pieces; nothing is left out"
+        _log.info(what, f"{numbers['split']:,}", longer, f"{numbers['pieces']:,}")
+    if (cut := numbers["cut"] - numbers["split"]) > 0:
+        _log.warning("%s %s cut: what does not fit is left out, of a prompt first", f"{cut:,}", longer)
     if numbers["dropped"]:
         _log.warning("%s %s documents have no token to learn and were dropped", f"{numbers['dropped']:,}", name)
 

@@ -7,8 +7,11 @@ from aigc import assets
 from aigc.data.hints import near
 from aigc.data.text.corpus import Source, digest_files
 from aigc.data.text.examples import Example, Layout
-from aigc.data.text.formats import format_of, formats, suffixes
+from aigc.data.text.files import find_files
+from aigc.data.text.formats import format_of, reader_of, suffix_of
 from aigc.errors import InputError
+
+_BESIDES = ", a folder of such files, a folder saved by datasets, or a Hub data set's name"
 
 
 class FileSource(Source):
@@ -33,7 +36,7 @@ class FileSource(Source):
         Raises:
             InputError: A file holds something else than it should, or columns are named for plain text.
         """
-        read = [(path, formats()[path.suffix.lower()]) for path in self.files.values()]
+        read = [(path, reader_of(path)) for path in self.files.values()]
         if not any(one.has_columns for _, one in read):
             layout.check_columns(self.name)
         for path, one in read:
@@ -53,9 +56,8 @@ def open_source(path: str) -> Source:
         raise InputError("data.path is empty; give a file, a folder, asset:NAME, or the name of a data set on the Hub")
     found = assets.resolve(path)
     if found.is_file():
-        if format_of(found) is None:
-            raise InputError(f"{path}: no reader for '{found.suffix or 'a file without an ending'}'; {_allowed()}.")
-        return FileSource(path, {found.suffix.lower(): found})
+        reader_of(found, _BESIDES)
+        return FileSource(path, {suffix_of(found): found})
     if found.is_dir():
         return _open_folder(path, found)
     if _may_be_hub_name(path, found):
@@ -83,22 +85,10 @@ def _open_folder(path: str, folder: Path) -> Source:
         from aigc.data.text.hub import open_saved
 
         return open_saved(path, folder)
-    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if is_data_file(path)}
-    if not files:
-        raise InputError(f"{path}: the folder holds no data file; {_allowed()}.")
-    return FileSource(path, dict(sorted(files.items())))
+    return FileSource(path, find_files(path, folder, _BESIDES))
 
 
 def _may_be_hub_name(path: str, found: Path) -> bool:
     """Whether a path that does not exist can be `owner/name` or `name` on the Hub."""
     looks_like_name = path.count("/") <= 1 and not path.startswith((".", "/", "~")) and not path.endswith("/")
     return looks_like_name and format_of(found) is None
-
-
-def is_data_file(path: Path) -> bool:
-    """Whether a path is a file of text in a known format; hidden ones do not count."""
-    return format_of(path) is not None and path.is_file() and not path.name.startswith(".")
-
-
-def _allowed() -> str:
-    return f"allowed: {suffixes()}, a folder of such files, a folder saved by datasets, or a Hub data set's name"

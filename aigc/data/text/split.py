@@ -34,15 +34,24 @@ def split(examples: Sequence[Example], fraction: float, seed: int) -> tuple[list
     distinct = set(groups)
     wanted = max(1, round(fraction * len(distinct)))
     if wanted >= len(distinct):
-        raise InputError(
-            f"data.validation_fraction {fraction} of {len(distinct)} distinct texts leaves none to train on. "
-            "Lower it, or give more data."
-        )
+        what = f"data.validation_fraction {fraction} of {len(distinct)} distinct texts leaves none to train on"
+        only = f": {one_text(examples)}" if len(examples) == 1 else ". Lower it, or give more data."
+        raise InputError(what + only)
     chosen = set(heapq.nsmallest(wanted, distinct))
     sides: tuple[list[Example], list[Example]] = ([], [])
     for example, group in zip(examples, groups, strict=True):
         sides[group in chosen].append(example)
     return sides
+
+
+def one_text(examples: Sequence[Example]) -> str:
+    """Describe a corpus of one example, and what to do to have more, for the end of a message."""
+    size = len(examples[0].prompt) + len(examples[0].text)
+    return (
+        f"the corpus is one text of {size:,} characters. data.document says what a text of a .txt file is: a line, a "
+        "paragraph or the file. Break a long line into several, or hold no text out (data.validation_fraction=0, or "
+        "data.validation_documents=0 for a stream)."
+    )
 
 
 def overlap(train: Iterable[Example], validation: Iterable[Example]) -> int:

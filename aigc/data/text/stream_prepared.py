@@ -8,7 +8,7 @@ from typing import Any
 from aigc.data.progress import step
 from aigc.data.text.examples import Example
 from aigc.data.text.prepared import PreparedText, TextRecipe, find_or_prepare, write_splits
-from aigc.data.text.split import group_of
+from aigc.data.text.split import group_of, one_text
 from aigc.data.text.streams import Stream
 from aigc.data.text.tokenizer_settings import TokenizerSettings
 from aigc.errors import InputError
@@ -82,6 +82,8 @@ def _read(recipe: StreamRecipe, stream: Stream) -> tuple[list[Example], list[Exa
                     break
     if not sample:
         besides = f" besides the {len(heldout):,} for validation" if heldout else ""
+        if len(heldout) == 1:
+            raise InputError(f"{stream.name}: no text is left{besides}: {one_text(heldout)}")
         raise InputError(
             f"{stream.name}: no example with a text{besides}. Is it the right file and column? "
             "data.validation_documents says how many are held out."

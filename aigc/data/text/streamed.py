@@ -35,8 +35,9 @@ class StreamedText(TextModule):
     its time counts as other data.
 
     Args:
-        path: A .txt, .jsonl, .csv, .tsv or .parquet file, a folder, a pattern like `texts/*.jsonl`, `asset:NAME`, or
-            `hub:NAME` (`hub:NAME@REVISION`), of which the split `train` is read.
+        path: A .txt, .jsonl, .csv, .tsv or .parquet file, packed as .gz or not, a folder, a pattern like
+            `texts/*.jsonl`, `asset:NAME`, or `hub:NAME` (`hub:NAME@REVISION`), of which the split `train` is read. A
+            .json file is read, too, but held in memory.
         tokenizer: How text becomes tokens; null is automatic.
         validation_documents: How many documents at the beginning are held out.
         shuffle_buffer: Documents that are mixed with each other, and held in memory; 0 keeps the order in a file.

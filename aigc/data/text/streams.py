@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,20 @@ from datasets.distributed import split_dataset_by_node
 from aigc import assets
 from aigc.data.fingerprints import SMALL, sha256_of
 from aigc.data.hints import near
+from aigc.data.left_out import log_left_out
 from aigc.data.random_streams import generator
 from aigc.data.text.corpus import Reads, learned
 from aigc.data.text.examples import Example, Layout
-from aigc.data.text.formats import formats, suffixes
+from aigc.data.text.files import counts, find_files, packed_copies
+from aigc.data.text.formats import reader_of, suffixes
 from aigc.data.text.formats.base import pick
 from aigc.data.text.hub import refused
-from aigc.data.text.sources import is_data_file
 from aigc.errors import InputError
+from aigc.files.names import sort_out
 
 HUB = "hub:"
+_BESIDES = ", a folder, a pattern, or hub:NAME"
+_WILD = re.compile(r"[*?\[]")
 _ALIKE = 1.1
 """Files are dealt out whole if the largest is at most this many times as large as the smallest."""
 
@@ -114,7 +120,7 @@ class FileStream(Stream):
     def __init__(self, name: str, files: list[Path], layout: Layout, objective: Reads) -> None:
         super().__init__(name, layout, objective)
         self.files = files
-        if not any(formats()[path.suffix.lower()].has_columns for path in files):
+        if not any(reader_of(path).has_columns for path in files):
             layout.check_columns(name)
 
     def fingerprint(self) -> str:
@@ -154,7 +160,7 @@ def read_files(files: list[str], layout: Layout) -> Iterator[dict[str, Any]]:
     """The examples of some files as rows."""
     for name in files:
         path = Path(name)
-        for example in formats()[path.suffix.lower()].read(path, layout):
+        for example in reader_of(path).read(path, layout):
             yield example.plain()
 
 
@@ -216,17 +222,22 @@ def open_stream(path: str, layout: Layout, objective: Reads) -> Stream:
         return HubStream(path, layout, objective)
     located = assets.resolve(path)
     if located.is_dir():
-        found = sorted(located.rglob("*"))
-    else:
-        found = (
-            [located]
-            if located.is_file()
-            else sorted(Path(located.anchor).glob(str(located.relative_to(located.anchor))))
-        )
-    files = [one for one in found if is_data_file(one)]
+        return FileStream(path, sorted(find_files(path, located, _BESIDES).values()), layout, objective)
+    if located.is_file():
+        reader_of(located, _BESIDES)
+        return FileStream(path, [located], layout, objective)
+    files = _matches(path, located)
     if not files:
-        what = (
-            "no data file there" if found or located.is_dir() else "no such file or folder, and no file fits a pattern"
-        )
-        raise InputError(f"{path}: {what}; allowed: {suffixes()}, a folder, or hub:NAME.{near(located)}")
+        what = "no such file or folder, and no file fits a pattern"
+        raise InputError(f"{path}: {what}; allowed: {suffixes()}{_BESIDES}.{near(located)}")
     return FileStream(path, files, layout, objective)
+
+
+def _matches(name: str, pattern: Path) -> list[Path]:
+    """The files of text that fit a pattern, in order; none that is hidden below the first wildcard."""
+    base = Path(*takewhile(lambda part: not _WILD.search(part), pattern.parts))
+    fitting = base.glob(str(pattern.relative_to(base))) if base != pattern else ()
+    found = sort_out((path.relative_to(base).as_posix() for path in fitting if path.is_file()), counts)
+    found.leave_out(packed_copies(found.files))
+    log_left_out(name, found)
+    return sorted(base / path for path in found.files)

@@ -150,7 +150,8 @@ def tokenise(
             collector.add(chunk)
             advance(len(chunk))
     done, ids, table = collector.take()
-    table = objective.cut(table, context)
+    whole, table = table, objective.cut(table, context)
+    split = int((whole.lengths() > context.sequence_length).sum()) if len(table) > len(whole) else 0
     with step(f"packing {len(table):,} {name} documents"):
         table, rows = into_rows(table, packing and objective.packs, context.sequence_length)
     in_rows, count = int(table.lengths().sum()), len(rows) - 1
@@ -163,6 +164,8 @@ def tokenise(
         "characters": done.characters,
         "bytes": done.bytes,
         "cut": done.shortened,
+        "split": split,
+        "pieces": len(table) - len(whole) + split,
         "dropped": done.dropped,
         "unknown_share": _unknown(list(ids.values()), context.tokenizer),
         "fill_ratio": in_rows / max(1, count * context.sequence_length),

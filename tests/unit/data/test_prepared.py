@@ -229,3 +229,17 @@ def test_leftovers_of_killed_writers_go_after_a_day(tmp_path: Path) -> None:
         pass
     assert not old.exists()
     assert new.exists()
+
+
+def test_long_texts_are_said_to_be_split_and_long_pairs_to_be_cut(
+    write, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "aigc")
+    make(write("long.txt", "x" * 100 + "\nshort\n"), tmp_path, replace(RECIPE, validation_fraction=0.0))
+    said = "1 train documents are longer than data.sequence_length 16 and were split into 7 pieces; nothing is left out"
+    assert said in caplog.messages
+    caplog.clear()
+    pairs = replace(RECIPE, layout=Layout(prompt_column="q", completion_column="a"), validation_fraction=0.0)
+    make(write("p.jsonl", json.dumps({"q": "q" * 50, "a": "a"}) + "\n"), tmp_path, pairs)
+    assert any("sequence_length 16 and were cut: what does not fit is left out" in one for one in caplog.messages)
+    assert not any("split" in one for one in caplog.messages)

@@ -60,11 +60,18 @@ def test_a_file_without_text_is_refused(write, content: str) -> None:
 
 
 def test_what_cannot_be_read_lists_what_can(write, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no reader for '.docx'; allowed: .csv, .jsonl, .parquet, .tsv, .txt"):
+    with pytest.raises(
+        InputError, match=r"no reader for '.docx'; allowed: .csv, .json, .jsonl, .ndjson, .parquet, .tsv, .txt"
+    ):
         open_source(str(write("a.docx", "a")))
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty: the folder holds no data file; allowed: .csv"):
         open_source(str(tmp_path / "empty"))
+    write("papers/a.pdf", "a")
+    write("papers/b.PDF", "a")
+    write("papers/.git/c.txt", "a")
+    with pytest.raises(InputError, match=r"papers: the folder holds no data file, and 2 files: .pdf 2; allowed: .csv"):
+        open_source(str(tmp_path / "papers"))
 
 
 def test_columns_for_plain_text_are_refused(write) -> None:

@@ -74,3 +74,8 @@ def test_a_fraction_out_of_range_is_refused(fraction: float) -> None:
 def test_a_split_that_leaves_nothing_to_train_on_is_refused() -> None:
     with pytest.raises(InputError, match="of 1 distinct texts leaves none to train on"):
         split([Example("a"), Example(" a ")], 0.1, 0)
+
+
+def test_a_corpus_of_one_line_says_so_and_what_an_example_is() -> None:
+    with pytest.raises(InputError, match=r"one text of 1,800,000 characters\. data\.document says what a text"):
+        split([Example("字" * 1_800_000)], 0.1, 0)

@@ -226,8 +226,14 @@ def test_a_damaged_line_is_named(ahead: int, tmp_path: Path, write: Callable) ->
         ("a.jsonl", '{"txt": "x"}\n', {}, r"line 1: no column 'text'; columns: txt\. Did you mean 'txt'"),
         ("a.jsonl", "", {}, r"no example with a text\."),
         ("a.txt", "one\ntwo\n", {}, "no example with a text besides the 2 for validation"),
+        (
+            "a.txt",
+            "x" * 2000,
+            {},
+            "no text is left besides the 1 for validation: .* one text of 2,000 char.*data.document",
+        ),
         ("a.txt", "one\n", {"text_column": "text"}, "no columns"),
-        ("a.pdf", "x", {}, "no data file there; allowed: .csv"),
+        ("a.pdf", "x", {}, "no reader for '.pdf'; allowed: .csv"),
     ],
 )
 def test_a_corpus_that_cannot_be_used_is_refused(

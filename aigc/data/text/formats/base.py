@@ -1,30 +1,27 @@
-"""What formats of text files share: lines with their numbers, values of columns, rows below a header."""
+"""What formats of text files share: values of columns, rows below a header."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aigc.data.hints import did_you_mean
 from aigc.data.text.examples import Example, Layout
+from aigc.data.text.json_rows import Located, type_name
 from aigc.errors import InputError
+from aigc.files.text import read_lines, text_kind
 
-_JSON_TYPES = {
-    type(None): "null",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    str: "a string",
-    list: "a list",
-    dict: "an object",
-}
+__all__ = ["TextFormat", "check_header", "pick", "read_lines", "read_rows", "read_table"]
+
+_SEPARATORS = {"\t": "tabs", ";": ";", "|": "|", ",": ",", "，": "，", "；": "；"}
+"""What may stand between the fields of a table, and how a message calls it."""
 
 
 class TextFormat(ABC):
     """A format of text files.
 
     Attributes:
-        suffixes: What the names of such files end in, in lower case.
+        suffixes: What the names of such files end in, in lower case; `.gz` may follow.
         has_columns: Whether examples stand in named columns.
     """
 
@@ -35,36 +32,15 @@ class TextFormat(ABC):
     def read(self, path: Path, layout: Layout) -> Iterator[Example]:
         """Read the examples of a file in order; empty ones are examples, too.
 
+        `read_lines` unpacks a file whose name ends in .gz.
+
         Raises:
             InputError: The file cannot be read or is malformed, a column is missing, or a text is not a string.
         """
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Read the lines of a UTF-8 file with their numbers from 1; line ends are kept, a byte order mark is not.
-
-    Raises:
-        InputError: The file cannot be opened, or a byte is not UTF-8.
-    """
-    offset = 0
-    try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, 1):
-                try:
-                    line = raw.decode("utf-8")
-                except UnicodeDecodeError as error:
-                    raise InputError(
-                        f"{path}, line {number}: not UTF-8: byte 0x{raw[error.start]:02X} at offset "
-                        f"{offset + error.start}. Save it as UTF-8 (from GBK: iconv -f GB18030 -t UTF-8 OLD > NEW)."
-                    ) from error
-                offset += len(raw)
-                yield number, line.removeprefix("\ufeff") if number == 1 else line
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}.") from error
-
-
 def pick(row: Mapping[str, object], layout: Layout, where: str) -> list[Any]:
-    """The values that stand in the columns of a layout.
+    """The values that stand in the columns of a layout; a text that is null is empty.
 
     Args:
         row: Values by column.
@@ -78,17 +54,35 @@ def pick(row: Mapping[str, object], layout: Layout, where: str) -> list[Any]:
         if column not in row:
             raise missing_column(column, list(row), where, layout)
     for column in layout.texts:
-        if not isinstance(row[column], str):
+        if not isinstance(row[column], str | None):
             raise InputError(
                 f"{where}: column '{column}' holds {type_name(row[column])} where a string is needed. "
                 "Correct or drop the row."
             )
-    return [row[column] for column in layout.columns]
+    texts = len(layout.texts)
+    values = [row[column] for column in layout.columns]
+    return ["" if value is None else value for value in values[:texts]] + values[texts:]
 
 
-def type_name(value: object) -> str:
-    """What a person calls the type of a value."""
-    return _JSON_TYPES.get(type(value), type(value).__name__)
+def read_rows(rows: Iterable[Located], layout: Layout) -> Iterator[Example]:
+    """Read the examples of JSON objects; None is an empty one."""
+    for where, row in rows:
+        if row is None:
+            yield Example("")
+            continue
+        values = pick(row, layout, where)
+        _check_surrogates((value for value in values if isinstance(value, str)), where)
+        yield layout.example(values)
+
+
+def _check_surrogates(values: Iterable[str], where: str) -> None:
+    """JSON can spell half a character (a surrogate without its partner), which no UTF-8 text can hold."""
+    for value in values:
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as error:
+            code = ord(value[error.start])
+            raise InputError(f"{where}: \\u{code:04x} is half of a surrogate pair, not a character.") from error
 
 
 def missing_column(column: str, known: Sequence[str], where: str, layout: Layout) -> InputError:
@@ -102,12 +96,26 @@ def missing_column(column: str, known: Sequence[str], where: str, layout: Layout
     )
 
 
+def check_header(header: Sequence[str], layout: Layout, where: str) -> None:
+    """Check that the columns of a layout are there, once each.
+
+    Raises:
+        InputError: One is missing or repeated.
+    """
+    for column in layout.columns:
+        if column not in header:
+            raise missing_column(column, header, where, layout)
+        if header.count(column) > 1:
+            what = f"the column '{column}' is there {header.count(column)} times; columns: {', '.join(header)}."
+            raise InputError(f"{where}: {what} Rename all but the one that you mean.")
+
+
 def read_table(path: Path, rows: Iterator[tuple[int, list[str]]], layout: Layout) -> Iterator[Example]:
     """Read the examples of numbered rows whose first is the header."""
     _, header = next(rows, (1, []))
-    for column in layout.columns:
-        if column not in header:
-            raise missing_column(column, header, f"{path}, line 1", layout)
+    if set(layout.columns) - set(header):
+        _check_separator(path, header)
+    check_header(header, layout, f"{path}, line 1")
     wanted = [header.index(column) for column in layout.columns]
     for number, row in rows:
         if row in ([], [""]):
@@ -116,3 +124,12 @@ def read_table(path: Path, rows: Iterator[tuple[int, list[str]]], layout: Layout
             raise InputError(f"{path}, line {number}: {len(row)} fields where the header has {len(header)}: {header}.")
         else:
             yield layout.example([row[i] for i in wanted])
+
+
+def _check_separator(path: Path, header: Sequence[str]) -> None:
+    """Check that a header without the columns is one of a table with these separators."""
+    if kind := text_kind(path):
+        raise InputError(f"{path}: {kind}")
+    if len(header) == 1 and (used := max(_SEPARATORS, key=header[0].count)) in header[0]:
+        what = f"the fields seem to be separated by {_SEPARATORS[used]}, in the header {header[0]!r}"
+        raise InputError(f"{path}, line 1: {what}. Save the table with commas as .csv, or with tabs as .tsv.")

@@ -1,15 +1,20 @@
 """Parquet files."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 from aigc.data.text.examples import Example, Layout
-from aigc.data.text.formats.base import TextFormat, missing_column, pick
+from aigc.data.text.formats.base import TextFormat, check_header, pick
 from aigc.errors import InputError
+from aigc.files.kinds import HEAD, kind_of
+from aigc.files.text import UnreadableTextError, opened
+
+_MAGIC = b"PAR1"
 
 
 class Parquet(TextFormat):
-    """A table in columns, read batch by batch."""
+    """A table in columns, read batch by batch; a packed one is held in memory."""
 
     suffixes = (".parquet",)
 
@@ -19,10 +24,8 @@ class Parquet(TextFormat):
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
         try:
-            with pq.ParquetFile(path) as file:
-                for column in layout.columns:
-                    if column not in file.schema_arrow.names:
-                        raise missing_column(column, file.schema_arrow.names, str(path), layout)
+            with pq.ParquetFile(_checked(path)) as file:
+                check_header(file.schema_arrow.names, layout, str(path))
                 number = 0
                 for batch in file.iter_batches(columns=list(layout.columns)):
                     for row in batch.to_pylist():
@@ -31,6 +34,15 @@ class Parquet(TextFormat):
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             reason = str(error).splitlines()[0].rstrip(".")
             raise InputError(f"{path}: not a whole parquet file: {reason}. Copy or download it again.") from error
+
+
+def _checked(path: Path) -> Path | io.BytesIO:
+    """Return what to read a parquet file from."""
+    with opened(path) as file:
+        head = file.peek(HEAD)[:HEAD]
+        if not head.startswith(_MAGIC) and (kind := kind_of(head)):
+            raise UnreadableTextError(str(path), str(kind))
+        return io.BytesIO(file.read()) if path.suffix.lower() != ".parquet" else path
 
 
 FORMAT = Parquet()

@@ -1,10 +1,13 @@
 """Plain text."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from aigc.data.progress import log_once
 from aigc.data.text.examples import Example, Layout
 from aigc.data.text.formats.base import TextFormat, read_lines
+from aigc.files.text import text_kind
 
 
 class PlainText(TextFormat):
@@ -15,6 +18,8 @@ class PlainText(TextFormat):
 
     def read(self, path: Path, layout: Layout) -> Iterator[Example]:
         """Read the units that `layout.document` names."""
+        if kind := text_kind(path):
+            log_once(f"{path}: {kind.what}. Its tags are part of the text.", logging.WARNING)
         lines = (line for _, line in read_lines(path))
         if layout.document == "line":
             return (Example(line.rstrip("\r\n")) for line in lines)

@@ -1,0 +1,62 @@
+"""The files of text in a folder."""
+
+from pathlib import Path, PurePosixPath
+
+from aigc.data.left_out import log_left_out
+from aigc.data.text.formats import format_of, suffixes
+from aigc.errors import InputError
+from aigc.files.search import search
+from aigc.files.text import PACKED
+
+_NO_ROWS = frozenset(
+    {
+        "config.json",
+        "dataset_dict.json",
+        "dataset_info.json",
+        "dataset_infos.json",
+        "generation_config.json",
+        "metadata.json",
+        "package.json",
+        "special_tokens_map.json",
+        "state.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "vocab.json",
+    }
+)
+"""JSON files that describe others and hold no rows."""
+
+
+def counts(path: str) -> bool:
+    """Whether a file in a folder counts as text by its name."""
+    name = PurePosixPath(path)
+    return format_of(Path(name)) is not None and name.name not in _NO_ROWS
+
+
+def find_files(name: str, folder: Path, also: str = "") -> dict[str, Path]:
+    """Find the files of text below a folder; what does not count is logged.
+
+    Args:
+        name: The folder in messages.
+        folder: The folder.
+        also: What else is allowed, for the message.
+
+    Returns:
+        The files by their paths inside the folder, sorted as strings.
+
+    Raises:
+        InputError: There are none, or a folder cannot be listed.
+    """
+    found = search(folder, counts)
+    found.leave_out(packed_copies(found.files))
+    if not found.files:
+        others = f", and {found.described()}" if found.left_out else ""
+        raise InputError(f"{name}: the folder holds no data file{others}; allowed: {suffixes()}{also}.")
+    log_left_out(name, found)
+    return {path: folder / path for path in sorted(found.files)}
+
+
+def packed_copies(paths: list[str]) -> list[str]:
+    """Return those files that are packed and lie beside the same file unpacked."""
+    there = set(paths)
+    return [path for path in paths if path.lower().endswith(PACKED) and path[: -len(PACKED)] in there]

@@ -1,0 +1,201 @@
+"""Image folders and archives as people have them: endings, labels of StyleGAN, names of Chinese Windows, odd sizes."""
+
+import json
+import logging
+import zipfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aigc.data.images import ImageData, open_images
+from aigc.data.images.endings import advice, suffixes
+from aigc.errors import InputError
+from tests.unit.images.images_samples import packed, pixels
+
+ONE = pixels(0, 6, 6)
+
+
+def archive_of(place: Path, files: dict[str, bytes], encoding: str | None = None) -> Path:
+    """Pack files; with an encoding, their names are written in it and nothing says so."""
+    raw = {path: path.encode(encoding or "utf-8") for path in files}
+    with zipfile.ZipFile(place, "w") as archive:
+        for number, (path, content) in enumerate(files.items()):
+            name = path if encoding is None else f"{number}".rjust(len(raw[path]), "x")
+            archive.writestr(zipfile.ZipInfo(name), content)
+    if encoding is not None:
+        content = place.read_bytes()
+        for number, path in enumerate(files):
+            content = content.replace(f"{number}".rjust(len(raw[path]), "x").encode(), raw[path])
+        place.write_bytes(content)
+    return place
+
+
+def test_jpeg_under_its_other_names_is_read_and_what_is_left_out_is_said_once(
+    folder: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    jpeg = packed(ONE, "JPEG")
+    files = {"1.jfif": jpeg, "2.JPE": jpeg, "3.png": ONE, "4.txt": b"", "5.jxl": b"", "6.jxl": b"", "Thumbs.db": b""}
+    place = folder(files | {"@eaDir/7.png": ONE, ".git/8.png": ONE})
+    caplog.set_level(logging.INFO, "aigc")
+    for where in (place, archive_of(place.parent / "a.zip", {path: packed(ONE) for path in files})):
+        caplog.clear()
+        assert len(open_images(str(where))) == len(open_images(str(where))) == 3
+        assert caplog.messages == [f"{where}: left out 3 files: .jxl 2, .txt 1"]
+
+
+def test_avif_is_read_where_pillow_reads_it(folder: Callable[..., Path]) -> None:
+    if ".avif" not in suffixes():
+        pytest.skip("this Pillow has no AVIF")
+    grey = np.full((6, 6, 3), 128, np.uint8)
+    images = open_images(str(folder({"a.avif": packed(grey, "AVIF"), "b.png": grey})))
+    assert len(images) == 2
+    assert np.abs(images.read(0).astype(int) - 128).max() < 4
+
+
+@pytest.mark.skipif(find_spec("pillow_heif") is not None, reason="HEIF is read here")
+def test_what_is_not_read_is_said_with_what_to_install(
+    folder: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    place = folder({"a.heic": b"x", "b.HEIC": b"x", "c.png": ONE})
+    caplog.set_level(logging.INFO, "aigc")
+    assert len(open_images(str(place))) == 1
+    assert caplog.messages == [f"{place}: left out 2 files: .heic 2 (read with: pip install pillow-heif)"]
+    (place / "c.png").unlink()
+    with pytest.raises(InputError, match=r"no image is in it; it holds 2 files: \.heic 2 \(read with: pip install"):
+        open_images(str(place))
+
+
+@pytest.mark.skipif(find_spec("pillow_heif") is None, reason="needs pillow-heif")
+def test_heif_is_read_with_its_plug_in(folder: Callable[..., Path]) -> None:
+    assert ".heic" not in advice()
+    images = open_images(str(folder({"b.png": ONE, "a.heic": packed(Image.new("RGB", (64, 64), "red"), "HEIF")})))
+    assert images.read(0)[32, 32, 0] > 200
+
+
+def test_links_to_nothing_are_images_that_cannot_be_read_and_loops_end(folder: Callable[..., Path]) -> None:
+    place = folder({"a/1.png": ONE})
+    (place / "a/2.png").symlink_to("gone.png")
+    (place / "b").symlink_to("..")
+    assert len(open_images(str(place))) == 2
+    assert len(open_images(str(place), on_bad="skip")) == 1
+
+
+def table(labels: object) -> bytes:
+    return json.dumps({"labels": labels}).encode()
+
+
+NAMES = ["00000/img00.png", "00000/img01.png", "00001/img02.png"]
+IMAGES = {path: pixels(seed, 6, 6) for seed, path in enumerate(NAMES)}
+
+
+@pytest.mark.parametrize(
+    ("labels", "numbers", "classes"),
+    [
+        ([[path, 7 - 4 * (path == NAMES[1])] for path in NAMES], [1, 0, 1], ("3", "7")),
+        ({path: number for number, path in enumerate(NAMES)}, [0, 1, 2], ("0", "1", "2")),
+        ([[path.replace("/", "\\"), 2] for path in NAMES], [0, 0, 0], ("2",)),
+        ([[path, [0.0, float(path == NAMES[0]), float(path != NAMES[0])]] for path in NAMES], [0, 1, 1], ("1", "2")),
+        (None, None, ()),
+    ],
+)
+@pytest.mark.parametrize("inside", ["", "faces/"])
+def test_labels_of_stylegan_are_read_from_folders_and_archives(
+    inside: str, labels: object, numbers: list[int] | None, classes: tuple[str, ...], folder: Callable[..., Path]
+) -> None:
+    place = folder({f"{inside}{path}": content for path, content in IMAGES.items()})
+    (place / f"{inside}dataset.json").write_bytes(table(labels))
+    files = {path.relative_to(place).as_posix(): path.read_bytes() for path in place.rglob("*.*")}
+    for where in (place, archive_of(place.parent / "a.zip", files)):
+        images = open_images(str(where))
+        assert len(images) == 3
+        assert (images.labels.tolist() if images.labels is not None else None, images.classes) == (numbers, classes)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (table([[NAMES[0], 1], [NAMES[1], 2]]), "1 of 3 images are not in it, such as 00001/img02.png; its labels are"),
+        (
+            table([[path, "cat"] for path in NAMES]),
+            "the label of 00000/img00.png is neither a whole number nor one-hot",
+        ),
+        (table([[path, [0.3, 0.7]] for path in NAMES]), "is neither a whole number nor one-hot"),
+    ],
+)
+def test_labels_that_do_not_fit_are_said(
+    content: bytes, said: str, folder: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    images = open_images(str(folder(IMAGES | {"dataset.json": content})))
+    assert images.labels is None
+    assert said in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"name": "faces"}', b'{"labels": [1, 2]}', b"[" * 100_000])
+def test_another_file_of_that_name_changes_nothing(
+    content: bytes, folder: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    place = folder({"a/1.png": ONE, "b/2.png": ONE, "dataset.json": content, "b/c/dataset.json": table(None)})
+    caplog.set_level(logging.INFO, "aigc")
+    images = open_images(str(place))
+    assert images.classes == ("a", "b")
+    assert caplog.messages == [f"{place}: left out 2 files: .json 2"]
+
+
+def test_classes_that_are_not_used_are_said_once(
+    folder: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "aigc")
+
+    def said(place: Path, **settings: bool) -> list[str]:
+        caplog.clear()
+        for _ in range(2):
+            data = ImageData(str(place), batch_size=1, cache=str(tmp_path / "cache"), **settings)
+            data.prepare_data()
+        return [message for message in caplog.messages if "data.labels" in message]
+
+    sorted_ = folder({"cat/1.png": ONE, "dog/2.png": ONE, "cow/3.png": ONE}, "sorted")
+    assert said(sorted_) == [f"{sorted_}: 3 class folders found (cat, cow, dog); data.labels=true uses them"]
+    assert said(sorted_, labels=True) == []
+    of_gan = folder(IMAGES | {"dataset.json": table([[path, "00" in path[-6:]] for path in NAMES])}, "gan")
+    assert said(of_gan) == []
+    (of_gan / "dataset.json").write_bytes(table([[path, number % 2] for number, path in enumerate(NAMES)]))
+    assert said(of_gan) == [f"{of_gan}: 2 classes in dataset.json found (0, 1); data.labels=true uses them"]
+    assert said(folder({"1.png": ONE}, "flat")) == []
+
+
+def classes(place: Path) -> tuple[str, ...]:
+    return open_images(str(place)).classes
+
+
+def test_one_encoding_holds_for_all_names_of_an_archive(tmp_path: Path) -> None:
+    def packed_as(encoding: str | None, *names: str) -> tuple[str, ...]:
+        return classes(archive_of(tmp_path / "a.zip", {f"{name}/1.png": packed(ONE) for name in names}, encoding))
+
+    assert packed_as("gb18030", "猫", "狗") == ("狗", "猫")  # the bytes of 猫 alone are UTF-8, too
+    assert packed_as("gb18030", "貓", "東鳥") == ("東鳥", "貓")  # not in GB 2312
+    assert packed_as("utf-8", "猫", "狗") == ("狗", "猫")
+    assert packed_as(None, "猫", "狗") == ("狗", "猫")  # marked as UTF-8
+    assert packed_as("cp437", "Größe", "Vögel") == ("Größe", "Vögel")
+
+
+def test_images_of_other_shapes_are_counted_and_alpha_is_said_once(
+    folder: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = folder({"1.png": pixels(1, 40, 100), "2.png": pixels(2, 8, 8), "3.png": pixels(3, 8, 8, 4)})
+    caplog.set_level(logging.INFO, "aigc")
+
+    def said(**settings: str) -> list[str]:
+        caplog.clear()
+        ImageData(str(place), resolution=8, batch_size=1, cache=str(tmp_path / "c"), **settings).prepare_data()
+        return [message for message in caplog.messages if "decoding" not in message]
+
+    size = "1 of 3 images are scaled to 8 x 8 pixels"
+    first = said()
+    assert f"{place}: 1 of 3 images are cut to the square in the middle, {size}" in first
+    assert sum("alpha channels of images are ignored" in one for one in first) == 1
+    assert said(crop="none") == [f"{place}: 1 of 3 images are squeezed to a square, {size}"]
+    assert len(said(alpha="white")) == 0  # the same line once more, and nothing about alpha
