@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from aigc.errors import InputError
 from aigc.files.encodings import advice
@@ -64,12 +65,12 @@ def decode_text(data: bytes, name: str) -> str:
         UnreadableTextError: They are not UTF-8, or a file of another kind.
     """
     check_text(data, name)
-    file = io.BufferedReader(io.BytesIO(data), _BUFFER)  # type: ignore[arg-type]
+    file = io.BufferedReader(io.BytesIO(data), _BUFFER)
     return "".join(line for _, line in decode_lines(file, name)).replace("\r\n", "\n")
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[io.BufferedReader]:
+def opened(path: Path) -> Iterator["io.BufferedReader[Any]"]:
     """Open a file to read bytes, unpacked where its name ends in .gz; what fails in the block is one error.
 
     Raises:
@@ -83,7 +84,7 @@ def opened(path: Path) -> Iterator[io.BufferedReader]:
                 return
             import gzip
 
-            with io.BufferedReader(gzip.GzipFile(fileobj=file), _BUFFER) as unpacked:  # type: ignore[arg-type]
+            with io.BufferedReader(gzip.GzipFile(fileobj=file), _BUFFER) as unpacked:
                 yield unpacked
     except (EOFError, zlib.error) as error:
         raise UnreadableTextError(str(path), f"not a whole gzip file: {error}. Copy or download it again.") from error
@@ -111,7 +112,7 @@ def text_kind(path: Path) -> Kind | None:
     return kind if kind and kind.is_text else None
 
 
-def decode_lines(file: io.BufferedReader, name: str) -> Iterator[tuple[int, str]]:
+def decode_lines(file: "io.BufferedReader[Any]", name: str) -> Iterator[tuple[int, str]]:
     r"""Yield the lines of an opened file with their numbers from 1, a CR alone as \n.
 
     Raises:
@@ -130,7 +131,7 @@ def decode_lines(file: io.BufferedReader, name: str) -> Iterator[tuple[int, str]
         yield number, line
 
 
-def _raw_lines(file: io.BufferedReader) -> Iterable[bytes]:
+def _raw_lines(file: "io.BufferedReader[Any]") -> Iterable[bytes]:
     """The lines of a file as bytes."""
     head = file.peek(_BUFFER)
     if b"\r" not in head or b"\n" in head:

@@ -104,7 +104,7 @@ def _build(recipe: ImageRecipe, source: Images, folder: Path) -> dict[str, Any]:
                 )
             file.write(pixels.data)
             kept.append(index)
-            fitted.update(changes(*size, recipe))
+            fitted.update(changes(size[0], size[1], recipe))
             if len(kept) % _TICK == 0:
                 advance(_TICK)
         _write_header(file, len(kept), shape)

@@ -47,7 +47,7 @@ def lines(path: Path, columns: Sequence[str]) -> Iterator[Located]:
             yield where, None
             continue
         try:
-            value = json.loads(line, object_pairs_hook=_object)
+            value = json.loads(line.rstrip(), object_pairs_hook=_object)
         except (ValueError, RecursionError) as error:
             column, reason = getattr(error, "colno", 1), getattr(error, "msg", str(error))
             what = f"not JSON: {reason}. A .jsonl file holds one object a line; name another JSON file .json."
