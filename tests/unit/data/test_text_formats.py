@@ -107,6 +107,7 @@ BAD = [
     ("a.csv", 'text,n\na,1\n"b,2\n', "line 3: not CSV: unexpected end of data"),
     ("a.csv", "text,n\na,1\nb\n", r"line 3: 1 fields where the header has 2: \['text', 'n'\]"),
     ("a.tsv", "text\tn\na\tb\tc\n", "line 2: 3 fields where the header has 2"),
+    ("a.tsv", 'n\ttext\n1\t"a\nb"\n', r"line 3: 1 fields .* in quotation marks are read in \.csv files"),
     ("a.parquet", b"PAR1 and nothing else", "a.parquet: not a whole parquet file: "),
 ]
 

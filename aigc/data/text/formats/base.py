@@ -121,7 +121,10 @@ def read_table(path: Path, rows: Iterator[tuple[int, list[str]]], layout: Layout
         if row in ([], [""]):
             yield Example("")
         elif len(row) != len(header):
-            raise InputError(f"{path}, line {number}: {len(row)} fields where the header has {len(header)}: {header}.")
+            what = f"{len(row)} fields where the header has {len(header)}: {header}."
+            quoted = any(field.startswith('"') or field.endswith('"') for field in row)
+            hint = " Fields in quotation marks are read in .csv files, with commas." if quoted else ""
+            raise InputError(f"{path}, line {number}: {what}{hint}")
         else:
             yield layout.example([row[i] for i in wanted])
 
