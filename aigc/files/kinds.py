@@ -19,11 +19,13 @@ class Kind(NamedTuple):
         what: What it is, with its article.
         advice: What to do about it.
         is_text: Whether it is text, which somebody may want to read as it is.
+        stands_in: Whether it stands in the place of the file that was meant, whatever that is.
     """
 
     what: str
     advice: str
     is_text: bool = False
+    stands_in: bool = False
 
     def __str__(self) -> str:
         return f"{self.what}, by its first bytes. {self.advice}"
@@ -54,14 +56,20 @@ _SIGNATURES = [
     (rb"GGUF[\x01-\x09]\0\0\0", Kind("a GGUF model", "Give a file of text.")),
     (
         rb"version https://git-lfs\.github\.com/spec/",
-        Kind("a Git LFS pointer and not the file itself", "Fetch the file: git lfs pull."),
+        Kind("a Git LFS pointer and not the file itself", "Fetch the file: git lfs pull.", stands_in=True),
     ),
     (
         rb"(?i:\s*<(!doctype\s+html|html[\s>]))",
-        Kind("an HTML page", "It may have come in place of a download.", is_text=True),
+        Kind("an HTML page", "It may have come in place of a download.", is_text=True, stands_in=True),
     ),
 ]
 _PATTERNS = [(re.compile(pattern), kind) for pattern, kind in _SIGNATURES]
+
+
+def stand_in(head: bytes) -> Kind | None:
+    """Return what stands in the place of a file, by its first bytes; None where it may be the file itself."""
+    kind = kind_of(head)
+    return kind if kind and kind.stands_in else None
 
 
 def kind_of(head: bytes) -> Kind | None:

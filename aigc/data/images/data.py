@@ -37,9 +37,9 @@ class ImageData(PreparedData[PreparedImages]):
     epoch, equal for any number of workers and on any device.
 
     Args:
-        path: Images: a folder (searched at any depth), a .zip, .npz, .npy, .h5 or .hdf5 file, a folder saved by
-            `datasets`, `asset:emoji32.png`, `asset:digits8.npz`, `fonts:letters`, `torchvision:CIFAR10` (or CIFAR100,
-            MNIST, FashionMNIST, CelebA, LFW), or `hub:NAME` on the Hugging Face Hub.
+        path: Images: a folder (searched at any depth, links are followed), a .zip, .npz, .npy, .h5 or .hdf5 file, a
+            folder saved by `datasets`, `asset:emoji32.png`, `asset:digits8.npz`, `fonts:letters`, `torchvision:CIFAR10`
+            (or CIFAR100, MNIST, FashionMNIST, CelebA, LFW), or `hub:NAME` on the Hugging Face Hub.
         resolution: Height and width that all images are scaled to; null keeps them, and all must be equal.
         channels: 3 for colour, 1 for grey.
         crop: `center` takes the largest square in the middle; `none` squeezes an image that is not a square.

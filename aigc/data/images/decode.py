@@ -16,6 +16,7 @@ from aigc.data.images.base import ImageArray
 from aigc.data.images.endings import formats
 from aigc.data.progress import log_once
 from aigc.errors import InputError
+from aigc.files.kinds import HEAD, stand_in
 
 Alpha = Literal["drop", "white", "black"]
 """How transparency is treated: it is ignored, or the image is laid on a background."""
@@ -74,6 +75,8 @@ def decode(data: bytes | BinaryIO, name: str, alpha: Alpha = "drop") -> ImageArr
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError as error:
+        if kind := stand_in(content[:HEAD]):
+            raise InputError(f"{name}: {kind}") from error
         raise InputError(
             f"{name}: no image, or damaged in its first bytes; read are {', '.join(formats())}."
         ) from error

@@ -10,6 +10,7 @@ from aigc.data.images.decode import Alpha
 from aigc.data.images.formats import ImageFormat, OpenSettings, described, formats, prefixes
 from aigc.data.images.reading import OnBad, readable
 from aigc.errors import InputError
+from aigc.files.kinds import HEAD, stand_in
 
 
 def open_images(
@@ -66,6 +67,11 @@ def _format_of(where: str) -> ImageFormat:
         raise InputError(f"the path of the images is empty; allowed: {described()}.")
     path = assets.resolve(where)
     found = next((one for one in formats() if one.accepts(where, path)), None)
+    if path.is_file():
+        with path.open("rb") as file:
+            kind = stand_in(file.read(HEAD))
+        if kind is not None:
+            raise InputError(f"{where}: {kind}")
     if found is not None:
         return found
     if not path.exists():

@@ -1,9 +1,10 @@
 """The files of text in a folder."""
 
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable
+from pathlib import Path
 
 from aigc.data.left_out import log_left_out
-from aigc.data.text.formats import format_of, suffixes
+from aigc.data.text.formats import formats, suffix_of, suffixes
 from aigc.errors import InputError
 from aigc.files.search import search
 from aigc.files.text import PACKED
@@ -27,10 +28,15 @@ _NO_ROWS = frozenset(
 """JSON files that describe others and hold no rows."""
 
 
-def counts(path: str) -> bool:
-    """Whether a file in a folder counts as text by its name."""
-    name = PurePosixPath(path)
-    return format_of(Path(name)) is not None and name.name not in _NO_ROWS
+def text_files() -> Callable[[str], bool]:
+    """Make the rule for which files in a folder count as text by their paths; the formats are looked up once."""
+    known = frozenset(formats())
+
+    def counts(path: str) -> bool:
+        name = Path(path)
+        return suffix_of(name).removesuffix(PACKED) in known and name.name not in _NO_ROWS
+
+    return counts
 
 
 def find_files(name: str, folder: Path, also: str = "") -> dict[str, Path]:
@@ -47,7 +53,7 @@ def find_files(name: str, folder: Path, also: str = "") -> dict[str, Path]:
     Raises:
         InputError: There are none, or a folder cannot be listed.
     """
-    found = search(folder, counts)
+    found = search(folder, text_files())
     found.leave_out(packed_copies(found.files))
     if not found.files:
         others = f", and {found.described()}" if found.left_out else ""

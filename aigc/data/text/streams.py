@@ -19,7 +19,7 @@ from aigc.data.left_out import log_left_out
 from aigc.data.random_streams import generator
 from aigc.data.text.corpus import Reads, learned
 from aigc.data.text.examples import Example, Layout
-from aigc.data.text.files import counts, find_files, packed_copies
+from aigc.data.text.files import find_files, packed_copies, text_files
 from aigc.data.text.formats import reader_of, suffixes
 from aigc.data.text.formats.base import pick
 from aigc.data.text.hub import refused
@@ -237,7 +237,7 @@ def _matches(name: str, pattern: Path) -> list[Path]:
     """The files of text that fit a pattern, in order; none that is hidden below the first wildcard."""
     base = Path(*takewhile(lambda part: not _WILD.search(part), pattern.parts))
     fitting = base.glob(str(pattern.relative_to(base))) if base != pattern else ()
-    found = sort_out((path.relative_to(base).as_posix() for path in fitting if path.is_file()), counts)
+    found = sort_out((path.relative_to(base).as_posix() for path in fitting if path.is_file()), text_files())
     found.leave_out(packed_copies(found.files))
     log_left_out(name, found)
     return sorted(base / path for path in found.files)

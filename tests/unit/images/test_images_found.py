@@ -199,3 +199,14 @@ def test_images_of_other_shapes_are_counted_and_alpha_is_said_once(
     assert sum("alpha channels of images are ignored" in one for one in first) == 1
     assert said(crop="none") == [f"{place}: 1 of 3 images are squeezed to a square, {size}"]
     assert len(said(alpha="white")) == 0  # the same line once more, and nothing about alpha
+
+
+def test_what_stands_in_the_place_of_images_is_named(folder: Callable[..., Path], tmp_path: Path) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    for content, what in {pointer: "a Git LFS pointer", b"<!DOCTYPE html><p>": "an HTML page"}.items():
+        for name in ("a.zip", "a.npz", "a.npy", "a.h5"):
+            (tmp_path / name).write_bytes(content)
+            with pytest.raises(InputError, match=f"{name}: {what}.*, by its first bytes"):
+                open_images(str(tmp_path / name))
+        with pytest.raises(InputError, match=f"a.png: {what}.*, by its first bytes"):
+            open_images(str(folder({"a.png": content}))).read(0)
