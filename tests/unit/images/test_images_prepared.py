@@ -174,7 +174,10 @@ def test_preparing_is_logged_and_warns_of_nothing(
     with caplog.at_level(logging.INFO, "aigc"), warnings.catch_warnings():
         warnings.simplefilter("error")
         make(faces, tmp_path)
-    assert caplog.messages == ["decoding 70 images"]
+    assert [message.removeprefix(f"{faces}: ") for message in caplog.messages] == [
+        "decoding 70 images",
+        "69 of 70 images are cut to the square in the middle, 70 of 70 images are scaled to 8 x 8 pixels",
+    ]
 
 
 @pytest.mark.parametrize(
