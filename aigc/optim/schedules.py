@@ -25,27 +25,36 @@ class WarmupCosine(LambdaLR):
     Args:
         optimizer: The optimiser whose learning rates are scaled.
         total_steps: Optimiser steps of the whole run.
-        warmup_steps: Steps over which the rate rises linearly to its full value.
+        warmup_steps: Steps over which the rate rises linearly to its full value; null is the same as 0.
         final_ratio: Final learning rate as a share of the full rate.
         final_beta2: Final value of Adam's second beta on the same half cosine, as in R3GAN; None keeps it constant.
+        warmup_ratio: The warm-up as a share of all steps, rounded to whole ones; give this or warmup_steps.
 
     Raises:
-        InputError: The optimiser has no betas.
+        InputError: The optimiser has no betas, or the warm-up is given twice.
     """
 
     def __init__(
         self,
         optimizer: Optimizer,
         total_steps: int,
-        warmup_steps: int = 0,
+        warmup_steps: Annotated[int, Bound(0)] | None = None,
         final_ratio: float = 0.0,
         final_beta2: Annotated[float, Bound(0, 1)] | None = None,
+        warmup_ratio: Annotated[float, Bound(0, 1)] | None = None,
     ):
+        if warmup_ratio is not None and warmup_steps is not None:
+            raise InputError(
+                f"scheduler.warmup_ratio={warmup_ratio} and scheduler.warmup_steps={warmup_steps} both set the warm-up; "
+                "set one of them to null"
+            )
+        warmup = warmup_steps or round((warmup_ratio or 0.0) * total_steps)
+
         def done(step: int) -> float:
-            return half_cosine(max(0, step - warmup_steps) / max(1, total_steps - warmup_steps))
+            return half_cosine(max(0, step - warmup) / max(1, total_steps - warmup))
 
         def scale(step: int) -> float:
-            return (step + 1) / warmup_steps if step < warmup_steps else 1 + (final_ratio - 1) * done(step)
+            return (step + 1) / warmup if step < warmup else 1 + (final_ratio - 1) * done(step)
 
         if final_beta2 is not None and "betas" not in optimizer.defaults:
             raise InputError(f"scheduler.final_beta2: {type(optimizer).__name__} has no betas; set it to null")

@@ -27,6 +27,26 @@ def test_warmup_then_cosine():
     assert all(a >= b for a, b in pairwise(rates[10:]))
 
 
+def rates_of(**warmup):
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=2.0)
+    schedule, rates = WarmupCosine(optimizer, total_steps=100, **warmup), []
+    for _ in range(100):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return rates
+
+
+def test_warmup_as_a_share_of_all_steps():
+    assert rates_of(warmup_ratio=0.07) == rates_of(warmup_steps=7) != rates_of()
+    assert rates_of(warmup_ratio=0.0) == rates_of(warmup_steps=None) == rates_of(warmup_steps=0)
+
+
+def test_two_lengths_of_the_warmup():
+    with pytest.raises(InputError, match=r"scheduler\.warmup_ratio=0\.1 and scheduler\.warmup_steps=0"):
+        rates_of(warmup_ratio=0.1, warmup_steps=0)
+
+
 def test_beta2_moves_with_the_cosine_and_comes_back_with_the_state():
     def made():
         optimizer = torch.optim.Adam(nn.Linear(1, 1).parameters(), lr=2.0, betas=(0.1, 0.9))
