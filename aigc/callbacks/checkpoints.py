@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
-from aigc.config.problems import ConfigError, Problem, choices, suggest
+from aigc.callbacks.monitored import check_recorded, recorded_names
+from aigc.config.problems import ConfigError, Problem, suggest
 from aigc.config.types import Bound
 from aigc.distributed.sharding import ShardedData
 from aigc.runs.checkpoints import CheckpointFolder, damage
@@ -97,15 +98,12 @@ class Checkpoints(Callback):
         assert isinstance(module, Task)
         if self.monitor is None or not self.keep_best:
             return
-        known, complete = _recorded_names(trainer, module)
+        known, complete = recorded_names(trainer, module)
         self._expected = self.monitor in known
-        if self._expected or not complete or self.monitor.startswith("train/"):
-            return
-        if known:
-            what = f"nothing records {self.monitor!r}. {choices(self.monitor, sorted(known))}"
-            raise ConfigError([Problem("callbacks.checkpoints.monitor", what)])
-        log.warning("nothing is measured, so the last weights are kept: %s does not choose the best", self.monitor)
-        self._warned = True
+        check_recorded("callbacks.checkpoints.monitor", self.monitor, known, complete)
+        if complete and not known and not self.monitor.startswith("train/"):
+            log.warning("nothing is measured, so the last weights are kept: %s does not choose the best", self.monitor)
+            self._warned = True
 
     def best_whole(self, trainer: Trainer, module: Task) -> dict[str, Any] | None:
         """Return the best whose weights are at hand; warn of one whose file is lost or damaged."""
@@ -237,19 +235,3 @@ class Checkpoints(Callback):
 
 def _folder(trainer: Trainer) -> CheckpointFolder:
     return CheckpointFolder(Path(trainer.default_root_dir) / "checkpoints")
-
-
-def _recorded_names(trainer: Trainer, module: Task) -> tuple[set[str], bool]:
-    """Return names of values that task and callbacks record, but for `train/`, and whether these are all."""
-    known: set[str] = set()
-    complete = True
-    validates = module.has_validation(trainer.datamodule)
-    for one in (module, *trainer.callbacks):
-        measures = validates or not getattr(one, "at_validation", one is module)
-        declares = getattr(one, "value_names", None) if measures else None
-        names = declares() if declares else set()
-        # A class of a person's own may record more than it declares.
-        own = type(one).__module__.partition(".")[0] not in ("aigc", "pytorch_lightning")
-        complete = complete and names is not None and not own
-        known |= names or set()
-    return known, complete

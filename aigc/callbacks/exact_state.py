@@ -78,6 +78,7 @@ class ExactState(Callback):
         now = _order(trainer, loader, _limited(sized_len(loader), trainer.limit_train_batches))
         position = Position(**own["position"])
         self._begin = moved(position, saved, now, self.allow)
+        _move_last_step(trainer, own["step"], self._begin, now)
         place = None
         if now.batches is None and self._begin.batch:
             place = _mine(own, saved.world_size)["place"]
@@ -85,6 +86,11 @@ class ExactState(Callback):
             log.warning("the stream cannot continue where it was: epoch %d starts from its first", self._begin.epoch)
         checkpoint["loops"] = loop_state(self._begin, checkpoint["loops"], now.resumable, place)
         self._checked = True
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Show the values recorded so far to callbacks: Lightning has forgotten those of a checkpoint."""
+        assert isinstance(module, Task)
+        module.show_to_callbacks(module.latest)
 
     def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Restore random generators, sums and metrics."""
@@ -109,12 +115,15 @@ class ExactState(Callback):
             logger.epoch = self._begin.epoch - (self._begin.batch == 0)
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Restore the random generators as late as possible; set the epoch of the metrics file."""
+        """Restore the random generators as late as possible; set the epoch of the metrics file and Lightning's step."""
         if self._to_restore is not None:
             restore_random_state(self._to_restore, trainer.strategy.root_device)
             self._to_restore = None
         for logger in metrics_files(trainer.loggers):
             logger.epoch = trainer.fit_loop.epoch_progress.current.processed
+        # Lightning's callbacks log under this number, which it restores wrongly between two batches.
+        loop = trainer.fit_loop.epoch_loop
+        loop._batches_that_stepped = loop.total_batch_idx // trainer.accumulate_grad_batches
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         """Check that the task counts its steps."""
@@ -210,6 +219,15 @@ def _order(trainer: Trainer, loader: Any, batches: int | float) -> Order:
     else:
         number = int(batches)
     return Order(number, trainer.accumulate_grad_batches, precision=str(trainer.precision), **described)
+
+
+def _move_last_step(trainer: Trainer, step: int, begin: Position, now: Order) -> None:
+    """Keep the number of epochs where another batch size changes their steps: the last step follows from it."""
+    loop = trainer.fit_loop.epoch_loop
+    epochs = trainer.max_epochs or 0
+    if now.batches and epochs > 0 and loop.max_steps == epochs * now.batches // now.accumulate:
+        left = (epochs - begin.epoch) * now.batches - begin.batch
+        loop.max_steps = step + left // now.accumulate
 
 
 def _without_super(module: Task, hook: str) -> InputError:

@@ -162,7 +162,6 @@ def loop_state(position: Position, loops: dict[str, Any], resumable: bool = True
     }
     begun = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
     fit["epoch_loop.val_loop.batch_progress"] = {"total": begun, "current": dict(begun), "is_last_batch": False}
-    fit["epoch_loop.state_dict"] = {"_batches_that_stepped": 0}
     begin = {"epoch": position.epoch, "batch": position.batch, "sample": position.sample}
     begin |= {} if place is None else {"place": place}
     fit["state_dict"] = {"combined_loader": [begin]} if resumable else {}

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.distributed import ReduceOp
 
 from aigc.distributed.data_rank import data_rank
 from aigc.tasks import Task
@@ -12,7 +13,7 @@ from aigc.tasks import Task
 class Throughput(Callback):
     """Records `train/<unit>_per_second` (tokens for a language model) between logged steps, without validation.
 
-    The units of all ranks are added.
+    The units of all ranks are added; the time is that of the slowest.
     """
 
     def __init__(self) -> None:
@@ -52,8 +53,9 @@ class Throughput(Callback):
         if module.at_logged_step():
             self._take_time()
             amount = int(module.over_ranks(self._amount)) // self._together
-            if self._seconds > 0:
-                module.record({f"train/{module.unit}_per_second": amount / self._seconds})
+            seconds = module.over_ranks(self._seconds, ReduceOp.MAX)
+            if seconds > 0:
+                module.record({f"train/{module.unit}_per_second": amount / seconds})
             self.total_amount, self.total_seconds = self.total_amount + amount, self.total_seconds + self._seconds
             self._amount, self._seconds = 0, 0.0
 

@@ -11,13 +11,15 @@ from omegaconf.errors import OmegaConfBaseException
 from aigc.config import schema
 from aigc.config.class_sources import TargetError
 from aigc.config.faults import group_choices
+from aigc.config.length import length_problems
 from aigc.config.nodes import all_nodes
 from aigc.config.origins import origins_of
 from aigc.config.part_names import value_problems
 from aigc.config.problems import ConfigError, Problem, suggest
-from aigc.config.targets import Signature, is_subclass, signature
+from aigc.config.refused import refusal
+from aigc.config.targets import Signature, is_subclass, parameters_in, signature
 from aigc.config.trust import how_to_trust, is_trusted
-from aigc.config.types import MISSING, Slot, allowed, mismatches, union_options
+from aigc.config.types import MISSING, Parameter, Slot, allowed, mismatches, union_options
 
 _Found = tuple[str, str]
 
@@ -117,6 +119,8 @@ def _root_problems(plain: Mapping[str, Any]) -> Iterator[_Found]:
                 yield key, "missing; " + (f"choose one of {', '.join(groups[key])}" if key in groups else "give it")
         elif key in sections:
             yield from mismatches(key, plain[key], sections[key])
+            if key == "trainer":
+                yield from length_problems(plain[key])
         elif key in slots:
             yield from _slot_problems(key, plain[key], slots[key])
         else:
@@ -160,13 +164,15 @@ def _node_problems(key: str, node: Any, slot: Slot | None) -> Iterator[_Found]:
     if slot and is_subclass(target, slot.expect) is False:
         yield f"{key}._target_", f"{target} is not a subclass of {slot.expect}, which is expected here"
         return
-    yield from _parameter_problems(key, node, takes, slot.supplied if slot else ())
+    if why := refusal(target, slot):
+        yield f"{key}._target_", why
+        return
+    yield from _parameter_problems(key, node, takes, parameters_in(target, slot))
 
 
 def _parameter_problems(
-    key: str, node: Mapping[str, Any], takes: Signature, supplied: tuple[str, ...]
+    key: str, node: Mapping[str, Any], takes: Signature, known: Mapping[str, Parameter]
 ) -> Iterator[_Found]:
-    known = {name: p for name, p in takes.parameters.items() if name not in supplied}
     for name, value in node.items():
         if name == "_target_":
             continue

@@ -11,7 +11,7 @@ from aigc.config.check import find_problems
 from aigc.config.class_sources import TargetError
 from aigc.config.nodes import all_nodes
 from aigc.config.problems import ConfigError
-from aigc.config.targets import class_attribute, signature
+from aigc.config.targets import class_attribute, parameters_in
 from aigc.config.types import Fields, Parameter, Slot, union_options
 
 
@@ -29,8 +29,7 @@ def known_keys(cfg: DictConfig) -> dict[str, Parameter]:
         elif key not in slots:
             keys[key] = parameter
     for path, node, slot in _all_nodes(cfg):
-        takes = signature(node["_target_"]).parameters
-        keys |= _below(path, {n: p for n, p in takes.items() if n not in slot.supplied})
+        keys |= _below(path, parameters_in(node["_target_"], slot))
     return keys
 
 

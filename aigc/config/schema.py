@@ -11,14 +11,22 @@ from typing import Annotated, Any, Literal
 from aigc.config.types import Bound, Fields, Parameter, Slot
 
 CALLBACK = "pytorch_lightning.Callback"
+_MONITOR = Parameter("monitor", str | None, doc="Recorded value to follow; null takes that of the task.")
+_OF_PLATEAU = (("torch.optim.lr_scheduler.ReduceLROnPlateau", _MONITOR),)
 
 
 @dataclass
 class Trainer:
     """Length and settings of training; named as in Lightning where it has the same setting."""
 
-    max_steps: Annotated[int, Bound(1)] = 1000
-    """Optimiser steps to train for."""
+    max_steps: Annotated[int, Bound(1)] | None = 1000
+    """Optimiser steps to train for; null leaves it to max_epochs."""
+    max_epochs: Annotated[int, Bound(1)] | None = None
+    """Passes over the data to train for; with max_steps, the first that is reached ends training."""
+    max_time: str | None = None
+    """Training time after which the run ends, validated and saved, as "days:hours:minutes:seconds"; attempts add up."""
+    min_steps: Annotated[int, Bound(1)] | None = None
+    """Optimiser steps before early stopping, max_time or another callback may end the run."""
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     """Device to run on: a GPU if there is one (auto), or a given kind."""
     devices: Annotated[int, Bound(1)] | Literal["auto"] = 1
@@ -141,7 +149,13 @@ class Config:
     sweep: Sweep
     """The trials of a sweep, and how they run."""
     scheduler: Annotated[
-        Any, Slot("torch.optim.lr_scheduler.LRScheduler", ("optimizer", "total_steps"), optional=True)
+        Any,
+        Slot(
+            "torch.optim.lr_scheduler.LRScheduler",
+            ("optimizer", "total_steps"),
+            optional=True,
+            extra=_OF_PLATEAU,
+        ),
     ] = None
     """Schedule of the learning rate; null keeps it constant."""
     evaluation: Annotated[Any, Slot("aigc.evaluation.Evaluation", named=True)] = None

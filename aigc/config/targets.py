@@ -18,7 +18,7 @@ from aigc.config.class_sources import (
     top_level,
 )
 from aigc.config.trust import TRUSTED
-from aigc.config.types import Fields, Parameter
+from aigc.config.types import Fields, Parameter, Slot
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,19 @@ def signature(target: str) -> Signature:
         TargetError: As `find_class`.
     """
     return _class_signature(find_class(target), frozenset())
+
+
+def parameters_in(target: str, slot: Slot | None) -> dict[str, Parameter]:
+    """Return the parameters that a node of a class may set in a slot.
+
+    Raises:
+        TargetError: As `find_class`.
+    """
+    known = signature(target).parameters
+    if slot is None:
+        return known
+    extra = {key.name: key for base, key in slot.extra if is_subclass(target, base)}
+    return {name: one for name, one in known.items() if name not in slot.supplied} | extra
 
 
 def is_subclass(target: str, base: str) -> bool | None:

@@ -36,6 +36,8 @@ class Slot:
     """The package whose classes a text names in place of a node, as `loss: hinge` does; empty takes nodes alone."""
     attribute: str = ""
     """The class attribute that holds such a name; empty takes the name of the class's module."""
+    extra: tuple[tuple[str, "Parameter"], ...] = ()
+    """A base class and a key that nodes of it may have for the framework, which does not pass it to the class."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Build the components of a run from its config."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,24 +9,24 @@ from typing import Any
 import torch
 import transformers
 from omegaconf import DictConfig
-from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
+from pytorch_lightning import Callback, LightningDataModule, seed_everything
+from pytorch_lightning.callbacks import ProgressBar, Timer
 from pytorch_lightning.loggers.logger import Logger
-from torch.optim.lr_scheduler import LRScheduler
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
+from aigc.callbacks import Progress
 from aigc.config import build, factory
 from aigc.config.build import target_class
+from aigc.config.problems import ConfigError, Problem
 from aigc.config.targets import signature
 from aigc.data.random_streams import Stream, stream_seed
-from aigc.data.stream_loader import StreamLoader
 from aigc.distributed.data_rank import data_rank
-from aigc.distributed.strategies import choose_strategy
-from aigc.errors import InputError
 from aigc.evaluation.base import Evaluation
 from aigc.launch import data_state
 from aigc.launch.ranks.group import read_ranks
-from aigc.launch.ranks.lightning_environment import StartedRanks
 from aigc.logger import MetricsFileLogger
+from aigc.logger.lightning import logger_arguments, resume_from_step
 from aigc.models import ModelFactory
 from aigc.runs import Run
 from aigc.runs.files import set_write_patience
@@ -94,8 +94,9 @@ def build_task(cfg: DictConfig, data: Any, weights: Path | None = None) -> Task:
     if weights is not None:
         model = model.from_folder(weights)
     optimizer = factory(cfg.optimizer, torch.optim.Optimizer, "optimizer")
-    scheduler = _scheduler(cfg.scheduler) if cfg.scheduler else None
+    scheduler = build_schedule(cfg) if cfg.scheduler else None
     task = build(cfg.task, Task, "task", model=model.create(data), optimizer=optimizer, scheduler=scheduler)
+    task.schedule_monitor = (cfg.scheduler or {}).get("monitor")
     _check_fit(cfg, task)
     return task
 
@@ -109,13 +110,19 @@ def _check_fit(cfg: DictConfig, task: Task) -> None:
     task.check_trainer(cfg.trainer)
 
 
-def _scheduler(node: DictConfig) -> Callable[..., LRScheduler]:
-    """Return a factory that passes the number of steps to those schedules that take it."""
-    make = factory(node, LRScheduler, "scheduler")
-    takes_steps = "total_steps" in signature(node["_target_"]).parameters
+def build_schedule(cfg: DictConfig) -> Callable[..., LRScheduler]:
+    """Return a factory of schedules, which passes the number of steps to those that take it."""
+    node = dict(cfg.scheduler.items())
+    takes = signature(node["_target_"]).parameters
+    follows = issubclass(target_class(node["_target_"], LRScheduler, "scheduler"), ReduceLROnPlateau)
+    if follows and "monitor" not in takes:
+        monitor, own = node.pop("monitor", None), target_class(cfg.task["_target_"], Task, "task").monitor
+        if own is not None and monitor in (None, own[0]):
+            node.setdefault("mode", own[1])
+    make = factory(DictConfig(node), LRScheduler, "scheduler")
 
     def scheduler(optimizer: torch.optim.Optimizer, total_steps: int) -> LRScheduler:
-        return make(optimizer=optimizer, **({"total_steps": total_steps} if takes_steps else {}))
+        return make(optimizer=optimizer, **({"total_steps": total_steps} if "total_steps" in takes else {}))
 
     return scheduler
 
@@ -132,11 +139,33 @@ def reraise_interrupt() -> Iterator[None]:
 def build_callbacks(cfg: DictConfig, *groups: str) -> dict[str, Callback]:
     """Build the named callbacks of some config groups, by key."""
     nodes = {f"{group}.{name}": node for group in groups for name, node in (cfg[group] or {}).items()}
-    built = {key: build(node, Callback, key) for key, node in nodes.items() if node is not None}
+    built = {key: _build_callback(node, key) for key, node in nodes.items() if node is not None}
     for key, callback in built.items():
         if isinstance(callback, Evaluation):
             callback.bind(key, cfg.trainer.limit_evaluation_samples)
+    if any(isinstance(callback, ProgressBar) for callback in built.values()):  # a terminal shows one of them
+        return {key: callback for key, callback in built.items() if not isinstance(callback, Progress)}
     return built
+
+
+def _build_callback(node: DictConfig, key: str) -> Callback:
+    try:
+        return build(node, Callback, key)
+    except MisconfigurationException as error:  # Lightning's own, for wrong values
+        raise ConfigError([Problem(key, " ".join(str(error).split()))]) from error
+
+
+def time_limit(cfg: DictConfig, callbacks: Iterable[Callback]) -> dict[str, Callback]:
+    """Return the callback of trainer.max_time by its key; none without it.
+
+    Raises:
+        ConfigError: There is another Timer.
+    """
+    if cfg.trainer.max_time is None:
+        return {}
+    if any(isinstance(callback, Timer) for callback in callbacks):
+        raise ConfigError([Problem("trainer.max_time", "a Timer among the callbacks has a limit of its own; set one")])
+    return {"trainer.max_time": Timer(cfg.trainer.max_time, verbose=False)}
 
 
 def build_loggers(cfg: DictConfig, run: Run, step: int = 0) -> list[Logger]:
@@ -149,116 +178,8 @@ def build_loggers(cfg: DictConfig, run: Run, step: int = 0) -> list[Logger]:
     """
     if not read_ranks().first:
         return []
-    chosen = [build(node, Logger, f"logger.{name}", run=run) for name, node in (cfg.logger or {}).items() if node]
+    nodes = {f"logger.{name}": node for name, node in (cfg.logger or {}).items() if node}
+    chosen = [build(node, Logger, key, **logger_arguments(node, run)) for key, node in nodes.items()]
     for logger in chosen:
-        if resume := getattr(logger, "resume_from_step", None):
-            resume(step)
+        resume_from_step(logger, step)
     return [MetricsFileLogger(run), *chosen]
-
-
-def build_trainer(
-    cfg: DictConfig,
-    folder: Path,
-    callbacks: Sequence[Callback],
-    loggers: Sequence[Logger],
-    batches: int | None = None,
-    reduces: bool = True,
-) -> Trainer:
-    """Build Lightning's trainer for this rank.
-
-    Args:
-        cfg: The config.
-        folder: The run folder.
-        callbacks: In their order.
-        loggers: Where metrics go.
-        batches: Training batches in an epoch of this rank; None where it is not known.
-        reduces: Whether the trainer averages the gradients of several ranks, rather than the task.
-    """
-    settings, ranks = cfg.trainer, read_ranks()
-    limit = settings.limit_train_batches
-    if batches is not None or limit is not None:
-        most = min(number for number in (batches, limit) if number is not None)
-        limit = _whole_steps(most, settings.accumulate_grad_batches)
-    every = settings.validate_every_n_steps
-    if settings.profiler:
-        from pytorch_lightning.profilers import AdvancedProfiler, SimpleProfiler
-
-        profilers = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}
-        profiler = profilers[settings.profiler](dirpath=folder, filename="profile")
-    return Trainer(
-        max_steps=settings.max_steps,
-        max_epochs=-1,
-        accelerator=settings.accelerator,
-        devices=ranks.local_world_size,
-        num_nodes=ranks.nodes,
-        strategy=choose_strategy(settings.strategy, ranks.world_size, settings.tensor_parallel_size, reduces),
-        precision=resolve_precision(settings.precision, settings.accelerator),
-        accumulate_grad_batches=settings.accumulate_grad_batches,
-        gradient_clip_val=settings.gradient_clip_val,
-        # Counted in batches over all epochs; the worker validates at the end of training.
-        val_check_interval=(every or settings.max_steps) * settings.accumulate_grad_batches,
-        check_val_every_n_epoch=None,
-        log_every_n_steps=settings.log_every_n_steps,
-        limit_train_batches=limit,
-        limit_val_batches=settings.limit_val_batches,
-        detect_anomaly=settings.detect_anomaly,
-        deterministic=settings.deterministic,
-        profiler=profiler if settings.profiler else None,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,  # that is Lightning's; the config's checkpoints are callbacks
-        inference_mode=True,
-        callbacks=list(callbacks),
-        logger=list(loggers),
-        plugins=[AtomicCheckpointIO(), StartedRanks(ranks)],
-        default_root_dir=folder,
-    )
-
-
-def _whole_steps(batches: int, accumulate: int) -> int:
-    """Round the batches of an epoch down to whole optimiser steps."""
-    if batches < accumulate:
-        raise InputError(
-            f"trainer.accumulate_grad_batches={accumulate}: an epoch has only {batches} batches; "
-            "lower it, or give more data"
-        )
-    return batches - batches % accumulate
-
-
-def batches_per_epoch(data: Any) -> int | None:
-    """Return the training batches in an epoch of this rank; None for a stream, which has its own position.
-
-    Raises:
-        InputError: The loader has no length and is not a stream.
-    """
-    loader = data.train_dataloader()
-    if isinstance(loader, StreamLoader):
-        loader.log_dealing()
-        return None
-    try:
-        return len(loader)
-    except TypeError as error:
-        raise InputError("data: the training loader has no length, so a run could not be resumed") from error
-
-
-def resolve_precision(precision: str, accelerator: str) -> str:
-    """Resolve `auto` on this machine: bf16-mixed where that is faster, else 32-true."""
-    if precision != "auto":
-        return precision
-    if accelerator in ("auto", "gpu") and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    if accelerator == "mps" or (accelerator == "auto" and torch.backends.mps.is_available()):
-        return "32-true"
-    try:
-        cpuinfo = Path("/proc/cpuinfo").read_text()  # exists on Linux
-    except OSError:
-        cpuinfo = ""
-    return "bf16-mixed" if cpu_is_faster_in_bf16(cpuinfo) else "32-true"
-
-
-def cpu_is_faster_in_bf16(cpuinfo: str) -> bool:
-    """Whether a CPU is faster in bf16 than in float32; Intel's avx512_bf16 without AMX is a fifth slower."""
-    flags = set(cpuinfo.split())
-    return "amx_bf16" in flags or {"avx512_bf16", "AuthenticAMD"} <= flags

@@ -128,8 +128,9 @@ class _Report:
 
 def _machine(cfg: DictConfig, new_run: Run) -> dict[str, Any]:
     """Describe the machine as far as it is known before training."""
-    from aigc.launch.components import prepare_machine, resolve_precision
+    from aigc.launch.components import prepare_machine
     from aigc.launch.hardware import describe_devices, describe_threads
+    from aigc.launch.trainer import resolve_precision
 
     prepare_machine(cfg)
     alone = cfg.trainer.devices == 1  # ranks that have not started yet have their own threads

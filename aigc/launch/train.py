@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from aigc.callbacks import BetweenSteps, Checkpoints, Estimate, ExactState, KeepStatus
+from aigc.callbacks import BetweenSteps, Checkpoints, Ending, Estimate, ExactState, KeepStatus, Monitored
 from aigc.distributed.sharding import ShardedData
 from aigc.distributed.strategies import share_batches
 from aigc.errors import InputError
@@ -18,7 +19,9 @@ from aigc.launch.hardware import describe_machine
 from aigc.launch.length import length_dependent, schedule_extends
 from aigc.launch.ranks.group import Agreement
 from aigc.launch.results import save_model_folder, save_result
+from aigc.launch.trainer import batches_per_epoch, build_trainer, last_step
 from aigc.logger import rewind
+from aigc.logger.lightning import log_config
 from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, step_of
 from aigc.runs.console import log
@@ -74,9 +77,12 @@ class Training:
         first = [*savers, ExactState(cfg.resume.allow), BetweenSteps(), *([] if until is None else [_StopAfter(until)])]
         first.append(_AfterCheck(lambda trainer, task: self._log_start(trainer, task, step)))
         others = [callback for callback in callbacks.values() if callback not in savers]
-        ordered = [*first, *others, KeepStatus(self.beat), Estimate()]
-        trainer = components.build_trainer(
-            cfg, run.path, ordered, loggers, components.batches_per_epoch(data), task.automatic_optimization
+        limits = components.time_limit(cfg, others)
+        last = [*limits.values(), Monitored(callbacks), Ending(callbacks | limits), KeepStatus(self.beat), Estimate()]
+        batches = batches_per_epoch(data)
+        steps = last_step(cfg.trainer, batches)
+        trainer = build_trainer(
+            cfg, run.path, [*first, *others, *last], loggers, batches, task.automatic_optimization, steps
         )
         if checkpoint is None:
             self._log_start(trainer, task, step)
@@ -88,6 +94,8 @@ class Training:
                     trainer.validate(task, datamodule=data, verbose=False)
             except _ReachedLastStep:
                 return
+            except (MisconfigurationException, ModuleNotFoundError) as error:  # as Lightning's callbacks check theirs
+                raise InputError(" ".join(str(error).split())) from error
             except RuntimeError as error:
                 if "loading state_dict" not in str(error):
                     raise
@@ -151,13 +159,14 @@ class Training:
             manifest.attempts[-1].from_step = step
             # A finished run that takes more steps keeps its model and results until it has finished again.
             manifest.artifacts = {name: sha for name, sha in manifest.artifacts.items() if name.startswith("model/")}
+        log_config(trainer.loggers, self.run.config)
         self.beat.step = step
         size = sum(p.numel() for p in task.parameters())
         log.info("%s", self.run.path)
         log.info(
             "%s parameters, %s steps, %s on %s",
             f"{size:,}",
-            f"{trainer.max_steps:,}",
+            f"{trainer.max_steps:,}" + (f" ({trainer.max_epochs} epochs)" if (trainer.max_epochs or 0) > 0 else ""),
             trainer.precision,
             _device().replace("(1 threads)", "(1 thread)"),
         )

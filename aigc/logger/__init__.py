@@ -1,4 +1,4 @@
-"""Loggers: metrics.jsonl always, TensorBoard or W&B when chosen; all of them write inside the run folder."""
+"""Loggers: metrics.jsonl always, others when chosen; all of them write inside the run folder."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ from pytorch_lightning.loggers.logger import Logger
 
 from aigc.logger.images import image_file, log_image
 from aigc.logger.jsonl import MetricsFileLogger, metrics_files
+from aigc.logger.lightning import resume_from_rows
 from aigc.logger.tensorboard import TensorBoard
 from aigc.logger.wandb import WandB
 
@@ -26,5 +27,4 @@ def rewind(loggers: Sequence[Logger], metrics_bytes: int, last_row: str = "") ->
     for logger in metrics_files(loggers):
         rows = logger.resume(metrics_bytes, last_row)
         for other in loggers:
-            if resume := getattr(other, "resume_from_rows", None):
-                resume(rows)
+            resume_from_rows(other, rows)

@@ -4,7 +4,7 @@ import math
 from typing import Annotated, Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, LinearLR
 
 from aigc.config.types import Bound
 from aigc.errors import InputError
@@ -44,10 +44,8 @@ class WarmupCosine(LambdaLR):
         warmup_ratio: Annotated[float, Bound(0, 1)] | None = None,
     ):
         if warmup_ratio is not None and warmup_steps is not None:
-            raise InputError(
-                f"scheduler.warmup_ratio={warmup_ratio} and scheduler.warmup_steps={warmup_steps} both set the warm-up; "
-                "set one of them to null"
-            )
+            both = f"scheduler.warmup_ratio={warmup_ratio} and scheduler.warmup_steps={warmup_steps}"
+            raise InputError(f"{both} both set the warm-up; set one of them to null")
         warmup = warmup_steps or round((warmup_ratio or 0.0) * total_steps)
 
         def done(step: int) -> float:
@@ -72,3 +70,23 @@ class WarmupCosine(LambdaLR):
     def state_dict(self) -> dict[str, Any]:
         """Return only plain values."""
         return {name: value for name, value in super().state_dict().items() if name != "_done"}
+
+
+class LinearDecay(LinearLR):
+    """Linear change from one share of the learning rate to another over the whole run.
+
+    Args:
+        optimizer: The optimiser whose learning rates are scaled.
+        total_steps: Optimiser steps of the whole run.
+        start_factor: Learning rate of the first step as a share of the full rate.
+        end_factor: Learning rate of the last step as a share of the full rate.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        total_steps: int,
+        start_factor: Annotated[float, Bound(0, 1)] = 1.0,
+        end_factor: Annotated[float, Bound(0, 1)] = 0.0,
+    ):
+        super().__init__(optimizer, start_factor, end_factor, total_iters=total_steps)

@@ -17,15 +17,16 @@ from aigc.distributed.clipping import clip_by_norm
 from aigc.distributed.collectives import reduce_number
 from aigc.distributed.sharding import ShardedData
 from aigc.errors import InputError
-from aigc.logger import MetricsFileLogger, metrics_files
+from aigc.logger import metrics_files
 from aigc.tasks.divergence import DivergenceGuard
 from aigc.tasks.memory import advised, halved, lower_precision
+from aigc.tasks.recording import Recorder
 
 _BASE = "base_digest"
 """Where a checkpoint names the model that its weights belong to."""
 
 
-class Task(DivergenceGuard):
+class Task(Recorder, DivergenceGuard):
     """A LightningModule whose recorded values reach every logger, the callbacks and the final table."""
 
     unit = "examples"
@@ -34,17 +35,11 @@ class Task(DivergenceGuard):
     """Dotted path of the subclass of `aigc.inference.base.SavedModel` that reads what `save_model` writes."""
     monitor: ClassVar[tuple[str, str] | None] = None
     """The value that chooses the best checkpoint, and whether a smaller (min) or a larger one (max) is better."""
-    headline: ClassVar[tuple[str, ...]] = ("train/loss",)
-    """Names of the recorded values that the progress display shows."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.latest: dict[str, float] = {}
-        """The last recorded value of each name."""
-        self.signatures: dict[str, str] = {}
-        """The signatures of recorded values, by the same names, of metrics that have one."""
-        self.recorded_at: dict[str, int] = {}
-        """The step of the last recorded value of each name."""
+        self.schedule_monitor: str | None = None
+        """The value that a ReduceLROnPlateau follows; None takes `monitor`."""
         self.validated_at = -1
         """The step of the last validation."""
         self.gradient_norm: Tensor | None = None
@@ -57,24 +52,6 @@ class Task(DivergenceGuard):
     def steps_done(self) -> int:
         """Number of optimiser steps; a task with several optimisers defines which steps count."""
         return int(self.global_step)
-
-    def record(self, values: Mapping[str, float], signatures: Mapping[str, str] | None = None) -> None:
-        """Send values (`train/loss`, `val/bleu`) to every logger under the current step.
-
-        Lightning's own `log` counts batches, not steps, after accumulation or validation, so it is not used.
-
-        Args:
-            values: Name to value.
-            signatures: Signatures of metrics by the names of their values; kept in metrics.jsonl and the manifest.
-        """
-        self.latest.update(values)
-        self.recorded_at.update(dict.fromkeys(values, self.steps_done))
-        self.signatures.update(signatures or {})
-        for logger in self.trainer.loggers:
-            if isinstance(logger, MetricsFileLogger):
-                logger.log_metrics(dict(values), self.steps_done, signatures)
-            else:
-                logger.log_metrics(dict(values), step=self.steps_done)
 
     def over_ranks(self, value: Tensor | float, op: Any = ReduceOp.SUM) -> float:
         """Reduce a number over all ranks, in float64; all ranks must call it, and it waits for their devices."""

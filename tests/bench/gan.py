@@ -29,6 +29,7 @@ from aigc.callbacks import BetweenSteps, ExactState
 from aigc.config import compose
 from aigc.data.images import to_float
 from aigc.launch import components
+from aigc.launch.trainer import build_trainer
 from aigc.logger import MetricsFileLogger, TensorBoard
 from aigc.runs import Run
 from aigc.runs.console import show_messages
@@ -148,7 +149,7 @@ def whole_fit(cfg: Any, data: Any, precision: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder))
         callbacks = components.build_callbacks(cfg, "callbacks")
-        trainer = components.build_trainer(
+        trainer = build_trainer(
             cfg,
             Path(folder),
             [*callbacks.values(), ExactState(), BetweenSteps()],

@@ -19,6 +19,7 @@ import torch
 from aigc.callbacks import BetweenSteps, ExactState
 from aigc.config import compose
 from aigc.launch import components
+from aigc.launch.trainer import build_trainer, resolve_precision
 from aigc.logger import MetricsFileLogger, TensorBoard
 from aigc.runs import Run
 from aigc.runs.console import show_messages
@@ -85,7 +86,7 @@ def plain_loop(cfg: Any, data: Any) -> tuple[float, int, list[torch.Tensor]]:
     )
     clipped = [embeddings, *matrices, *vectors]  # the order decides the last bit of the norm
     schedule = task._make_scheduler(optimizer=optimizer, total_steps=cfg.trainer.max_steps)
-    bf16 = components.resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator) == "bf16-mixed"
+    bf16 = resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator) == "bf16-mixed"
     began, tokens, step, epoch = time.perf_counter(), 0, 0, 0
     loader = data.train_dataloader()
     while step < cfg.trainer.max_steps:
@@ -113,7 +114,7 @@ def whole_fit(cfg: Any, data: Any) -> tuple[float, int, list[torch.Tensor]]:
         run = Run(Path(folder))
         callbacks = components.build_callbacks(cfg, "callbacks")
         always = [ExactState(), BetweenSteps()]
-        trainer = components.build_trainer(
+        trainer = build_trainer(
             cfg, Path(folder), [*callbacks.values(), *always], [MetricsFileLogger(run), TensorBoard(run)]
         )
         began = time.perf_counter()

@@ -6,6 +6,7 @@ import torch
 from aigc.config import ConfigError, check, compose
 from aigc.launch import components
 from aigc.launch.hardware import describe_determinism
+from aigc.launch.trainer import build_trainer
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def test_one_key_sets_all_switches(value, mode, own_place, recwarn):
     cfg = compose([f"trainer.deterministic={value}", "trainer.accelerator=cpu"])
     check(cfg)
     components.prepare_machine(cfg)
-    components.build_trainer(cfg, own_place, [], [])
+    build_trainer(cfg, own_place, [], [])
     assert describe_determinism()["deterministic_algorithms"] == mode
     if mode == "on":
         with pytest.raises(RuntimeError, match="does not have a deterministic implementation"):

@@ -10,6 +10,7 @@ import torch
 
 from aigc.config import compose
 from aigc.launch import components
+from aigc.launch.trainer import build_trainer
 
 OVERRIDES = [
     "debug=fast",
@@ -32,7 +33,7 @@ def main(place: Path) -> None:
     data = components.build_data(cfg)
     task = components.build_task(cfg, data)
     callbacks = components.build_callbacks(cfg, "evaluation")
-    trainer = components.build_trainer(cfg, folder, list(callbacks.values()), [])
+    trainer = build_trainer(cfg, folder, list(callbacks.values()), [])
     trainer.validate(task, datamodule=data, verbose=False)
     generated = {name: value for name, value in task.latest.items() if name in task.signatures}
     told = {"values": generated, "signatures": task.signatures, "weights": sorted(task.state_dict())}

@@ -7,7 +7,7 @@ import pytest
 from pytorch_lightning import LightningDataModule
 
 from aigc.errors import InputError
-from aigc.launch.components import batches_per_epoch
+from aigc.launch.trainer import batches_per_epoch
 from tests.drawing import drawn
 from tests.training.resumable import (
     STEPS,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aigc.launch.components import cpu_is_faster_in_bf16, resolve_precision
+from aigc.launch.trainer import cpu_is_faster_in_bf16, resolve_precision
 
 
 @pytest.mark.parametrize(

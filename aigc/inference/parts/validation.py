@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from aigc.errors import InputError
 from aigc.evaluation import Evaluation
 from aigc.launch import components
+from aigc.launch.trainer import build_trainer
 from aigc.runs import Run
 from aigc.runs.status import utc_now
 from aigc.tasks import Task
@@ -44,7 +45,7 @@ def validate(
         raise InputError("data: nothing is held out to measure on; set data.validation_path")
     with tempfile.TemporaryDirectory() as folder:
         callbacks = components.build_callbacks(cfg, "evaluation")
-        trainer = components.build_trainer(cfg, Path(folder), list(callbacks.values()), [])
+        trainer = build_trainer(cfg, Path(folder), list(callbacks.values()), [])
         with components.reraise_interrupt():
             trainer.validate(task, datamodule=data, verbose=False)
             for callback in callbacks.values():

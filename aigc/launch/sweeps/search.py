@@ -127,7 +127,7 @@ class SearchDriver(Driver):
         path = self.folder.runs() / run_id / "metrics.jsonl"
         rows = self._tails.setdefault(trial.number, MetricsTail(path)).read()
         values = [(row["step"], row[self.monitor]) for row in rows if self.monitor in row]
-        last = trial.cfg.trainer.max_steps
+        last = trial.cfg.trainer.max_steps or math.inf
         return any(self.study.report(trial.number, step, value) and step < last for step, value in values)
 
     def _record_exit(self, trial: Trial, code: int) -> None:

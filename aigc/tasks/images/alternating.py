@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from aigc.config.problems import ConfigError, Problem
 from aigc.distributed.gradients import AveragedGradients, share_first
+from aigc.optim.embeddings import mark_embeddings
 from aigc.tasks.images.base import ImageTask
 from aigc.tasks.means import Means
 
@@ -65,6 +66,7 @@ class AlternatingTask(ImageTask):
 
     def configure_optimizers(self) -> Any:
         """Create an optimiser and a schedule for each network."""
+        mark_embeddings(self)
         optimizers = [self.make_optimizer(which, network) for which, network in self.networks().items()]
         if self._make_scheduler is None:
             return optimizers
@@ -132,10 +134,10 @@ class AlternatingTask(ImageTask):
             self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=_nothing)
 
     def end_step(self) -> None:
-        """Advance the schedules."""
-        schedulers = self.lr_schedulers() or []
-        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
-            scheduler.step()
+        """Advance the schedules of the number of steps; `Monitored` advances those that follow a value."""
+        for config in self.trainer.lr_scheduler_configs:
+            if not isinstance(config.scheduler, ReduceLROnPlateau):
+                config.scheduler.step()
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
         """Record the means since the last record, and the learning rates."""

@@ -19,6 +19,8 @@ from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Bound
 from aigc.distributed.collectives import all_sum
 from aigc.models.adapters.base import adapter_of, base_digest_of
+from aigc.optim.embeddings import mark_embeddings
+from aigc.optim.plateau import lightning_schedule
 from aigc.tasks.base import Task
 from aigc.tasks.memory import accumulated, advised, halved, lower_precision
 
@@ -165,7 +167,9 @@ class LanguageTask(Task, ABC):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Create parameter groups (decay on matrices alone, a rate for token embeddings), optimiser and schedule."""
-        embeddings = {id(weight) for weight in _embedding_weights(self.model)}
+        weights = _embedding_weights(self.model)
+        mark_embeddings(self, weights)
+        embeddings = {id(weight) for weight in weights}
         groups: dict[str, list[Parameter]] = {"embeddings": [], "matrices": [], "vectors": []}
         for parameter in self.parameters():
             if parameter.requires_grad:
@@ -181,7 +185,7 @@ class LanguageTask(Task, ABC):
         if self._make_scheduler is None:
             return {"optimizer": optimizer}
         scheduler = self._make_scheduler(optimizer=optimizer, total_steps=self.trainer.max_steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return {"optimizer": optimizer, "lr_scheduler": lightning_schedule(scheduler)}
 
     def training_state(self) -> dict[str, Any]:
         """Add the loss since the last record."""

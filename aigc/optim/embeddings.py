@@ -1,0 +1,19 @@
+"""Which matrices are tables of vectors: an optimiser of hidden matrices must leave them to another."""
+
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+
+_MARK = "aigc_is_embedding"
+
+
+def mark_embeddings(network: nn.Module, heads: Iterable[Tensor] = ()) -> None:
+    """Mark the weights of all embedding layers, and those of output layers that are given."""
+    tables = [layer.weight for layer in network.modules() if isinstance(layer, nn.Embedding)]
+    for weight in (*tables, *heads):
+        setattr(weight, _MARK, True)
+
+
+def is_embedding(weight: Tensor) -> bool:
+    """Return whether `mark_embeddings` has marked a weight."""
+    return bool(getattr(weight, _MARK, False))
