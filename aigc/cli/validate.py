@@ -13,7 +13,11 @@ def parser() -> argparse.ArgumentParser:
         "Data and other files that it names are not read.",
         "aigc validate experiment=lm/couplets trainer.max_steps=100",
     )
-    made.add_argument("--deep", action="store_true", help="also import every class and check its base class")
+    made.add_argument(
+        "--deep",
+        action="store_true",
+        help="also import every class, check its base class, and build callbacks, optimiser and schedule",
+    )
     made.add_argument("--print", action="store_true", help="print the resolved config as YAML")
     return made
 
@@ -27,6 +31,10 @@ def run(options: argparse.Namespace) -> None:
     cfg = compose(options.overrides)
     check_cluster(cfg)
     check(cfg, deep=options.deep)
+    if options.deep:
+        from aigc.launch.deep_check import check_buildable
+
+        check_buildable(cfg)
     if options.print:
         from aigc.config.freeze import frozen_yaml
 

@@ -28,7 +28,7 @@ class TensorBoard(TensorBoardLogger):
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, metrics: Any = None, step: int | None = None) -> None:
-        """Write a config to hparams.yaml, and as a row of the table of all runs, with the value that chooses the best."""
+        """Write a config to hparams.yaml, and as a row of the table of runs, with the value that chooses the best."""
         from torch.utils.tensorboard.summary import hparams
 
         self.hparams.update(params)

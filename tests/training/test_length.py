@@ -1,0 +1,87 @@
+"""How long a run trains: steps, epochs, time."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from aigc.config import ConfigError
+from aigc.config.schema import Trainer
+from aigc.launch.trainer import last_step
+from tests.training.in_process import attempt, begin, tiny_config, train, values
+from tests.training.resumable import rows
+
+
+def settings(**given):
+    return OmegaConf.structured(Trainer) if not given else OmegaConf.merge(OmegaConf.create(vars(Trainer())), given)
+
+
+@pytest.mark.parametrize(
+    ("given", "batches", "steps"),
+    [
+        ({"max_steps": 7}, 5, 7),
+        ({"max_steps": 7}, None, 7),
+        ({"max_steps": None, "max_epochs": 3}, 5, 15),
+        ({"max_steps": 7, "max_epochs": 3}, 5, 7),
+        ({"max_steps": 100, "max_epochs": 3}, 5, 15),
+        ({"max_steps": None, "max_epochs": 3, "accumulate_grad_batches": 2}, 5, 6),
+        ({"max_steps": None, "max_epochs": 3, "limit_train_batches": 2}, 5, 6),
+        ({"max_steps": 7, "max_epochs": 3}, None, 7),
+    ],
+)
+def test_the_last_step(given, batches, steps):
+    assert last_step(settings(**given), batches) == steps
+
+
+def test_epochs_of_a_stream_are_not_known():
+    with pytest.raises(ConfigError) as caught:
+        last_step(settings(max_steps=None, max_epochs=2), None)
+    assert [problem.key for problem in caught.value.problems] == ["trainer.max_epochs"]
+
+
+EPOCHS = ["trainer.max_steps=null", "trainer.max_epochs=2", "data.batch_size=16", "scheduler.warmup_steps=2"]
+
+
+def test_epochs_set_the_length_of_the_schedule_and_resume_exactly(own_place):
+    cfg = tiny_config(own_place, *EPOCHS)
+    whole = attempt(begin(cfg, own_place), cfg)
+    trained = values(whole, "train/loss")
+    epochs = {row["step"]: row["epoch"] for row in rows(whole.path) if "train/loss" in row}
+    steps = max(trained)
+    assert epochs[steps // 2] == 0
+    assert epochs[steps // 2 + 1] == epochs[steps] == 1
+    as_steps = train(own_place, *EPOCHS, f"trainer.max_steps={steps}", "trainer.max_epochs=null")
+    assert values(as_steps, "train/learning_rate") == values(whole, "train/learning_rate")
+    assert values(as_steps, "train/loss") == trained
+    stopped = begin(cfg, own_place)
+    for until in (1, steps // 2, steps // 2 + 1):
+        attempt(stopped, cfg, until=until)
+    attempt(stopped, cfg)
+    assert values(stopped, "train/loss") == trained
+    assert values(stopped, "val/perplexity") == values(whole, "val/perplexity")
+
+
+def test_another_batch_size_keeps_the_number_of_epochs(own_place):
+    cfg = tiny_config(own_place, *EPOCHS)
+    steps = max(values(attempt(begin(cfg, own_place), cfg), "train/loss"))
+    run = begin(cfg, own_place)
+    attempt(run, cfg, until=steps // 2)
+    smaller = tiny_config(own_place, *EPOCHS, "data.batch_size=8", "resume.allow=[batch_size]")
+    attempt(run, smaller)
+    of_epoch = max(values(train(own_place, *EPOCHS, "data.batch_size=8", "trainer.max_epochs=1"), "train/loss"))
+    assert max(values(run, "train/loss")) == steps // 2 + of_epoch
+
+
+def test_time_ends_a_run_that_is_validated_and_saved(own_place):
+    run = train(
+        own_place, "trainer.max_steps=100000", "trainer.max_time=00:00:00:01", "trainer.validate_every_n_steps=null"
+    )
+    last = max(values(run, "train/loss"))
+    assert last < 100000
+    assert list(values(run, "val/perplexity")) == [last]
+    assert (run.model / "model.safetensors").is_file()
+
+
+def test_a_run_without_time_left_ends_at_once(own_place):
+    cfg = tiny_config(own_place, "trainer.max_time=00:00:00:00")
+    run = attempt(begin(cfg, own_place), cfg)
+    assert (run.model / "model.safetensors").is_file()
+    assert max(values(run, "train/loss"), default=0) <= 1

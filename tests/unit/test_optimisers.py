@@ -1,0 +1,126 @@
+"""Optimisers of our own: their updates, and their state."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from aigc.errors import InputError
+from aigc.optim import Lion, Muon
+from aigc.optim.embeddings import mark_embeddings
+
+
+def test_lion_by_hand():
+    """Chen et al., 2023, algorithm 2, with two steps worked out."""
+    weight = nn.Parameter(torch.tensor([1.0, -2.0, 0.5]))
+    optimizer = Lion([weight], lr=0.1, betas=(0.5, 0.25), weight_decay=0.5)
+    weight.grad = torch.tensor([2.0, -4.0, 0.0])
+    optimizer.step()
+    # The momentum is 0: directions are the signs of half the gradient; the decay is 0.1 * 0.5.
+    assert torch.allclose(weight, torch.tensor([0.95 - 0.1, -1.9 + 0.1, 0.475]))
+    assert torch.allclose(optimizer.state[weight]["momentum"], torch.tensor([1.5, -3.0, 0.0]))
+    weight.grad = torch.tensor([-1.0, 4.0, 1.0])
+    optimizer.step()
+    # Directions are the signs of 0.5 * 1.5 - 0.5, -1.5 + 2 and 0.5.
+    expected = [0.85 * 0.95 - 0.1, -1.8 * 0.95 - 0.1, 0.475 * 0.95 - 0.1]
+    assert torch.allclose(weight, torch.tensor(expected))
+    assert torch.allclose(optimizer.state[weight]["momentum"], torch.tensor([0.375 - 0.75, -0.75 + 3, 0.75]))
+
+
+class Network(nn.Module):
+    """One of each kind of parameter."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.embedding = nn.Embedding(7, 4)
+        self.conv = nn.Conv1d(4, 4, 3, padding=1)
+        self.hidden = nn.Linear(4, 6)
+        self.norm = nn.LayerNorm(6)
+        self.head = nn.Linear(6, 7, bias=False)
+        mark_embeddings(self, [self.head.weight])
+
+    def forward(self, ids):
+        mixed = self.conv(self.embedding(ids).transpose(1, 2)).transpose(1, 2)
+        return self.head(self.norm(self.hidden(mixed)))
+
+
+def stepped(network, optimizer, steps=3):
+    for step in range(steps):
+        optimizer.zero_grad()
+        ids = (torch.arange(10).view(2, 5) + step) % 7
+        nn.functional.cross_entropy(network(ids).flatten(0, 1), ids.flatten()).backward()
+        optimizer.step()
+    return {name: weight.detach().clone() for name, weight in network.named_parameters()}
+
+
+def test_muon_steps_hidden_matrices_and_adamw_the_rest():
+    network, others = Network(), Network()
+    optimizer = Muon(network.parameters(), lr=1e-2)
+    found = stepped(network, optimizer)
+    matrices = torch.optim.Muon([others.hidden.weight], lr=1e-2, adjust_lr_fn="match_rms_adamw")
+    rest = [weight for name, weight in others.named_parameters() if name != "hidden.weight"]
+    adamw = torch.optim.AdamW(rest, lr=1e-2, weight_decay=0.1, betas=(0.9, 0.95))
+
+    class Both:
+        def zero_grad(self):
+            others.zero_grad()
+
+        def step(self):
+            matrices.step()
+            adamw.step()
+
+    expected = stepped(others, Both())
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert [len(group["params"]) for group in optimizer.param_groups] == [1, 7]
+
+
+@pytest.mark.parametrize("kind", [Muon, Lion])
+def test_state_comes_back_and_schedules_reach_every_group(kind):
+    network = Network()
+    optimizer = kind(network.parameters(), lr=1e-2)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+    stepped(network, optimizer, 2)
+    schedule.step()
+    saved = copy.deepcopy((network.state_dict(), optimizer.state_dict(), schedule.state_dict()))
+    assert {group["lr"] for group in optimizer.param_groups} == {5e-3}
+    expected = stepped(network, optimizer)
+    fresh = Network()
+    again = kind(fresh.parameters(), lr=1.0)
+    scheduled = torch.optim.lr_scheduler.StepLR(again, 1, 0.5)
+    fresh.load_state_dict(saved[0])
+    again.load_state_dict(saved[1])
+    scheduled.load_state_dict(saved[2])
+    found = stepped(fresh, again)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    slow = {name: before for name, before in saved[0].items() if torch.equal(before, found[name])}
+    assert not slow
+
+
+def test_groups_of_muon_keep_their_settings_and_may_be_added():
+    network = Network()
+    groups = [{"name": "first", "params": list(network.hidden.parameters()), "lr": 0.5}]
+    optimizer = Muon(groups, lr=1e-2)
+    optimizer.add_param_group({"name": "second", "params": [network.conv.weight], "weight_decay": 0.0})
+    told = [(group["name"], group["lr"], group["weight_decay"]) for group in optimizer.param_groups]
+    assert told == [("first", 0.5, 0.1), ("first_adamw", 0.5, 0.1), ("second", 1e-2, 0.0)]
+    before = network.conv.weight.detach().clone()
+    stepped(network, optimizer, 1)
+    assert not torch.equal(before, network.conv.weight)
+
+
+def test_a_network_without_a_matrix():
+    layer = nn.Conv2d(1, 1, 2)
+    optimizer = Muon(layer.parameters())
+    layer(torch.ones(1, 1, 3, 3)).sum().backward()
+    before = layer.bias.detach().clone()
+    optimizer.step()
+    assert not torch.equal(before, layer.bias)
+
+
+def test_beta2_of_a_schedule_needs_betas():
+    from aigc.optim import WarmupCosine
+
+    with pytest.raises(InputError, match="Muon has no betas"):
+        WarmupCosine(Muon(Network().parameters()), total_steps=3, final_beta2=0.99)
