@@ -31,6 +31,8 @@ def is_trusted(target: str) -> bool:
 def how_to_trust(target: str) -> str:
     """Return how to use classes of one's own package."""
     package = target.split(".")[0]
+    if target.startswith("lightning.pytorch."):
+        return f"write pytorch_lightning.{target.removeprefix('lightning.pytorch.')}, the name by which it is installed"
     return (
         f"package {package!r} is not trusted; if it is yours, add --trust {package}"
         f' or trusted = ["{package}"] under [tool.aigc] in ./pyproject.toml'

@@ -59,6 +59,11 @@ def test_a_schedule_may_derive_from_one_that_takes_functions():
     check(compose(["scheduler._target_=aigc.optim.WarmupCosine"]))
 
 
+def test_the_other_name_of_lightning_is_known():
+    found = problems("+callbacks.x._target_=lightning.pytorch.callbacks.LearningRateMonitor")
+    assert "pytorch_lightning.callbacks.LearningRateMonitor" in found["callbacks.x._target_"]
+
+
 def test_only_a_plateau_has_a_monitor():
     assert "scheduler.monitor" in problems("+scheduler.monitor=val/loss")
     assert "scheduler.monitor" in problems("scheduler=plateau", "~scheduler.warmup_steps", "scheduler.monitor=3")
