@@ -18,6 +18,6 @@ def length_problems(trainer: Any) -> Iterator[tuple[str, str]]:
     if isinstance(least, int) and isinstance(steps, int) and least > steps:
         yield "trainer.min_steps", f"{least} is more than trainer.max_steps, which is {steps}"
     time = trainer.get("max_time")
-    if isinstance(time, str) and not _TIME.fullmatch(time):
+    if isinstance(time, str) and not (_TIME.fullmatch(time) and time.strip("0:")):
         what = 'is not a time; write days:hours:minutes:seconds, in YAML with quotes: "00:08:30:00"'
         yield "trainer.max_time", f"{time!r} {what}"

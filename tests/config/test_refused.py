@@ -77,6 +77,7 @@ def test_only_a_plateau_has_a_monitor():
         (["trainer.max_steps=3", "trainer.min_steps=4"], "trainer.min_steps"),
         (["trainer.max_time=8h"], "trainer.max_time"),
         (["trainer.max_time=08:00:00"], "trainer.max_time"),
+        (["trainer.max_time=00:00:00:00"], "trainer.max_time"),
         (["trainer.max_time=3"], "trainer.max_time"),
         (["trainer.max_epochs=0"], "trainer.max_epochs"),
     ],

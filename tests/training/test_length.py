@@ -1,8 +1,10 @@
 """How long a run trains: steps, epochs, time."""
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
+from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config import ConfigError
 from aigc.config.schema import Trainer
 from aigc.launch.trainer import last_step
@@ -60,14 +62,14 @@ def test_epochs_set_the_length_of_the_schedule_and_resume_exactly(own_place):
 
 
 def test_another_batch_size_keeps_the_number_of_epochs(own_place):
+    """After half the steps, with half the batch size: what is left of the first epoch, and all of the second."""
     cfg = tiny_config(own_place, *EPOCHS)
-    steps = max(values(attempt(begin(cfg, own_place), cfg), "train/loss"))
     run = begin(cfg, own_place)
-    attempt(run, cfg, until=steps // 2)
-    smaller = tiny_config(own_place, *EPOCHS, "data.batch_size=8", "resume.allow=[batch_size]")
-    attempt(run, smaller)
-    of_epoch = max(values(train(own_place, *EPOCHS, "data.batch_size=8", "trainer.max_epochs=1"), "train/loss"))
-    assert max(values(run, "train/loss")) == steps // 2 + of_epoch
+    attempt(run, cfg, until=2)
+    attempt(run, tiny_config(own_place, *EPOCHS, "data.batch_size=8", "resume.allow=[batch_size]"))
+    epochs = [row["epoch"] for row in rows(run.path) if "train/loss" in row]
+    assert epochs == [0, 0, 0, 1, 1, 1, 1, 1]
+    assert values(run, "train/learning_rate")[8] < values(run, "train/learning_rate")[4]
 
 
 def test_time_ends_a_run_that_is_validated_and_saved(own_place):
@@ -80,8 +82,17 @@ def test_time_ends_a_run_that_is_validated_and_saved(own_place):
     assert (run.model / "model.safetensors").is_file()
 
 
-def test_a_run_without_time_left_ends_at_once(own_place):
-    cfg = tiny_config(own_place, "trainer.max_time=00:00:00:00")
-    run = attempt(begin(cfg, own_place), cfg)
-    assert (run.model / "model.safetensors").is_file()
-    assert max(values(run, "train/loss"), default=0) <= 1
+def test_a_run_without_time_left_ends_at_once_and_takes_more(own_place):
+    cfg = tiny_config(own_place, "trainer.max_time=00:00:00:01")
+    run = begin(cfg, own_place)
+    attempt(run, cfg, until=3)
+    (saved,) = {path.resolve() for path in run.checkpoints.glob("last.ckpt")}
+    state = torch.load(saved, weights_only=True)
+    state["callbacks"]["Timer"]["time_elapsed"]["train"] = 5.0
+    AtomicCheckpointIO().save_checkpoint(state, saved)
+    attempt(run, cfg)
+    assert max(values(run, "train/loss")) == 3
+    assert list(values(run, "val/perplexity")) == [2, 3]
+    cfg.trainer.max_time = "00:00:01:00"
+    attempt(run, cfg)
+    assert max(values(run, "train/loss")) == 10
