@@ -1,7 +1,10 @@
 """Build objects from `_target_` nodes: only classes, only from trusted packages, only of the expected base."""
 
+import contextlib
 import dataclasses
 import importlib
+import inspect
+import sys
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -53,7 +56,7 @@ def factory(node: Mapping[str, Any] | DictConfig, expect: type[T], key: str = ""
 
 def _with_dataclasses(cls: type, values: dict[Any, Any], key: str) -> dict[Any, Any]:
     """Convert mappings to dataclasses where a parameter is annotated with one."""
-    hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+    hints = _hints(cls)
     made = dict(values)
     for name, value in values.items():
         options = (hints.get(name), *typing.get_args(hints.get(name)))
@@ -64,6 +67,20 @@ def _with_dataclasses(cls: type, values: dict[Any, Any], key: str) -> dict[Any, 
             except (TypeError, ValueError) as error:
                 raise ConfigError([Problem(f"{key}.{name}", str(error))]) from error
     return made
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    """Return the annotations of a constructor; a source may import some of their names for type checkers only."""
+    try:
+        return typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+    except NameError:
+        pass
+    written, names = inspect.get_annotations(cls.__init__), vars(sys.modules[cls.__module__])  # type: ignore[misc]
+    found = {}
+    for name, hint in written.items():
+        with contextlib.suppress(NameError):
+            found[name] = eval(hint, dict(names)) if isinstance(hint, str) else hint  # the text is the class's own code
+    return found
 
 
 def target_class(target: str, expect: type[T], key: str = "") -> type[T]:

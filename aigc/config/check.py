@@ -12,12 +12,12 @@ from aigc.config import schema
 from aigc.config.class_sources import TargetError
 from aigc.config.faults import group_choices
 from aigc.config.length import length_problems
-from aigc.config.nodes import all_nodes
+from aigc.config.nodes import all_nodes, parameters_in
 from aigc.config.origins import origins_of
 from aigc.config.part_names import value_problems
 from aigc.config.problems import ConfigError, Problem, suggest
 from aigc.config.refused import refusal
-from aigc.config.targets import Signature, is_subclass, parameters_in, signature
+from aigc.config.targets import Signature, is_subclass, signature
 from aigc.config.trust import how_to_trust, is_trusted
 from aigc.config.types import MISSING, Parameter, Slot, allowed, mismatches, union_options
 

@@ -9,9 +9,9 @@ from omegaconf.errors import OmegaConfBaseException
 from aigc.config import schema
 from aigc.config.check import find_problems
 from aigc.config.class_sources import TargetError
-from aigc.config.nodes import all_nodes
+from aigc.config.nodes import all_nodes, parameters_in
 from aigc.config.problems import ConfigError
-from aigc.config.targets import class_attribute, parameters_in
+from aigc.config.targets import class_attribute
 from aigc.config.types import Fields, Parameter, Slot, union_options
 
 

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from aigc.config import schema
 from aigc.config.class_sources import TargetError
 from aigc.config.targets import is_subclass, signature
-from aigc.config.types import Slot
+from aigc.config.types import Parameter, Slot
 
 
 def all_nodes(cfg: DictConfig) -> Iterator[tuple[str, Any, Slot]]:
@@ -36,3 +36,16 @@ def _nodes(key: str, value: Any, slot: Slot) -> Iterator[tuple[str, Any, Slot]]:
         for name, parameter in parameters.items():
             if parameter.slot and isinstance(inner := node.get(name), Mapping):
                 yield from _nodes(f"{path}.{name}", inner, parameter.slot)
+
+
+def parameters_in(target: str, slot: Slot | None) -> dict[str, Parameter]:
+    """Return the parameters that a node of a class may set in a slot.
+
+    Raises:
+        TargetError: As `find_class`.
+    """
+    known = signature(target).parameters
+    if slot is None:
+        return known
+    extra = {key.name: key for base, key in slot.extra if is_subclass(target, base)}
+    return {name: one for name, one in known.items() if name not in slot.supplied} | extra

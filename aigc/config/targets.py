@@ -18,7 +18,7 @@ from aigc.config.class_sources import (
     top_level,
 )
 from aigc.config.trust import TRUSTED
-from aigc.config.types import Fields, Parameter, Slot
+from aigc.config.types import Fields, Parameter
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,6 @@ def signature(target: str) -> Signature:
         TargetError: As `find_class`.
     """
     return _class_signature(find_class(target), frozenset())
-
-
-def parameters_in(target: str, slot: Slot | None) -> dict[str, Parameter]:
-    """Return the parameters that a node of a class may set in a slot.
-
-    Raises:
-        TargetError: As `find_class`.
-    """
-    known = signature(target).parameters
-    if slot is None:
-        return known
-    extra = {key.name: key for base, key in slot.extra if is_subclass(target, base)}
-    return {name: one for name, one in known.items() if name not in slot.supplied} | extra
 
 
 def is_subclass(target: str, base: str) -> bool | None:
@@ -111,7 +98,9 @@ def _class_signature(source: ClassSource, seen: frozenset[ClassSource]) -> Signa
     if init is not None:
         own, takes_more = _function_parameters(source.module, init, doc)
         if takes_more:
+            passed = _passed_to_base(init, inherited) - set(own)
             merged = {name: p for parent in inherited for name, p in parent.parameters.items()} | own
+            merged = {name: p for name, p in merged.items() if name not in passed}
             return Signature(merged, not inherited or any(parent.open for parent in inherited), doc)
         return Signature(own, False, doc)
     if _is_dataclass(source.node):
@@ -120,6 +109,17 @@ def _class_signature(source: ClassSource, seen: frozenset[ClassSource]) -> Signa
     if inherited:
         return Signature(inherited[0].parameters, inherited[0].open, doc or inherited[0].doc)
     return Signature({}, any(parent is None for parent in parents), doc)
+
+
+def _passed_to_base(init: ast.FunctionDef, bases: list[Signature]) -> set[str]:
+    """Return the parameters of base classes that a constructor sets itself when it calls theirs."""
+    passed: set[str] = set()
+    for call in ast.walk(init):
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "super().__init__":
+            positional = sum(not isinstance(argument, ast.Starred) for argument in call.args)
+            passed |= {keyword.arg for keyword in call.keywords if keyword.arg}
+            passed |= {name for base in bases for name in list(base.parameters)[:positional]}
+    return passed
 
 
 def _function_parameters(module: Module, init: ast.FunctionDef, class_doc: str) -> tuple[dict[str, Parameter], bool]:

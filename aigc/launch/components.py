@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import transformers
@@ -31,6 +31,8 @@ from aigc.models import ModelFactory
 from aigc.runs import Run
 from aigc.runs.files import set_write_patience
 from aigc.tasks import Task
+
+T = TypeVar("T")
 
 
 def prepare_machine(cfg: DictConfig) -> None:
@@ -139,7 +141,7 @@ def reraise_interrupt() -> Iterator[None]:
 def build_callbacks(cfg: DictConfig, *groups: str) -> dict[str, Callback]:
     """Build the named callbacks of some config groups, by key."""
     nodes = {f"{group}.{name}": node for group in groups for name, node in (cfg[group] or {}).items()}
-    built = {key: _build_callback(node, key) for key, node in nodes.items() if node is not None}
+    built = {key: _build_part(node, Callback, key) for key, node in nodes.items() if node is not None}
     for key, callback in built.items():
         if isinstance(callback, Evaluation):
             callback.bind(key, cfg.trainer.limit_evaluation_samples)
@@ -148,10 +150,11 @@ def build_callbacks(cfg: DictConfig, *groups: str) -> dict[str, Callback]:
     return built
 
 
-def _build_callback(node: DictConfig, key: str) -> Callback:
+def _build_part(node: DictConfig, expect: type[T], key: str, **supplied: Any) -> T:
+    """Build a node that may be of Lightning, which has an error of its own for wrong values and missing packages."""
     try:
-        return build(node, Callback, key)
-    except MisconfigurationException as error:  # Lightning's own, for wrong values
+        return build(node, expect, key, **supplied)
+    except (MisconfigurationException, ModuleNotFoundError) as error:
         raise ConfigError([Problem(key, " ".join(str(error).split()))]) from error
 
 
@@ -179,7 +182,7 @@ def build_loggers(cfg: DictConfig, run: Run, step: int = 0) -> list[Logger]:
     if not read_ranks().first:
         return []
     nodes = {f"logger.{name}": node for name, node in (cfg.logger or {}).items() if node}
-    chosen = [build(node, Logger, key, **logger_arguments(node, run)) for key, node in nodes.items()]
+    chosen = [_build_part(node, Logger, key, **logger_arguments(node, run)) for key, node in nodes.items()]
     for logger in chosen:
         resume_from_step(logger, step)
     return [MetricsFileLogger(run), *chosen]

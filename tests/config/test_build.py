@@ -1,4 +1,5 @@
 import pytest
+import torch
 from pytorch_lightning import Callback
 from torch import nn
 from torch.optim import Optimizer
@@ -82,3 +83,11 @@ def test_mappings_for_dataclass_parameters_become_dataclasses():
 
     node = {"_target_": "aigc.evaluation.TextGeneration", "metrics": {}, "sampling": {"top_k": 3}}
     assert build(node, TextGeneration).sampling.top_k == 3
+
+
+def test_names_that_only_type_checkers_import_do_not_matter():
+    """torch.optim.lr_scheduler.MultiStepLR annotates with one."""
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
+    node = {"_target_": "torch.optim.lr_scheduler.MultiStepLR", "milestones": [3]}
+    made = build(node, torch.optim.lr_scheduler.LRScheduler, "scheduler", optimizer=optimizer)
+    assert made.milestones == {3: 1}

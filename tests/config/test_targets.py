@@ -49,6 +49,12 @@ def test_source_and_import_agree(target):
         assert found.parameters[key].required == (parameter.default is inspect.Parameter.empty)
 
 
+def test_what_a_constructor_passes_on_itself_is_not_asked_for():
+    found = signature("pytorch_lightning.loggers.TensorBoardLogger").parameters
+    assert "root_dir" not in found
+    assert {"save_dir", "name", "version", "sub_dir"} <= set(found)
+
+
 def test_subclasses_are_followed_through_reexports():
     assert is_subclass("aigc.callbacks.Checkpoints", "pytorch_lightning.Callback") is True
     assert is_subclass("pytorch_lightning.callbacks.EarlyStopping", "pytorch_lightning.Callback") is True

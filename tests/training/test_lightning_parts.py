@@ -21,6 +21,7 @@ _CALLBACKS = {
     "RichModelSummary": {},
     "EMAWeightAveraging": {"decay": 0.5},
     "RichProgressBar": {},
+    "SpikeDetection": {"warmup": 20},
     "TQDMProgressBar": {},
 }
 _OPTIMIZERS = {
@@ -163,9 +164,9 @@ def test_tensorboard_has_the_config_and_each_step_once(target, own_place):
 
 @pytest.mark.parametrize("name", ["MLFlowLogger", "CometLogger"])
 def test_loggers_of_packages_that_may_not_be_installed(name, own_place):
-    package = {"MLFlowLogger": "mlflow", "CometLogger": "comet_ml"}[name]
+    package = {"MLFlowLogger": "mlflow", "CometLogger": "comet"}[name]
     node = {"_target_": f"pytorch_lightning.loggers.{name}"}
-    if importlib.util.find_spec(package) is None:
+    if importlib.util.find_spec({"comet": "comet_ml"}.get(package, package)) is None:
         with pytest.raises((InputError, ConfigError), match=package):
             train(own_place, nodes={"logger.extra": node})
     elif name == "MLFlowLogger":
