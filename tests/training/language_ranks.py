@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pytorch_lightning import Callback
 from pytorch_lightning.strategies import DDPStrategy
 
+from aigc.callbacks import EarlyStopping, Ending, Monitored, Throughput
 from aigc.errors import DivergedRun
+from aigc.optim import Muon
 from aigc.tasks import CausalLM
 from tests.training.helpers import text_data, tiny_model, trainer
 from tests.training.rank_worlds import main, ranked
@@ -39,10 +42,12 @@ class Watched(CausalLM):
         return loss * float("nan") if self.trainer.fit_loop.total_batch_idx == self.bad else loss
 
 
-def fit(folder: Path, rank: int, world: int, bad: int = -1, **settings: Any) -> Watched:
+def fit(
+    folder: Path, rank: int, world: int, bad: int = -1, optimizer: Any = torch.optim.SGD, **settings: Any
+) -> Watched:
     """Train a few steps on rows with very different numbers of targets."""
     data = text_data(folder, TEXTS, packing=False, batch_size=4 // world, sequence_length=128)
-    task = Watched(tiny_model(data), partial(torch.optim.SGD, lr=0.1))
+    task = Watched(tiny_model(data), partial(optimizer, lr=0.1))
     task.bad = bad if rank == world - 1 else -1
     chosen = {"max_steps": 3, "limit_train_batches": 6, "log_every_n_steps": 100, "limit_val_batches": 0}
     trainer(folder, **(chosen | ranked(DDPStrategy, world) | settings)).fit(task, datamodule=data)
@@ -65,10 +70,28 @@ def diverging(folder: Path, rank: int, world: int, **settings: Any) -> str:
     return "it trained"
 
 
+def stopping(folder: Path, rank: int, world: int) -> dict[str, Any]:
+    """What callbacks see with Muon, until early stopping ends training."""
+    seen: list[dict[str, float]] = []
+
+    class Looks(Callback):
+        def on_validation_end(self, trainer: Any, module: Any) -> None:
+            seen.append({name: float(value) for name, value in trainer.callback_metrics.items()})
+
+    early = EarlyStopping("val/perplexity", mode="min", min_delta=1e9, patience=2)  # nothing is such an improvement
+    named = {"callbacks.early": early}
+    callbacks = [Throughput(), early, Looks(), Monitored(named), Ending(named)]
+    between = {"val_check_interval": 2, "check_val_every_n_epoch": None, "limit_val_batches": 1.0}
+    chosen = {"max_steps": 20, "log_every_n_steps": 2, "callbacks": callbacks, **between}
+    task = fit(folder, rank, world, optimizer=Muon, **chosen)
+    return {"seen": seen, "steps": task.steps_done, "weights": {n: w.detach() for n, w in task.named_parameters()}}
+
+
 def find(folder: Path, rank: int, world: int) -> dict[str, Any]:
     """What one rank finds."""
     found: dict[str, Any] = {"trained": trained(folder, rank, world)}
     if world > 1:
+        found["stopping"] = stopping(folder, rank, world)
         found["plain"] = diverging(folder, rank, world, log_every_n_steps=2)
         found["accumulating"] = diverging(folder, rank, world, log_every_n_steps=2, accumulate_grad_batches=4)
         found["clipped"] = diverging(folder, rank, world, accumulate_grad_batches=2, gradient_clip_val=0.5)

@@ -33,3 +33,11 @@ def test_the_earliest_bad_batch_of_any_rank_is_named(case, micro_batches, found)
     for one in found[1:]:
         assert f"at step {BAD // micro_batches + 1}, batch {BAD}, training samples" in one[case]
     assert found[1][case] == found[2][case]
+
+
+def test_all_ranks_see_the_same_values_and_end_at_the_same_step(found):
+    one, other = (rank["stopping"] for rank in found[1:])
+    assert one["seen"] == other["seen"]
+    assert {"train/loss", "train/tokens_per_second", "val/perplexity"} <= set(one["seen"][0])
+    assert one["steps"] == other["steps"] == 6
+    assert all(torch.equal(one["weights"][name], other["weights"][name]) for name in one["weights"])

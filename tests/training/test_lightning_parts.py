@@ -5,13 +5,17 @@ import json
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from pytorch_lightning import callbacks, loggers
+from safetensors.torch import load_file
 from torch.optim import lr_scheduler
 
 from aigc.config import ConfigError
+from aigc.config.locate import conf_folder
 from aigc.errors import InputError
 from aigc.runs.metrics_file import read_lines
 from tests.training.in_process import STEPS, attempt, begin, tiny_config, train, values
+from tests.training.resumable import differences, final_state, rows
 
 _CALLBACKS = {
     "EarlyStopping": {"monitor": "val/perplexity", "patience": 20},
@@ -183,3 +187,31 @@ def test_one_row_for_each_step_though_several_callbacks_record(own_place):
     trained = frame[frame["step"] > 0]
     assert trained[["train/loss", "train/tokens_per_second"]].notna().all(axis=None)
     assert json.loads((run.path / "manifest.json").read_text())["metrics"]
+
+
+def test_averaged_weights_are_validated_saved_and_resumed(own_place):
+    """With a decay near 1 the averaged weights stay where they were, while training goes on."""
+    node = {"_target_": "pytorch_lightning.callbacks.EMAWeightAveraging", "decay": 0.999999}
+    cfg = tiny_config(own_place, "optimizer.lr=0.02", nodes={"callbacks.ema": node})
+    whole, stopped = attempt(begin(cfg, own_place), cfg), begin(cfg, own_place)
+    measured = values(whole, "val/perplexity")
+    assert max(measured.values()) - min(measured.values()) < 1e-2
+    assert values(whole, "train/loss")[STEPS] < values(whole, "train/loss")[1] - 0.1
+    for until in (3, 4):
+        attempt(stopped, cfg, until=until)
+    attempt(stopped, cfg)
+    for name in ("train/loss", "val/perplexity"):
+        assert values(stopped, name) == values(whole, name)
+    models = [load_file(run.model / "model.safetensors") for run in (whole, stopped)]
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+
+
+@pytest.mark.parametrize("choice", ["sgd", "muon", "adafactor", "lion"])
+def test_choices_of_an_optimiser_resume_exactly(choice, own_place):
+    node = OmegaConf.to_container(OmegaConf.load(conf_folder() / f"optimizer/{choice}.yaml"))
+    cfg = tiny_config(own_place, "callbacks.throughput=null", nodes={"optimizer": node})
+    whole, stopped = attempt(begin(cfg, own_place), cfg), begin(cfg, own_place)
+    attempt(stopped, cfg, until=5)
+    attempt(stopped, cfg)
+    assert rows(finished(stopped).path) == rows(whole.path)
+    assert not differences(final_state(stopped.path), final_state(whole.path))
