@@ -1,9 +1,10 @@
-"""Early stopping on the value that the task itself is judged by."""
+"""Early stopping on the value that chooses the best checkpoint."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
 from pytorch_lightning import LightningModule, Trainer, callbacks
 
+from aigc.callbacks.checkpoints import Checkpoints
 from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Bound
 from aigc.runs.console import log
@@ -17,9 +18,9 @@ class EarlyStopping(callbacks.EarlyStopping):
     compares with the best before; patience and the other arguments may be changed then.
 
     Args:
-        monitor: The value; null takes that of the task, such as val/perplexity.
-        mode: Whether a smaller (min) or a larger (max) value is better; null takes what the task says of its own
-            monitor, and min of any other.
+        monitor: The value; null takes the one that chooses the best checkpoint, such as val/perplexity.
+        mode: Whether a smaller (min) or a larger (max) value is better; null takes what is known of that one, and min
+            of any other.
         patience: Comparisons without an improvement before the run ends.
         min_delta: Smallest change that is an improvement.
         stopping_threshold: End as soon as the value is better than this; null does not.
@@ -51,17 +52,18 @@ class EarlyStopping(callbacks.EarlyStopping):
         self._missed = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Take the monitor of the task where none is given, and its mode.
+        """Take the monitor that chooses checkpoints where none is given, and its mode.
 
         Raises:
-            ConfigError: The task has none.
+            ConfigError: There is none.
         """
         assert isinstance(pl_module, Task)
-        own, mode = pl_module.monitor or (None, "min")
+        of_checkpoints = ((one.monitor, one.mode) for one in trainer.callbacks if isinstance(one, Checkpoints))
+        own, mode = next((one for one in of_checkpoints if one[0]), pl_module.monitor or (None, "min"))
         if not self.monitor and own is None:
             what = f"{type(pl_module).__name__} has no monitor of its own; name a recorded value, such as val/fid"
             raise ConfigError([Problem("callbacks.early_stopping.monitor", what)])
-        self.monitor = self.monitor or str(own)
+        self.monitor, mode = self.monitor or str(own), mode or "min"
         if self._own_mode is None and self.monitor == own and self.mode != mode:
             self.mode = mode  # Lightning has made these two of the other one
             self.min_delta *= -1

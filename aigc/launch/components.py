@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from aigc.callbacks import Progress
 from aigc.config import build, factory
 from aigc.config.build import target_class
+from aigc.config.monitor import checkpoint_monitor
 from aigc.config.problems import ConfigError, Problem
 from aigc.config.targets import signature
 from aigc.data.random_streams import Stream, stream_seed
@@ -98,7 +99,7 @@ def build_task(cfg: DictConfig, data: Any, weights: Path | None = None) -> Task:
     optimizer = factory(cfg.optimizer, torch.optim.Optimizer, "optimizer")
     scheduler = build_schedule(cfg) if cfg.scheduler else None
     task = build(cfg.task, Task, "task", model=model.create(data), optimizer=optimizer, scheduler=scheduler)
-    task.schedule_monitor = (cfg.scheduler or {}).get("monitor")
+    task.schedule_monitor = (cfg.scheduler or {}).get("monitor") or (checkpoint_monitor(cfg) or (None,))[0]
     _check_fit(cfg, task)
     return task
 
@@ -118,9 +119,9 @@ def build_schedule(cfg: DictConfig) -> Callable[..., LRScheduler]:
     takes = signature(node["_target_"]).parameters
     follows = issubclass(target_class(node["_target_"], LRScheduler, "scheduler"), ReduceLROnPlateau)
     if follows and "monitor" not in takes:
-        monitor, own = node.pop("monitor", None), target_class(cfg.task["_target_"], Task, "task").monitor
-        if own is not None and monitor in (None, own[0]):
-            node.setdefault("mode", own[1])
+        monitor, best = node.pop("monitor", None), checkpoint_monitor(cfg)
+        if best is not None and monitor in (None, best[0]):
+            node.setdefault("mode", best[1])
     make = factory(DictConfig(node), LRScheduler, "scheduler")
 
     def scheduler(optimizer: torch.optim.Optimizer, total_steps: int) -> LRScheduler:

@@ -88,6 +88,12 @@ def test_the_mode_is_that_of_the_monitor_unless_it_is_given(mode, best, tmp_path
     assert early.best_score == best(measured)
 
 
+def test_it_follows_what_chooses_the_best_checkpoint():
+    early = EarlyStopping()
+    early.setup(trainer(None, callbacks=[saver := Checkpoints(monitor="val/bleu", mode="max")]), Accuracy(), "fit")
+    assert (early.monitor, early.mode) == (saver.monitor, saver.mode) == ("val/bleu", "max")
+
+
 class Accuracy(Task):
     monitor = ("val/accuracy", "max")
 

@@ -131,12 +131,11 @@ def test_every_other_schedule_of_torch_is_refused_or_of_another_kind():
 
 
 def test_a_csv_file_in_the_run_folder_that_a_resumed_run_completes(own_place):
-    node = {"_target_": "pytorch_lightning.loggers.CSVLogger", "save_dir": "csv"}
-    cfg = tiny_config(own_place, nodes={"logger.csv": node})
+    cfg = tiny_config(own_place, nodes={"logger": OmegaConf.load(conf_folder() / "logger/csv.yaml")})
     run = begin(cfg, own_place)
     attempt(run, cfg, until=5)
     finished(attempt(run, cfg))
-    (path,) = (run.path / "csv").rglob("metrics.csv")
+    path = run.path / "csv/metrics.csv"
     header, *lines = path.read_text().splitlines()
     steps = [int(line.split(",")[header.split(",").index("step")]) for line in lines]
     assert sorted(set(steps)) == list(range(1, STEPS + 1))

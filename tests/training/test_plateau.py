@@ -1,8 +1,11 @@
 """ReduceLROnPlateau follows a recorded value, steps where it is recorded, and resumes."""
 
 import pytest
+import torch
+from omegaconf import OmegaConf
 
 from aigc.config import ConfigError
+from aigc.launch.components import build_schedule
 from tests.training.gans import gan_data, whole_gan
 from tests.training.helpers import trainer
 from tests.training.in_process import attempt, begin, tiny_config, train, values
@@ -11,6 +14,22 @@ from tests.training.test_early_stopping import with_ends
 
 PLATEAU = {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau", "patience": 0, "factor": 0.5, "threshold": 1e9}
 """Nothing is an improvement on the first value, so that every later one halves the rate."""
+
+
+@pytest.mark.parametrize(
+    ("task", "given", "mode"),
+    [
+        ("tests.training.language_tasks.Classifier", {}, "max"),
+        ("tests.training.language_tasks.Classifier", {"monitor": "val/loss"}, "min"),
+        ("tests.training.language_tasks.Classifier", {"mode": "min"}, "min"),
+        ("aigc.tasks.CausalLM", {"monitor": None}, "min"),
+    ],
+)
+def test_its_mode_is_that_of_the_value(task, given, mode):
+    node = {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau", **given}
+    cfg = OmegaConf.create({"task": {"_target_": task}, "scheduler": node})
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    assert build_schedule(cfg)(optimizer=optimizer, total_steps=3).mode == mode
 
 
 def rates(run):
