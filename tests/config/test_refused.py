@@ -66,8 +66,8 @@ def test_the_other_name_of_lightning_is_known():
 
 def test_only_a_plateau_has_a_monitor():
     assert "scheduler.monitor" in problems("+scheduler.monitor=val/loss")
-    assert "scheduler.monitor" in problems("scheduler=plateau", "~scheduler.warmup_steps", "scheduler.monitor=3")
-    check(compose(["scheduler=plateau", "~scheduler.warmup_steps", "scheduler.monitor=val/loss"]))
+    assert "scheduler.monitor" in problems("scheduler=plateau", "experiment=null", "scheduler.monitor=3")
+    check(compose(["scheduler=plateau", "experiment=null", "scheduler.monitor=val/loss"]))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_none_of_this_imports_torch():
             "trainer.max_time",
         ),
         (["optimizer.lr=-1"], "optimizer"),
-        (["scheduler=plateau", "~scheduler.warmup_steps", "scheduler.factor=2.0"], "scheduler"),
+        (["scheduler=plateau", "experiment=null", "scheduler.factor=2.0"], "scheduler"),
     ],
 )
 def test_what_classes_refuse_is_found_by_building_them(overrides, key):

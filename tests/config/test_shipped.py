@@ -23,6 +23,9 @@ NEEDS = {
     "experiment=gan/images": ["data.path=mine"],
     "task=gan": ["experiment=gan/letters"],
     "scheduler=linear": ["experiment=gan/cifar10_sngan"],
+    "scheduler=plateau": ["experiment=null"],
+    "optimizer=sgd": ["experiment=null"],
+    "optimizer=adafactor": ["experiment=null"],
 }
 
 
