@@ -3,6 +3,7 @@
 from typing import Annotated, Any, ClassVar, Literal
 
 from pytorch_lightning import LightningModule, Trainer, callbacks
+from torch import Tensor
 
 from aigc.callbacks.checkpoints import Checkpoints
 from aigc.config.problems import ConfigError, Problem
@@ -28,6 +29,11 @@ class EarlyStopping(callbacks.EarlyStopping):
     """
 
     often_changed: ClassVar = ("monitor", "patience")
+
+    monitor: str
+    mode: str
+    min_delta: float
+    best_score: Tensor
 
     def __init__(
         self,

@@ -11,9 +11,7 @@ from typing import Annotated, Any, Literal
 from aigc.config.types import Bound, Fields, Parameter, Slot
 
 CALLBACK = "pytorch_lightning.Callback"
-_MONITOR = Parameter(
-    "monitor", str | None, doc="Value to follow; null takes the one that chooses the best checkpoint."
-)
+_MONITOR = Parameter("monitor", str | None, doc="Value to follow; null takes the one that chooses the best checkpoint.")
 _OF_PLATEAU = (("torch.optim.lr_scheduler.ReduceLROnPlateau", _MONITOR),)
 
 

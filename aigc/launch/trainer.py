@@ -102,7 +102,7 @@ def last_step(settings: Any, batches: int | None) -> int:
     if settings.max_steps is not None and of_epochs is not None and settings.max_steps < of_epochs:
         first = f"trainer.max_steps={settings.max_steps} ends training before trainer.max_epochs={settings.max_epochs}"
         log.info("%s, which is %d steps; trainer.max_steps=null trains them all", first, of_epochs)
-    return min(number for number in (settings.max_steps, of_epochs) if number is not None)
+    return int(min(number for number in (settings.max_steps, of_epochs) if number is not None))
 
 
 def _batches_used(settings: Any, batches: int | None) -> int | None:

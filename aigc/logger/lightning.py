@@ -60,4 +60,4 @@ def log_config(loggers: Sequence[Logger], config: DictConfig) -> None:
     """Give the config of a run to all its loggers, with interpolations of the environment unresolved."""
     plain = OmegaConf.to_container(config, resolve=False)
     for logger in loggers:
-        logger.log_hyperparams(plain)  # type: ignore[arg-type]
+        logger.log_hyperparams(plain)

@@ -37,7 +37,8 @@ class TensorBoard(TensorBoardLogger):
         followed = checkpoint_monitor(params)
         values = {name: value if isinstance(value, int | float) else str(value) for name, value in _leaves(params)}
         writer = self.experiment._get_file_writer()
-        for summary in hparams(values, {followed[0]: 0.0} if followed else {}):
+        summaries = hparams(values, {followed[0]: 0.0} if followed else {})  # type: ignore[no-untyped-call]
+        for summary in summaries:
             writer.add_summary(summary)
 
     @rank_zero_only

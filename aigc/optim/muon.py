@@ -51,10 +51,10 @@ class Muon(Optimizer):
         eps: Annotated[float, Bound(0)] = 1e-8,
         fused: bool | None = None,
     ):
-        matrices = {"momentum": momentum, "nesterov": nesterov, "ns_steps": ns_steps, "adjust_lr_fn": adjust_lr_fn}
         common: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
-        self._muon = torch.optim.Muon([{"params": []}], **common, **matrices)
-        self._adamw = torch.optim.AdamW([{"params": []}], **common, betas=tuple(betas), eps=eps, fused=fused)
+        matrices: dict[str, Any] = {"momentum": momentum, "nesterov": nesterov, "ns_steps": ns_steps}
+        self._muon = torch.optim.Muon([{"params": []}], **common, **matrices, adjust_lr_fn=adjust_lr_fn)
+        self._adamw = torch.optim.AdamW([{"params": []}], **common, betas=(betas[0], betas[1]), eps=eps, fused=fused)
         for inner in (self._muon, self._adamw):
             inner.param_groups.clear()
         super().__init__(params, {**common, "fused": fused})
@@ -73,14 +73,14 @@ class Muon(Optimizer):
         super().load_state_dict(state_dict)
         self._share_groups()
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Step on the gradients of all parameters that have one; returns the loss of the closure."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         for inner in (self._muon, self._adamw):
-            inner.step()
+            inner.step()  # type: ignore[no-untyped-call]
         return loss
 
     def _share_groups(self) -> None:
