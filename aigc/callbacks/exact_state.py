@@ -227,6 +227,8 @@ def _move_last_step(trainer: Trainer, step: int, begin: Position, now: Order) ->
     epochs = trainer.max_epochs or 0
     if now.batches and epochs > 0 and loop.max_steps == epochs * now.batches // now.accumulate:
         left = (epochs - begin.epoch) * now.batches - begin.batch
+        if left < 0:
+            raise InputError(f"trainer.max_epochs={epochs}: step {step} of a later epoch is saved already; give more")
         loop.max_steps = step + left // now.accumulate
 
 

@@ -11,7 +11,7 @@ from aigc.errors import InputError
 from aigc.runs import Run
 from aigc.runs.checkpoints import newest_step
 
-LIMITS = ("max_steps",)
+LIMITS = ("max_steps", "max_epochs", "max_time")
 """The settings of the trainer that end a run; another value lets a finished run take more steps."""
 
 
@@ -41,7 +41,8 @@ def is_longer(run: Run, before: DictConfig, after: DictConfig) -> bool:
     Raises:
         InputError: It does, and the run cannot be trained further.
     """
-    if all(before.trainer.get(name) == after.trainer.get(name) for name in LIMITS):
+    changed = [name for name in LIMITS if before.trainer.get(name) != after.trainer.get(name)]
+    if not changed:
         return False
     if run.record.until_step is not None:
         raise InputError(f"{run.id} reproduces the first {run.record.until_step} steps of another run; start a new run")
@@ -50,13 +51,19 @@ def is_longer(run: Run, before: DictConfig, after: DictConfig) -> bool:
             f"{run.id} is finished and has no checkpoint to continue from; start a new run with more steps"
         )
     spanning = [key for key in length_dependent(before) if key.startswith("scheduler")]
-    if spanning and not schedule_extends(before):
+    if spanning and changed != ["max_time"] and not schedule_extends(before):
         name = str(before.scheduler.get("_target_")).rpartition(".")[2]
         raise InputError(
-            f"{run.id} is finished, and so is its schedule: {name} was made for {before.trainer.max_steps} steps "
+            f"{run.id} is finished, and so is its schedule: {name} was made for {described_length(before)} "
             f"({', '.join(spanning)}) and cannot be extended; start a new run with more steps"
         )
     return True
+
+
+def described_length(cfg: DictConfig) -> str:
+    """Return the length that a schedule is made for: `500 steps`, or the first of `500 steps or 3 epochs`."""
+    given = {unit: cfg.trainer.get(f"max_{unit}") for unit in ("steps", "epochs")}
+    return " or ".join(f"{value} {unit}" for unit, value in given.items() if value is not None)
 
 
 def schedule_extends(cfg: DictConfig) -> bool:

@@ -16,7 +16,7 @@ from aigc.distributed.strategies import share_batches
 from aigc.errors import InputError
 from aigc.launch import components
 from aigc.launch.hardware import describe_machine
-from aigc.launch.length import length_dependent, schedule_extends
+from aigc.launch.length import described_length, length_dependent, schedule_extends
 from aigc.launch.ranks.group import Agreement
 from aigc.launch.results import save_model_folder, save_result
 from aigc.launch.trainer import batches_per_epoch, build_trainer, last_step
@@ -172,19 +172,17 @@ class Training:
         )
         if step:
             log.info("resuming from step %s", f"{step:,}")
-            self._log_length(trainer)
+            self._log_length()
 
-    def _log_length(self, trainer: Trainer) -> None:
+    def _log_length(self) -> None:
         """Log what another number of steps changes: without it, the run equals one that asked for it at the start."""
-        first = self.run.config.trainer.max_steps
-        keys = length_dependent(self.run.config) if trainer.max_steps != first else []
+        first, now = described_length(self.run.config), described_length(self.cfg)
+        keys = length_dependent(self.run.config) if first != now else []
         if keys:
-            continued = (
-                f"continued as for {trainer.max_steps}" if schedule_extends(self.run.config) else "kept as it is"
-            )
+            continued = f"continued as for {now}" if schedule_extends(self.run.config) else "kept as it is"
             log.warning(
-                "%s: made for %d steps, and %s; the result differs from that of a run with %d steps from the start",
-                *(", ".join(keys), first, continued, trainer.max_steps),
+                "%s: made for %s, and %s; the result differs from that of a run with %s from the start",
+                *(", ".join(keys), first, continued, now),
             )
 
 
