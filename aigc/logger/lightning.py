@@ -48,16 +48,16 @@ def resume_from_rows(logger: Logger, rows: Sequence[Mapping[str, float]]) -> Non
     """Give a logger all rows until the checkpoint; Lightning's CSVLogger deletes its file when it starts."""
     if resume := getattr(logger, "resume_from_rows", None):
         resume(rows)
-    elif isinstance(logger, CSVLogger) and rows:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Experiment logs directory")
-            for row in rows:
-                values = {name: value for name, value in row.items() if name not in FIXED_COLUMNS}
-                logger.log_metrics(values, int(row["step"]))
+    elif isinstance(logger, CSVLogger):
+        for row in rows:
+            values = {name: value for name, value in row.items() if name not in FIXED_COLUMNS}
+            logger.log_metrics(values, int(row["step"]))
 
 
 def log_config(loggers: Sequence[Logger], config: DictConfig) -> None:
     """Give the config of a run to all its loggers, with interpolations of the environment unresolved."""
     plain = OmegaConf.to_container(config, resolve=False)
-    for logger in loggers:
-        logger.log_hyperparams(plain)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Experiment logs directory")  # of CSVLogger, which gets all rows again
+        for logger in loggers:
+            logger.log_hyperparams(plain)
