@@ -1,11 +1,11 @@
 """`aigc export RUN`: write a run's model as self-contained files."""
 
 import argparse
-import json
 from pathlib import Path
 
 from aigc.cli.parts.options import VerbParser, add_trust, use_trusted
 from aigc.inference.base import SAFETENSORS
+from aigc.printing import print_json
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
     files, compared, difference = export(one, options.format, folder, options.checkpoint, options.force)
     if options.json:
         record = {"run_id": one.id, "format": options.format, "files": list(map(str, files)), "compared": compared}
-        print(json.dumps(record | {"largest_difference": difference}, ensure_ascii=False))
+        print_json(record | {"largest_difference": difference})
         return
     print("\n".join(map(str, files)))
     print(f"{compared}: largest difference {difference:g}")

@@ -1,9 +1,9 @@
 """`aigc ls`: list the runs."""
 
 import argparse
-import json
 
 from aigc.cli.parts.options import VerbParser
+from aigc.printing import print_json
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> None:
     rows = rows_of(list_runs(root)[: options.most])
     if options.json:
         for row in rows:
-            print(json.dumps(row, ensure_ascii=False))
+            print_json(row)
         return
     if not rows:
         print("no runs yet; `aigc train` starts one")

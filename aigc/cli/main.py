@@ -12,6 +12,7 @@ from pathlib import Path
 from aigc import __version__
 from aigc.errors import AigcError, exit_code
 from aigc.launch.spinning import bound_spinning
+from aigc.printing import escape_unprintable
 
 VERBS = {
     "train": "start a run",
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 failed, 2 wrong config or usage, 3 diverged, 4 out of memory, 75 preempted, 130
         interrupted.
     """
+    escape_unprintable()
     parser = _parser()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments:

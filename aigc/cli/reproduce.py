@@ -1,12 +1,12 @@
 """`aigc reproduce RUN`: train again and compare the numbers."""
 
 import argparse
-import json
 import shutil
 import sys
 from typing import TYPE_CHECKING
 
 from aigc.cli.parts.options import VerbParser, add_trust, use_trusted
+from aigc.printing import print_json
 
 if TYPE_CHECKING:
     from aigc.launch.reproduce import Reproduction
@@ -54,7 +54,10 @@ def run(options: argparse.Namespace) -> int:
             options.log = None
             shutil.rmtree(made[0].path)
         raise
-    print(json.dumps(as_dict(found), ensure_ascii=False) if options.json else text(found))
+    if options.json:
+        print_json(as_dict(found))
+    else:
+        print(text(found))
     return 0 if found.identical else 1
 
 

@@ -1,7 +1,6 @@
 """`aigc score-images IMAGES IMAGES`: measure generated images against real ones."""
 
 import argparse
-import json
 import os
 import textwrap
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from aigc.cli.parts.image_metrics import (
 from aigc.cli.parts.options import VerbParser, add_trust, use_trusted
 from aigc.cli.parts.typed_metrics import is_option
 from aigc.errors import InputError
+from aigc.printing import print_json
 
 if TYPE_CHECKING:
     from aigc.inference.parts.image_sets import ImageSet
@@ -247,7 +247,7 @@ def _print(
 
     if options.json:
         sets = [{"name": name, "images": count} for name, count in zip(names, counts, strict=True)]
-        print(json.dumps({"sets": sets, "metrics": values, "signatures": signatures}, ensure_ascii=False))
+        print_json({"sets": sets, "metrics": values, "signatures": signatures})
     elif values:
         rows = [(name, number(value), signatures[name]) for name, value in values.items()]
         print_columns([("metric", "score", "signature"), *rows])

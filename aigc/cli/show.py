@@ -1,9 +1,9 @@
 """`aigc show RUN`: describe one run."""
 
 import argparse
-import json
 
 from aigc.cli.parts.options import VerbParser
+from aigc.printing import print_json, print_yaml
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,9 +24,9 @@ def run(options: argparse.Namespace) -> None:
 
     one = Run.open(options.run)
     if options.config:
-        print((one.path / "config.yaml").read_text(encoding="utf-8"), end="")
+        print_yaml((one.path / "config.yaml").read_text(encoding="utf-8"))
     elif options.json:
-        print(json.dumps(describe_with_job(one), ensure_ascii=False, indent=2))
+        print_json(describe_with_job(one), indent=2)
     else:
         from aigc.cli.parts.result import print_description
 

@@ -1,9 +1,9 @@
 """`aigc submit`: queue a run on a cluster."""
 
 import argparse
-import json
 
 from aigc.cli.parts.options import ConfigParser, fields_help, use_trusted
+from aigc.printing import print_json
 
 
 class _Parser(ConfigParser):
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
             return
         one, job = submit(cfg, options.overrides)
     if options.json:
-        print(json.dumps({"run_id": one.id, "job": job, "path": str(one.path)}, ensure_ascii=False))
+        print_json({"run_id": one.id, "job": job, "path": str(one.path)})
     else:
         print(f"{one.id}  job {job}")
 
@@ -80,7 +80,7 @@ def _submit_sweep(options: argparse.Namespace) -> None:
     job = submit_sweep(made, cluster)
     if options.json:
         record = {"sweep": made.id, "job": job, "trials": len(made.trials), "path": str(made.folder)}
-        print(json.dumps(record, ensure_ascii=False))
+        print_json(record)
     else:
         print(f"{made.id}  job {job}  {len(made.trials)} trials")
 

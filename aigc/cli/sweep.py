@@ -2,7 +2,6 @@
 
 import argparse
 import re
-import sys
 from pathlib import Path
 
 from aigc.cli.parts.options import ConfigParser, fields_help, use_trusted
@@ -130,6 +129,7 @@ def _read(what: str, names: list[str], options: argparse.Namespace) -> int:
     from aigc.cli.parts import sweep_views
     from aigc.launch.sweeps.folder import SweepFolder
     from aigc.launch.sweeps.table import best_experiment
+    from aigc.printing import print_yaml
 
     if len(names) != 1:
         raise InputError(f"aigc sweep {what} SWEEP: name one sweep, by its id, a unique prefix, a path, or latest")
@@ -138,7 +138,7 @@ def _read(what: str, names: list[str], options: argparse.Namespace) -> int:
     if what == "status":
         sweep_views.show_status(folder, options.json)
     elif what == "best":
-        sys.stdout.write(best_experiment(folder, options.metric, options.direction))
+        print_yaml(best_experiment(folder, options.metric, options.direction))
     else:
         style = next((name for name in ("json", "csv", "md") if getattr(options, name)), "text")
         sweep_views.show_table(folder, options.metric, options.direction, style)

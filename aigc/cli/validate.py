@@ -37,7 +37,8 @@ def run(options: argparse.Namespace) -> None:
         check_buildable(cfg)
     if options.print:
         from aigc.config.freeze import frozen_yaml
+        from aigc.printing import print_yaml
 
-        print(frozen_yaml(cfg), end="")
+        print_yaml(frozen_yaml(cfg))
     else:
         print(f"{cfg.experiment}: the config is valid; files that it names were not read")

@@ -1,9 +1,9 @@
 """`aigc verify RUN`: check the files of a run against their hashes."""
 
 import argparse
-import json
 
 from aigc.cli.parts.options import VerbParser
+from aigc.printing import print_json
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     wrong = [finding for finding in findings if finding.problem]
     if options.json:
         rows = [vars(finding) for finding in findings]
-        print(json.dumps({"run_id": one.id, "unchanged": not wrong, "files": rows}, ensure_ascii=False))
+        print_json({"run_id": one.id, "unchanged": not wrong, "files": rows})
     else:
         for finding in wrong:
             digests = (

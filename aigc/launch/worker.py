@@ -27,6 +27,7 @@ from aigc.launch.ranks.exits import KilledRank, RankExit, RankExits, exit_of, lo
 from aigc.launch.ranks.group import Agreement, Ranks, check_ranks, joined, read_ranks
 from aigc.launch.ranks.lifeline import LIFELINE, hold_lifeline
 from aigc.launch.train import Training
+from aigc.printing import escape_unprintable
 from aigc.runs import Run, stop
 from aigc.runs.console import log, log_to, show_messages
 from aigc.runs.files import remove_half_written
@@ -190,6 +191,7 @@ def _revert_attempt(run: Run, before: StatusRecord) -> None:
 
 def main() -> int:
     """Train the run folder named on the command line, as the rank given by the environment."""
+    escape_unprintable()
     parser = argparse.ArgumentParser(prog="python -m aigc.launch.worker", description=__doc__)
     parser.add_argument("run", metavar="RUN_FOLDER")
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="changes of the config in this attempt")

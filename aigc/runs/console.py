@@ -81,7 +81,7 @@ def log_to(path: Path) -> Iterator[None]:
 
     Where stderr is that file itself, as for ranks other than the first, they are written once, with a time stamp.
     """
-    handler = _ToFile(path, encoding="utf-8")
+    handler = _ToFile(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handler.addFilter(_NoAdverts())
     loggers = [log, logging.getLogger("pytorch_lightning"), logging.getLogger("py.warnings")]

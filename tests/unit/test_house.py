@@ -31,6 +31,7 @@ LAYERS = [
     ["config"],
     ["assets"],
     ["files"],
+    ["printing"],
     ["errors"],
     ["aigc"],
 ]

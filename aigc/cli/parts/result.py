@@ -1,11 +1,11 @@
 """Tables of a run's scores."""
 
-import json
 import math
 from collections.abc import Sequence
 from datetime import datetime
 
 from aigc.launch.clusters.run_state import read_states
+from aigc.printing import print_json
 from aigc.runs import Run
 from aigc.runs.table import MEASURES, describe, main_metrics
 
@@ -15,7 +15,7 @@ def print_result(run: Run, as_json: bool = False) -> None:
     manifest = run.manifest
     if as_json:
         keys = ("run_id", "metrics", "signatures", "result")
-        print(json.dumps({"path": str(run.path), **{key: manifest.get(key) for key in keys}}, ensure_ascii=False))
+        print_json({"path": str(run.path), **{key: manifest.get(key) for key in keys}})
         return
     result = manifest.get("result") or {}
     scores = [(name, value) for name, value, _ in score_rows(manifest["metrics"])]

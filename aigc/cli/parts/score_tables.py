@@ -1,10 +1,10 @@
 """Tables of the scores of files."""
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from aigc import printing
 from aigc.cli.parts.corpus import Corpus
 from aigc.cli.parts.result import print_columns
 from aigc.metrics.text.comparison import SystemScores
@@ -50,7 +50,7 @@ def print_json(corpus: Corpus, results: Sequence[SystemScores], samples: int, se
                 for (file, _), result in list(zip(corpus.systems, results, strict=True))[1:]
             ],
         }
-    print(json.dumps(_finite(report), ensure_ascii=False))
+    printing.print_json(_finite(report))
 
 
 def _scores(result: SystemScores) -> Iterator[_Row]:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import math
 import sys
 import time
@@ -14,6 +13,7 @@ from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.row_labels import row_labels, shown
 from aigc.launch.sweeps.table import Table, make_table
 from aigc.launch.sweeps.trials import SweepPlan, Trial
+from aigc.printing import print_json
 from aigc.runs.console import log, stderr
 from aigc.runs.status import Status
 
@@ -26,7 +26,7 @@ def show_plan(plan: SweepPlan, as_json: bool) -> None:
     folder = SweepFolder(plan.folder)
     if plan.axes:
         if as_json:
-            print(json.dumps({"sweep": plan.id, "trials": plan.total, "keys": plan.keys}, ensure_ascii=False))
+            print_json({"sweep": plan.id, "trials": plan.total, "keys": plan.keys})
         else:
             print(f"{plan.id}: Optuna chooses {_trials(plan.total)} from {', '.join(plan.keys)}")
         if (plan.folder / "trials.jsonl").exists():
@@ -39,7 +39,7 @@ def show_plan(plan: SweepPlan, as_json: bool) -> None:
     if as_json:
         for trial, status in rows:
             record = {"trial": trial.number, "run": plan.run_id(trial), "overrides": trial.overrides, "status": status}
-            print(json.dumps(record | {"same": trial.same}, ensure_ascii=False))
+            print_json(record | {"same": trial.same})
         return
     shown = [("trial", "status", "overrides", "run")]
     shown += [(str(trial.number), status, _words(trial), plan.run_id(trial)) for trial, status in rows]
@@ -129,7 +129,7 @@ def show_tally(plan: SweepPlan, tally: "Tally", as_json: bool) -> None:
         "left": tally.left,
     }
     if as_json:
-        print(json.dumps({"sweep": plan.id, "path": str(plan.folder), **counts}, ensure_ascii=False))
+        print_json({"sweep": plan.id, "path": str(plan.folder), **counts})
         return
     print_columns(
         [
@@ -149,16 +149,16 @@ def show_status(folder: SweepFolder, as_json: bool) -> None:
     """Print the status of each trial."""
     rows: list[tuple[str, ...]] = []
     counts: dict[str, int] = {}
-    differing = row_labels(folder, with_seed=True)
-    label = dict(zip(differing, shown(list(differing.values())), strict=True))
+    labels = row_labels(folder, with_seed=True)
+    label = dict(zip(labels, shown([one.shown for one in labels.values()]), strict=True))
     for trial in folder.trials():
         record = folder.status(trial.run)
         status = "pruned" if folder.is_pruned(trial.run) else str(record.status)
         counts[status] = counts.get(status, 0) + 1
         row = {"trial": trial.number, "status": status, "step": record.step, "message": record.message}
         if as_json:
-            more = {"overrides": trial.overrides, "differs_in": differing[trial.run], "run": trial.run}
-            print(json.dumps(row | more, ensure_ascii=False))
+            more = {"overrides": trial.overrides, "differs_in": labels[trial.run].shown, "run": trial.run}
+            print_json(row | more)
         step = "" if record.step is None else str(record.step)
         why = "" if status in (Status.FINISHED, "pruned") else record.message or ""
         rows.append((str(trial.number), status, step, label[trial.run], trial.run, why))
@@ -171,7 +171,7 @@ def show_table(folder: SweepFolder, metric: str | None, direction: str | None, s
     """Print mean, standard deviation and interval of each row, best first."""
     table = make_table(folder, metric, direction)
     if style == "json":
-        print(json.dumps(_as_json(table), ensure_ascii=False))
+        print_json(_as_json(table))
         return
     pruned = any(row.pruned for row in table.rows)
     header = ["differs in", "n", table.metric, "sd", "±95 %", "failed", *["pruned"] * pruned, "unfinished"]

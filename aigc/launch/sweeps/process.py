@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from aigc.config.trust import trust
 from aigc.errors import AigcError, InputError, RunExists, RunInUse, exit_code
 from aigc.launch.prepared_run import PreparedRun
+from aigc.printing import escape_unprintable
 from aigc.runs import Run, stop
 from aigc.runs.console import show_messages
 from aigc.runs.manifest import SubmittedJob
@@ -64,6 +65,7 @@ def work_on(job: TrialProcess) -> None:
     """Start or resume the trial's run, and exit the process with its exit code."""
     os.setsid()  # a terminal's Ctrl-C goes to the driver, which forwards it to the trials
     _redirect_output(job.log)
+    escape_unprintable()
     os.environ.update(job.environment)
     trust(list(job.trusted))
     import torch
