@@ -1,9 +1,15 @@
 """`aigc eval RUN`: measure a run's model."""
 
 import argparse
-import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from aigc.cli.parts.options import VerbParser, add_overrides, use_trusted
+from aigc.errors import InputError
+from aigc.printing import print_json
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 def parser() -> argparse.ArgumentParser:
@@ -11,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
     made = VerbParser(
         "eval",
         "Measure a run's model with the run's evaluations, on its held-out data or on the held-out part of other\n"
-        "data; data.validation_path=FILE measures on a whole file.\n"
+        "data; data.validation_path=FILE measures on a whole file. Texts that are not measured are not prepared.\n"
         "The result is printed and appended to evaluations.jsonl in the run folder.",
         "aigc eval latest data=couplets evaluation.generation.samples=50",
     )
@@ -32,6 +38,7 @@ def run(options: argparse.Namespace) -> None:
     cfg = override(one.config, options.overrides, ("data", "evaluation", "trainer"))
     fill_defaults(cfg)  # runs of an older version have fewer keys
     check(cfg)
+    _check_measured(cfg, options.overrides)
 
     from aigc.cli.parts.result import print_columns, score_rows
     from aigc.inference.find import model_of_task
@@ -42,6 +49,21 @@ def run(options: argparse.Namespace) -> None:
     metrics, signatures = model_of_task(one).measure(cfg, options.overrides)
     if options.json:
         record = {"run_id": one.id, "overrides": options.overrides, "metrics": metrics, "signatures": signatures}
-        print(json.dumps(record, ensure_ascii=False))
+        print_json(record)
     else:
         print_columns(score_rows(metrics, signatures))
+
+
+def _check_measured(cfg: "DictConfig", overrides: Sequence[str]) -> None:
+    """Check that other data are those that are measured: a run may validate on a file of its own.
+
+    Raises:
+        InputError: They are not.
+    """
+    typed = {text.partition("=")[0].lstrip("+") for text in overrides}
+    validation = cfg.data.get("validation_path")
+    if "data.path" in typed and validation and not typed & {"data", "data.validation_path"}:
+        raise InputError(
+            f"data.path: this run validates on data.validation_path={validation}, so that another data.path changes "
+            "nothing; give data.validation_path=FILE, or data.validation_path=null for a part of data.path"
+        )

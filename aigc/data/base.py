@@ -25,6 +25,10 @@ Prepared = TypeVar("Prepared", bound=Entry)
 class PreparedData(LightningDataModule, ABC, Generic[Prepared]):
     """Data that are prepared once, kept in a cache, and opened by every process.
 
+    Attributes:
+        only_validation: Set before the data are prepared where a model is measured and not trained: data whose
+            validation part can be prepared alone then leave out the rest.
+
     Args:
         path: Where the data are.
         batch_size: Samples in a batch.
@@ -48,6 +52,7 @@ class PreparedData(LightningDataModule, ABC, Generic[Prepared]):
         self.num_workers = num_workers
         self.seed = seed
         self.cache = Path(cache).expanduser()
+        self.only_validation = False
         self._prepared: Prepared | None = None
 
     @abstractmethod

@@ -114,9 +114,10 @@ def _fixed_tokens(config: Any) -> "Tensor":
     text = config.get_text_config()
     length = min(getattr(text, "max_position_embeddings", None) or 16, 16)
     ids: Tensor = torch.arange(2 * length).reshape(2, length) % text.vocab_size
-    if config.is_encoder_decoder and text.eos_token_id is not None:  # heads of some read the last end token
-        ids[ids == text.eos_token_id] = (text.eos_token_id + 1) % text.vocab_size
-        ids[:, -1] = text.eos_token_id
+    end = text.eos_token_id
+    if config.is_encoder_decoder and isinstance(end, int):  # heads of some read the last end token
+        ids[ids == end] = (end + 1) % text.vocab_size
+        ids[:, -1] = end
     return ids
 
 

@@ -21,6 +21,7 @@ from aigc.config.build import target_class
 from aigc.config.monitor import checkpoint_monitor
 from aigc.config.problems import ConfigError, Problem
 from aigc.config.targets import signature
+from aigc.data.base import PreparedData
 from aigc.data.random_streams import Stream, stream_seed
 from aigc.distributed.data_rank import data_rank
 from aigc.evaluation.base import Evaluation
@@ -63,13 +64,14 @@ def seed_by_data_rank(cfg: DictConfig) -> None:
         seed_everything(stream_seed(Stream.RANK, cfg.seed, rank, below=2**32), workers=True, verbose=False)
 
 
-def build_data(cfg: DictConfig, model: Path | None = None) -> Any:
+def build_data(cfg: DictConfig, model: Path | None = None, only_validation: bool = False) -> Any:
     """Build the data module and prepare its data.
 
     Args:
         cfg: The config.
         model: A checkpoint or a run's model/ that the data are for, whose state learned from data is kept; None takes
             the model that training starts from, if it comes from a run.
+        only_validation: Whether nothing is trained, see `PreparedData`.
 
     Raises:
         InputError: The data cannot be used, or hold what that model does not know.
@@ -77,6 +79,8 @@ def build_data(cfg: DictConfig, model: Path | None = None) -> Any:
     data = build(cfg.data, LightningDataModule, "data")
     if state := _data_state(cfg, data, model):
         data.load_state_dict(state)
+    if isinstance(data, PreparedData):
+        data.only_validation = only_validation
     data.prepare_data()
     data.setup()
     return data
@@ -87,8 +91,11 @@ def _data_state(cfg: DictConfig, data: LightningDataModule, model: Path | None) 
         return data_state.of_checkpoint(model, data)
     if model is not None:
         return data_state.of_model(model)
-    start = build(cfg.model, ModelFactory, "model").folder if cfg.get("model") else None
-    return {} if start is None else data_state.held(start)
+    if not cfg.get("model"):
+        return {}
+    start = build(cfg.model, ModelFactory, "model")
+    start.check_source()
+    return {} if start.folder is None else data_state.held(start.folder)
 
 
 def build_task(cfg: DictConfig, data: Any, weights: Path | None = None) -> Task:

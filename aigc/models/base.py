@@ -22,6 +22,13 @@ class ModelFactory(ABC):
         """The folder that the weights are read from; None where they are random, or come from elsewhere."""
         return None
 
+    def check_source(self) -> None:  # noqa: B027
+        """Check that pretrained weights are there, before data are prepared for them; random ones have no source.
+
+        Raises:
+            InputError: They are not.
+        """
+
     def from_folder(self, folder: Path) -> Self:
         """Return a factory of the same kind whose weights come from a run's model/.
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
 import transformers
-from torch import Tensor
 from transformers import AutoConfig, PreTrainedModel
 
 from aigc.config import build
@@ -15,6 +14,9 @@ from aigc.config.types import Slot
 from aigc.errors import InputError
 from aigc.models.adapters.base import Adapter, attach
 from aigc.models.base import ModelFactory
+from aigc.models.embeddings import add_rows
+from aigc.models.end_tokens import set_end_tokens
+from aigc.models.pretrained import local_folder, weights_problem
 
 
 class TransformersModel(ModelFactory):
@@ -53,14 +55,16 @@ class TransformersModel(ModelFactory):
         self.attention = attention
         if problems := self._problems():
             raise ConfigError(problems)
-        if self.architecture or self.folder:
+        if self.architecture or (self.folder and not weights_problem(str(self.path))):
             self._check_settings(self._configuration())
 
     def _configuration(self) -> Any:
         """Return the architecture's configuration with its defaults, or that of the pretrained weights."""
+        if self.path and (problem := weights_problem(self.path)):
+            raise ConfigError([Problem("model.path", problem)])
         try:
             if self.path:
-                return AutoConfig.from_pretrained(self.path, trust_remote_code=False)
+                return AutoConfig.from_pretrained(self._source, trust_remote_code=False)
         except (OSError, ValueError) as error:
             raise self._unreadable(error) from error
         try:
@@ -105,13 +109,12 @@ class TransformersModel(ModelFactory):
         if getattr(data, "tokenizer", None) is None:
             raise InputError(f"model: a language model learns from texts, and {type(data).__name__} contains none")
         model = self._pretrained() if self.path else self._random(data)
-        rows = model.get_input_embeddings().num_embeddings
-        if len(data.tokenizer) > rows:
-            _add_rows(model, rows, len(data.tokenizer))
-        special = {name: getattr(data.tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+        add_rows(model, len(data.tokenizer), self.path)
+        set_end_tokens(model, data.tokenizer, self._source if self.path else None)
+        special = {name: getattr(data.tokenizer, name) for name in ("bos_token_id", "pad_token_id")}
         if model.config.is_encoder_decoder and getattr(model.config, "decoder_start_token_id", None) is None:
-            pad, end = special["pad_token_id"], special["eos_token_id"]
-            special["decoder_start_token_id"] = end if pad is None else pad  # T5 begins with padding
+            pad = special["pad_token_id"]
+            special["decoder_start_token_id"] = data.tokenizer.eos_token_id if pad is None else pad  # T5 begins so
         for name, value in special.items():
             setattr(model.config, name, value)
             if getattr(model, "generation_config", None) is not None:
@@ -127,7 +130,21 @@ class TransformersModel(ModelFactory):
     @property
     def folder(self) -> Path | None:
         """The folder of pretrained weights, if they lie in one."""
-        return Path(self.path) if self.path and Path(self.path).is_dir() else None
+        return local_folder(self.path) if self.path else None
+
+    @property
+    def _source(self) -> str:
+        """What Transformers is given: the folder, or the name on the Hub."""
+        return str(self.folder or self.path)
+
+    def check_source(self) -> None:
+        """Check that the pretrained weights are there and have a configuration.
+
+        Raises:
+            InputError: They are not.
+        """
+        if self.path:
+            self._configuration()
 
     def from_folder(self, folder: Path) -> Self:
         """Return a factory that reads weights and configuration from a folder in the layout of Transformers."""
@@ -155,7 +172,7 @@ class TransformersModel(ModelFactory):
             self._check_settings(config)
             config.update(self.settings)
             model: PreTrainedModel = self._auto_class.from_pretrained(
-                self.path, config=config, trust_remote_code=False, **self._loading()
+                self._source, config=config, trust_remote_code=False, **self._loading()
             )
         except (OSError, ValueError) as error:
             raise self._unreadable(error) from error
@@ -163,7 +180,8 @@ class TransformersModel(ModelFactory):
 
     def _unreadable(self, error: Exception) -> InputError:
         reason = str(error).splitlines()[0]
-        return InputError(f"model.path={self.path}: no folder with weights, nor a model that the hub has now: {reason}")
+        what = "its weights cannot be read" if self.folder else "no such folder, nor a model that the Hub has now"
+        return InputError(f"model.path={self.path}: {what}: {reason}")
 
     def _loading(self) -> dict[str, Any]:
         return {"attn_implementation": self.attention, "dtype": getattr(torch, self.dtype)}
@@ -212,19 +230,6 @@ def context_length(model: PreTrainedModel) -> int | None:
     """Return the most tokens that the model can see at once; None when its configuration names no limit."""
     limit = getattr(model.config, "max_position_embeddings", None)
     return int(limit) if limit else None
-
-
-def _add_rows(model: PreTrainedModel, before: int, after: int) -> None:
-    """Add rows to embeddings and output layer, each the mean of the old ones; the same whenever it is done again.
-
-    Transformers would draw them from a normal distribution around that mean (Hewitt, 2021).
-    """
-    model.resize_token_embeddings(after, mean_resizing=False)
-    layers = (model.get_input_embeddings(), model.get_output_embeddings())
-    values = [getattr(layer, name, None) for layer in layers for name in ("weight", "bias")]
-    for value in values:
-        if isinstance(value, Tensor) and len(value) == after:
-            value.data[before:] = value.data[:before].double().mean(0).to(value.dtype)
 
 
 def _heads() -> list[str]:

@@ -10,6 +10,7 @@ from aigc.data.text.prepared import CorpusRecipe, PreparedText, prepare
 from aigc.data.text.rows import Batch
 from aigc.data.text.sources import open_source
 from aigc.data.text.tokenizer import TokenizerSettings
+from aigc.data.text.validation_part import prepare_validation
 from aigc.errors import InputError
 
 
@@ -62,6 +63,8 @@ class TextData(TextModule):
     def _prepare(self) -> PreparedText:
         validation = open_source(self.validation_path) if self.validation_path else None
         recipe = replace(self.recipe, learned=self.learned)
+        if self.only_validation and recipe.is_settled:
+            return prepare_validation(recipe, validation or open_source(self.path), bool(validation), self.cache)
         prepared = prepare(recipe, open_source(self.path), validation, self.cache)
         rows = prepared.info["train"]["rows"]
         if rows < self.batch_size:

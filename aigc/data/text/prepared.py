@@ -42,6 +42,12 @@ class TextRecipe:
     learned: Mapping[str, Any] = field(default_factory=dict)
     """What the objective has learned for a model, which it keeps; empty to fit it to the examples."""
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing has to be made from training examples: neither a tokenizer, nor what the objective learns."""
+        learns = type(self.objective).fit is not Objective.fit
+        return self.tokenizer.kind == "pretrained" and (not learns or bool(self.learned))
+
     def settings(self) -> dict[str, Any]:
         """All of it but the objective and what it has learned, in JSON's types."""
         settings = asdict(self)
@@ -133,7 +139,7 @@ def prepare(recipe: CorpusRecipe, source: Source, validation: Source | None, cac
 
     def build(parts: Mapping[str, Any], aside: Path) -> None:
         _build(recipe, source, validation, parts, aside)
-        _check_unchanged(source, parts["corpus"])
+        check_unchanged(source, parts["corpus"])
 
     return find_or_prepare(cache / "text", ingredients, recipe, build)
 
@@ -164,7 +170,7 @@ def find_or_prepare(
     return prepared
 
 
-def _check_unchanged(source: Source, fingerprint: str) -> None:
+def check_unchanged(source: Source, fingerprint: str) -> None:
     """A file that was written to while it was read would be kept under the key of other content."""
     if source.fingerprint() != fingerprint:
         raise InputError(f"{source.name} changed while it was read. Start again when nothing writes to it.")

@@ -40,21 +40,27 @@ class StreamRecipe(TextRecipe):
     validation_documents: int = 500
 
 
-def prepare_stream(recipe: StreamRecipe, stream: Stream, cache: Path) -> PreparedText:
+def prepare_stream(recipe: StreamRecipe, stream: Stream, cache: Path, only_validation: bool = False) -> PreparedText:
     """Find tokenizer and validation rows in the cache, or make them from the first documents.
 
     Args:
         recipe: How.
         stream: The corpus.
         cache: The folder that holds the entries, under `stream/`.
+        only_validation: Whether nothing is trained, so that the corpus need not go on after the text for validation.
 
     Raises:
         InputError: The corpus is malformed, or holds no text besides that for validation.
     """
     ingredients = recipe.ingredients() | {"corpus": stream.fingerprint(), "head": recipe.settings()}
+    only_validation = only_validation and recipe.is_settled
+    if only_validation:
+        ingredients["part"] = "validation"
 
     def build(parts: Mapping[str, Any], aside: Path) -> None:
         heldout, sample = _read(recipe, stream)
+        if not sample and not (only_validation and heldout):
+            raise _too_few(stream, heldout)
         info = {"fingerprint": parts["corpus"], "ingredients": parts}
         write_splits(recipe, {"validation": heldout}, sample, info, aside)
 
@@ -80,12 +86,14 @@ def _read(recipe: StreamRecipe, stream: Stream) -> tuple[list[Example], list[Exa
                 sample.append(example)
                 if len(sample) == wanted:
                     break
-    if not sample:
-        besides = f" besides the {len(heldout):,} for validation" if heldout else ""
-        if len(heldout) == 1:
-            raise InputError(f"{stream.name}: no text is left{besides}: {one_text(heldout)}")
-        raise InputError(
-            f"{stream.name}: no example with a text{besides}. Is it the right file and column? "
-            "data.validation_documents says how many are held out."
-        )
     return heldout, sample
+
+
+def _too_few(stream: Stream, heldout: list[Example]) -> InputError:
+    besides = f" besides the {len(heldout):,} for validation" if heldout else ""
+    if len(heldout) == 1:
+        return InputError(f"{stream.name}: no text is left{besides}: {one_text(heldout)}")
+    return InputError(
+        f"{stream.name}: no example with a text{besides}. Is it the right file and column? "
+        "data.validation_documents says how many are held out."
+    )

@@ -86,7 +86,8 @@ class StreamedText(TextModule):
         return self._stream
 
     def _prepare(self) -> PreparedText:
-        return prepare_stream(replace(self.recipe, learned=self.learned), self.stream, self.cache)
+        recipe = replace(self.recipe, learned=self.learned)
+        return prepare_stream(recipe, self.stream, self.cache, self.only_validation)
 
     def rows(self, rank: int = 0, world_size: int = 1) -> StreamRows:
         """The training rows of one rank."""

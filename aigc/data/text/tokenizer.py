@@ -4,14 +4,14 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import regex
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from aigc.data.text.tokenizer_settings import TokenizerSettings
 from aigc.errors import InputError
+from aigc.models.pretrained import load_tokenizer
 
 __all__ = ["END", "PAD", "UNKNOWN", "TokenizerSettings", "encode", "make_tokenizer", "resolve", "suppressed_tokens"]
 
@@ -104,17 +104,10 @@ def load_pretrained(path: str) -> PreTrainedTokenizerFast:
     Raises:
         InputError: It is not there, cannot be reached, is not a fast tokenizer, or has no end token.
     """
-    folder = Path(path).expanduser()
-    looks_local = path.startswith((".", "/", "~")) or path.count("/") > 1
-    if looks_local and not folder.is_dir():
-        raise InputError(f"data.tokenizer.path: {path}: no such folder.")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder) if folder.is_dir() else path, trust_remote_code=False)
-    except Exception as error:  # the Hub's client raises its transport's own errors too
-        reason = (str(error).splitlines() or [""])[0].rstrip(".")
-        raise InputError(f"data.tokenizer.path: no tokenizer could be loaded from '{path}': {reason}.") from error
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise InputError(f"data.tokenizer.path: '{path}' has no tokenizer.json; only fast tokenizers are supported.")
+        tokenizer = load_tokenizer(path)
+    except InputError as error:
+        raise InputError(f"data.tokenizer.path: {error}") from error
     if tokenizer.eos_token_id is None:
         raise InputError(
             f"data.tokenizer.path: the tokenizer '{path}' has no end token (eos_token); set one and save it."
@@ -145,6 +138,16 @@ def unknown_tokens(tokenizer: PreTrainedTokenizerFast) -> list[int]:
     vocabulary = tokenizer.get_vocab()
     ends = {tokenizer.eos_token_id, tokenizer.bos_token_id, None}
     return sorted({tokenizer.unk_token_id, *(vocabulary.get(byte) for byte in BYTES)} - ends)
+
+
+def unknown_characters(tokenizer: PreTrainedTokenizerFast, text: str) -> list[str]:
+    """The characters of a text that the tokenizer has no token for, in order.
+
+    Bytes of a character count for a tokenizer made here, which has seen the character too rarely to learn it.
+    """
+    unknown = set(unknown_tokens(tokenizer)) if tokenizer.eos_token == END else {tokenizer.unk_token_id} - {None}
+    ids = encode(tokenizer, list(text)) if unknown else []
+    return [character for character, found in zip(text, ids, strict=False) if unknown & {*found}]
 
 
 def suppressed_tokens(tokenizer: PreTrainedTokenizerFast) -> list[int]:

@@ -24,7 +24,7 @@ def validate_model(run: Run, cfg: DictConfig, overrides: Sequence[str]) -> tuple
         InputError: As `validate`, or the task has more weights than model/ holds.
     """
     components.prepare_machine(cfg)
-    data = components.build_data(cfg, run.model)
+    data = components.build_data(cfg, run.model, only_validation=True)
     task = components.build_task(cfg, data, run.model)
     check_whole(task, run)
     return validate(run, task, data, cfg, overrides)

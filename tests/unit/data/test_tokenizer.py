@@ -18,6 +18,7 @@ from aigc.data.text.tokenizer import (
     make_tokenizer,
     resolve,
     suppressed_tokens,
+    unknown_characters,
     unknown_tokens,
 )
 from aigc.errors import InputError
@@ -93,6 +94,14 @@ def test_rare_characters_become_bytes_or_one_unknown_token() -> None:
     assert as_token.convert_ids_to_tokens(encode(as_token, ["ab春a"])[0]) == ["a", UNKNOWN, UNKNOWN, "a"]
     assert unknown_tokens(as_token) == [as_token.unk_token_id]
     assert len(unknown_tokens(as_bytes)) == 256
+
+
+def test_unknown_characters_are_named_in_order() -> None:
+    as_token = make_tokenizer(TokenizerSettings(kind="character", unknown="token"), TEXTS)
+    as_bytes = make_tokenizer(TokenizerSettings(kind="character"), TEXTS)
+    for tokenizer in (as_token, as_bytes):
+        assert unknown_characters(tokenizer, "春龙眠飞\U0001f44d龙") == ["龙", "飞", "\U0001f44d", "龙"]
+    assert unknown_characters(TOKENIZERS["bpe"], "龙\U0001f44d") == [], "its bytes are tokens like any other"
 
 
 def test_generation_never_samples_special_tokens_but_the_end() -> None:

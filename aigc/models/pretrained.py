@@ -1,0 +1,91 @@
+"""Folders of pretrained weights and tokenizers in the layout of Transformers; nothing here imports torch at once."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aigc.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+_GGUF = b"GGUF"
+_GGUF_WORDS = (
+    "the format of llama.cpp, which is not read: give the folder that it was made from (config.json, *.safetensors)"
+)
+
+
+def local_folder(path: str) -> Path | None:
+    """Return the folder that a path names, if there is one; otherwise it may be a name on the Hub."""
+    folder = Path(path).expanduser()
+    return folder if folder.is_dir() else None
+
+
+def path_problem(path: str) -> str | None:
+    """Return what is wrong with a path, as far as the file system tells; None for a folder or a name on the Hub."""
+    place = Path(path).expanduser()
+    if place.is_dir():
+        return None
+    if place.is_file():
+        return f"{path} is a GGUF file, {_GGUF_WORDS}" if _is_gguf(place) else f"{path} is a file; name its folder"
+    is_local = path.startswith((".", "/", "~")) or path.count("/") > 1
+    return f"{path}: no such folder" if is_local else None
+
+
+def weights_problem(path: str) -> str | None:
+    """Return what is wrong with a path of pretrained weights, as `path_problem` does; a folder needs a config.json."""
+    folder = local_folder(path)
+    if folder is None or (folder / "config.json").is_file():
+        return path_problem(path)
+    if any(folder.glob("*.gguf")):
+        return f"{path} holds weights in GGUF, {_GGUF_WORDS}"
+    return f"{path} has no config.json, which describes the weights in *.safetensors beside it"
+
+
+def check_weights(path: str) -> None:
+    """Check that a path may hold pretrained weights, as far as the file system tells.
+
+    Raises:
+        InputError: It does not.
+    """
+    if problem := weights_problem(path):
+        raise InputError(problem)
+
+
+def load_tokenizer(path: str) -> "PreTrainedTokenizerFast":
+    """Load the tokenizer of a folder or of a model on the Hub; code that comes with it is never run.
+
+    Raises:
+        InputError: It is not there, cannot be reached, or is not a fast tokenizer.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    if problem := path_problem(path):
+        raise InputError(problem)
+    folder = local_folder(path)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder or path), trust_remote_code=False)
+    except Exception as error:  # the Hub's client raises its transport's own errors too
+        if folder is not None and not _has_tokenizer_files(folder):
+            raise InputError(_without_files(path)) from error
+        reason = (str(error).splitlines() or [""])[0].rstrip(".")
+        missing = "" if folder else "there is no such folder, and "
+        raise InputError(f"{missing}no tokenizer could be loaded from '{path}': {reason}") from error
+    if not tokenizer.get_vocab().keys() - tokenizer.get_added_vocab().keys() - {*tokenizer.all_special_tokens}:
+        raise InputError(_without_files(path))  # without any file, Transformers makes one of special tokens alone
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise InputError(f"'{path}' has no tokenizer.json; only fast tokenizers are supported")
+    return tokenizer
+
+
+def _is_gguf(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_GGUF)) == _GGUF
+
+
+def _has_tokenizer_files(folder: Path) -> bool:
+    patterns = ("tokenizer.json", "tokenizer*.model*", "*.tiktoken", "*.bpe.model", "spiece.model", "vocab*", "tekken*")
+    return any(any(folder.glob(pattern)) for pattern in patterns)
+
+
+def _without_files(path: str) -> str:
+    return f"{path} has no tokenizer files, such as tokenizer.json: add those of the model, or name another folder"

@@ -1,0 +1,167 @@
+"""Folders of pretrained models as people have them: what is missing is named, and their end tokens are kept."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+from aigc.data.text import TextData
+from aigc.data.text.tokenizer import TokenizerSettings, make_tokenizer
+from aigc.errors import InputError
+from aigc.generation.sampling import Sampling
+from aigc.generation.texts import generate_texts
+from aigc.models import TransformersCausalLM
+from aigc.models.end_tokens import end_tokens
+from aigc.models.pretrained import load_tokenizer, weights_problem
+
+TEXTS = [f"{a} {b} {c}" for a in ("red", "blue", "green") for b in ("cat", "dog") for c in ("runs", "sees", "sits")]
+
+
+def saved(folder: Path, ends: Any, config_ends: Any = None, tokenizer: bool = True, rows: int = 0) -> Path:
+    """A tiny model folder whose configurations name these end tokens."""
+    own = make_tokenizer(TokenizerSettings(kind="bpe", vocabulary_size=300), TEXTS)
+    own.add_special_tokens({"additional_special_tokens": ["<|turn|>", "<|stop|>"]})
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=rows or len(own), n_positions=32, n_embd=8, n_layer=1, n_head=1))
+    model.save_pretrained(folder)
+    if tokenizer:
+        own.save_pretrained(folder)
+    for name, value in {"generation_config.json": ends, "config.json": config_ends or ends}.items():
+        described = json.loads((folder / name).read_text()) | {"eos_token_id": value}
+        (folder / name).write_text(json.dumps(described))
+    return folder
+
+
+def text_data(place: Path, **tokenizer: Any) -> TextData:
+    (place / "t.txt").write_text("\n".join(TEXTS) + "\n")
+    settings = TokenizerSettings(**tokenizer)
+    data = TextData(str(place / "t.txt"), tokenizer=settings, sequence_length=16, batch_size=1, cache=str(place / "c"))
+    data.prepare_data()
+    return data
+
+
+def id_of(folder: Path, token: str) -> int:
+    return int(PreTrainedTokenizerFast.from_pretrained(folder).convert_tokens_to_ids(token))
+
+
+def test_further_end_tokens_are_kept_and_end_a_text(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "m", 0)
+    turn, stop = id_of(folder, "<|turn|>"), id_of(folder, "<|stop|>")
+    saved(folder, [turn, stop, 9999])
+    data = text_data(tmp_path, kind="pretrained", path=str(folder))
+    model = TransformersCausalLM(path=str(folder)).create(data)
+    own = data.tokenizer.eos_token_id
+    assert model.generation_config.eos_token_id == [turn, stop, own]
+    assert model.config.eos_token_id == [turn, stop, own]
+    model.save_pretrained(tmp_path / "again")
+    again = TransformersCausalLM(path=str(tmp_path / "again"))
+    data.tokenizer.save_pretrained(tmp_path / "again")
+    assert set(end_tokens(again.create(data), data.tokenizer)) == {own, turn, stop}
+
+    output = model.get_output_embeddings()
+    with torch.no_grad():  # the model says <|turn|> alone
+        model.transformer.ln_f.weight.zero_()
+        model.transformer.ln_f.bias.fill_(1.0)
+        output.weight.zero_()
+        output.weight[turn] = 1.0
+        output.weight[id_of(folder, "cat")] = 0.5
+    greedy = Sampling(temperature=0.0, max_new_tokens=5)
+    assert generate_texts(model, data.tokenizer, ["red"], greedy) == [[""]]
+    model.generation_config.eos_token_id = own  # as it was before: the token is suppressed, and the text goes on
+    assert len(generate_texts(model, data.tokenizer, ["red"], greedy)[0][0]) > 0
+
+
+def test_a_model_that_named_one_end_in_its_own_configuration_names_one(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "m", 0)
+    turn = id_of(folder, "<|turn|>")
+    saved(folder, [0, turn], config_ends=turn)  # heads that look for the token need a number
+    data = text_data(tmp_path, kind="pretrained", path=str(folder))
+    model = TransformersCausalLM(path=str(folder)).create(data)
+    assert (model.config.eos_token_id, model.generation_config.eos_token_id) == (0, [turn, 0])
+
+
+@pytest.mark.parametrize("with_its_own", [True, False])
+def test_end_tokens_of_another_tokenizer_are_dropped(with_its_own: bool, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "m", [50, 51, 299], tokenizer=with_its_own)
+    data = text_data(tmp_path, kind="character", min_frequency=1)
+    model = TransformersCausalLM(path=str(folder)).create(data)
+    assert model.generation_config.eos_token_id == data.tokenizer.eos_token_id
+
+
+def test_random_weights_have_the_tokenizers_end_alone(tmp_path: Path) -> None:
+    data = text_data(tmp_path, kind="character")
+    settings = {"n_layer": 1, "n_head": 1, "n_embd": 8}
+    model = TransformersCausalLM(architecture="gpt2", settings=settings).create(data)
+    assert model.config.eos_token_id == model.generation_config.eos_token_id == data.tokenizer.eos_token_id
+
+
+def test_rows_that_a_tokenizer_adds_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = saved(tmp_path / "m", 0, rows=250)
+    data = text_data(tmp_path, kind="pretrained", path=str(folder))
+    added = len(data.tokenizer) - 250
+    with caplog.at_level(logging.WARNING, "aigc"):
+        model = TransformersCausalLM(path=str(folder)).create(data)
+    assert model.get_input_embeddings().num_embeddings == len(data.tokenizer)
+    (told,) = [record.getMessage() for record in caplog.records if "embeddings" in record.getMessage()]
+    assert f" {added} " in told
+    assert "data.tokenizer.path" in told
+    caplog.clear()
+    saved(folder, 0)
+    TransformersCausalLM(path=str(folder)).create(data)
+    assert not caplog.records
+
+
+def test_a_folder_without_a_tokenizer_says_so(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "m", 0, tokenizer=False)
+    with pytest.raises(InputError, match=r"data\.tokenizer\.path: .*/m has no tokenizer files"):
+        text_data(tmp_path, kind="pretrained", path=str(folder))
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "GPT2Tokenizer", "eos_token": "<|end|>"}')
+    with pytest.raises(InputError, match="has no tokenizer files"):
+        load_tokenizer(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("make", "path", "message"),
+    [
+        (lambda place: None, "nowhere/at/all", r"model\.path: nowhere/at/all: no such folder"),
+        (lambda place: None, "smol", r"model\.path=smol: no such folder"),
+        (lambda place: (place / "x.gguf").write_bytes(b"GGUF\3"), "x.gguf", r"model\.path: x\.gguf is a GGUF file"),
+        (lambda place: (place / "x").write_bytes(b"GGUF\3"), "./x", r"model\.path: \./x is a GGUF file"),
+        (lambda place: (place / "x.bin").write_bytes(b"x"), "x.bin", r"model\.path: x\.bin is a file"),
+        (lambda place: (place / "e").mkdir(), "e", r"model\.path: e has no config\.json"),
+        (lambda place: saved(place / "m", 0).joinpath("model.safetensors").unlink(), "m", "its weights cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_a_path_is_named_by_its_key(
+    make: Any, path: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path)
+    data = text_data(tmp_path, kind="character")
+    with pytest.raises(InputError, match=message):
+        begin(path, data)
+
+
+def begin(path: str, data: TextData) -> None:
+    """As training does."""
+    factory = TransformersCausalLM(path=path)
+    factory.check_source()
+    factory.create(data)
+
+
+def test_a_folder_of_gguf_files_is_named(tmp_path: Path) -> None:
+    (tmp_path / "q4.gguf").write_bytes(b"GGUF")
+    assert "GGUF" in (weights_problem(str(tmp_path)) or "")
+    assert weights_problem("~/nothing/here") == "~/nothing/here: no such folder"
+    assert weights_problem("someone/model") is None, "it may be on the Hub"
+
+
+def test_a_measured_run_needs_no_source_of_its_weights(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "m", 0)
+    data = text_data(tmp_path, kind="pretrained", path=str(folder))
+    moved = TransformersCausalLM(path=str(tmp_path / "no/longer/there"))
+    assert moved.from_folder(folder).create(data).config.vocab_size == len(data.tokenizer)
