@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from aigc.cli.parts.sweep_views import show_status, show_table
 from aigc.config.compose import compose
@@ -78,7 +79,7 @@ def test_a_choice_stands_for_all_that_comes_with_it(add: Adds) -> None:
     add("debug=fast", "seed=0,1", values=(1.0,))
     add("model=llama", "debug=fast", "scheduler=null,warmup_cosine", values=(2.0, 3.0))
     told = row_labels(add("seed=0,1"))
-    assert sorted({" ".join(row) for row in told.values()}) == [
+    assert sorted({" ".join(row.shown) for row in told.values()}) == [
         "scheduler=null debug=fast model=llama",
         "scheduler=warmup_cosine debug=fast model=gpt2",
         "scheduler=warmup_cosine debug=fast model=llama",
@@ -96,6 +97,21 @@ def test_what_was_typed_for_none_is_told_where_it_differs(add: Adds) -> None:
     assert all("weight_decay=" in label for label in rows_of(folder))
 
 
+def test_a_trial_of_a_list_is_labelled_by_its_line(add: Adds, capsys: pytest.CaptureFixture) -> None:
+    callback = "+callbacks.timer._target_=aigc.callbacks.Throughput"
+    lines = ["optimizer.lr=1e-3 seed=1", "optimizer.lr=0.001 seed=2", "model=llama", f"{callback} ~callbacks.progress"]
+    Path("trials.txt").write_text("\n".join(lines) + "\n")
+    folder = add("sweep=list", "sweep.path=trials.txt", values=(4.0, 2.0, 3.0, 1.0))
+    assert rows_of(folder) == {"optimizer.lr=0.001": 2, "model=llama": 1, f"{callback[1:]} ~callbacks.progress": 1}
+    show_status(folder, as_json=False)
+    told = capsys.readouterr().out
+    assert "optimizer.lr=0.001 seed=1 " in told
+    assert "model=llama " in told
+    assert told.count("callbacks.timer") == 1
+    show_table(folder, None, None, "text")
+    assert max(map(len, capsys.readouterr().out.splitlines())) < 140
+
+
 def test_the_best_of_a_sweep_that_several_commands_made_is_its_own_config(add: Adds) -> None:
     add("debug=fast", "optimizer.weight_decay=0.3", "seed=0,1", values=(1.0, 2.0))
     folder = add("debug=fast", "model=llama", "seed=0,1", values=(5.0, 6.0))
@@ -104,8 +120,16 @@ def test_the_best_of_a_sweep_that_several_commands_made_is_its_own_config(add: A
     conf = Path("conf/experiment")
     conf.mkdir(parents=True)
     (conf / "mine.yaml").write_text(text, encoding="utf-8")
-    first = next(iter(folder.trials()))
-    assert identity(compose(["experiment=mine"])) == first.identity
+    assert "debug=fast" in text.partition("defaults:")[0]
+    assert compose(["experiment=mine"]).trainer.max_steps == compose().trainer.max_steps
+    assert identity(compose(["experiment=mine", "debug=fast"])) == next(iter(folder.trials())).identity
+
+
+def test_what_was_typed_beside_debug_stays_in_the_best(add: Adds) -> None:
+    text = best_experiment(add("debug=fast", "trainer.max_steps=7", "optimizer.lr=1e-3,2e-3", values=(1.0, 2.0)))
+    found = yaml.safe_load(text)
+    assert found["trainer"] == {"max_steps": 7}
+    assert found["optimizer"]["lr"] == 1e-3
 
 
 def test_numbers_are_short_for_a_person_and_whole_in_files(add: Adds, capsys: pytest.CaptureFixture) -> None:

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import yaml
@@ -49,8 +50,18 @@ def _is_of_this_version(config: dict[str, Any]) -> bool:
     return whole and with_new_names(config) == config
 
 
-def row_labels(folder: SweepFolder, with_seed: bool = False) -> dict[str, tuple[str, ...]]:
-    """Return `key=value` of every key in which the trials differ, by run; `~key` where only other trials have the key.
+@dataclass(frozen=True)
+class RowLabel:
+    """The label of a trial."""
+
+    differs_in: tuple[str, ...]
+    """`key=value` of every key in which the trials differ, `~key` where only other trials have the key."""
+    shown: tuple[str, ...]
+    """The same; of a list's trial what its line says, without the keys of other lines."""
+
+
+def row_labels(folder: SweepFolder, with_seed: bool = False) -> dict[str, RowLabel]:
+    """Return the label of each trial, by run.
 
     Typed keys come first. Others follow only where typed keys do not explain a difference: `model=gpt2` implies all
     keys of that choice.
@@ -77,13 +88,25 @@ def row_labels(folder: SweepFolder, with_seed: bool = False) -> dict[str, tuple[
                 columns[key] = [settings.value(one, key) for one in trials]
                 break
     texts = {key: [f"~{key}" if one is None else f"{key}={one}" for one in column] for key, column in columns.items()}
-    return {one.listed.run: tuple(column[number] for column in texts.values()) for number, one in enumerate(trials)}
+    in_lines = {key for one in trials for key in one.line}
+    labels = {}
+    for number, one in enumerate(trials):
+        cells = {key: column[number] for key, column in texts.items()}
+        own = {key: text for key, text in one.line.items() if with_seed or key != "seed"}
+        others = {key: text for key, text in cells.items() if key not in in_lines} if one.is_of_list else cells
+        labels[one.listed.run] = RowLabel(tuple(cells.values()), (*own.values(), *others.values()))
+    return labels
 
 
 def shown(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Format labels: numbers with 4 digits, or as many as distinguish the values of a key."""
-    columns = [_shortened(column) for column in zip(*rows, strict=True)] if rows else []
-    return [" ".join(row) for row in zip(*columns, strict=True)] if columns else [""] * len(rows)
+    columns: dict[str, dict[str, None]] = {}
+    for text in chain.from_iterable(rows):
+        columns.setdefault(text.partition("=")[0], {})[text] = None
+    short = {
+        text: made for column in columns.values() for text, made in zip(column, _shortened(list(column)), strict=True)
+    }
+    return [" ".join(short[text] for text in row) for row in rows]
 
 
 def spelled(value: Any) -> str:
@@ -114,8 +137,21 @@ class _Trial:
 
     listed: ListedTrial
     typed: dict[str, Any]
+    own_keys: list[str]
+    """The keys of those that not all trials of its command share."""
     config: dict[str, Any]
     leaves: dict[str, Any]
+
+    @property
+    def is_of_list(self) -> bool:
+        """Whether it is a line of a file."""
+        return any(key in self.typed and self.typed[key].value() == "list" for key in ("sweep", "sweep.kind"))
+
+    @property
+    def line(self) -> dict[str, str]:
+        """What its line of a file says, by key; empty of another trial."""
+        typed = (self.typed[key] for key in self.own_keys) if self.is_of_list else ()
+        return {one.key_or_group: _as_label(one) for one in typed}
 
 
 class _Settings:
@@ -132,7 +168,8 @@ class _Settings:
         with contextlib.suppress(InputError):
             config = read_config(folder, trial)
         typed = {one.key_or_group: one for one in map(self._parse, [*trial.fixed, *trial.overrides])}
-        return _Trial(trial, typed, config, dict(leaves(written_out(config))) if config else {})
+        own_keys = [self._parse(text).key_or_group for text in trial.overrides]
+        return _Trial(trial, typed, own_keys, config, dict(leaves(written_out(config))) if config else {})
 
     def value(self, trial: _Trial, key: str) -> str | None:
         """Return the spelled value of a key, or the choice of a group; None where it is not set."""
@@ -159,6 +196,11 @@ class _Settings:
         if text not in self._parsed:
             (self._parsed[text],) = parse_overrides([text])
         return self._parsed[text]
+
+
+def _as_label(override: Any) -> str:
+    key = override.key_or_group
+    return f"~{key}" if override.is_delete() else f"{key}={spelled(override.value())}"
 
 
 def _typed_keys(trials: Iterable[ListedTrial], with_seed: bool) -> list[str]:

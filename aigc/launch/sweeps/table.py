@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,9 +97,10 @@ def make_table(folder: SweepFolder, metric: str | None = None, direction: str | 
     searched = {about["monitor"]: about.get("direction") or "minimize"} if about.get("monitor") else {}
     better = {name: how == "minimize" for name, how in searched.items()}
     metric = metric or about.get("monitor")
-    label = row_labels(folder)
+    labels = row_labels(folder)
     for trial in folder.trials():
-        row = rows.setdefault(label[trial.run], Row(label[trial.run]))
+        label = labels[trial.run]
+        row = rows.setdefault(label.differs_in, Row(label.shown))
         status = folder.status(trial.run).status
         run = folder.run(trial.run)
         if status is not Status.FINISHED or run is None:
@@ -134,6 +136,8 @@ def make_table(folder: SweepFolder, metric: str | None = None, direction: str | 
 def best_experiment(folder: SweepFolder, metric: str | None = None, direction: str | None = None) -> str:
     """Return the YAML of an experiment that composes to the config of the best row's first trial.
 
+    What `debug=` set is left out, as an experiment found with it is meant to be trained without.
+
     Raises:
         InputError: As `make_table`, and where it is not known which values are better.
     """
@@ -144,25 +148,28 @@ def best_experiment(folder: SweepFolder, metric: str | None = None, direction: s
         raise InputError(f"{folder.id}: no trial has a value of {table.metric} yet")
     row = table.rows[0]
     trial = next(one for one in folder.trials() if one.run == row.runs[0])
+    typed = [*trial.fixed, *trial.overrides]
     choices = {}
-    for override in parse_overrides([*trial.fixed, *trial.overrides]):
+    for override in parse_overrides(typed):
         key = override.key_or_group
         chooses = not override.is_delete() and override.value() is not None
         if chooses and key in group_choices() and key != "sweep":
             choices[key] = override.value()
     base = choices.pop("experiment", None) or _experiment(folder)
-    choices.pop("debug", None)  # it is composed after the experiment, so its keys are written out
+    debug = choices.pop("debug", None)
     final = {key: value for key, value in read_config(folder, trial).items() if key not in NOT_COUNTED}
+    if debug is not None:
+        others = [text for text in typed if text.partition("=")[0] != "debug"]
+        final = _merged(final, _difference(_composed(typed), _composed(others)))
     groups = [f"{key}={value}" for key, value in choices.items()]
-    before = compose([f"experiment={base}", *groups, f"seed={final['seed']}"])
-    for key in OmegaConf.missing_keys(before):
-        OmegaConf.update(before, key, "", force_add=True)
-    body = {"seed": final["seed"]} | _difference(yaml.safe_load(frozen_yaml(before)), final)
+    before = _composed([f"experiment={base}", *groups, f"seed={final['seed']}"])
+    body = {"seed": final["seed"]} | _difference(before, final)
     uncertain = f", 95 % interval ± {row.interval:.3g}" if len(row.values) > 1 else ""
     lines = [
         "# @package _global_",
         "# aigc train experiment=NAME-OF-THIS-FILE, once it lies in conf/experiment",
         f"# The best of {folder.id}: {table.metric} {row.mean:.6g} (n {len(row.values)}{uncertain}); run {trial.run}.",
+        *([] if debug is None else [f"# It was found with debug={debug}, whose settings are left out here."]),
         "defaults:",
         f"  - {base}",
         *(f"  - override /{key}: {value}" for key, value in choices.items()),
@@ -178,6 +185,24 @@ def _key(row: Row, smaller: bool) -> tuple[bool, float]:
 
 def _experiment(folder: SweepFolder) -> str:
     return str(folder.about()["experiment"])
+
+
+def _composed(overrides: Sequence[str]) -> dict[str, Any]:
+    """Compose a config as plain values; a value that is missing is an empty text."""
+    cfg = compose(overrides)
+    for key in OmegaConf.missing_keys(cfg):
+        OmegaConf.update(cfg, key, "", force_add=True)
+    found: dict[str, Any] = yaml.safe_load(frozen_yaml(cfg))
+    return found
+
+
+def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return a mapping with the values of another, whose mappings are merged."""
+    made = dict(one)
+    for key, value in other.items():
+        before = made.get(key)
+        made[key] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return made
 
 
 def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
