@@ -1,16 +1,32 @@
 """Packages that a `_target_` may come from: known libraries, and those that the user names."""
 
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 TRUSTED = ("aigc", "torch", "torchvision", "pytorch_lightning", "torchmetrics", "transformers")
 
 _named: list[str] = []
+_OPTION = "add --trust {}"
+_way = _OPTION
+"""How a person names a package of their own."""
 
 
 def trust(packages: list[str]) -> None:
     """Trust more packages in this process; call it only with values of `--trust`, never with those of a config."""
     _named.extend(package for package in packages if package not in _named)
+
+
+@contextmanager
+def asked_for(way: str) -> Iterator[None]:
+    """Let messages within say how else than by `--trust` a package is named, as `pass trust=["{}"]`."""
+    global _way
+    _way = way
+    try:
+        yield
+    finally:
+        _way = _OPTION
 
 
 def named_packages() -> list[str]:
@@ -34,7 +50,7 @@ def how_to_trust(target: str) -> str:
     if target.startswith("lightning.pytorch."):
         return f"write pytorch_lightning.{target.removeprefix('lightning.pytorch.')}, the name by which it is installed"
     return (
-        f"package {package!r} is not trusted; if it is yours, add --trust {package}"
+        f"package {package!r} is not trusted; if it is yours, {_way.format(package)}"
         f' or trusted = ["{package}"] under [tool.aigc] in ./pyproject.toml'
     )
 

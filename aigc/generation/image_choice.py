@@ -79,7 +79,10 @@ class ImageChoice:
         """
         if not class_names:
             if self.labels is not None:
-                raise InputError(f"labels={self.labels}: this model makes images without labels; leave it out")
+                raise InputError(
+                    f"labels={self.labels}: this model was trained without labels; leave it out, or train one with "
+                    "data.labels=true, which takes class folders as classes"
+                )
             return None
         if self.labels is None:
             seeds = self.seeds()

@@ -75,7 +75,7 @@ def _class(name: str, origin: str) -> type[SavedModel]:
     try:
         return target_class(name, SavedModel, "saved_model")
     except ConfigError as error:
-        raise ConfigError([Problem("saved_model", problem.what, origin) for problem in error.problems]) from error
+        raise ConfigError([Problem("saved_model", problem.what, origin) for problem in error.problems]) from None
 
 
 def _older_kind(run: Run) -> str:

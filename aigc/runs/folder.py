@@ -184,17 +184,25 @@ class Run:
         rows = metrics_file.read(self.path / "metrics.jsonl")
         return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(metrics_file.FIXED_COLUMNS))
 
-    def load_model(self) -> tuple[Any, Any]:
+    def load_model(self, trust: Sequence[str] = ()) -> tuple[Any, Any]:
         """Load the run's model from model/, on the CPU and in evaluation mode.
+
+        Args:
+            trust: Your own packages whose classes the run names, as `--trust` does on the command line.
 
         Returns:
             The model and its companion: the tokenizer of a language model, the class names of a generator.
 
         Raises:
-            InputError: The run has no model yet, or its model is damaged.
+            InputError: The run has no model yet, its model is damaged, or it names a class of another package.
         """
+        from aigc.config import trust as trusted
+
+        trusted.trust(list(trust))
         # By name, as kinds of models lie above runs and are imported only when a model is loaded.
-        model: tuple[Any, Any] = importlib.import_module("aigc.inference.find").saved_model(self).load()
+        find = importlib.import_module("aigc.inference.find")
+        with trusted.asked_for('pass trust=["{}"] to load_model,'):
+            model: tuple[Any, Any] = find.saved_model(self).load()
         return model
 
     @property

@@ -6,6 +6,7 @@ import shutil
 import pytest
 from omegaconf import OmegaConf
 
+from aigc.config import trust
 from aigc.errors import InputError
 from aigc.inference.find import kinds, model_of_task, saved_model
 from aigc.inference.image_generator import SavedImageGenerator
@@ -116,6 +117,18 @@ def test_a_class_that_a_run_folder_names_must_be_trusted_and_a_model(content, me
         assert (code, shown) == (2, "")
         assert message in error
         assert "aigc.json" in error
+
+
+def test_a_package_is_trusted_from_python_by_an_argument(place, monkeypatch):
+    monkeypatch.setattr(trust, "_named", [])
+    monkeypatch.syspath_prepend(str(place))
+    run = Run.open(place / "outputs/runs/abab")
+    with pytest.raises(InputError, match=r'trust=\["my_bigrams"\]') as refused:
+        run.load_model()
+    assert "--trust" not in str(refused.value)
+    assert refused.value.__cause__ is None
+    assert "--trust my_bigrams" in trust.how_to_trust(MINE), "on the command line, as before"
+    assert run.load_model(trust=["my_bigrams"]) == ({"a": "b", "b": "a"}, None)
 
 
 class Bigrams(Task):

@@ -111,6 +111,16 @@ def test_without_the_weights_of_inception_the_default_is_offline(sets, score, mo
     assert "efficientnet_lite0" in err
 
 
+def test_a_name_of_a_folder_and_of_a_run_is_not_guessed(sets, score, monkeypatch):
+    (sets / "outputs/runs/real").mkdir(parents=True)
+    monkeypatch.setenv("AIGC_OUTPUTS", str(sets / "outputs"))
+    code, out, err = score("generated", "real", "--metric", FID)
+    assert (code, out) == (2, "")
+    assert "./real" in err
+    assert str(sets / "outputs/runs/real") in err
+    assert scores(score("generated", "./real", "--metric", FID, "--json"))
+
+
 def test_a_name_of_a_data_config_and_of_a_run_is_not_guessed(sets, score, monkeypatch):
     (sets / "outputs/runs/emoji").mkdir(parents=True)
     monkeypatch.setenv("AIGC_OUTPUTS", str(sets / "outputs"))

@@ -1,5 +1,6 @@
 """Sets of images by name: images, statistics in a file, a data config, or a run that makes images."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -65,6 +66,8 @@ def open_set(name: str, samples: int = 10_000, seed: int = 0, on_bad: OnBad = "f
         InputError: There is nothing of that name, it cannot be read, or it holds no images.
     """
     path = Path(name).expanduser()
+    if os.sep not in name and path.exists() and (default_root() / name).is_dir():
+        raise InputError(f"{name} is here and a run: ./{name} names what is here, {default_root() / name} the run")
     if path.is_dir() and (path / "manifest.json").is_file():
         return _images_of_run(Run.open(path), samples, seed)
     if path.is_file() and is_statistics(path):
