@@ -1,13 +1,13 @@
 """`aigc generate RUN`: text or images from a run's model."""
 
 import argparse
-import json
 import sys
 import textwrap
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from aigc.cli.parts.options import VerbParser, add_trust, fields_help, use_trusted
+from aigc.printing import print_json
 
 if TYPE_CHECKING:
     from aigc.inference.base import SavedModel
@@ -59,14 +59,19 @@ def run(options: argparse.Namespace) -> None:
     from aigc.inference.base import Request
     from aigc.inference.find import saved_model
     from aigc.runs import Run
+    from aigc.runs.console import show_messages
 
     use_trusted(options.trust)
+    show_messages()
     model = saved_model(Run.open(options.run))
     model.check_options([name for name in ("prompts", "out", "force") if getattr(options, name)])
     keys = model.keys(**read_keys(options.overrides, _path(model.keys)))
     request = Request(keys, options.prompts, lambda: _read_prompts(options.prompts), options.out, options.force)
     for line, record in model.generate(request):
-        print(json.dumps(record, ensure_ascii=False) if options.json else line)
+        if options.json:
+            print_json(record)
+        else:
+            print(line)
 
 
 def _read_prompts(file: str | None) -> list[str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from aigc.config.types import Bound
+from aigc.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,19 @@ class Sampling:
     """Texts for each prompt."""
     max_new_tokens: Annotated[int, Bound(1)] | None = None
     """Largest number of new tokens; null fills the model's context."""
+    stop: str | list[str] | None = None
+    """Text that ends a completion and is left out of it, or a list of such texts: `["\\n","。"]`."""
     batch_size: Annotated[int, Bound(1)] = 128
     """Texts generated at the same time."""
     seed: Annotated[int, Bound(0, 4294967295)] = 0
     """Same seed, same texts."""
+
+    def __post_init__(self) -> None:
+        """Check that each text of `stop` has a character."""
+        if "" in self.stops:
+            raise InputError("stop: an empty text would end every completion at once; leave it out")
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """The texts that end a completion."""
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())

@@ -1,6 +1,7 @@
 """Generation of texts from prompts: batched, padded on the left, without special or unknown tokens in the output."""
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from aigc.distributed.collectives import world_size
 from aigc.errors import InputError
 from aigc.generation.random_state import fixed_random_state
 from aigc.generation.sampling import Sampling
+from aigc.models.end_tokens import end_tokens
 from aigc.models.language import context_length
 from aigc.runs import stop
 
@@ -108,9 +110,10 @@ def _generate_batch(
         input_ids=ids,
         attention_mask=mask,
         generation_config=_configuration(model, tokenizer, sampling, min(limits, default=256)),
-        stopping_criteria=StoppingCriteriaList([_WhenAsked()]),
+        stopping_criteria=StoppingCriteriaList([_WhenAsked(), *_at_texts(tokenizer, sampling.stops, width)]),
     )
-    return [_text(tokenizer, row[width:].tolist()) for row in output]
+    ends = set(end_tokens(model, tokenizer))
+    return [_text(tokenizer, row[width:].tolist(), ends, sampling.stops) for row in output]
 
 
 class _WhenAsked(StoppingCriteria):
@@ -122,11 +125,30 @@ class _WhenAsked(StoppingCriteria):
         )
 
 
+class _AtTexts(StoppingCriteria):
+    """Ends a text in which one of some texts has been written, whichever tokens it consists of."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, stops: Sequence[str], begin: int) -> None:
+        self.tokenizer, self.stops, self.begin = tokenizer, stops, begin
+        # A token is at least a byte; a few more, as the first of a text may be decoded in another way.
+        self.last = max(len(text.encode()) for text in stops) + 4
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+        tails = input_ids[:, max(self.begin, input_ids.shape[1] - self.last) :].tolist()
+        texts = [_decoded(self.tokenizer, tail) for tail in tails]
+        found = [any(stop_text in text for stop_text in self.stops) for text in texts]
+        return torch.tensor(found, dtype=torch.bool, device=input_ids.device)
+
+
+def _at_texts(tokenizer: PreTrainedTokenizerFast, stops: Sequence[str], begin: int) -> list[StoppingCriteria]:
+    return [_AtTexts(tokenizer, stops, begin)] if stops else []
+
+
 def _configuration(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, sampling: Sampling, max_new_tokens: int
 ) -> GenerationConfig:
-    rows = model.config.get_text_config().vocab_size
-    never = sorted({*suppressed_tokens(tokenizer), *range(len(tokenizer), rows)})
+    rows, ends = model.config.get_text_config().vocab_size, end_tokens(model, tokenizer)
+    never = sorted({*suppressed_tokens(tokenizer), *range(len(tokenizer), rows)} - {*ends})
     drawn = sampling.num_beams == 1 and sampling.temperature > 0
     return GenerationConfig(
         do_sample=drawn,
@@ -138,15 +160,19 @@ def _configuration(
         num_return_sequences=sampling.num_samples,
         max_new_tokens=max_new_tokens,
         suppress_tokens=never or None,
-        eos_token_id=tokenizer.eos_token_id,
+        eos_token_id=ends,
         pad_token_id=tokenizer.eos_token_id,
         bos_token_id=tokenizer.bos_token_id,
     )
 
 
-def _text(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> str:
-    if tokenizer.eos_token_id in ids:
-        ids = ids[: ids.index(tokenizer.eos_token_id)]
+def _text(tokenizer: PreTrainedTokenizerFast, ids: list[int], ends: set[int], stops: Sequence[str]) -> str:
+    """Return what stands before the first end token, and before the first of the texts that end it."""
+    text = _decoded(tokenizer, list(takewhile(lambda one: one not in ends, ids)))
+    return text[: min((at for stop_text in stops if (at := text.find(stop_text)) >= 0), default=None)]
+
+
+def _decoded(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> str:
     return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 

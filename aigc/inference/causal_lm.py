@@ -18,6 +18,10 @@ class TextKeys(Sampling):
 
     prompt: str | None = None
     """Text to continue; null reads prompts from --prompts or a pipe, or else lets the model start by itself."""
+    separator: str | None = None
+    """Text that follows each prompt that does not end in it; null takes data.separator of a run trained on prompts."""
+    completion_only: bool = False
+    """Print what the model writes without the prompt before it; --json and .jsonl have both apart."""
 
 
 class SavedCausalLM(SavedTransformersModel):
@@ -26,33 +30,59 @@ class SavedCausalLM(SavedTransformersModel):
     makes = "texts"
     keys = TextKeys
     usage = (
-        "Texts go to stdout: for prompt=TEXT, for each line of a file, or for each line of stdin. Without a prompt, "
-        "generation is unconditional."
+        "Texts go to stdout, or to --out FILE: for prompt=TEXT, for each line of a file, or for each line of stdin. "
+        "Without a prompt, generation is unconditional."
     )
-    options: ClassVar = {"prompts": "read prompts from a file, one a line; - is stdin"}
+    options: ClassVar = {
+        "prompts": "read prompts from a file, one a line; - is stdin",
+        "out": "FILE.txt or FILE.jsonl (stdout)",
+        "force": "replace a file that exists",
+    }
 
     def generate(self, request: Request) -> Iterator[Generated]:
         """Write `num_samples` texts for each prompt; see `SavedModel.generate`."""
-        prompts = _prompts(request)
+        from aigc.inference.parts.text_file import TextFile
 
+        file = None if request.out is None else TextFile(request.out, request.force)
+        separator = self._separator() if request.keys.separator is None else request.keys.separator
+        prompts = [_separated(prompt, separator) for prompt in _prompts(request)]
+        results = self._results(prompts, request.keys)
+        yield from results if file is None else [file.write(results)]
+
+    def _results(self, prompts: list[str], keys: TextKeys) -> list[Generated]:
         import torch
         import transformers
 
         from aigc.generation.texts import generate_texts
+        from aigc.inference.parts.unknown import warn_of_unknown
 
         transformers.utils.logging.disable_progress_bar()
         model, tokenizer = self.load()
         if torch.cuda.is_available():
             model = model.to("cuda")
-        for prompt, texts in zip(prompts, generate_texts(model, tokenizer, prompts, request.keys), strict=True):
-            for text in texts:
-                yield Generated(prompt + text, {"prompt": prompt, "text": text})
+        warn_of_unknown(tokenizer, prompts)
+        texts = generate_texts(model, tokenizer, prompts, keys)
+        return [
+            Generated(text if keys.completion_only else prompt + text, {"prompt": prompt, "text": text})
+            for prompt, several in zip(prompts, texts, strict=True)
+            for text in several
+        ]
+
+    def _separator(self) -> str:
+        """Return what the run's data put between a prompt and its completion, as the model has learned it."""
+        data = self.run.config.get("data") or {}
+        return str(data.get("separator") or "") if data.get("prompt_column") else ""
 
     def _read(self, folder: Path, **settings: Any) -> Any:
         from transformers import AutoModelForCausalLM
 
         read = partial(AutoModelForCausalLM.from_pretrained, local_files_only=True, use_safetensors=True)
         return read(folder, trust_remote_code=False, **settings).eval()
+
+
+def _separated(prompt: str, separator: str) -> str:
+    """Return a prompt with its separator; an empty one, without which the model starts by itself, stays empty."""
+    return prompt if not prompt or prompt.endswith(separator) else prompt + separator
 
 
 def _prompts(request: Request) -> list[str]:

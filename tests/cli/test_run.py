@@ -1,6 +1,7 @@
 """The results of one real run, and the other verbs applied to it."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -124,6 +125,22 @@ def test_eval_takes_a_run_of_a_version_with_other_keys(at_run, trained, tmp_path
     assert json.loads(done.stdout)["metrics"] == json.loads(unlimited.stdout)["metrics"]
 
 
+def test_eval_of_a_file_reads_no_training_text(at_run, trained):
+    place = trained.path.parents[2]
+    held_out = [json.loads(line)["reference"] for line in next(trained.samples.glob("*.jsonl")).open(encoding="utf-8")]
+    rows = [f"{text}\n" for text in ["poem", *(f"{text}{text}" for text in held_out)]]
+    try:
+        (place / "few.tsv").write_text("".join(rows[:21]), "utf-8")
+        done = at_run("eval", trained.id, "data.path=nowhere.tsv", "data.validation_path=few.tsv", "--json")
+        assert done.returncode == 0, done.stderr
+        assert "train" not in done.stderr
+        assert json.loads(done.stdout)["metrics"]["val/perplexity"] > 1
+        part = at_run("eval", trained.id, "data.path=few.tsv", "data.validation_fraction=0.5", "--json")
+        assert part.returncode == 0, "a part of 20 rows suffices, as nothing is trained\n" + part.stderr
+    finally:
+        (place / "few.tsv").unlink()
+
+
 def test_eval_measures_on_other_data(at_run, trained):
     done = at_run("eval", trained.id, "data=couplets", "evaluation.generation.samples=4")
     assert done.returncode == 0, done.stderr
@@ -153,9 +170,50 @@ def test_generate_without_a_prompt_is_unconditional(at_run):
     assert len(done.stdout.splitlines()) == 2
 
 
+def test_generate_cuts_at_a_text_and_prints_the_completion_alone(at_run):
+    given = ["generate", "latest", "prompt=床前明月光，", "temperature=0", "max_new_tokens=9"]
+    whole = at_run(*given, "completion_only=true").stdout.rstrip("\n")
+    assert at_run(*given).stdout == f"床前明月光，{whole}\n"
+    cut = at_run(*given, f"stop={whole[4]}", "completion_only=true").stdout.rstrip("\n")
+    assert cut == whole[: whole.index(whole[4])]
+    several = at_run(*given, f'stop=["{whole[6]}", "{whole[2]}"]', "--json")
+    assert json.loads(several.stdout)["text"] == whole[: min(whole.index(whole[6]), whole.index(whole[2]))]
+
+
+def test_generate_writes_a_file_of_texts(at_run, trained):
+    given = ["generate", "latest", "prompt=春", "num_samples=2", "max_new_tokens=4", "--out"]
+    shown = at_run(*given[:-1], "--json").stdout
+    place = trained.path.parents[2]
+    try:
+        done = at_run(*given, "texts.jsonl")
+        assert (done.returncode, done.stdout) == (0, "texts.jsonl\n"), done.stderr
+        assert (place / "texts.jsonl").read_text("utf-8") == shown
+        again = at_run(*given, "texts.jsonl", "--force", "--json")
+        assert json.loads(again.stdout) == {"file": "texts.jsonl", "texts": 2}
+        at_run(*given, "texts.txt")
+        rows = [json.loads(line) for line in shown.splitlines()]
+        assert (place / "texts.txt").read_text("utf-8").splitlines() == [row["prompt"] + row["text"] for row in rows]
+        for out, message in {"texts.txt": "--force", "texts.csv": ".jsonl", "no/a.txt": "no folder no"}.items():
+            refused = at_run(*given, out)
+            assert (refused.returncode, message in refused.stderr) == (2, True), refused.stderr
+    finally:
+        for file in place.glob("texts.*"):
+            file.unlink()
+
+
+def test_generate_warns_of_characters_that_the_model_does_not_know(at_run):
+    done = at_run("generate", "latest", "prompt=欢迎飞龙，门车东风。", "max_new_tokens=2", "num_samples=1")
+    assert done.returncode == 0
+    (told,) = [line for line in done.stderr.splitlines() if "unknown" in line]
+    assert re.search(r"\d of 11 characters of the prompt", told)
+    assert "traditional" in told
+    assert "unknown" not in at_run("generate", "latest", "prompt=床前明月光，", "max_new_tokens=2").stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["latest", "stop="], "stop"),
         (["latest", "temprature=1"], "temprature (command line: temprature=1): no such key; did you mean temperature?"),
         (["latest", "temperature=-1"], "-1 is not a number of at least 0"),
         (["latest", "prompt=" + "春" * 300], "context is 208"),

@@ -3,11 +3,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
+from transformers.modeling_outputs import CausalLMOutput
 
+from aigc.data.text.tokenizer import TokenizerSettings, encode, make_tokenizer
 from aigc.errors import InputError, PreemptedRun
 from aigc.generation.sampling import Sampling
 from aigc.generation.texts import generate_texts
@@ -95,6 +99,78 @@ def test_a_long_prompt_is_shortened_on_the_left_where_asked(parts):
 def test_several_texts_from_a_certain_choice_are_refused(parts):
     with pytest.raises(InputError, match="always gives the same text"):
         generate_texts(*parts, ["春"], Sampling(temperature=0.0, num_samples=2))
+
+
+@pytest.fixture(scope="module")
+def of_bytes(tmp_path_factory):
+    """A model whose tokens are bytes: a character of a stop text is three of them."""
+    data = text_data(tmp_path_factory.mktemp("bytes"), TEXTS)
+    tokenizer = make_tokenizer(TokenizerSettings(kind="bpe", vocabulary_size=258, min_frequency=99), TEXTS)
+    return tiny_model(SimpleNamespace(tokenizer=tokenizer, sequence_length=data.sequence_length)), tokenizer
+
+
+STOPPED = {
+    "sampled": Sampling(max_new_tokens=20, seed=1),
+    "greedy": Sampling(temperature=0.0, max_new_tokens=20),
+    "several": Sampling(max_new_tokens=20, num_samples=4, seed=2),
+}
+
+
+@pytest.mark.parametrize("kind", STOPPED)
+def test_a_text_ends_before_the_first_stop_text(parts, kind):
+    sampling = STOPPED[kind]
+    whole = generate_texts(*parts, PROMPTS, sampling)
+    for stops in (whole[0][0][3:5], [whole[1][0][6], whole[1][0][2:4], "not there"]):
+        cut = generate_texts(*parts, PROMPTS, replace(sampling, stop=stops))
+        listed = [stops] if isinstance(stops, str) else stops
+        assert cut == [[min((text.partition(one)[0] for one in listed), key=len) for text in texts] for texts in whole]
+        assert cut != whole
+
+
+def test_a_stop_text_of_several_tokens_ends_generation_when_it_is_whole(of_bytes, monkeypatch):
+    model, tokenizer = of_bytes
+    said = "夜來，風"
+    ids = encode(tokenizer, [said])[0]
+    assert len(ids) == len(said.encode())
+    says = Says(model, ids)
+    monkeypatch.setattr(model, "forward", says.forward)
+    sampling = Sampling(temperature=0.0, max_new_tokens=31)
+    assert generate_texts(model, tokenizer, [""], sampling)[0][0].startswith(said * 2)
+    for stop_text, left in {"來，": "夜", "夜": "", "風": "夜來，", "風夜來": "夜來，", "雨": None}.items():
+        written = generating_with(model, Asks(signal.SIGTERM, after=99), monkeypatch)
+        says.written = 0
+        (text,) = generate_texts(model, tokenizer, [""], replace(sampling, stop=stop_text))[0]
+        end = (said * 3).find(stop_text)
+        assert (text.startswith(said) if left is None else text == left) is True
+        assert written == [31 if left is None else len((said * 3)[: end + len(stop_text)].encode())]
+
+
+class Says:
+    """A model that says some tokens again and again, after the one token of an empty prompt."""
+
+    def __init__(self, model, ids):
+        self.config, self.ids = model.config, ids
+        self.written = 0
+
+    def forward(self, input_ids, **named):
+        logits = torch.zeros(*input_ids.shape, self.config.vocab_size)
+        logits[:, -1, self.ids[self.written % len(self.ids)]] = 1.0
+        self.written += 1
+        return CausalLMOutput(logits=logits)
+
+
+def test_beams_end_at_a_stop_text(parts):
+    sampling = Sampling(temperature=0.0, num_beams=3, max_new_tokens=12)
+    (whole,) = generate_texts(*parts, ["春"], sampling)[0]
+    (cut,) = generate_texts(*parts, ["春"], replace(sampling, stop=whole[2]))[0]
+    assert whole[2] not in cut
+    assert len(cut) < len(whole)
+
+
+def test_an_empty_stop_text_is_refused():
+    for stops in ("", ["a", ""]):
+        with pytest.raises(InputError, match="stop"):
+            Sampling(stop=stops)
 
 
 class Asks(StoppingCriteria):

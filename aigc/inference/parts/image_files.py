@@ -14,7 +14,7 @@ from aigc.generation.grids import columns_of, grid, png
 from aigc.generation.image_choice import ImageChoice
 from aigc.generation.seeded_images import SeededImages, Source
 from aigc.inference.base import Generated
-from aigc.runs.files import write_atomic
+from aigc.inference.parts.files import check_folder, check_free, write
 
 
 class ImageFiles:
@@ -38,8 +38,8 @@ class ImageFiles:
         self._single = _is_file(self.out)
         _check_output(choice, len(self.seeds), self.out)
         if self._single:
-            _check_free([self.out], force)
-            _check_folder(self.out.parent)
+            check_free([self.out], force)
+            check_folder(self.out.parent)
 
     def write(self, load: Callable[[], tuple[Any, list[str]]]) -> Iterator[Generated]:
         """Make the images and write each file as soon as its image is made.
@@ -57,7 +57,7 @@ class ImageFiles:
         names = None if labels is None else [class_names[label] for label in labels]
         if self._single:
             make = _movie if self.out.suffix.lower() == ".webp" else _sheet
-            _write(self.out, make(maker, sources, self.choice))
+            write(self.out, make(maker, sources, self.choice))
             yield _generated(self.out, self.seeds, names)
         elif self.choice.interpolation:
             frames = (len(self.seeds) - 1) * self.choice.interpolation
@@ -73,14 +73,14 @@ class ImageFiles:
         self, files: list[Path], images: Iterator[Tensor], of_each: list[tuple[list[int], list[str] | None]]
     ) -> Iterator[Generated]:
         """Write one file an image; `of_each` holds seeds and classes of each."""
-        _check_free(files, self.force)
+        check_free(files, self.force)
         folder = files[0].parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"--out {folder}: cannot be made: {error.strerror or error}") from error
         for file, image, (seeds, names) in zip(files, images, of_each, strict=True):
-            _write(file, png(image))
+            write(file, png(image))
             yield _generated(file, seeds, names)
 
 
@@ -153,23 +153,3 @@ def _file_name(source: Source, name: str | None) -> str:
     if name is not None and not re.fullmatch(r"\w[\w .+#'()&,-]{0,59}", name):
         name = f"class{int(source.label)}" if source.label is not None else None
     return f"seed{source.seed:06d}" + ("" if name is None else f"-{name}") + ".png"
-
-
-def _check_free(files: list[Path], force: bool) -> None:
-    """Check that no file is in the way, before images are made."""
-    there = [file for file in files if file.exists()]
-    if there and not force:
-        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
-        raise InputError(f"{there[0]}{more} exists already; --force replaces it, --out names another path")
-
-
-def _check_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        raise InputError(f"--out: there is no folder {folder}; make it first")
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        write_atomic(path, content)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
