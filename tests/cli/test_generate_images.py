@@ -100,7 +100,7 @@ def test_nothing_is_overwritten_unless_asked(make, place):
     ("arguments", "message"),
     [
         (["labelled", "labels=A,b"], "labels=A,b: no class 'b'. Did you mean B? Allowed: A, B, c/d."),
-        (["styled", "labels=A"], "labels=A: this model makes images without labels"),
+        (["styled", "labels=A"], "data.labels=true"),
         (["styled", "truncation=1.5"], "truncation (command line: truncation=1.5): 1.5 is not a number of at least 0"),
         (["labelled", "truncation=0"], "truncation=0: TinyGenerator has no styles"),
         (["labelled", "mixing=2x2"], "mixing: TinyGenerator has no styles to mix"),
@@ -135,7 +135,8 @@ def test_a_missing_model_and_image_options_for_texts_are_reported(make, place):
     assert make("young", "num_images=3") == (2, "", "aigc generate: run young has no model yet: let it finish.\n")
     run.model.mkdir()
     (run.model / "config.json").write_text('{"model_type": "gpt2"}')
-    assert "--out is not for texts, which young makes" in make("young", "--out", "a.png")[2]
+    code, _, message = make("young", "--out", "a.png")
+    assert (code, "--out a.png" in message, ".jsonl" in message) == (2, True, True)
 
 
 def test_help_lists_the_keys_of_images_beside_those_of_texts():
