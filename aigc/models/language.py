@@ -34,7 +34,7 @@ class TransformersModel(ModelFactory):
     """
 
     often_changed: ClassVar = ("path",)
-    early_checks: ClassVar = {"path": "aigc.models.folders.check_model_path"}
+    early_checks: ClassVar = {"path": "aigc.models.pretrained.check_weights"}
 
     def __init__(
         self,

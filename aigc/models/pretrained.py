@@ -27,7 +27,7 @@ def path_problem(path: str) -> str | None:
         return None
     if place.is_file():
         return f"{path} is a GGUF file, {_GGUF_WORDS}" if _is_gguf(place) else f"{path} is a file; name its folder"
-    is_local = path.startswith((".", "/", "~")) or path.count("/") > 1
+    is_local = path.startswith((".", "/", "~")) or path.endswith("/") or path.count("/") > 1
     return f"{path}: no such folder" if is_local else None
 
 

@@ -52,13 +52,13 @@ def test_none_of_this_imports_torch(place):
 
 def test_what_may_be_on_the_hub_or_is_a_pattern_is_left_to_the_reader(place):
     from aigc.data.text.sources import check_path
-    from aigc.models.folders import check_model_path
+    from aigc.models.pretrained import check_weights
 
     for path in ("poems", "owner/poems", "hub:owner/poems", "texts/a/b/*.txt", "asset:couplets.jsonl.gz", "."):
         if not path.startswith("asset"):
             check_path(path)
     for path in ("gpt2", "owner/model"):
-        check_model_path(path)
+        check_weights(path)
 
 
 def test_a_taken_id_is_no_error_where_the_run_is_resumed(place):
