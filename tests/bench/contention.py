@@ -8,6 +8,7 @@ meets all of them. Printed are the medians of the rounds and their ratios to Ope
 """
 
 import argparse
+import logging
 import os
 import statistics
 import subprocess
@@ -118,6 +119,7 @@ def train_on_demand(overrides: Sequence[str]) -> None:
     from aigc.launch import components
     from aigc.logger import MetricsFileLogger
     from aigc.runs import Run
+    from aigc.runs.console import show_messages
 
     class OnDemand(Callback):
         """Waits for the next line once its seconds are over."""
@@ -137,6 +139,7 @@ def train_on_demand(overrides: Sequence[str]) -> None:
             self.began, self.tokens = time.perf_counter(), 0
             self.end = self.began + seconds
 
+    show_messages(logging.ERROR)
     cfg = compose(
         ["trainer.max_steps=1000000", "evaluation=null", "trainer.validate_every_n_steps=1000000", *overrides]
     )
