@@ -67,7 +67,7 @@ def _reason(named: tuple[str, Callback]) -> str | None:
     """Return why a callback has ended the run; None if it has not."""
     key, callback = named
     if isinstance(callback, EarlyStopping) and callback.stopping_reason_message:
-        return f"{key}: {callback.stopping_reason_message}"
+        return f"{key}: {callback.stopping_reason_message.removesuffix(' Signaling Trainer to stop.')}"
     if isinstance(callback, Timer) and (callback.time_remaining() or 1.0) <= 0:
         return f"{key}: its time is over"
     return None

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> None:
     from aigc.config import check
     from aigc.errors import InputError
     from aigc.launch.attempt import attempt_config
-    from aigc.launch.length import is_longer
+    from aigc.launch.length import described_length, is_longer
     from aigc.runs import Run
     from aigc.runs.console import log, show_messages
     from aigc.runs.status import Status
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
         show_messages()
         log.info("%s is finished: there is nothing to resume", one.id)
     else:
-        print_first_line(f"resuming {one.id}, {cfg.trainer.max_steps:,} steps")
+        print_first_line(f"resuming {one.id}, {described_length(cfg)}")
 
         from aigc.launch.prepared_run import PreparedRun
         from aigc.launch.run_local import run_local

@@ -31,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from aigc.config.early import check_early
     from aigc.config.overrides import SeveralValues
     from aigc.launch.clusters.submit import check_runs_here
+    from aigc.launch.length import described_length, is_longer
     from aigc.launch.start import check_place
 
     use_trusted(options.trust)
@@ -44,12 +45,11 @@ def run(options: argparse.Namespace) -> int:
     check_runs_here(cfg)
     check_early(cfg)
     check_place(cfg)
-    print_first_line(f"{cfg.experiment}, {cfg.trainer.max_steps:,} steps")
+    print_first_line(f"{cfg.experiment}, {described_length(cfg)}")
 
     from aigc.cli.parts.result import print_result
     from aigc.errors import InputError, RunInUse
     from aigc.launch.attempt import attempt_config
-    from aigc.launch.length import is_longer
     from aigc.launch.run_local import run_local
     from aigc.launch.start import carried_over, start_or_resume
     from aigc.runs.console import log, show_messages

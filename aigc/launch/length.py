@@ -63,7 +63,7 @@ def is_longer(run: Run, before: DictConfig, after: DictConfig) -> bool:
 def described_length(cfg: DictConfig) -> str:
     """Return the length that a schedule is made for: `500 steps`, or the first of `500 steps or 3 epochs`."""
     given = {unit: cfg.trainer.get(f"max_{unit}") for unit in ("steps", "epochs")}
-    return " or ".join(f"{value} {unit}" for unit, value in given.items() if value is not None)
+    return " or ".join(f"{value:,} {unit}" for unit, value in given.items() if value is not None)
 
 
 def schedule_extends(cfg: DictConfig) -> bool:

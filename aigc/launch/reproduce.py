@@ -14,7 +14,7 @@ from aigc.config.identity import identity
 from aigc.config.problems import ConfigError
 from aigc.errors import DivergedRun, InputError
 from aigc.launch.attempt import CHANGEABLE, attempt_config
-from aigc.launch.length import length_dependent
+from aigc.launch.length import LIMITS, length_dependent
 from aigc.launch.prepared_run import PreparedRun
 from aigc.runs import Run
 from aigc.runs.compare import MetricsComparison, WeightsComparison, compare_metrics, compare_weights, logged_steps
@@ -154,9 +154,10 @@ def _work(prepared: PreparedRun) -> str | None:
 
 def _check_settings_unchanged(run: Run) -> None:
     frozen = run.config
-    longer = "" if length_dependent(frozen) else "trainer.max_steps="  # then the number of steps changes none of them
+    # Where no schedule depends on it, another length changes none of the earlier numbers.
+    longer = () if length_dependent(frozen) else tuple(f"trainer.{name}=" for name in LIMITS)
     for number, attempt in enumerate(run.record.attempts, 1):
-        changes = [text for text in attempt.overrides if not (longer and text.startswith(longer))]
+        changes = [text for text in attempt.overrides if not text.startswith(longer)]
         changed = changes and not attempt.was_refused
         if changed and identity(override(frozen, changes, CHANGEABLE)) != identity(frozen):
             raise InputError(

@@ -16,6 +16,7 @@ from aigc.errors import InputError
 from aigc.launch.attempt import attempt_config
 from aigc.launch.devices import settle_devices
 from aigc.launch.earlier import run_of_other_code
+from aigc.launch.length import LIMITS
 from aigc.launch.prepared_run import PreparedRun
 from aigc.runs import Run, list_runs
 from aigc.runs.console import log
@@ -89,16 +90,18 @@ def start_or_resume(cfg: DictConfig, overrides: Sequence[str], command: Sequence
 def carried_over(run: Run, cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
     """Return the overrides that a resumed run takes from the command that starts it as well.
 
-    These are the typed ones that are not part of a config's identity, and another number of steps.
+    These are the typed ones that are not part of a config's identity, and other limits of training.
 
     Args:
         run: The run that was found.
         cfg: The composed config.
         overrides: What was typed.
     """
-    steps, known = cfg.trainer.max_steps, (run.config.trainer.max_steps, attempt_config(run).trainer.max_steps)
     typed = [text for text in overrides if text.lstrip("+").startswith(("logger", "resume.", "data.num_workers"))]
-    return typed + ([] if steps in known else [f"trainer.max_steps={steps}"])
+    for name in LIMITS:
+        asked, known = cfg.trainer[name], (run.config.trainer.get(name), attempt_config(run).trainer[name])
+        typed += [] if asked in known else [f"trainer.{name}={'null' if asked is None else asked}"]
+    return typed
 
 
 def _find_same(cfg: DictConfig) -> Run | None:
@@ -108,7 +111,7 @@ def _find_same(cfg: DictConfig) -> Run | None:
         if not (root / cfg.run.id).exists():
             return None
         run = Run.open(root / cfg.run.id)
-        if not _is_same(run, cfg) and not _is_same(run, _with_steps_of(run, cfg)):
+        if not _is_same(run, cfg) and not _is_same(run, _with_limits_of(run, cfg)):
             raise InputError(
                 f"run.id={cfg.run.id}: that run has another config (`aigc show {cfg.run.id} --config`); "
                 "choose another run.id"
@@ -123,10 +126,10 @@ def _is_same(run: Run, cfg: DictConfig) -> bool:
     return run.record.identity == identity(cfg) or run_of_other_code([run], cfg) is not None
 
 
-def _with_steps_of(run: Run, cfg: DictConfig) -> DictConfig:
-    """Return a composed config with the number of steps of a run; keys that refer to it follow."""
+def _with_limits_of(run: Run, cfg: DictConfig) -> DictConfig:
+    """Return a composed config with the limits of training of a run; keys that refer to them follow."""
     changed = copy.deepcopy(cfg)
-    changed.trainer.max_steps = run.config.trainer.max_steps
+    changed.trainer.update({name: run.config.trainer.get(name) for name in LIMITS})
     return changed
 
 

@@ -164,9 +164,10 @@ class Training:
         size = sum(p.numel() for p in task.parameters())
         log.info("%s", self.run.path)
         log.info(
-            "%s parameters, %s steps, %s on %s",
+            "%s parameters, %s steps%s, %s on %s",
             f"{size:,}",
-            f"{trainer.max_steps:,}" + (f" ({trainer.max_epochs} epochs)" if (trainer.max_epochs or 0) > 0 else ""),
+            f"{trainer.max_steps:,}",
+            f" (at most {trainer.max_epochs:,} epochs)" if (trainer.max_epochs or 0) > 0 else "",
             trainer.precision,
             _device().replace("(1 threads)", "(1 thread)"),
         )

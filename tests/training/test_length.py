@@ -8,6 +8,9 @@ from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config import ConfigError
 from aigc.config.schema import Trainer
 from aigc.launch.trainer import last_step
+from aigc.runs import Run
+from aigc.runs.status import Status
+from tests.launch.tiny_runs import LANGUAGE_MODEL, place_at
 from tests.training.in_process import attempt, begin, tiny_config, train, values
 from tests.training.resumable import rows
 
@@ -96,3 +99,31 @@ def test_a_run_without_time_left_ends_at_once_and_takes_more(own_place):
     cfg.trainer.max_time = "00:00:01:00"
     attempt(run, cfg)
     assert max(values(run, "train/loss")) == 10
+
+
+def test_a_finished_run_takes_more_epochs(aigc, own_place):
+    """From the command line; without a schedule it equals a run that asked for them from the start."""
+    place_at(own_place)
+    always = [
+        "train",
+        *LANGUAGE_MODEL[:-3],
+        "evaluation=null",
+        "scheduler=null",
+        "logger=none",
+        "trainer.max_steps=null",
+    ]
+    for name, epochs in (("short", 1), ("long", 2)):
+        done = aigc(*always, f"trainer.max_epochs={epochs}", f"run.id={name}", "trainer.log_every_n_steps=1")
+        assert done.returncode == 0, done.stderr
+        assert f"{epochs} epochs" in done.stderr.splitlines()[0]
+    done = aigc("resume", "short", "trainer.max_epochs=2")
+    assert done.returncode == 0, done.stderr
+    short, long = (Run.open(own_place / "outputs/runs" / name) for name in ("short", "long"))
+    assert values(short, "train/loss") == values(long, "train/loss")
+    assert max(values(long, "train/loss")) == 2 * len(
+        [row for row in rows(long.path) if row["epoch"] == 0 and "train/loss" in row]
+    )
+    refused = aigc("resume", "long", "trainer.max_epochs=1")
+    assert refused.returncode == 2
+    assert "max_epochs" in refused.stderr
+    assert Run.open(own_place / "outputs/runs/long").status is Status.FINISHED
