@@ -61,6 +61,7 @@ def test_one_object_with_the_column_is_one_row_and_no_rows_are_none(write) -> No
 
 def test_null_texts_are_empty_ones(write) -> None:
     assert read(write("a.json", '[{"text": null}, {"text": "a"}]')) == [Example(""), Example("a")]
+    assert read(write("a.jsonl", '{"text": NaN}\n')) == [Example("")]
     layout = Layout(prompt_column="q", completion_column="a")
     assert read(write("a.jsonl", '{"q": null, "a": "b"}\n'), layout) == [Example("b", prompt="")]
 

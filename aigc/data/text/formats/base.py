@@ -40,7 +40,7 @@ class TextFormat(ABC):
 
 
 def pick(row: Mapping[str, object], layout: Layout, where: str) -> list[Any]:
-    """The values that stand in the columns of a layout; a text that is null is empty.
+    """The values that stand in the columns of a layout; a text that is null, or the NaN that pandas writes, is empty.
 
     Args:
         row: Values by column.
@@ -53,15 +53,19 @@ def pick(row: Mapping[str, object], layout: Layout, where: str) -> list[Any]:
     for column in layout.columns:
         if column not in row:
             raise missing_column(column, list(row), where, layout)
-    for column in layout.texts:
-        if not isinstance(row[column], str | None):
+    texts = len(layout.texts)
+    values: list[Any] = ["" if _is_null(row[column]) else row[column] for column in layout.texts]
+    for column, value in zip(layout.texts, values, strict=True):
+        if not isinstance(value, str):
             raise InputError(
-                f"{where}: column '{column}' holds {type_name(row[column])} where a string is needed. "
+                f"{where}: column '{column}' holds {type_name(value)} where a string is needed. "
                 "Correct or drop the row."
             )
-    texts = len(layout.texts)
-    values = [row[column] for column in layout.columns]
-    return ["" if value is None else value for value in values[:texts]] + values[texts:]
+    return values + [row[column] for column in layout.columns[texts:]]
+
+
+def _is_null(value: object) -> bool:
+    return value is None or (isinstance(value, float) and value != value)
 
 
 def read_rows(rows: Iterable[Located], layout: Layout) -> Iterator[Example]:
