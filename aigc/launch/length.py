@@ -33,6 +33,8 @@ def check_length(run: Run, cfg: DictConfig) -> None:
 def is_longer(run: Run, before: DictConfig, after: DictConfig) -> bool:
     """Return whether a config trains a finished run further than the config it was trained with.
 
+    It has another limit of its length, or other callbacks where one of them ended the run early.
+
     Args:
         run: The finished run.
         before: The config of its last attempt.
@@ -42,7 +44,7 @@ def is_longer(run: Run, before: DictConfig, after: DictConfig) -> bool:
         InputError: It does, and the run cannot be trained further.
     """
     changed = [name for name in LIMITS if before.trainer.get(name) != after.trainer.get(name)]
-    if not changed:
+    if not changed and not _other_ending(run, before, after):
         return False
     if run.record.until_step is not None:
         raise InputError(f"{run.id} reproduces the first {run.record.until_step} steps of another run; start a new run")
@@ -51,13 +53,19 @@ def is_longer(run: Run, before: DictConfig, after: DictConfig) -> bool:
             f"{run.id} is finished and has no checkpoint to continue from; start a new run with more steps"
         )
     spanning = [key for key in length_dependent(before) if key.startswith("scheduler")]
-    if spanning and changed != ["max_time"] and not schedule_extends(before):
+    if spanning and changed not in ([], ["max_time"]) and not schedule_extends(before):
         name = str(before.scheduler.get("_target_")).rpartition(".")[2]
         raise InputError(
             f"{run.id} is finished, and so is its schedule: {name} was made for {described_length(before)} "
             f"({', '.join(spanning)}) and cannot be extended; start a new run with more steps"
         )
     return True
+
+
+def _other_ending(run: Run, before: DictConfig, after: DictConfig) -> bool:
+    """Return whether a run that a callback ended before its last step has other callbacks now."""
+    most, done = before.trainer.get("max_steps"), newest_step(run.checkpoints) or 0
+    return (most is None or done < most) and before.get("callbacks") != after.get("callbacks")
 
 
 def described_length(cfg: DictConfig) -> str:

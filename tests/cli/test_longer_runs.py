@@ -119,6 +119,20 @@ def test_a_schedule_of_the_whole_run_is_named(aigc, own_place):
     assert Run.open(own_place / "outputs/runs/linear").status == "finished"
 
 
+def test_a_run_that_a_callback_ended_early_continues_with_another_patience(aigc, own_place):
+    early = ["callbacks=early_stopping", "callbacks.early_stopping.min_delta=1e9", "callbacks.early_stopping.patience=1"]
+    assert aigc("train", *CONSTANT, LAST, *early, "run.id=mine").returncode == 0
+    run = Run.open(own_place / "outputs/runs/mine")
+    assert read(run.path / "metrics.jsonl")[-1]["step"] == 10
+    done = aigc("resume", "mine", "trainer.num_threads=1")
+    assert done.returncode == 2
+    assert "mine is finished" in done.stderr
+    done = aigc("resume", "mine", "callbacks.early_stopping.patience=9")
+    assert done.returncode == 0, done.stderr
+    assert read(run.path / "metrics.jsonl")[-1]["step"] == 14
+    assert run.status == "finished"
+
+
 def test_an_extended_run_is_reproduced(aigc, own_place):
     assert aigc("train", *CONSTANT, FIRST, "run.id=mine").returncode == 0
     assert aigc("resume", "mine", LAST).returncode == 0
