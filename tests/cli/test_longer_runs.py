@@ -120,7 +120,11 @@ def test_a_schedule_of_the_whole_run_is_named(aigc, own_place):
 
 
 def test_a_run_that_a_callback_ended_early_continues_with_another_patience(aigc, own_place):
-    early = ["callbacks=early_stopping", "callbacks.early_stopping.min_delta=1e9", "callbacks.early_stopping.patience=1"]
+    early = [
+        "callbacks=early_stopping",
+        "callbacks.early_stopping.min_delta=1e9",
+        "callbacks.early_stopping.patience=1",
+    ]
     assert aigc("train", *CONSTANT, LAST, *early, "run.id=mine").returncode == 0
     run = Run.open(own_place / "outputs/runs/mine")
     assert read(run.path / "metrics.jsonl")[-1]["step"] == 10
