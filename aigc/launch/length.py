@@ -65,7 +65,8 @@ def is_longer(run: Run, before: DictConfig, after: DictConfig) -> bool:
 def _other_ending(run: Run, before: DictConfig, after: DictConfig) -> bool:
     """Return whether a run that a callback ended before its last step has other callbacks now."""
     most, done = before.trainer.get("max_steps"), newest_step(run.checkpoints) or 0
-    return (most is None or done < most) and before.get("callbacks") != after.get("callbacks")
+    ended_early = most is None or done < most
+    return bool(ended_early and before.get("callbacks") != after.get("callbacks"))
 
 
 def described_length(cfg: DictConfig) -> str:
