@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 _RUNS = re.compile(rb"[\x80-\xff]+")
 _MOST = 1 << 16
-_COMMON_BIG5 = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
+_PAIRS = re.compile(rb"[\x80-\xff].", re.DOTALL)
+_CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 _KANA = re.compile("[\u3040-\u30ff]")
 
 
@@ -39,15 +40,15 @@ def _decoded(sample: bytes, encoding: str) -> str | None:
 def _is_western(sample: bytes) -> bool:
     """Whether the bytes above ASCII stand alone between letters, as accented ones do."""
     runs = _RUNS.findall(sample)
-    return bool(runs) and all(len(run) == 1 for run in runs) and _decoded(sample, "cp1252") is not None and (
-        2 * len(runs) <= sum(chr(byte).isalpha() for byte in sample if byte < 0x80)
-    )  # fmt: skip
+    letters = sum(chr(byte).isalpha() for byte in sample if byte < 0x80)
+    return bool(runs) and all(len(run) == 1 for run in runs) and 2 * len(runs) <= letters
 
 
 def _is_big5(sample: bytes) -> bool:
-    """Whether all characters are ideographs and punctuation of Big5."""
+    """Whether all characters are ideographs and punctuation of Big5, of which a third ends in an ASCII byte."""
     text = _decoded(sample, "big5")
-    return text is not None and all(_COMMON_BIG5.match(one) for one in text if one > "\x7f")
+    ends = [pair[1] < 0x80 for pair in _PAIRS.findall(sample)]
+    return text is not None and all(_CHINESE.match(one) for one in text if one > "\x7f") and 8 * sum(ends) >= len(ends)
 
 
 def _is_shift_jis(sample: bytes) -> bool:

@@ -98,6 +98,7 @@ def test_an_html_page_is_text_that_is_known(tmp_path: Path) -> None:
     [
         (POEM, "gb18030", "GB18030"),
         (TRADITIONAL, "gb18030", "GB18030"),
+        (POEM.replace("鸟", "镕") * 3, "gb18030", "GB18030"),  # a character that GB 2312 lacks, which Big5 would take
         (TRADITIONAL, "big5", "BIG5"),
         ("吾輩は猫である。名前はまだ無い。", "shift_jis", "SHIFT_JIS"),
         ("Le café de l'été était déjà fermé.", "cp1252", "WINDOWS-1252"),
