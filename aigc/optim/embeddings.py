@@ -9,7 +9,8 @@ _MARK = "aigc_is_embedding"
 
 def mark_embeddings(network: nn.Module, heads: Iterable[Tensor] = ()) -> None:
     """Mark the weights of all embedding layers, and those of output layers that are given."""
-    tables = [layer.weight for layer in network.modules() if isinstance(layer, nn.Embedding)]
+    # Not layer.weight: reading that of a layer with spectral normalisation takes a step of its power iteration.
+    tables = [one for layer in network.modules() if isinstance(layer, nn.Embedding) for one in layer.parameters()]
     for weight in (*tables, *heads):
         setattr(weight, _MARK, True)
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from aigc.errors import InputError
 from aigc.optim import Lion, Muon
-from aigc.optim.embeddings import mark_embeddings
+from aigc.optim.embeddings import is_embedding, mark_embeddings
 
 
 def test_lion_by_hand():
@@ -108,6 +108,15 @@ def test_groups_of_muon_keep_their_settings_and_may_be_added():
     before = network.conv.weight.detach().clone()
     stepped(network, optimizer, 1)
     assert not torch.equal(before, network.conv.weight)
+
+
+def test_marking_embeddings_does_not_change_them():
+    """Reading the weight of a layer with spectral normalisation would."""
+    layer = nn.utils.parametrizations.spectral_norm(nn.Embedding(5, 3))
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    mark_embeddings(nn.Sequential(layer))
+    assert all(torch.equal(before[name], value) for name, value in layer.state_dict().items())
+    assert [is_embedding(parameter) for parameter in layer.parameters()] == [True]
 
 
 def test_a_network_without_a_matrix():
