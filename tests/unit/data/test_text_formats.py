@@ -104,6 +104,7 @@ BAD = [
     ("a.jsonl", '{"text": "\\ud800"}\n', r"line 1: \\ud800 is half of a surrogate pair"),
     ("a.csv", "title,Text\na,b\n", "line 1: no column 'text'; columns: title, Text. Did you mean 'Text'"),
     ("a.csv", "", "line 1: no column 'text'; columns: none"),
+    ("a.csv", '"two\nlines",n\na,b\n', r"line 1: no column 'text'; columns: 'two\\nlines', n\."),
     ("a.csv", 'text,n\na,1\n"b,2\n', "line 3: not CSV: unexpected end of data"),
     ("a.csv", "text,n\na,1\nb\n", r"line 3: 1 fields where the header has 2: \['text', 'n'\]"),
     ("a.tsv", "text\tn\na\tb\tc\n", "line 2: 3 fields where the header has 2"),

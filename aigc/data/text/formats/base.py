@@ -94,8 +94,9 @@ def missing_column(column: str, known: Sequence[str], where: str, layout: Layout
     named_by = "data.text_column, or data.prompt_column and data.completion_column"
     if column in layout.further:
         named_by = "data.objective"
+    names = ", ".join(name if name.isprintable() else ascii(name) for name in known)
     return InputError(
-        f"{where}: no column '{column}'; columns: {', '.join(known) or 'none'}.{did_you_mean(column, known)} "
+        f"{where}: no column '{column}'; columns: {names or 'none'}.{did_you_mean(column, known)} "
         f"Name it with {named_by}."
     )
 
