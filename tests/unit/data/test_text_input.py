@@ -7,6 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aigc.data.sources import Example, Layout, open_source, read_corpus
 from aigc.data.text.formats import reader_of
@@ -166,3 +168,36 @@ def test_an_html_page_is_named_where_columns_are_needed(write, caplog: pytest.Lo
             texts(write(name, page))
     assert len(texts(write("a.txt", page))) == 3
     assert "a.txt: an HTML page. Its tags are part of the text." in caplog.text
+
+
+PIECES = [b'{"text": "a"}', b"\n", b"\r", b"[", b"]", b"{", b"}", b",", b'"', b":", b"\xef\xbb\xbf", b"\xff\xfe", b"\0"]
+PIECES += [
+    b"text",
+    b"text,text",
+    b";",
+    b"\t",
+    b"PAR1",
+    b"PK\x03\x04",
+    b"\x1f\x8b",
+    b"NaN",
+    b"null",
+    b"\\ud800",
+    b"<html>",
+]
+PIECES += ["春".encode(), "春".encode("gb18030"), b"a\n"]
+
+
+@given(st.lists(st.sampled_from(PIECES)).map(b"".join), st.sampled_from([*CONTENT, ".parquet"]), st.booleans())
+def test_any_bytes_are_read_or_refused_in_one_message(
+    tmp_path: Path, content: bytes, suffix: str, packed: bool
+) -> None:
+    path = tmp_path / (f"a{suffix}.gz" if packed else f"a{suffix}")
+    path.write_bytes(gzip.compress(content) if packed else content)
+    said = ""
+    try:
+        found = read_corpus(open_source(str(path)), Layout()).examples
+        assert all(example.text.strip() for example in found)
+    except InputError as error:
+        said = str(error)
+    assert not said or said.startswith(str(path))
+    assert "\n" not in said
