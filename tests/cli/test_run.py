@@ -217,7 +217,7 @@ def test_generate_warns_of_characters_that_the_model_does_not_know(at_run):
         (["latest", "temprature=1"], "temprature (command line: temprature=1): no such key; did you mean temperature?"),
         (["latest", "temperature=-1"], "-1 is not a number of at least 0"),
         (["latest", "prompt=" + "春" * 300], "context is 208"),
-        (["latest", "--prompts", "nowhere.txt"], "nowhere.txt: No such file"),
+        (["latest", "--prompts", "nowhere.txt"], "nowhere.txt: "),
         (["lm-nothing"], "there is no run 'lm-nothing'"),
         (["latest", "top_p=["], "'[' is not a number"),
     ],
