@@ -89,6 +89,6 @@ class Progress(Callback):
         facts = [f"{name.rpartition('/')[2].replace('_', ' ')} {module.latest[name]:.3f}" for name in recorded]
         if (rate := module.latest.get(f"train/{module.unit}_per_second")) is not None:
             facts.append(f"{rate:,.0f} {module.unit}/s")
-        if (epochs := module.trainer.max_epochs or 0) > 0:
-            facts.append(f"epoch {min(module.trainer.current_epoch + 1, epochs)} of {epochs}")
+        if (trainer := module._trainer) is not None and (epochs := trainer.max_epochs or 0) > 0:
+            facts.append(f"epoch {min(trainer.current_epoch + 1, epochs)} of {epochs}")
         return "  ".join(facts)
