@@ -1,7 +1,8 @@
 """Causal language models in the layout of Transformers."""
 
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -44,9 +45,10 @@ class SavedCausalLM(SavedTransformersModel):
         from aigc.inference.parts.text_file import TextFile
 
         file = None if request.out is None else TextFile(request.out, request.force)
-        separator = self._separator() if request.keys.separator is None else request.keys.separator
-        prompts = [_separated(prompt, separator) for prompt in _prompts(request)]
-        results = self._results(prompts, request.keys)
+        keys = _in_utf8(request.keys)
+        separator = self._separator() if keys.separator is None else keys.separator
+        prompts = [_separated(prompt, separator) for prompt in _prompts(request, keys.prompt)]
+        results = self._results(prompts, keys)
         yield from results if file is None else [file.write(results)]
 
     def _results(self, prompts: list[str], keys: TextKeys) -> list[Generated]:
@@ -85,9 +87,32 @@ def _separated(prompt: str, separator: str) -> str:
     return prompt if not prompt or prompt.endswith(separator) else prompt + separator
 
 
-def _prompts(request: Request) -> list[str]:
+def _in_utf8(keys: TextKeys) -> TextKeys:
+    """Decode texts that the system's encoding, such as ASCII, could not decode when they were typed.
+
+    Raises:
+        InputError: They are not UTF-8 either, which tokenizers need.
+    """
+    typed = {"prompt": keys.prompt, "separator": keys.separator, "stop": keys.stop}
+    try:
+        return replace(keys, **{name: _decoded(value) for name, value in typed.items()})
+    except UnicodeError as error:
+        raise InputError("prompt, separator or stop: typed in another encoding than UTF-8; give prompts in a file, with --prompts") from error
+
+
+def _decoded(value: Any) -> Any:
+    """Decode a text, or each of a list; raises UnicodeError."""
+    if isinstance(value, list):
+        return [_decoded(one) for one in value]
+    return os.fsencode(value).decode("utf-8") if isinstance(value, str) and not _is_unicode(value) else value
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _prompts(request: Request, prompt: str | None) -> list[str]:
     """The prompts; one empty one where nothing is given."""
-    prompt = request.keys.prompt
     if prompt is not None and request.prompts_file is not None:
         raise InputError("give either prompt= or --prompts, not both")
     return [prompt] if prompt is not None else request.read_prompts() or [""]

@@ -214,6 +214,7 @@ def test_generate_warns_of_characters_that_the_model_does_not_know(at_run):
     ("arguments", "message"),
     [
         (["latest", "stop="], "stop"),
+        (["latest", "prompt=\udcd6\udcd0"], "UTF-8"),
         (["latest", "temprature=1"], "temprature (command line: temprature=1): no such key; did you mean temperature?"),
         (["latest", "temperature=-1"], "-1 is not a number of at least 0"),
         (["latest", "prompt=" + "春" * 300], "context is 208"),
