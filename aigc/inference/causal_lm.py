@@ -97,7 +97,7 @@ def _in_utf8(keys: TextKeys) -> TextKeys:
     try:
         return replace(keys, **{name: _decoded(value) for name, value in typed.items()})
     except UnicodeError as error:
-        raise InputError("prompt, separator or stop: typed in another encoding than UTF-8; give prompts in a file, with --prompts") from error
+        raise InputError("prompt, separator or stop: not UTF-8; --prompts reads prompts from a file") from error
 
 
 def _decoded(value: Any) -> Any:
