@@ -71,6 +71,7 @@ class SmallDiscriminator(Discriminator):
         self.embed = nn.Embedding(classes, width * (resolution // 2) ** 2) if classes else None
         if self.embed is not None:
             nn.init.normal_(self.embed.weight, std=0.02)
+            self.embed = wrap(self.embed)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         found = self.layers(images)
