@@ -120,13 +120,25 @@ def fields_help(target: str, title: str, prefix: str = "") -> str:
 
 
 def read_value(text: str, kind: Any) -> Any:
-    """Parse a value for a parameter of this type: a number, true or false, null, a YAML list, or the text itself."""
+    """Parse a value for a parameter of this type: a number, true or false, null, a YAML list, or the text itself.
+
+    Where the parameter takes a text or a list of texts, a list has its texts in quotes: `["a","b"]`, but `[INST]`.
+    """
     from aigc.config.types import mismatches
 
     value = _plain_value(text)
+    if any(mismatches("", text, kind)):
+        return value
     # `13` may be a text, and a regular expression may look like a list.
-    fits_as_text_only = any(mismatches("", value, kind)) and not any(mismatches("", text, kind))
-    return text if fits_as_text_only else value
+    return text if any(mismatches("", value, kind)) or (isinstance(value, list) and not _is_json(text)) else value
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _plain_value(text: str) -> Any:
