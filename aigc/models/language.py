@@ -14,7 +14,7 @@ from aigc.config.types import Slot
 from aigc.errors import InputError
 from aigc.models.adapters.base import Adapter, attach
 from aigc.models.base import ModelFactory
-from aigc.models.embeddings import add_rows
+from aigc.models.embeddings import add_rows, log_misfit
 from aigc.models.end_tokens import set_end_tokens
 from aigc.models.pretrained import local_folder, weights_problem
 
@@ -109,7 +109,9 @@ class TransformersModel(ModelFactory):
         if getattr(data, "tokenizer", None) is None:
             raise InputError(f"model: a language model learns from texts, and {type(data).__name__} contains none")
         model = self._pretrained() if self.path else self._random(data)
-        add_rows(model, len(data.tokenizer), self.path)
+        added = add_rows(model, len(data.tokenizer))
+        if self.path:
+            log_misfit(self.path, data.tokenizer, added)
         set_end_tokens(model, data.tokenizer, self._source if self.path else None)
         special = {name: getattr(data.tokenizer, name) for name in ("bos_token_id", "pad_token_id")}
         if model.config.is_encoder_decoder and getattr(model.config, "decoder_start_token_id", None) is None:

@@ -115,6 +115,17 @@ def test_rows_that_a_tokenizer_adds_are_counted(tmp_path: Path, caplog: pytest.L
     assert not caplog.records
 
 
+def test_a_tokenizer_of_another_model_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = saved(tmp_path / "m", 0)
+    own = text_data(tmp_path, kind="pretrained", path=str(folder))
+    other = text_data(tmp_path, kind="character", min_frequency=1)
+    with caplog.at_level(logging.WARNING, "aigc"):
+        for data, told in ((own, False), (other, True)):
+            assert len(data.tokenizer) <= len(own.tokenizer), "no rows are added"
+            TransformersCausalLM(path=str(folder)).create(data)
+            assert any(f"model.path={folder}" in record.getMessage() for record in caplog.records) == told
+
+
 def test_a_folder_without_a_tokenizer_says_so(tmp_path: Path) -> None:
     folder = saved(tmp_path / "m", 0, tokenizer=False)
     with pytest.raises(InputError, match=r"data\.tokenizer\.path: .*/m has no tokenizer files"):
