@@ -23,7 +23,7 @@ def add_rows(model: PreTrainedModel, tokens: int) -> int:
     Returns:
         The number of rows that were added.
     """
-    before = model.get_input_embeddings().num_embeddings
+    before: int = model.get_input_embeddings().num_embeddings
     if tokens <= before:
         return 0
     model.resize_token_embeddings(tokens, mean_resizing=False)
