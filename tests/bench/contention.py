@@ -4,7 +4,8 @@ Usage: python tests/bench/contention.py [--rounds N] [--seconds S] [--spins N ..
 
 Each setting of OpenMP's waiting has a process of its own, which trains when it is told to and sleeps otherwise. The
 settings take turns within a round, in the reverse order in every second one, so that a change of the machine's speed
-meets all of them. Printed are the medians of the rounds and their ratios to OpenMP's default.
+meets all of them. Printed are the medians of the rounds and their ratios to OpenMP's default. aigc takes the first
+value of `--spins` on a quiet machine, and the second on a busy one.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aigc.launch.spinning import OWN_SETTINGS, SPINS
+from aigc.launch.spinning import OWN_SETTINGS, SPINS, SPINS_WHEN_BUSY
 
 DEFAULT = "OpenMP's default"
 
@@ -30,8 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=5.0, help="of training per setting, load and round")
-    parser.add_argument("--spins", type=int, nargs="*", default=[SPINS], help="values of GOMP_SPINCOUNT to compare")
-    parser.add_argument("--passive", action="store_true", help="compare OMP_WAIT_POLICY=PASSIVE, too")
+    parser.add_argument("--spins", type=int, nargs="*", default=[SPINS, SPINS_WHEN_BUSY], help="of GOMP_SPINCOUNT")
     parser.add_argument("--as-trainer", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()
@@ -40,8 +40,6 @@ def main() -> None:
         return
     settings: dict[str, dict[str, str]] = {DEFAULT: {}}
     settings |= {f"GOMP_SPINCOUNT={spins}": {"GOMP_SPINCOUNT": str(spins)} for spins in options.spins}
-    if options.passive:
-        settings["OMP_WAIT_POLICY=PASSIVE"] = {"OMP_WAIT_POLICY": "PASSIVE"}
     trainers = {name: Trainer(variables, options.overrides) for name, variables in settings.items()}
     rates: dict[tuple[str, str], list[float]] = {}
     try:
@@ -100,7 +98,9 @@ class Trainer:
 @contextmanager
 def busy(cores: int) -> Iterator[None]:
     """Keep so many cores busy."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores)]
+    # Each in a session of its own, as programs of other terminals: Linux shares the cores among sessions.
+    command = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(command, start_new_session=True) for _ in range(cores)]
     time.sleep(0.5 if cores else 0.0)
     try:
         yield
@@ -117,6 +117,7 @@ def train_on_demand(overrides: Sequence[str]) -> None:
     from aigc.callbacks import ExactState
     from aigc.config import compose
     from aigc.launch import components
+    from aigc.launch.trainer import build_trainer
     from aigc.logger import MetricsFileLogger
     from aigc.runs import Run
     from aigc.runs.console import show_messages
@@ -149,7 +150,7 @@ def train_on_demand(overrides: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         callbacks = [*components.build_callbacks(cfg, "callbacks").values(), ExactState(), OnDemand()]
         loggers = [MetricsFileLogger(Run(Path(folder)))]
-        trainer = components.build_trainer(cfg, Path(folder), callbacks, loggers)
+        trainer = build_trainer(cfg, Path(folder), callbacks, loggers)
         trainer.fit(task, train_dataloaders=data.train_dataloader())
 
 

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from aigc.cli.main import main
-from aigc.launch.spinning import OWN_SETTINGS, SPINS
+from aigc.launch import spinning
+from aigc.launch.spinning import OWN_SETTINGS, SPINS, SPINS_WHEN_BUSY, is_busy
 from aigc.runs.environment import may_change_numbers
 
 
@@ -16,9 +17,28 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_a_verb_bounds_the_spins(own_place) -> None:
+@pytest.mark.parametrize(("busy", "spins"), [(False, SPINS), (True, SPINS_WHEN_BUSY)])
+def test_a_verb_bounds_the_spins(busy: bool, spins: int, own_place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spinning, "is_busy", lambda: busy)
     assert main(["ls"]) == 0
-    assert os.environ["GOMP_SPINCOUNT"] == str(SPINS)
+    assert os.environ["GOMP_SPINCOUNT"] == str(spins)
+
+
+@pytest.mark.parametrize(
+    ("said", "busy"),
+    [
+        ("4.10 3.00 2.00 5/700 1234\n", True),
+        ("4.10 3.00 2.00 1/700 1234\n", False),  # what was busy has ended
+        ("0.30 0.10 0.10 5/700 1234\n", False),  # for a moment
+        ("?\n", False),
+        (None, False),
+    ],
+)
+def test_a_machine_is_busy_where_others_have_run_and_do(said: str | None, busy: bool, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    if said is not None:
+        (tmp_path / "loadavg").write_text(said)
+    assert is_busy(tmp_path / "loadavg") is busy
 
 
 @pytest.mark.parametrize(("name", "value"), [("OMP_WAIT_POLICY", "ACTIVE"), ("GOMP_SPINCOUNT", "5")])
