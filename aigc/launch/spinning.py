@@ -5,7 +5,7 @@ from pathlib import Path
 
 OWN_SETTINGS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """The variables with which a person decides this."""
-SPINS = 10_000
+SPINS = 20_000
 """Spins of a thread that waits for others; the default of libgomp, 300,000, keeps a core from what it waits for."""
 SPINS_WHEN_BUSY = 0
 """The same where other processes want the cores: on a quiet machine, waking a thread each time costs speed."""
