@@ -47,7 +47,7 @@ def lines(path: Path, columns: Sequence[str]) -> Iterator[Located]:
             yield where, None
             continue
         try:
-            value = json.loads(line.rstrip(), object_pairs_hook=_object)
+            value = _DECODER.decode(line.rstrip())
         except (ValueError, RecursionError) as error:
             column, reason = getattr(error, "colno", 1), getattr(error, "msg", str(error))
             what = f"not JSON: {reason}. A .jsonl file holds one object a line; name another JSON file .json."
@@ -82,13 +82,12 @@ def whole(path: Path, columns: Sequence[str]) -> Iterator[Located]:
 def _values(path: Path) -> list[tuple[int, Any]]:
     """The values of a file, one after the other, with the lines that they begin in."""
     text = read_text(path)
-    decoder = json.JSONDecoder(object_pairs_hook=_object)
     found: list[tuple[int, Any]] = []
     line, done, at = 1, 0, _next(text, 0)
     while at < len(text):
         line, done = line + text.count("\n", done, at), at
         try:
-            value, end = decoder.raw_decode(text, at)
+            value, end = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
             where = f"line {getattr(error, 'lineno', line)}, column {getattr(error, 'colno', 1)}"
             raise InputError(f"{path}, {where}: not JSON: {getattr(error, 'msg', error)}.{_kind(path)}") from error
@@ -150,6 +149,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     repeating = _Repeating(made)
     repeating.repeated = frozenset(name for name in made if names.count(name) > 1)
     return repeating
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
 
 
 def type_name(value: object) -> str:
