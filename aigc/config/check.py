@@ -9,8 +9,8 @@ from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aigc.config import schema
+from aigc.config.choices import group_choices
 from aigc.config.class_sources import TargetError
-from aigc.config.faults import group_choices
 from aigc.config.length import length_problems
 from aigc.config.nodes import all_nodes, parameters_in
 from aigc.config.origins import origins_of

@@ -1,22 +1,23 @@
 """Composition of configs: Hydra's defaults list and override grammar, merged so that keys keep file and line."""
 
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aigc.config.check import find_problems
-from aigc.config.faults import defaults_origin, endless, group_choices, no_such_group, unreadable
+from aigc.config.choices import config_files, group_choices
+from aigc.config.defaults import find_circle
 from aigc.config.locate import conf_folder, search_folders, shown_path
 from aigc.config.origins import COMMAND_LINE, Origins, set_origins
 from aigc.config.overrides import apply_override, parse_overrides
-from aigc.config.problems import ConfigError, Problem, nearest, suggest
+from aigc.config.problems import ConfigError, Problem, nearest
 from aigc.config.schema import Config, fields_of, sections, slots
+from aigc.config.yaml_files import read_yaml
 
 ROOT = "train"
 
@@ -132,10 +133,11 @@ def _hydra_loader() -> Iterator[Any]:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.plugins import Plugins
 
-    from aigc.config.search_path import OwnConfFirst
+    from aigc.config.search_path import CheckedFiles, SearchFolders
 
-    Plugins.instance().register(OwnConfFirst)
-    with OwnConfFirst.active(), initialize_config_dir(str(conf_folder()), version_base="1.3", job_name="aigc"):
+    Plugins.instance().register(CheckedFiles)
+    Plugins.instance().register(SearchFolders)
+    with SearchFolders.active(), initialize_config_dir(str(conf_folder()), version_base="1.3", job_name="aigc"):
         yield GlobalHydra.instance().config_loader()
 
 
@@ -170,40 +172,38 @@ def _wrong_choices(groups: list[Any]) -> list[Problem]:
 
 
 def _merge_files(loader: Any, groups: list[str]) -> tuple[DictConfig, Origins, dict[str, str]]:
-    from hydra.errors import HydraException, MissingConfigException
-    from hydra.types import RunMode
-
-    try:
-        defaults = loader.compute_defaults_list(ROOT, groups, RunMode.RUN)
-    except MissingConfigException as error:
-        options = [str(option) for option in error.options or []]
-        missing = str(error.missing_cfg_file)
-        what = f"no config {missing!r}; {suggest(missing.rpartition('/')[2], options)}"
-        raise ConfigError([Problem("defaults", what, defaults_origin(missing))]) from error
-    except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise unreadable(error) from error
-    except RecursionError as error:
-        raise endless() from error
-    except HydraException as error:
-        raise no_such_group(error) from error
+    defaults = _defaults_list(loader, groups)
     cfg, origins = OmegaConf.create({}), Origins()
     emptied = _emptied_slots(defaults.overrides)
     for default in defaults.defaults:
         if default.config_path is None or default.config_path.startswith("hydra/") or default.package == "hydra":
             continue
         package = default.package or ""
-        path = _yaml_files(loader, default.config_path)[0]
-        try:
-            loaded = _load(path, package)
-        except (OmegaConfBaseException, yaml.YAMLError) as error:
-            raise unreadable(error) from error
+        file = read_yaml(config_files(default.config_path)[0])
+        loaded = _below(file.config(), package)
         for slot in emptied.get(default.config_path, ()):
             cfg.pop(slot, None)  # keys of the files before this one belong to what it leaves out
-            origins.emptied(slot, path)
-        origins.read(path, package)
+            origins.emptied(slot, file)
+        origins.read(file, package)
         _drop_replaced(cfg, loaded)
         cfg.merge_with(loaded)
     return cfg, origins, dict(defaults.overrides.known_choices)
+
+
+def _defaults_list(loader: Any, groups: list[str]) -> Any:
+    """Return Hydra's list of the files to merge."""
+    from hydra.errors import HydraException
+    from hydra.types import RunMode
+
+    try:
+        return loader.compute_defaults_list(ROOT, groups, RunMode.RUN)
+    except RecursionError as error:
+        chosen = [choice.replace("=", "/", 1) for choice in groups if "=" in choice]
+        raise find_circle([*chosen, ROOT]) or ConfigError([Problem("defaults", str(error))]) from error
+    except HydraException as error:
+        text = " ".join(str(error).split())
+        named = [path for name in re.findall(r"'([\w/]+)'", text) for path in config_files(name)]
+        raise ConfigError([Problem("defaults", text, f"{shown_path(named[0])}:1" if named else "")]) from error
 
 
 def _emptied_slots(overrides: Any) -> dict[str, list[str]]:
@@ -238,16 +238,9 @@ def fill_defaults(cfg: DictConfig) -> None:
             cfg[key] = OmegaConf.merge(defaults, section)  # set values win, also an interpolation that fails
 
 
-def _load(path: Path, package: str) -> DictConfig:
-    loaded = OmegaConf.load(path)
-    if not isinstance(loaded, DictConfig):
-        raise ConfigError([Problem("", "a config file holds keys and values, not a list", str(path))])
+def _below(loaded: DictConfig, package: str) -> DictConfig:
+    """Return the keys of a file below the key that it is merged into."""
     loaded.pop("defaults", None)
     for name in reversed(package.split(".") if package else []):
         loaded = OmegaConf.create({name: loaded})
     return loaded
-
-
-def _yaml_files(loader: Any, config_path: str) -> list[Path]:
-    paths = [Path(source.path) / f"{config_path}.yaml" for source in loader.get_sources() if source.scheme() == "file"]
-    return [path for path in paths if path.is_file()]

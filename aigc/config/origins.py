@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
-import yaml
 from omegaconf import DictConfig
 
 from aigc.config.locate import shown_path
-from aigc.config.problems import ConfigError, Problem
+from aigc.config.problems import ConfigError
+from aigc.config.yaml_files import YamlFile
 
 COMMAND_LINE = "command line"
 
@@ -22,17 +21,16 @@ class Origins:
         self.implied = ""
         """The file of the experiment that was not typed but comes from the defaults list."""
 
-    def read(self, path: Path, package: str) -> None:
+    def read(self, file: YamlFile, package: str) -> None:
         """Record every key of one file; `package` is the key it is merged into, empty for the root."""
-        for key, line in key_lines(path):
-            if key.split(".")[0] != "defaults":
-                self._origins[f"{package}.{key}" if package else key] = f"{shown_path(path)}:{line}"
+        for key, line in file.lines.items():
+            if key.partition(".")[0].partition("[")[0] != "defaults":
+                self._origins[f"{package}.{key}" if package else key] = f"{shown_path(file.path)}:{line}"
 
-    def emptied(self, key: str, path: Path) -> None:
+    def emptied(self, key: str, file: YamlFile) -> None:
         """Record a slot that the defaults list of a file leaves empty, in place of all keys below it."""
-        lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        line = next((number for number, text in lines if f"override /{key}:" in text), 1)
-        self._replace(key, f"{shown_path(path)}:{line}")
+        line = next((number for name, number in file.lines.items() if name.endswith(f".override /{key}")), 1)
+        self._replace(key, f"{shown_path(file.path)}:{line}")
 
     def typed(self, key: str, text: str) -> None:
         """Record a key that was set on the command line, with all keys below it."""
@@ -81,25 +79,3 @@ def locating(cfg: DictConfig) -> Iterator[None]:
         origins = origins_of(cfg)
         located = [replace(one, origin=one.origin or origins.of(one.key)) for one in error.problems]
         raise ConfigError(located) from error
-
-
-def key_lines(path: Path) -> Iterator[tuple[str, int]]:
-    """Yield every dotted key of a YAML file with its line, counted from 1."""
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = shown_path(path) + (f":{mark.line + 1}:{mark.column + 1}" if mark else "")
-        raise ConfigError([Problem("", f"invalid YAML: {error.problem}", where)]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError([Problem("", f"not UTF-8 at byte {error.start}", shown_path(path))]) from error
-    if root is not None:
-        yield from _walk(root, "")
-
-
-def _walk(node: yaml.Node, prefix: str) -> Iterator[tuple[str, int]]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            name = f"{prefix}{key.value}"
-            yield name, key.start_mark.line + 1
-            yield from _walk(value, name + ".")

@@ -2,8 +2,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from aigc.config import ConfigError, check, compose
+from aigc.config.choices import group_choices
 from aigc.config.compose import override
-from aigc.config.faults import group_choices
 from aigc.config.origins import origins_of
 from tests.conftest import write
 

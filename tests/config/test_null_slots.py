@@ -3,7 +3,7 @@
 import pytest
 
 from aigc.config import ConfigError, build, check, compose, schema
-from aigc.config.faults import group_choices
+from aigc.config.choices import group_choices
 from aigc.evaluation import Evaluation
 from tests.conftest import write
 from tests.drawing import drawn

@@ -6,10 +6,10 @@ import yaml
 from aigc.cli.main import main
 from aigc.config import ConfigError, compose, schema
 from aigc.config.check import find_problems
+from aigc.config.choices import group_choices
 from aigc.config.compose import Composer
-from aigc.config.faults import group_choices
 from aigc.config.keys import known_keys
-from aigc.config.origins import key_lines
+from aigc.config.yaml_files import read_yaml
 from tests.conftest import write
 
 EXPERIMENTS = group_choices()["experiment"]
@@ -102,7 +102,7 @@ def own_preset(folder, slots, value):
             section = section.setdefault(part, {})
         section[name] = yaml.safe_load(str(value))
     path = write(folder / "conf/debug/mine.yaml", "# @package _global_\n" + yaml.safe_dump(tree))
-    lines = dict(key_lines(path))
+    lines = read_yaml(path).lines
     return {slot: f"conf/debug/mine.yaml:{lines[slot]}" for slot in slots}
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aigc.config import check, compose
-from aigc.config.faults import group_choices
+from aigc.config.choices import group_choices
 from aigc.config.locate import conf_folder
 from aigc.launch.sweeps.search_space import split
 from aigc.runs import Run

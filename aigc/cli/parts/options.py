@@ -85,7 +85,7 @@ def often_changed(overrides: Sequence[str] = ()) -> str:
         ConfigError: A choice does not exist, or a slot of the config holds no class that can be read.
     """
     from aigc.config import compose
-    from aigc.config.faults import group_choices
+    from aigc.config.choices import group_choices
     from aigc.config.keys import known_keys, often_changed_keys
     from aigc.config.types import shown
 

@@ -8,7 +8,7 @@ import torch
 
 from aigc.config import compose
 from aigc.config.check import find_problems
-from aigc.config.faults import group_choices
+from aigc.config.choices import group_choices
 from aigc.config.problems import ConfigError, suggest
 from aigc.data.images import Images, open_images
 from aigc.data.images.formats import prefixes

@@ -12,7 +12,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from aigc.config.compose import Composer, fill_defaults
-from aigc.config.faults import group_choices
+from aigc.config.choices import group_choices
 from aigc.config.identity import NOT_COUNTED, written_out
 from aigc.config.overrides import parse_overrides
 from aigc.config.problems import ConfigError

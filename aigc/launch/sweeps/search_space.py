@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aigc.config.faults import group_choices
+from aigc.config.choices import group_choices
 from aigc.config.origins import COMMAND_LINE
 from aigc.config.overrides import parse_overrides
 from aigc.config.problems import ConfigError, Problem, suggest

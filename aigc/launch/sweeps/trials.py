@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from aigc.config.check import find_problems
 from aigc.config.compose import Composer
-from aigc.config.faults import group_choices
+from aigc.config.choices import group_choices
 from aigc.config.identity import identity
 from aigc.config.keys import known_keys
 from aigc.config.origins import COMMAND_LINE

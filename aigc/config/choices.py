@@ -1,0 +1,24 @@
+"""The config groups, their choices and the files behind them."""
+
+from pathlib import Path
+
+from aigc.config.locate import search_folders
+
+
+def group_choices() -> dict[str, list[str]]:
+    """Return every config group with its choices, as in `conf/<group>/<choice>.yaml`, including `./conf`.
+
+    A file whose name starts with `_` is not a choice but a part of others. Hidden files and folders are left out.
+    """
+    choices: dict[str, set[str]] = {}
+    for folder in search_folders():
+        for path in folder.rglob("*.yaml"):
+            parts = path.relative_to(folder).with_suffix("").parts
+            if len(parts) > 1 and not parts[-1].startswith("_") and not any(part.startswith(".") for part in parts):
+                choices.setdefault(parts[0], set()).add("/".join(parts[1:]))
+    return {group: sorted(names) for group, names in sorted(choices.items())}
+
+
+def config_files(config: str) -> list[Path]:
+    """Return the files of a config by its path from the top, such as `data/text`; the one that is read comes first."""
+    return [path for folder in search_folders() if (path := folder / f"{config}.yaml").is_file()]

@@ -1,0 +1,164 @@
+"""Defaults lists of config files, checked before Hydra follows them, as its errors name no file and line."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aigc.config.choices import config_files, group_choices
+from aigc.config.locate import search_folders, shown_path
+from aigc.config.problems import ConfigError, nearest, suggest
+from aigc.config.yaml_files import YamlFile, read_yaml
+
+_ITEM = "an item is `- group: choice`, `- override /group: choice`, `- /path/of/a/config` or `- _self_`"
+
+
+@dataclass(frozen=True)
+class Default:
+    """One item of a defaults list.
+
+    Attributes:
+        line: Its line in the file.
+        group: The group that it chooses from, from the top; None for an item that names a config.
+        configs: The configs that it includes, from the top; those that depend on other choices are left out.
+        override: Whether it replaces a choice that another file has made.
+        optional: Whether a config may be missing.
+    """
+
+    line: int
+    group: str | None
+    configs: tuple[str, ...]
+    override: bool = False
+    optional: bool = False
+
+
+def check_defaults(file: YamlFile, config: str) -> None:
+    """Check the defaults list of a file.
+
+    Args:
+        file: The file.
+        config: Its path below the search folder, without the ending: `experiment/lm/mine`.
+
+    Raises:
+        ConfigError: The list or an item has a wrong form, or names a config or a group that does not exist.
+    """
+    for default in read_defaults(file, config):
+        own = config.partition("/")[0]
+        if default.group == own and not default.override and "/" in config:
+            chosen = f": - {default.configs[0].removeprefix(f'{own}/')}" if default.configs else ""
+            what = f"this includes the group itself; to begin with another of its configs{chosen}"
+            raise file.error(what, "defaults", default.line)
+        if default.group is not None and default.override and default.group not in group_choices():
+            what = f"no group {default.group!r} to override; {suggest(default.group, group_choices())}"
+            raise file.error(what, "defaults", default.line)
+        for name in default.configs:
+            if not default.optional and not config_files(name):
+                raise file.error(_missing(name, default.group), "defaults", default.line)
+
+
+def read_defaults(file: YamlFile, config: str) -> Iterator[Default]:
+    """Yield the items of a file's defaults list that include configs; arguments and errors as of `check_defaults`."""
+    items = file.value.get("defaults") if isinstance(file.value, Mapping) else None
+    if isinstance(file.value, Mapping) and "defaults" in file.value and not isinstance(items, list):
+        raise file.error(f"{items!r} is not a list; {_ITEM}", "defaults")
+    for index, item in enumerate(items or []):
+        line = file.lines.get(f"defaults[{index}]", 1)
+        wrong = _wrong_form(item)
+        if wrong:
+            raise file.error(f"{wrong}; {_ITEM}", "defaults", line)
+        found = _named(item, config, line) if isinstance(item, str) else _chosen(item, config, line)
+        if found is not None:
+            yield found
+
+
+def find_circle(configs: Mapping[str, None] | list[str]) -> ConfigError | None:
+    """Return the error of configs that include one another without end, if there are any.
+
+    Args:
+        configs: Where to begin.
+    """
+    path: list[str] = []
+    done: set[str] = set()
+
+    def follow(config: str) -> ConfigError | None:
+        path.append(config)
+        for file in map(read_yaml, config_files(config)[:1]):
+            for default in read_defaults(file, config):
+                for name in default.configs:
+                    if name in path:
+                        circle = " → ".join([*path[path.index(name) :], name])
+                        return file.error(f"configs include one another: {circle}", "defaults", default.line)
+                    if name not in done and (found := follow(name)):
+                        return found
+        done.add(path.pop())
+        return None
+
+    for config in configs:
+        if config not in done and (found := follow(config)):
+            return found
+    return None
+
+
+def _wrong_form(item: Any) -> str:
+    if isinstance(item, Mapping):
+        if len(item) != 1:
+            return f"{dict(item)!r} has {len(item)} keys, and an item has one"
+        [(key, value)] = item.items()
+        if not isinstance(key, str) or not key.split():
+            return f"{key!r} is not a group"
+        names = value if isinstance(value, list) else [value]
+        if value is not None and not all(isinstance(name, str) and name for name in names):
+            return f"{value!r} is not a choice"
+    elif not isinstance(item, str) or not item.strip():
+        return f"{item!r} is not an item"
+    texts = [item] if isinstance(item, str) else [str(value) for value in item.values()]
+    endings = [ending for text in texts for ending in (".yaml", ".yml") if text.endswith(ending)]
+    return f"leave out {endings[0]}" if endings else ""
+
+
+def _named(item: str, config: str, line: int) -> Default | None:
+    """Return an item that names a config; None for `_self_`."""
+    words = item.split()
+    path = words[-1].partition("@")[0]
+    if path == "_self_":
+        return None
+    return Default(line, None, _known([_from_top(path, config)]), "override" in words, "optional" in words)
+
+
+def _chosen(item: Mapping[str, Any], config: str, line: int) -> Default:
+    """Return an item that chooses from a group."""
+    [(key, value)] = item.items()
+    words = key.split()
+    group = _from_top(words[-1].partition("@")[0], config)
+    names = [] if value is None else value if isinstance(value, list) else [value]
+    return Default(line, group, _known([f"{group}/{name}" for name in names]), "override" in words, "optional" in words)
+
+
+def _from_top(path: str, config: str) -> str:
+    """Return a path from the top of the search folders; it is relative to the folder of its file, or begins with /."""
+    folder = config.rpartition("/")[0]
+    return path.strip("/") if path.startswith("/") or not folder else f"{folder}/{path}"
+
+
+def _known(configs: list[str]) -> tuple[str, ...]:
+    """Leave out configs that depend on another choice, and those of Hydra itself."""
+    return tuple(one for one in configs if "${" not in one and "???" not in one and not one.startswith("hydra/"))
+
+
+def _missing(name: str, group: str | None) -> str:
+    """Return the message of a config that does not exist."""
+    folder, _, last = name.rpartition("/")
+    near_miss = next((f"; {shown_path(path)} is there, and config files end in .yaml" for path in _yml(name)), "")
+    others = [f"{top}/{choice}" for top, choices in group_choices().items() for choice in choices]
+    if group is not None:
+        top, _, rest = group.partition("/")
+        known = [one.removeprefix(f"{rest}/") for one in group_choices().get(top, [])]
+        return f"no choice {last!r} of {group}{near_miss or f'; {suggest(last, known)}'}"
+    ending = [one for one in others if name.endswith(f"/{one.partition('/')[2]}")]
+    same_folder = [one for one in others if one.rpartition("/")[0] == folder]
+    meant = ending[0] if ending else nearest(name, same_folder) or nearest(name, others)
+    return f"no config {name!r}" + (near_miss or (f"; did you mean /{meant}?" if meant else ""))
+
+
+def _yml(name: str) -> list[Path]:
+    return [path for folder in search_folders() if (path := folder / f"{name}.yml").is_file()]
