@@ -29,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
     from aigc.cli.sweep import run_sweep
     from aigc.config import check, compose
     from aigc.config.early import check_early
+    from aigc.config.origins import origins_of
     from aigc.config.overrides import SeveralValues
     from aigc.launch.clusters.submit import check_runs_here
     from aigc.launch.length import described_length, is_longer
@@ -56,6 +57,8 @@ def run(options: argparse.Namespace) -> int:
     from aigc.runs.status import Status
 
     show_messages()
+    for note in origins_of(cfg).notes:
+        log.info("%s", note)
     prepared = start_or_resume(cfg, options.overrides, ["aigc", *sys.argv[1:]])
     one = prepared.run
     more = [] if prepared.is_new else carried_over(one, cfg, options.overrides)

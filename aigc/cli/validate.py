@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> None:
     """Check, and print the result."""
     from aigc.config import check, compose
+    from aigc.config.origins import origins_of
     from aigc.launch.clusters.submit import check_cluster
 
     use_trusted(options.trust)
@@ -42,3 +43,5 @@ def run(options: argparse.Namespace) -> None:
         print_yaml(frozen_yaml(cfg))
     else:
         print(f"{cfg.experiment}: the config is valid; files that it names were not read")
+        for note in origins_of(cfg).notes:
+            print(f"note: {note}")

@@ -13,6 +13,7 @@ from aigc.config.choices import group_choices
 from aigc.config.class_sources import TargetError
 from aigc.config.length import length_problems
 from aigc.config.nodes import all_nodes, parameters_in
+from aigc.config.guards import refusals
 from aigc.config.origins import origins_of
 from aigc.config.part_names import value_problems
 from aigc.config.problems import ConfigError, Problem, suggest
@@ -66,13 +67,23 @@ def _described(cfg: DictConfig, found: list[_Found]) -> list[Problem]:
     return [
         Problem(key, what + origins.hint(key), origins.of(key))
         for key, what in problems.items()
-        if _source(cfg, key) not in problems
+        if not _told_at_its_source(cfg, key, problems)
     ]
 
 
 def node_problems(key: str, node: Mapping[str, Any], expect: str) -> list[Problem]:
     """Return the problems of one `_target_` node whose class should derive from `expect`, a dotted path."""
     return [Problem(*found) for found in _node_problems(key, node, Slot(expect))]
+
+
+def _told_at_its_source(cfg: DictConfig, key: str, problems: Mapping[str, str]) -> bool:
+    """Whether a key refers to another one with a problem; not for keys that refer to each other in a circle."""
+    source = _source(cfg, key)
+    passed: list[str | None] = [key]
+    while source is not None and source not in passed:
+        passed.append(source)
+        source = _source(cfg, source)
+    return source != key and len(passed) > 1 and passed[1] in problems
 
 
 def _source(cfg: DictConfig, key: str) -> str | None:
@@ -96,6 +107,10 @@ def _plain(node: Any, key: str, found: list[_Found]) -> Any:
             continue
         try:
             value = node[name]
+        except RecursionError:
+            found.append((path, "its value refers to itself, by way of other keys"))
+            values[name] = MISSING
+            continue
         except OmegaConfBaseException as error:
             found.append((path, str(error).splitlines()[0]))
             values[name] = MISSING
@@ -187,6 +202,10 @@ def _parameter_problems(
         if not built:  # a union may hold a class or a function, which a node builds but a plain value cannot be
             yield from value_problems(f"{key}.{name}", value, known[name])
         yield from _nested_nodes(f"{key}.{name}", value)
+    given = {name: value for name, value in node.items() if name in known}
+    defaults = {name: p.default for name, p in known.items() if not p.required and p.known}
+    for name, what in refusals(node["_target_"], defaults | given):
+        yield f"{key}.{name}", what
     for name, parameter in known.items():
         if parameter.required and name not in node:
             yield f"{key}.{name}", f"missing; {node['_target_']} needs {allowed(parameter.type)}"

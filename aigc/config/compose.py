@@ -1,25 +1,21 @@
 """Composition of configs: Hydra's defaults list and override grammar, merged so that keys keep file and line."""
 
 import copy
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aigc.config.check import find_problems
-from aigc.config.choices import config_files, group_choices
-from aigc.config.defaults import find_circle
-from aigc.config.locate import conf_folder, search_folders, shown_path
+from aigc.config.choices import group_choices
+from aigc.config.locate import search_folders, shown_path
+from aigc.config.merge import ROOT, hydra_loader, merge_files
 from aigc.config.origins import COMMAND_LINE, Origins, set_origins
 from aigc.config.overrides import apply_override, parse_overrides
 from aigc.config.problems import ConfigError, Problem, nearest
+from aigc.config.replaced import Replaced, drop_untaken
 from aigc.config.schema import Config, fields_of, sections, slots
-from aigc.config.yaml_files import read_yaml
-
-ROOT = "train"
 
 
 def compose(overrides: Sequence[str] = ()) -> DictConfig:
@@ -50,34 +46,71 @@ class Composer:
         problems = _wrong_choices(groups)
         wrong = {problem.key for problem in problems}
         right = tuple(_choice(o) for o in groups if o.key_or_group not in wrong)
-        cfg, origins, choices = copy.deepcopy(self._files(right))
-        if "experiment" in choices and not any(o.key_or_group == "experiment" for o in groups):
+        names_experiment = any(o.key_or_group == "experiment" for o in groups)
+        chosen = right if names_experiment else self._with_fitting_experiment(right)
+        cfg, origins, choices = copy.deepcopy(self._files(chosen))
+        if "experiment" in choices and not names_experiment:
             origins.implied = _experiment_file(choices)
+        if chosen != right:
+            default = self._files(())[2]["experiment"]
+            taken = f"takes experiment={choices['experiment']}" if choices.get("experiment") else "leaves it out"
+            origins.notes.append(f"the default experiment is {default}; another choice of data or task {taken}")
         return _finished(cfg, origins, choices, [o for o in parsed if o not in groups], problems)
 
     def choices(self, overrides: Sequence[str]) -> dict[str, str]:
         """Return the choice of each config group, typed or from a defaults list."""
-        return self._files(tuple(_choice(o) for o in parse_overrides(overrides) if _is_group(o)))[2]
+        groups = [o for o in parse_overrides(overrides) if _is_group(o)]
+        typed = tuple(map(_choice, groups))
+        named = any(o.key_or_group == "experiment" for o in groups)
+        return self._files(typed if named else self._with_fitting_experiment(typed))[2]
+
+    def _with_fitting_experiment(self, groups: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the choices with the experiment to take where none is typed.
+
+        The default experiment has the settings of its own task and data. With other data it gives way to the experiment
+        in its folder that is named as the data, if there is one.
+        """
+        choices = self._files(())[2]
+        chosen = {group: choice for group, _, choice in (one.partition("=") for one in groups)}
+        other = {group for group in ("data", "task") if chosen.get(group, choices.get(group)) != choices.get(group)}
+        default = choices.get("experiment")
+        if not other or not default:
+            return groups
+        fitting = f"{default.rpartition('/')[0]}/{chosen.get('data')}"
+        found = "task" not in other and fitting in group_choices()["experiment"]
+        return (*groups, f"experiment={fitting}" if found else "~experiment")
 
     def _files(self, groups: tuple[str, ...]) -> tuple[DictConfig, Origins, dict[str, str]]:
         if groups not in self._merged:
-            with _hydra_loader() as loader:
-                self._merged[groups] = _merge_files(loader, list(groups))
+            replaced = self._replaced(groups)
+            with hydra_loader() as loader:
+                self._merged[groups] = merge_files(loader, list(groups), replaced)
         return self._merged[groups]
+
+    def _replaced(self, groups: tuple[str, ...]) -> dict[str, Replaced]:
+        """Return the slots whose choice differs from the one that the config has where none is typed for a slot."""
+        typed = {group: one for one in groups if (group := one.partition("=")[0]) in slots() and "=" in one}
+        if not typed:
+            return {}
+        before, _, choices = self._files(tuple(one for one in groups if one not in typed.values()))
+        other = {group: one for group, one in typed.items() if one != f"{group}={choices.get(group)}"}
+        return {group: Replaced(one, before.get(group)) for group, one in other.items()}
 
 
 def _finished(
     cfg: DictConfig, origins: Origins, choices: dict[str, str], overrides: list[Any], problems: list[Problem]
 ) -> DictConfig:
     """Return the config with keys set as typed, the experiment's name, and all defaults."""
+    typed = {override.key_or_group for override in overrides}
     for override in overrides:
         try:
+            _replace_class(cfg, override, typed, origins)
             apply_override(cfg, override)
         except OmegaConfBaseException as error:
             problems.append(Problem(override.key_or_group, str(error).splitlines()[0], COMMAND_LINE))
         origins.typed(override.key_or_group, override.input_line)
     if "experiment" not in cfg:
-        cfg.experiment = choices.get("experiment") or ROOT
+        cfg.experiment = choices.get("experiment") or (choices.get("data") if origins.notes else None) or ROOT
     elif isinstance(cfg.get("experiment"), DictConfig):
         what = "an experiment's first line must be `# @package _global_`, or its keys do not reach their sections"
         problems.append(Problem("experiment", what, f"{_experiment_file(choices)}:1"))
@@ -89,13 +122,29 @@ def _finished(
     return cfg
 
 
+def _replace_class(cfg: DictConfig, override: Any, typed: set[str], origins: Origins) -> None:
+    """Drop keys that files set for the class of a node, where another class that was typed does not take them."""
+    above, _, name = override.key_or_group.rpartition(".")
+    node = OmegaConf.select(cfg, above) if name == "_target_" and above and not override.is_delete() else None
+    if not isinstance(node, DictConfig) or node.get("_target_") == override.value():
+        return
+    kept = {key: node._get_node(key) for key in list(node) if f"{above}.{key}" in typed}
+    for key in drop_untaken(node, override.value()):
+        if key in kept:
+            node[key] = kept[key]
+        else:
+            origins.leave_out(f"{above}.{key}", override.input_line)
+
+
 def _experiment_file(choices: Mapping[str, str]) -> str:
     paths = [folder / f"experiment/{choices.get('experiment')}.yaml" for folder in search_folders()]
     return shown_path(next((path for path in paths if path.is_file()), paths[0]))
 
 
 def override(cfg: DictConfig, overrides: Sequence[str], allowed: Sequence[str]) -> DictConfig:
-    """Copy a frozen config and change some keys; `group=choice` replaces that whole section.
+    """Copy a frozen config and change some keys.
+
+    `group=choice` replaces the whole section of a slot; in any other section it sets what the choice itself sets.
 
     Args:
         cfg: A run's config.
@@ -115,9 +164,12 @@ def override(cfg: DictConfig, overrides: Sequence[str], allowed: Sequence[str]) 
         what = f"cannot be changed for a trained model; allowed: {', '.join(allowed)}"
         raise ConfigError([Problem(o.key_or_group, what, f"{COMMAND_LINE}: {o.input_line}") for o in refused])
     if groups:
-        fresh = compose([_choice(o) for o in groups])
+        plain = compose(["experiment=null"])  # an experiment's settings belong to other runs
+        fresh = compose(["experiment=null", *(_choice(o) for o in groups)])
         for o in groups:
-            changed[o.key_or_group] = fresh[o.key_or_group]
+            key = o.key_or_group
+            whole = key in slots()
+            changed[key] = fresh[key] if whole else OmegaConf.merge(changed[key], _differing(fresh[key], plain[key]))
     for o in parsed:
         if o not in groups:
             apply_override(changed, o)
@@ -126,19 +178,12 @@ def override(cfg: DictConfig, overrides: Sequence[str], allowed: Sequence[str]) 
     return changed
 
 
-@contextmanager
-def _hydra_loader() -> Iterator[Any]:
-    """Open Hydra's config loader over our search path; restore the caller's Hydra state afterwards."""
-    from hydra import initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.core.plugins import Plugins
-
-    from aigc.config.search_path import CheckedFiles, SearchFolders
-
-    Plugins.instance().register(CheckedFiles)
-    Plugins.instance().register(SearchFolders)
-    with SearchFolders.active(), initialize_config_dir(str(conf_folder()), version_base="1.3", job_name="aigc"):
-        yield GlobalHydra.instance().config_loader()
+def _differing(section: DictConfig, plain: DictConfig) -> dict[Any, Any]:
+    """Return the keys of a section that differ from those of another one."""
+    new, old = (OmegaConf.to_container(one, resolve=False) for one in (section, plain))
+    assert isinstance(new, dict)
+    assert isinstance(old, dict)
+    return {key: value for key, value in new.items() if key not in old or value != old[key]}
 
 
 def _is_group(override: Any) -> bool:
@@ -171,61 +216,6 @@ def _wrong_choices(groups: list[Any]) -> list[Problem]:
     return problems
 
 
-def _merge_files(loader: Any, groups: list[str]) -> tuple[DictConfig, Origins, dict[str, str]]:
-    defaults = _defaults_list(loader, groups)
-    cfg, origins = OmegaConf.create({}), Origins()
-    emptied = _emptied_slots(defaults.overrides)
-    for default in defaults.defaults:
-        if default.config_path is None or default.config_path.startswith("hydra/") or default.package == "hydra":
-            continue
-        package = default.package or ""
-        file = read_yaml(config_files(default.config_path)[0])
-        loaded = _below(file.config(), package)
-        for slot in emptied.get(default.config_path, ()):
-            cfg.pop(slot, None)  # keys of the files before this one belong to what it leaves out
-            origins.emptied(slot, file)
-        origins.read(file, package)
-        _drop_replaced(cfg, loaded)
-        cfg.merge_with(loaded)
-    return cfg, origins, dict(defaults.overrides.known_choices)
-
-
-def _defaults_list(loader: Any, groups: list[str]) -> Any:
-    """Return Hydra's list of the files to merge."""
-    from hydra.errors import HydraException
-    from hydra.types import RunMode
-
-    try:
-        return loader.compute_defaults_list(ROOT, groups, RunMode.RUN)
-    except RecursionError as error:
-        chosen = [choice.replace("=", "/", 1) for choice in groups if "=" in choice]
-        raise find_circle([*chosen, ROOT]) or ConfigError([Problem("defaults", str(error))]) from error
-    except HydraException as error:
-        text = " ".join(str(error).split())
-        named = [path for name in re.findall(r"'([\w/]+)'", text) for path in config_files(name)]
-        raise ConfigError([Problem("defaults", text, f"{shown_path(named[0])}:1" if named else "")]) from error
-
-
-def _emptied_slots(overrides: Any) -> dict[str, list[str]]:
-    """Return the slots that defaults lists leave empty (`override /evaluation: null`) by the config that does so."""
-    emptied: dict[str, list[str]] = {}
-    for group, set_by in overrides.override_metadata.items():
-        if overrides.known_choices.get(group, "") is None and group in slots() and set_by.containing_config_path:
-            emptied.setdefault(set_by.containing_config_path, []).append(group)
-    return emptied
-
-
-def _drop_replaced(cfg: DictConfig, loaded: DictConfig) -> None:
-    """Drop lists that a mapping replaces and the reverse, as OmegaConf cannot merge them; `check` follows."""
-    for name in list(loaded):
-        new, old = loaded._get_node(name), cfg._get_node(name)
-        if isinstance(new, DictConfig) and isinstance(old, DictConfig):
-            if not new._is_none() and not new._is_interpolation() and not old._is_none():
-                _drop_replaced(old, new)
-        elif {type(new), type(old)} == {DictConfig, ListConfig}:
-            del cfg[name]
-
-
 def fill_defaults(cfg: DictConfig) -> None:
     """Set keys that no file names to the default of their dataclass."""
     for key, parameter in fields_of(Config).parameters.items():
@@ -236,11 +226,3 @@ def fill_defaults(cfg: DictConfig) -> None:
         if isinstance(section, Mapping):
             defaults = {name: p.default for name, p in fields.parameters.items() if not p.required}
             cfg[key] = OmegaConf.merge(defaults, section)  # set values win, also an interpolation that fails
-
-
-def _below(loaded: DictConfig, package: str) -> DictConfig:
-    """Return the keys of a file below the key that it is merged into."""
-    loaded.pop("defaults", None)
-    for name in reversed(package.split(".") if package else []):
-        loaded = OmegaConf.create({name: loaded})
-    return loaded

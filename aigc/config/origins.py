@@ -20,6 +20,8 @@ class Origins:
         self._origins: dict[str, str] = {}
         self.implied = ""
         """The file of the experiment that was not typed but comes from the defaults list."""
+        self.notes: list[str] = []
+        """What a person should know of how the config was composed: settings that have no effect."""
 
     def read(self, file: YamlFile, package: str) -> None:
         """Record every key of one file; `package` is the key it is merged into, empty for the root."""
@@ -31,6 +33,11 @@ class Origins:
         """Record a slot that the defaults list of a file leaves empty, in place of all keys below it."""
         line = next((number for name, number in file.lines.items() if name.endswith(f".override /{key}")), 1)
         self._replace(key, f"{shown_path(file.path)}:{line}")
+
+    def leave_out(self, key: str, typed: str) -> None:
+        """Record that a key has no effect, as what was typed replaces what it belongs to."""
+        self.notes.append(f"{typed} leaves out {key} ({self.of(key)})")
+        self._origins = {name: old for name, old in self._origins.items() if f"{name}.".find(f"{key}.") != 0}
 
     def typed(self, key: str, text: str) -> None:
         """Record a key that was set on the command line, with all keys below it."""

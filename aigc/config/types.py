@@ -1,5 +1,6 @@
 """Comparison of plain values with declared types, and descriptions of types for messages."""
 
+import math
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -87,7 +88,7 @@ def mismatches(key: str, value: Any, expected: Any) -> Iterator[tuple[str, str]]
             if found and found[0][0] != key:  # the mismatch is inside, so this is the option that was meant
                 yield from found
                 return
-    elif origin in (list, tuple, Sequence, set) and isinstance(value, list):
+    elif origin in (list, tuple, Sequence, set) and isinstance(value, list) and _fits_length(value, expected):
         for index, item in enumerate(value):
             yield from mismatches(f"{key}[{index}]", item, _item_type(arguments, index))
         return
@@ -95,7 +96,8 @@ def mismatches(key: str, value: Any, expected: Any) -> Iterator[tuple[str, str]]
         for name, item in value.items():
             yield from mismatches(f"{key}.{name}", item, arguments[1])
         return
-    yield key, f"{shown(value)} is not {allowed(expected)}"
+    finite = not isinstance(value, float) or math.isfinite(value)
+    yield key, f"{shown(value)} is not {allowed(expected)}" if finite else f"{value} is not finite"
 
 
 def allowed(expected: Any) -> str:
@@ -111,7 +113,8 @@ def allowed(expected: Any) -> str:
     if union_options(expected):
         return " or ".join(allowed(option) for option in union_options(expected))
     if origin in (list, tuple, Sequence, set):
-        return f"a list (each {allowed(arguments[0])})" if arguments else "a list"
+        size = "" if _length(expected) is None else f" of {_length(expected)}"
+        return f"a list{size} (each {allowed(arguments[0])})" if arguments else "a list"
     if origin in (dict, Mapping):
         return "a mapping"
     names = {int: "an integer", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
@@ -148,7 +151,7 @@ def _fits_exactly(value: Any, expected: Any) -> bool:
     if origin is not None or isinstance(expected, Fields):
         return False
     if expected is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if expected is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if expected in (list, tuple, set):
@@ -167,6 +170,17 @@ def _field_mismatches(key: str, value: Mapping[Any, Any], expected: Fields) -> I
     for name, parameter in expected.parameters.items():
         if parameter.required and name not in value:
             yield f"{key}.{name}", f"missing; allowed: {allowed(parameter.type)}"
+
+
+def _length(expected: Any) -> int | None:
+    """Return the number of items that a tuple type has; None for any other type."""
+    arguments = typing.get_args(expected)
+    fixed = typing.get_origin(expected) is tuple and arguments and arguments[-1] is not Ellipsis
+    return len(arguments) if fixed else None
+
+
+def _fits_length(value: list[Any], expected: Any) -> bool:
+    return _length(expected) in (None, len(value))
 
 
 def _item_type(arguments: tuple[Any, ...], index: int) -> Any:

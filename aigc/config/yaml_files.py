@@ -125,8 +125,9 @@ def _check_depth(path: Path, text: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _MOST_DEPTH:
-                what = f"nested more than {_MOST_DEPTH} levels deep"
-                raise ConfigError([Problem("", what, f"{shown_path(path)}:{event.start_mark.line + 1}")])
+                mark = event.start_mark
+                where = f"{shown_path(path)}:{mark.line + 1}" if mark else shown_path(path)
+                raise ConfigError([Problem("", f"nested more than {_MOST_DEPTH} levels deep", where)])
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
