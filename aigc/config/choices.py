@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aigc.config.locate import search_folders
+from aigc.config.locate import search_folders, shown_path
 
 
 def group_choices() -> dict[str, list[str]]:
@@ -22,3 +22,9 @@ def group_choices() -> dict[str, list[str]]:
 def config_files(config: str) -> list[Path]:
     """Return the files of a config by its path from the top, such as `data/text`; the one that is read comes first."""
     return [path for folder in search_folders() if (path := folder / f"{config}.yaml").is_file()]
+
+
+def misnamed(config: str) -> str:
+    """Return what to say of a file with this name and another ending; empty where there is none."""
+    paths = [folder / f"{config}.yml" for folder in search_folders()]
+    return next((f"{shown_path(path)} is there, and config files end in .yaml" for path in paths if path.is_file()), "")

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aigc.config.check import find_problems
-from aigc.config.choices import group_choices
+from aigc.config.choices import group_choices, misnamed
 from aigc.config.locate import search_folders, shown_path
 from aigc.config.merge import ROOT, hydra_loader, merge_files
 from aigc.config.origins import COMMAND_LINE, Origins, set_origins
@@ -211,6 +211,7 @@ def _wrong_choices(groups: list[Any]) -> list[Problem]:
             if str(choice) not in known[group]:
                 near = nearest(str(choice), known[group])
                 meant = f"did you mean {near}? " if near else ""
+                meant = f"{other}; " if (other := misnamed(f"{group}/{choice}")) else meant
                 what = f"no choice {choice!r}; {meant}choices: {', '.join(known[group])}"
                 problems.append(Problem(group, what, f"{COMMAND_LINE}: {override.input_line}"))
     return problems

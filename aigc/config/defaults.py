@@ -1,13 +1,12 @@
 """Defaults lists of config files, checked before Hydra follows them, as its errors name no file and line."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-from aigc.config.choices import config_files, group_choices
-from aigc.config.locate import search_folders, shown_path
+from aigc.config.choices import config_files, group_choices, misnamed
 from aigc.config.problems import ConfigError, nearest, suggest
+from aigc.config.types import shown
 from aigc.config.yaml_files import YamlFile, read_yaml
 
 _ITEM = "an item is `- group: choice`, `- override /group: choice`, `- /path/of/a/config` or `- _self_`"
@@ -53,14 +52,14 @@ def check_defaults(file: YamlFile, config: str) -> None:
             raise file.error(what, "defaults", default.line)
         for name in default.configs:
             if not default.optional and not config_files(name):
-                raise file.error(_missing(name, default.group), "defaults", default.line)
+                raise file.error(_missing(name, default.group, config), "defaults", default.line)
 
 
 def read_defaults(file: YamlFile, config: str) -> Iterator[Default]:
     """Yield the items of a file's defaults list that include configs; arguments and errors as of `check_defaults`."""
     items = file.value.get("defaults") if isinstance(file.value, Mapping) else None
     if isinstance(file.value, Mapping) and "defaults" in file.value and not isinstance(items, list):
-        raise file.error(f"{items!r} is not a list; {_ITEM}", "defaults")
+        raise file.error(f"{shown(items)} is not a list; {_ITEM}", "defaults")
     for index, item in enumerate(items or []):
         line = file.lines.get(f"defaults[{index}]", 1)
         wrong = _wrong_form(item)
@@ -71,26 +70,29 @@ def read_defaults(file: YamlFile, config: str) -> Iterator[Default]:
             yield found
 
 
-def find_circle(configs: Mapping[str, None] | list[str]) -> ConfigError | None:
+def find_circle(configs: list[str]) -> ConfigError | None:
     """Return the error of configs that include one another without end, if there are any.
 
     Args:
         configs: Where to begin.
     """
-    path: list[str] = []
+    path: dict[str, ConfigError] = {}
     done: set[str] = set()
 
     def follow(config: str) -> ConfigError | None:
-        path.append(config)
         for file in map(read_yaml, config_files(config)[:1]):
             for default in read_defaults(file, config):
                 for name in default.configs:
+                    path[config] = file.error("", "defaults", default.line)
                     if name in path:
-                        circle = " → ".join([*path[path.index(name) :], name])
-                        return file.error(f"configs include one another: {circle}", "defaults", default.line)
+                        names = list(path)
+                        circle = " → ".join([*names[names.index(name) :], name])
+                        what = f"configs include one another: {circle}"
+                        return ConfigError([replace(problem, what=what) for problem in path[name].problems])
                     if name not in done and (found := follow(name)):
                         return found
-        done.add(path.pop())
+        path.pop(config, None)
+        done.add(config)
         return None
 
     for config in configs:
@@ -102,15 +104,15 @@ def find_circle(configs: Mapping[str, None] | list[str]) -> ConfigError | None:
 def _wrong_form(item: Any) -> str:
     if isinstance(item, Mapping):
         if len(item) != 1:
-            return f"{dict(item)!r} has {len(item)} keys, and an item has one"
+            return f"{shown(dict(item))} has {len(item)} keys, and an item has one"
         [(key, value)] = item.items()
         if not isinstance(key, str) or not key.split():
-            return f"{key!r} is not a group"
+            return f"{shown(key)} is not a group"
         names = value if isinstance(value, list) else [value]
         if value is not None and not all(isinstance(name, str) and name for name in names):
-            return f"{value!r} is not a choice"
+            return f"{shown(value)} is not a choice"
     elif not isinstance(item, str) or not item.strip():
-        return f"{item!r} is not an item"
+        return f"{shown(item)} is not an item"
     texts = [item] if isinstance(item, str) else [str(value) for value in item.values()]
     endings = [ending for text in texts for ending in (".yaml", ".yml") if text.endswith(ending)]
     return f"leave out {endings[0]}" if endings else ""
@@ -145,20 +147,19 @@ def _known(configs: list[str]) -> tuple[str, ...]:
     return tuple(one for one in configs if "${" not in one and "???" not in one and not one.startswith("hydra/"))
 
 
-def _missing(name: str, group: str | None) -> str:
-    """Return the message of a config that does not exist."""
+def _missing(name: str, group: str | None, own: str) -> str:
+    """Return the message of a config that does not exist, named in the defaults list of another one."""
     folder, _, last = name.rpartition("/")
-    near_miss = next((f"; {shown_path(path)} is there, and config files end in .yaml" for path in _yml(name)), "")
-    others = [f"{top}/{choice}" for top, choices in group_choices().items() for choice in choices]
+    if near_miss := misnamed(name):
+        return f"no config {name!r}; {near_miss}"
     if group is not None:
         top, _, rest = group.partition("/")
         known = [one.removeprefix(f"{rest}/") for one in group_choices().get(top, [])]
-        return f"no choice {last!r} of {group}{near_miss or f'; {suggest(last, known)}'}"
+        return f"no choice {last!r} of {group}; {suggest(last, known)}"
+    others = [f"{top}/{one}" for top, choices in group_choices().items() for one in choices]
+    others = [one for one in others if one != own]
     ending = [one for one in others if name.endswith(f"/{one.partition('/')[2]}")]
-    same_folder = [one for one in others if one.rpartition("/")[0] == folder]
-    meant = ending[0] if ending else nearest(name, same_folder) or nearest(name, others)
-    return f"no config {name!r}" + (near_miss or (f"; did you mean /{meant}?" if meant else ""))
-
-
-def _yml(name: str) -> list[Path]:
-    return [path for folder in search_folders() if (path := folder / f"{name}.yml").is_file()]
+    meant = ending[0] if ending else nearest(name, [one for one in others if one.rpartition("/")[0] == folder])
+    return f"no config {name!r}" + (
+        f"; did you mean /{meant}?" if meant else "; a config of another folder begins with /"
+    )
