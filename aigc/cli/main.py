@@ -26,6 +26,7 @@ VERBS = {
     "score": "measure texts in plain files, compare systems",
     "score-images": "measure images in files: FID, KID and others",
     "validate": "check a config without torch",
+    "help": "all keys of a section, a node or a class",
     "ls": "the runs, newest first",
     "show": "describe one run",
     "verify": "check the files of a run against their hashes",

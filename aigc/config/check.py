@@ -13,6 +13,7 @@ from aigc.config.choices import group_choices
 from aigc.config.class_sources import TargetError
 from aigc.config.length import length_problems
 from aigc.config.nodes import all_nodes, parameters_in
+from aigc.config.environment import leak
 from aigc.config.guards import refusals
 from aigc.config.origins import origins_of
 from aigc.config.part_names import value_problems
@@ -115,6 +116,8 @@ def _plain(node: Any, key: str, found: list[_Found]) -> Any:
             found.append((path, str(error).splitlines()[0]))
             values[name] = MISSING
             continue
+        if isinstance(value, str) and node._get_node(name)._is_interpolation() and (what := leak(path, value)):
+            found.append((path, what))
         values[name] = _plain(value, path, found) if isinstance(value, DictConfig | ListConfig) else value
     return list(values.values()) if isinstance(node, ListConfig) else values
 

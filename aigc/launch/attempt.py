@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from omegaconf import DictConfig
 
 from aigc.config.compose import fill_defaults, override
+from aigc.config.secrets import redact
 from aigc.errors import InputError
 from aigc.launch.length import check_length
 from aigc.runs import Run
 from aigc.runs.console import log
-from aigc.runs.secrets import redact
 
 CHANGEABLE = ("data", "trainer", "callbacks", "evaluation", "logger", "resume")
 """Sections that `aigc resume` may change; the others determine the weights or the checkpoint."""

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aigc.config.secrets import redact, redact_yaml
 from aigc.errors import InputError, RunInUse
 from aigc.runs import metrics_file
 from aigc.runs.files import sha256_file, sync_folder, write_atomic
@@ -19,7 +20,6 @@ from aigc.runs.locate import CONFIG_FILE, find_run, run_folders, runs_root
 from aigc.runs.manifest import Manifest, edit_manifest, read_manifest, read_record, write_manifest
 from aigc.runs.origin import new_manifest
 from aigc.runs.reserve import reserve
-from aigc.runs.secrets import redact, redact_yaml
 from aigc.runs.status import Status, read_status, write_status
 
 if TYPE_CHECKING:
@@ -126,16 +126,15 @@ class Run:
     @cached_property
     def config(self) -> "DictConfig":
         """The resolved config, with `${oc.env:...}` as interpolations; raises InputError when the file is damaged."""
-        from omegaconf import DictConfig, OmegaConf
-
         from aigc.config.renamed import update_frozen
+        from aigc.config.yaml_files import read_yaml
 
         path = self.path / CONFIG_FILE
         try:
-            config = OmegaConf.load(path)
-        except Exception as error:  # OmegaConf, PyYAML and the file system raise different ones
+            config = read_yaml(path).config()
+        except InputError as error:
             raise InputError(f"{path} cannot be read: {error}. The run folder is damaged.") from error
-        if not isinstance(config, DictConfig) or not config:
+        if not config:
             raise InputError(f"{path} is not a mapping with keys. The run folder is damaged.")
         update_frozen(config)
         return config

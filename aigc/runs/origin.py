@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import aigc
+from aigc.config.secrets import redact_arguments
 from aigc.runs.environment import available_cores, environment, package_versions, source_digest
 from aigc.runs.git import git_state
 from aigc.runs.manifest import SCHEMA_VERSION, Manifest
-from aigc.runs.secrets import redact_arguments
 from aigc.runs.status import utc_now
 
 

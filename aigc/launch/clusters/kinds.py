@@ -6,10 +6,9 @@ A kind is one file with a `Cluster`, and one YAML in `conf/cluster` that names i
 import os
 from collections.abc import Mapping, MutableMapping
 
-import yaml
-
 from aigc.config.build import target_class
 from aigc.config.locate import search_folders
+from aigc.config.yaml_files import read_yaml
 from aigc.errors import InputError
 from aigc.launch.clusters.base import Cluster, CurrentJob
 from aigc.launch.ranks.exits import JOB
@@ -34,7 +33,7 @@ def kinds() -> dict[str, type[Cluster]]:
             if path.stem in found or path.stem.startswith("_"):
                 continue
             try:
-                content = yaml.safe_load(path.read_text(encoding="utf-8"))
+                content = read_yaml(path).value
                 found[path.stem] = cluster_class(str(content.get("_target_") or content["cluster"]["_target_"]))
             except Exception:  # a user's module may raise anything at import, and this run may not need it
                 continue

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from aigc.config.compose import Composer, fill_defaults
 from aigc.config.choices import group_choices
+from aigc.config.compose import Composer, fill_defaults
 from aigc.config.identity import NOT_COUNTED, written_out
 from aigc.config.overrides import parse_overrides
 from aigc.config.problems import ConfigError
 from aigc.config.renamed import with_new_names
 from aigc.config.schema import sections
+from aigc.config.yaml_files import read_yaml
 from aigc.errors import InputError
 from aigc.launch.sweeps.folder import ListedTrial, SweepFolder
 from aigc.runs import Run
@@ -34,8 +34,8 @@ def read_config(folder: SweepFolder, trial: ListedTrial) -> dict[str, Any]:
     """
     path = folder.runs() / trial.run / CONFIG_FILE
     try:
-        found: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    except (OSError, yaml.YAMLError) as error:
+        found: dict[str, Any] = read_yaml(path).value
+    except ConfigError as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     if not isinstance(found, dict) or _is_of_this_version(found):
         return found

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-from aigc.config.compose import compose
 from aigc.config.choices import group_choices
+from aigc.config.compose import compose
 from aigc.config.freeze import frozen_yaml
 from aigc.config.identity import NOT_COUNTED
 from aigc.config.monitor import checkpoint_monitor

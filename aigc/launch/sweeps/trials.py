@@ -11,19 +11,19 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from aigc.config.check import find_problems
-from aigc.config.compose import Composer
 from aigc.config.choices import group_choices
+from aigc.config.compose import Composer
 from aigc.config.identity import identity
 from aigc.config.keys import known_keys
 from aigc.config.origins import COMMAND_LINE
 from aigc.config.part_names import value_problems
 from aigc.config.problems import ConfigError, Problem
+from aigc.config.secrets import redact
 from aigc.config.types import Parameter
 from aigc.errors import InputError
 from aigc.launch.sweeps import search_space
 from aigc.launch.sweeps.planning import PlanningProgress
 from aigc.runs.console import log
-from aigc.runs.secrets import redact
 
 
 @dataclass

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aigc.config.secrets import redact
 from aigc.errors import InputError
 from aigc.launch.clusters.base import JobPlan
-from aigc.runs.secrets import redact
 
 
 @dataclass(frozen=True)

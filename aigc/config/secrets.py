@@ -92,6 +92,16 @@ def redact_yaml(text: str) -> str:
     return text if redacted == config else OmegaConf.to_yaml(OmegaConf.create(redacted))
 
 
+def is_secret(key: str, value: str) -> bool:
+    """Return whether a value is a secret, by the name of its key or by its own form."""
+    return _is_secret(key, value) or _redact_patterns(value) != value
+
+
+def takes_secret(key: str) -> bool:
+    """Return whether the last part of a dotted key is that of a secret, such as `logger.wandb.api_key`."""
+    return bool(_secret_kind(key))
+
+
 def _redact_node(key: str, value: Any, path: tuple[str, ...]) -> Any:
     if isinstance(value, Mapping):
         return {name: _redact_node(str(name), item, (*path, str(name))) for name, item in value.items()}
