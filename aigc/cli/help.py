@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from aigc.cli.parts.options import VerbParser, add_overrides, use_trusted
+from aigc.cli.parts.options import VerbParser, add_overrides, often_changed, use_trusted
 
 
 def parser() -> argparse.ArgumentParser:
@@ -15,7 +15,9 @@ def parser() -> argparse.ArgumentParser:
         "are meant.",
         "aigc help data experiment=gan/letters",
     )
-    made.add_argument("key", metavar="KEY", help="a key or the beginning of one, a config group, or a class")
+    made.add_argument(
+        "key", metavar="KEY", nargs="?", help="a key or the beginning of one, a config group, or a class; none: the most used"
+    )
     add_overrides(made)
     return made
 
@@ -26,5 +28,8 @@ def run(options: argparse.Namespace) -> None:
 
     use_trusted(options.trust)
     key = options.key
+    if key is None or "=" in key:
+        print(often_changed([key, *options.overrides] if key else []))
+        return
     is_class = "." in key and key.rpartition(".")[2][:1].isupper()
     sys.stdout.write(class_help(key) if is_class else key_help(key, options.overrides))
