@@ -16,7 +16,10 @@ def parser() -> argparse.ArgumentParser:
         "aigc help data experiment=gan/letters",
     )
     made.add_argument(
-        "key", metavar="KEY", nargs="?", help="a key or the beginning of one, a config group, or a class; none: the most used"
+        "key",
+        metavar="KEY",
+        nargs="?",
+        help="a key or the beginning of one, a config group, or a class; none: the most used",
     )
     add_overrides(made)
     return made

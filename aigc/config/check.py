@@ -66,7 +66,7 @@ def _described(cfg: DictConfig, found: list[_Found]) -> list[Problem]:
     """Return problems with the origins of their keys."""
     origins, problems = origins_of(cfg), dict(found)
     return [
-        Problem(key, what + origins.hint(key), origins.of(key))
+        Problem(key, what, origins.of(key))
         for key, what in problems.items()
         if not _told_at_its_source(cfg, key, problems)
     ]

@@ -49,8 +49,6 @@ class Composer:
         names_experiment = any(o.key_or_group == "experiment" for o in groups)
         chosen = right if names_experiment else self._with_fitting_experiment(right)
         cfg, origins, choices = copy.deepcopy(self._files(chosen))
-        if "experiment" in choices and not names_experiment:
-            origins.implied = _experiment_file(choices)
         if chosen != right:
             default = self._files(())[2]["experiment"]
             taken = f"takes experiment={choices['experiment']}" if choices.get("experiment") else "leaves it out"

@@ -159,7 +159,9 @@ def _missing(name: str, group: str | None, own: str) -> str:
     others = [f"{top}/{one}" for top, choices in group_choices().items() for one in choices]
     others = [one for one in others if one != own]
     ending = [one for one in others if name.endswith(f"/{one.partition('/')[2]}")]
-    meant = max(ending, key=len) if ending else nearest(name, [one for one in others if one.rpartition("/")[0] == folder])
+    meant = (
+        max(ending, key=len) if ending else nearest(name, [one for one in others if one.rpartition("/")[0] == folder])
+    )
     return f"no config {name!r}" + (
         f"; did you mean /{meant}?" if meant else "; a config of another folder begins with /"
     )

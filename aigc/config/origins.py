@@ -18,8 +18,6 @@ class Origins:
 
     def __init__(self) -> None:
         self._origins: dict[str, str] = {}
-        self.implied = ""
-        """The file of the experiment that was not typed but comes from the defaults list."""
         self.notes: list[str] = []
         """What a person should know of how the config was composed: settings that have no effect."""
 
@@ -50,11 +48,6 @@ class Origins:
     def _replace(self, key: str, origin: str) -> None:
         self._origins = {name: old for name, old in self._origins.items() if not name.startswith(f"{key}.")}
         self._origins[key] = origin
-
-    def hint(self, key: str) -> str:
-        """Return advice for a problem with a key that the implied experiment sets; empty for other keys."""
-        set_by_it = self.implied and self.of(key).startswith(f"{self.implied}:")
-        return "; experiment=null leaves out what the default experiment sets" if set_by_it else ""
 
     def of(self, key: str) -> str:
         """Return where the key, or the nearest key above it, was set; empty when it was not."""

@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 from typing import Annotated
@@ -129,7 +130,7 @@ def test_values_fit_the_types_they_should(value):
     def fits(expected):
         return not list(mismatches("k", value, expected))
 
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     assert fits(int) == (isinstance(value, int) and not isinstance(value, bool))
     assert fits(float) == is_number
     assert fits(str) == isinstance(value, str)

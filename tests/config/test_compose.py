@@ -41,11 +41,12 @@ def test_without_an_experiment_the_groups_alone_make_a_config():
     assert cfg.experiment == "train"
 
 
-def test_unfit_keys_of_the_default_experiment_suggest_how_to_omit_them():
-    found = problems(["task=gan"])["task.embedding_lr_ratio"]
-    assert "experiment=null" in found.what
-    assert "lm/tang_quatrains.yaml:" in found.origin
-    assert "experiment=null" not in problems(["task=gan", "experiment=lm/couplets"])["task.embedding_lr_ratio"].what
+def test_another_task_does_not_inherit_the_default_experiment():
+    cfg = compose(["task=gan", "data=letters", "model=dcgan", "evaluation=images", "optimizer=adam"])
+    check(cfg)
+    assert "embedding_lr_ratio" not in cfg.task
+    found = problems(["task=gan", "experiment=lm/couplets", "task.embedding_lr_ratio=2"])
+    assert set(found) == {"task.embedding_lr_ratio"}
 
 
 def test_an_unknown_choice_lists_the_choices():

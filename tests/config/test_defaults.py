@@ -49,8 +49,12 @@ def test_a_wrong_form_is_refused_at_its_line(defaults, line, own_place):
 
 
 def test_a_relative_name_is_corrected_to_one_from_the_top(own_place):
-    assert "did you mean /experiment/lm/tang_quatrains" in refused(own_place, "defaults: [lm/tang_quatrains]", "qa/a").what
-    write(own_place / "conf/experiment/qa/a.yaml", f"{HEADER}defaults: [/experiment/lm/tang_quatrains, _self_]\nseed: 3\n")
+    assert (
+        "did you mean /experiment/lm/tang_quatrains" in refused(own_place, "defaults: [lm/tang_quatrains]", "qa/a").what
+    )
+    write(
+        own_place / "conf/experiment/qa/a.yaml", f"{HEADER}defaults: [/experiment/lm/tang_quatrains, _self_]\nseed: 3\n"
+    )
     assert compose(["experiment=qa/a"]).seed == 3
 
 

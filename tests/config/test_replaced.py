@@ -61,7 +61,9 @@ def test_a_typed_class_keeps_what_it_takes_and_what_was_typed():
 
 
 def test_a_class_in_a_file_drops_what_it_does_not_take(own_place):
-    write(own_place / "conf/experiment/mine.yaml", f"{HEADER}optimizer:\n  _target_: torch.optim.SGD\n  momentum: 0.5\n")
+    write(
+        own_place / "conf/experiment/mine.yaml", f"{HEADER}optimizer:\n  _target_: torch.optim.SGD\n  momentum: 0.5\n"
+    )
     assert "betas" not in composed("experiment=mine").optimizer
 
 
