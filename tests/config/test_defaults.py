@@ -69,7 +69,7 @@ def test_configs_that_include_one_another_are_named(includes, own_place):
 def test_a_file_with_another_ending_is_named(own_place):
     write(own_place / "conf/experiment/other.yml", HEADER)
     assert "other.yml" in refused(own_place, "defaults: [other]").what
-    with pytest.raises(ConfigError, match="other.yml"):
+    with pytest.raises(ConfigError, match=r"other\.yml"):
         compose(["experiment=other"])
 
 

@@ -29,12 +29,12 @@ def test_a_refusal_is_one_of_torch_and_torch_refuses_nothing_else(name, data):
     kinds = {"betas": st.tuples(NUMBERS, NUMBERS), "etas": st.tuples(NUMBERS, NUMBERS), "nesterov": st.booleans()}
     values = {key: data.draw(kinds.get(key, NUMBERS), key) for key in OPTIMIZERS[name]}
     found = list(refusals(f"torch.optim.{name}", values))
+    refused = None
     try:
         getattr(torch.optim, name)([torch.zeros(1, requires_grad=True)], **values)
     except ValueError as error:
-        assert found[0][1] == str(error)
-    else:
-        assert found == []
+        refused = str(error)
+    assert (found[0][1] if found else None) == refused
 
 
 @pytest.mark.parametrize(

@@ -17,15 +17,12 @@ NEEDS = {
     "data=text": ["data.path=mine.txt"],
     "data=streamed": ["data.path=mine.txt"],
     "data=images": ["data.path=mine"],
-    "evaluation=images": ["evaluation.generation=null"],
     "sweep=list": ["sweep.path=trials.txt"],
     "model=pretrained": ["model.path=somewhere"],
     "experiment=gan/images": ["data.path=mine"],
+    "experiment=lm/text": ["data.path=mine.txt"],
+    "experiment=lm/finetune": ["data.path=mine.txt", "model.path=somewhere"],
     "task=gan": ["experiment=gan/letters"],
-    "scheduler=linear": ["experiment=gan/cifar10_sngan"],
-    "scheduler=plateau": ["experiment=null"],
-    "optimizer=sgd": ["experiment=null"],
-    "optimizer=adafactor": ["experiment=null"],
 }
 
 
