@@ -9,8 +9,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from aigc.config.check import find_problems
 from aigc.config.choices import group_choices, misnamed
+from aigc.config.defaults import ROOT
 from aigc.config.locate import search_folders, shown_path
-from aigc.config.merge import ROOT, hydra_loader, merge_files
+from aigc.config.merge import merge_files
 from aigc.config.origins import COMMAND_LINE, Origins, set_origins
 from aigc.config.overrides import apply_override, parse_overrides
 from aigc.config.problems import ConfigError, Problem, nearest
@@ -80,9 +81,7 @@ class Composer:
 
     def _files(self, groups: tuple[str, ...]) -> tuple[DictConfig, Origins, dict[str, str]]:
         if groups not in self._merged:
-            replaced = self._replaced(groups)
-            with hydra_loader() as loader:
-                self._merged[groups] = merge_files(loader, list(groups), replaced)
+            self._merged[groups] = merge_files(groups, self._replaced(groups))
         return self._merged[groups]
 
     def _replaced(self, groups: tuple[str, ...]) -> dict[str, Replaced]:

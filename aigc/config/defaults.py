@@ -9,6 +9,7 @@ from aigc.config.problems import ConfigError, nearest, suggest
 from aigc.config.types import shown
 from aigc.config.yaml_files import YamlFile, read_yaml
 
+ROOT = "train"
 _ITEM = "an item is `- group: choice`, `- override /group: choice`, `- /path/of/a/config` or `- _self_`"
 
 
@@ -50,6 +51,11 @@ def check_defaults(file: YamlFile, config: str) -> None:
         if default.group is not None and default.override and default.group not in group_choices():
             what = f"no group {default.group!r} to override; {suggest(default.group, group_choices())}"
             raise file.error(what, "defaults", default.line)
+        if default.group in _root_groups() and not default.override and config != ROOT:
+            what = f"{default.group} has a choice already; write `- override /{default.group}: CHOICE`"
+            raise file.error(what, "defaults", default.line)
+        if ROOT in default.configs:
+            raise file.error(f"{ROOT} is the config that includes all others", "defaults", default.line)
         for name in default.configs:
             if not default.optional and not config_files(name):
                 raise file.error(_missing(name, default.group, config), "defaults", default.line)
@@ -60,6 +66,8 @@ def read_defaults(file: YamlFile, config: str) -> Iterator[Default]:
     items = file.value.get("defaults") if isinstance(file.value, Mapping) else None
     if isinstance(file.value, Mapping) and "defaults" in file.value and not isinstance(items, list):
         raise file.error(f"{shown(items)} is not a list; {_ITEM}", "defaults")
+    if [str(item).strip() for item in items or []].count("_self_") > 1:
+        raise file.error("_self_ is there twice", "defaults")
     for index, item in enumerate(items or []):
         line = file.lines.get(f"defaults[{index}]", 1)
         wrong = _wrong_form(item)
@@ -68,6 +76,11 @@ def read_defaults(file: YamlFile, config: str) -> Iterator[Default]:
         found = _named(item, config, line) if isinstance(item, str) else _chosen(item, config, line)
         if found is not None:
             yield found
+
+
+def _root_groups() -> set[str | None]:
+    """Return the groups from which the root config chooses."""
+    return {default.group for file in map(read_yaml, config_files(ROOT)[:1]) for default in read_defaults(file, ROOT)}
 
 
 def find_circle(configs: list[str]) -> ConfigError | None:

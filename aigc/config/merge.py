@@ -1,90 +1,45 @@
 """The files of a config, merged in the order of Hydra's defaults list."""
 
 import copy
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from aigc.config.choices import config_files
-from aigc.config.defaults import find_circle
-from aigc.config.locate import conf_folder, shown_path
+from aigc.config.file_list import list_files
 from aigc.config.origins import Origins
-from aigc.config.problems import ConfigError, Problem
 from aigc.config.replaced import Replaced, drop_untaken, left_out
-from aigc.config.schema import slots
 from aigc.config.yaml_files import read_yaml
 
-ROOT = "train"
 
+def merge_files(groups: Sequence[str], replaced: Mapping[str, Replaced]) -> tuple[DictConfig, Origins, dict[str, str]]:
+    """Merge the files of the config with these choices, and return it with origins and all choices.
 
-@contextmanager
-def hydra_loader() -> Iterator[Any]:
-    """Open Hydra's config loader over our search path; restore the caller's Hydra state afterwards."""
-    from hydra import initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.core.plugins import Plugins
+    Args:
+        groups: Choices, `group=choice` or `~group`.
+        replaced: The slots for which another choice was typed; what an experiment sets for the old one is left out.
 
-    from aigc.config.search_path import CheckedFiles, SearchFolders
-
-    Plugins.instance().register(CheckedFiles)
-    Plugins.instance().register(SearchFolders)
-    with SearchFolders.active(), initialize_config_dir(str(conf_folder()), version_base="1.3", job_name="aigc"):
-        yield GlobalHydra.instance().config_loader()
-
-
-def merge_files(
-    loader: Any, groups: list[str], replaced: Mapping[str, Replaced]
-) -> tuple[DictConfig, Origins, dict[str, str]]:
-    """Merge the files of Hydra's defaults list; keys of an experiment for a choice that was replaced are left out."""
-    defaults = _defaults_list(loader, groups)
+    Raises:
+        ConfigError: A file cannot be read, or a defaults list is wrong.
+    """
+    listed = list_files(groups)
     cfg, origins = OmegaConf.create({}), Origins()
-    emptied = _emptied_slots(defaults.overrides)
     chosen: dict[str, Any] = {}
-    for default in defaults.defaults:
-        if default.config_path is None or default.config_path.startswith("hydra/") or default.package == "hydra":
-            continue
-        package = default.package or ""
-        file = read_yaml(config_files(default.config_path)[0])
+    for config, package in listed.files:
+        file = read_yaml(config_files(config)[0])
         loaded = _below(file.config(), package)
-        for slot in emptied.get(default.config_path, ()):
+        for slot in listed.emptied.get(config, ()):
             cfg.pop(slot, None)  # keys of the files before this one belong to what it leaves out
             origins.emptied(slot, file)
         origins.read(file, package)
-        if default.config_path.startswith("experiment/"):
+        if config.startswith("experiment/"):
             if not chosen:  # before the first of an experiment's files
                 chosen = {slot: copy.deepcopy(cfg.get(slot)) for slot in replaced}
             _leave_out(loaded, replaced, chosen, origins)
         _drop_replaced(cfg, loaded)
         cfg.merge_with(loaded)
-    return cfg, origins, dict(defaults.overrides.known_choices)
-
-
-def _defaults_list(loader: Any, groups: list[str]) -> Any:
-    """Return Hydra's list of the files to merge."""
-    from hydra.errors import HydraException
-    from hydra.types import RunMode
-
-    try:
-        return loader.compute_defaults_list(ROOT, groups, RunMode.RUN)
-    except RecursionError as error:
-        chosen = [choice.replace("=", "/", 1) for choice in groups if "=" in choice]
-        raise find_circle([*chosen, ROOT]) or ConfigError([Problem("defaults", str(error))]) from error
-    except HydraException as error:
-        text = " ".join(str(error).split())
-        named = [path for name in re.findall(r"'([\w/]+)'", text) for path in config_files(name)]
-        raise ConfigError([Problem("defaults", text, f"{shown_path(named[0])}:1" if named else "")]) from error
-
-
-def _emptied_slots(overrides: Any) -> dict[str, list[str]]:
-    """Return the slots that defaults lists leave empty (`override /evaluation: null`) by the config that does so."""
-    emptied: dict[str, list[str]] = {}
-    for group, set_by in overrides.override_metadata.items():
-        if overrides.known_choices.get(group, "") is None and group in slots() and set_by.containing_config_path:
-            emptied.setdefault(set_by.containing_config_path, []).append(group)
-    return emptied
+    return cfg, origins, listed.choices
 
 
 def _leave_out(

@@ -59,15 +59,15 @@ def read_yaml(path: Path) -> YamlFile:
         ConfigError: It cannot be read, is not UTF-8, is no YAML, or holds more than data; the message names the line.
     """
     try:
-        known = path.stat()
+        content = path.read_bytes()
     except OSError as error:
         raise ConfigError([Problem("", f"cannot be read: {error.strerror}", shown_path(path))]) from error
-    return _read(path, known.st_mtime_ns, known.st_size, known.st_ino)
+    return _parse(path, content)
 
 
 @lru_cache(maxsize=1024)
-def _read(path: Path, *version: int) -> YamlFile:
-    text = _decode(path)
+def _parse(path: Path, content: bytes) -> YamlFile:
+    text = _decode(path, content)
     try:
         _check_depth(path, text)
         loader = _Loader(text)
@@ -90,11 +90,7 @@ def _read(path: Path, *version: int) -> YamlFile:
         raise ConfigError([Problem("", what, f"{shown_path(path)}:{line}")]) from error
 
 
-def _decode(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigError([Problem("", f"cannot be read: {error.strerror}", shown_path(path))]) from error
+def _decode(path: Path, content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -167,6 +163,8 @@ def _lines(path: Path, node: yaml.Node, key: str) -> Iterator[tuple[str, int]]:
             if not isinstance(name, yaml.ScalarNode):
                 what = "a list or a mapping is not a key"
                 raise ConfigError([Problem(key, what, f"{shown_path(path)}:{name.start_mark.line + 1}")])
+            if not name.value:
+                raise ConfigError([Problem(key, "an empty key", f"{shown_path(path)}:{name.start_mark.line + 1}")])
             inner = f"{key}.{name.value}" if key else str(name.value)
             yield inner, name.start_mark.line + 1
             yield from _lines(path, value, inner)

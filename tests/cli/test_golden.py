@@ -55,6 +55,7 @@ CASES = {
     "show": RUN,
     "verify": RUN,
     "ls": [["--nope"], ["nowhere"]],
+    "help": [["trainr"], ["data.tokenizer.kin"], ["nowhere.Thing"], ["data", "data=nope"]],
     "eval": [*RUN, ["latest"], ["latest", "trainer.max_stepz=3"]],
     "generate": [*RUN, ["latest"]],
     "export": [*RUN, ["latest"], ["latest", "--format", "nothing"]],

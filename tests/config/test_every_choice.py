@@ -58,5 +58,3 @@ def test_every_choice_that_fits_an_experiment_makes_a_valid_config(experiment):
                 assert cfg.experiment == experiment
                 tried += 1
     assert tried > 25
-
-

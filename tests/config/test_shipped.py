@@ -11,6 +11,7 @@ from aigc.config.choices import group_choices
 from aigc.config.locate import conf_folder
 from aigc.launch.sweeps.search_space import split
 from aigc.runs import Run
+from tests.conftest import write
 
 FILES = sorted(path for path in conf_folder().rglob("*.yaml") if not path.name.startswith("_"))
 NEEDS = {
@@ -79,12 +80,32 @@ def test_every_gan_builds_and_discriminates_its_images(experiment, tmp_path, mon
     assert task.model.discriminator(images, labels).logits.shape == (2,)
 
 
+def own_text(place):
+    texts = [f"line {number} of {number * number} words" for number in range(2_000)]
+    return write(place / "mine.txt", "\n".join(texts) + "\n")
+
+
+def pretrained(place):
+    """A folder with the weights of a small model and its tokenizer."""
+    from aigc.launch import components
+
+    small = [f"model.settings.{name}" for name in ("n_embd=16", "n_layer=1", "n_head=2")]
+    cfg = compose(["experiment=lm/text", f"data.path={own_text(place)}", *small])
+    data = components.build_data(cfg)
+    components.build_task(cfg, data).model.save_pretrained(place / "model")
+    data.tokenizer.save_pretrained(place / "model")
+    return place / "model"
+
+
 @pytest.mark.parametrize("experiment", experiments("lm/"))
 def test_every_language_model_builds(experiment, tmp_path, monkeypatch, cache):
     from aigc.launch import components
 
     monkeypatch.setenv("AIGC_CACHE", str(cache))
-    cfg = compose([f"experiment={experiment}"])
+    own = [text.replace("mine.txt", str(own_text(tmp_path))) for text in NEEDS.get(f"experiment={experiment}", [])]
+    if experiment == "lm/finetune":
+        own = [text.replace("somewhere", str(pretrained(tmp_path))) for text in own]
+    cfg = compose([f"experiment={experiment}", *own])
     check(cfg, deep=True)
     data = components.build_data(cfg)
     assert components.build_task(cfg, data).model.config.vocab_size == len(data.tokenizer)
