@@ -11,10 +11,10 @@ from omegaconf.errors import OmegaConfBaseException
 from aigc.config import schema
 from aigc.config.choices import group_choices
 from aigc.config.class_sources import TargetError
-from aigc.config.length import length_problems
-from aigc.config.nodes import all_nodes, parameters_in
 from aigc.config.environment import leak
 from aigc.config.guards import refusals
+from aigc.config.length import length_problems
+from aigc.config.nodes import all_nodes, parameters_in
 from aigc.config.origins import origins_of
 from aigc.config.part_names import value_problems
 from aigc.config.problems import ConfigError, Problem, suggest
