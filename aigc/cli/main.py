@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if verb in VERBS:
         bound_spinning()
         return _run(verb, arguments[1:])
-    if near := difflib.get_close_matches(verb, VERBS, n=1):
+    if not verb.startswith("-") and (near := difflib.get_close_matches(verb, VERBS, n=1)):
         print(f"aigc: no verb {verb!r}; did you mean {near[0]}? `aigc --help` lists all verbs", file=sys.stderr)
         return 2
     parser.parse_args(arguments)

@@ -12,6 +12,7 @@ from aigc.config import schema
 from aigc.config.choices import group_choices
 from aigc.config.class_sources import TargetError
 from aigc.config.environment import leak
+from aigc.config.fit import fit_problems
 from aigc.config.guards import refusals
 from aigc.config.length import length_problems
 from aigc.config.nodes import all_nodes, parameters_in
@@ -57,6 +58,8 @@ def find_problems(cfg: DictConfig, deep: bool = False) -> list[Problem]:
     found: list[_Found] = []
     plain = _plain(cfg, "", found)
     found += _root_problems(plain)
+    if not found:
+        found += fit_problems(plain)
     if deep and not found:
         found += _deep_problems(cfg)
     return _described(cfg, found)

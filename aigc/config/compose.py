@@ -53,7 +53,7 @@ class Composer:
         if chosen != right:
             default = self._files(())[2]["experiment"]
             taken = f"takes experiment={choices['experiment']}" if choices.get("experiment") else "leaves it out"
-            origins.notes.append(f"the default experiment is {default}; another choice of data or task {taken}")
+            origins.note(f"the default experiment is {default}; another choice of data or task {taken}")
         return _finished(cfg, origins, choices, [o for o in parsed if o not in groups], problems)
 
     def choices(self, overrides: Sequence[str]) -> dict[str, str]:

@@ -18,8 +18,8 @@ class Origins:
 
     def __init__(self) -> None:
         self._origins: dict[str, str] = {}
-        self.notes: list[str] = []
-        """What a person should know of how the config was composed: settings that have no effect."""
+        self._left_out: dict[str, list[str]] = {}
+        self._notes: list[str] = []
 
     def read(self, file: YamlFile, package: str) -> None:
         """Record every key of one file; `package` is the key it is merged into, empty for the root."""
@@ -34,8 +34,17 @@ class Origins:
 
     def leave_out(self, key: str, typed: str) -> None:
         """Record that a key has no effect, as what was typed replaces what it belongs to."""
-        self.notes.append(f"{typed} leaves out {key} ({self.of(key)})")
+        self._left_out.setdefault(typed, []).append(f"{key} ({self.of(key)})")
         self._origins = {name: old for name, old in self._origins.items() if f"{name}.".find(f"{key}.") != 0}
+
+    def note(self, text: str) -> None:
+        """Add to the notes."""
+        self._notes.append(text)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of how the config was composed, such as settings that have no effect."""
+        return [*self._notes, *(f"{typed} leaves out {', '.join(keys)}" for typed, keys in self._left_out.items())]
 
     def typed(self, key: str, text: str) -> None:
         """Record a key that was set on the command line, with all keys below it."""

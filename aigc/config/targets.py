@@ -54,15 +54,33 @@ def class_attribute(target: str, name: str) -> Any:
     Raises:
         TargetError: As `find_class`.
     """
-    return _attribute(find_class(target), name, frozenset())
+    found = _attribute(find_class(target), name, frozenset())
+    return _literal(found[1]) if found else None
 
 
-def _attribute(source: ClassSource, name: str, seen: frozenset[ClassSource]) -> Any:
+def named_base(target: str, holder: str, name: str) -> str | None:
+    """Return the class that an attribute of a holder names, where a class certainly does not derive from it.
+
+    Args:
+        target: Dotted path of the class.
+        holder: Dotted path of the class with the attribute, or with a base that has it.
+        name: The attribute.
+
+    Raises:
+        TargetError: As `find_class`.
+    """
+    found = _attribute(find_class(holder), name, frozenset())
+    base = resolve_expression(*found) if found else None
+    return base.name if base and _derives(find_class(target), base, frozenset()) is False else None
+
+
+def _attribute(source: ClassSource, name: str, seen: frozenset[ClassSource]) -> tuple[Module, ast.expr] | None:
+    """Return the value that a class or its nearest base assigns to an attribute, and the module that it is in."""
     for statement in source.node.body:
         annotated = isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == name
         if annotated or (isinstance(statement, ast.Assign) and assigns(statement, name)):
             assert isinstance(statement, ast.Assign | ast.AnnAssign)
-            return _literal(statement.value)
+            return None if statement.value is None else (source.module, statement.value)
     for base in source.node.bases:
         parent = resolve_expression(source.module, base)
         if parent is not None and parent not in seen:

@@ -40,7 +40,10 @@ def refused(own_place, defaults, name="mine"):
         ("defaults:\n  - override /data: nope", 4),
         ("defaults:\n  - override /modle: gpt2", 4),
         ("defaults:\n  - /experiment: lm/couplets", 4),
-        ("defaults:\n  - /data@: couplets\n  - /nothing/at/all", 5),
+        ("defaults:\n  - /data@: couplets\n  - /nothing/at/all", 4),
+        ("defaults:\n  - _self_\n  - /nothing/at/all", 5),
+        ("defaults:\n  - _self_\n  - _self_", 3),
+        ("defaults:\n  - /train", 4),
     ],
 )
 def test_a_wrong_form_is_refused_at_its_line(defaults, line, own_place):

@@ -24,6 +24,7 @@ NEEDS = {
     "experiment=lm/text": ["data.path=mine.txt"],
     "experiment=lm/finetune": ["data.path=mine.txt", "model.path=somewhere"],
     "task=gan": ["experiment=gan/letters"],
+    "evaluation=images": ["experiment=gan/letters"],
 }
 
 
@@ -46,7 +47,10 @@ def test_each_yaml_states_the_command_that_uses_it(path):
 
 @pytest.mark.parametrize("choice", choices())
 def test_every_choice_is_valid(choice):
-    check(compose([choice, *NEEDS.get(choice, [])]))
+    cfg = compose([choice, *NEEDS.get(choice, [])])
+    if cfg.get("data") and cfg.data["_target_"].endswith("ImageData"):
+        cfg = compose([choice, "experiment=gan/letters", *NEEDS.get(choice, [])])
+    check(cfg)
 
 
 def experiments(kind):

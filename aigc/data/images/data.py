@@ -68,6 +68,8 @@ class ImageData(PreparedData[PreparedImages]):
         InputError: An argument is out of its range.
     """
 
+    holds = "images"
+
     often_changed: ClassVar = ("path", "resolution", "labels", "batch_size")
     early_checks: ClassVar = {
         "path": "aigc.data.images.sources.check_path",

@@ -44,6 +44,8 @@ class TextModule(PreparedData[PreparedText]):
         InputError: An argument is out of its range.
     """
 
+    holds = "texts"
+
     often_changed: ClassVar = (
         "path",
         "text_column",

@@ -24,6 +24,7 @@ class ImageTask(Task, ABC):
     """
 
     unit = "images"
+    learns_from = "images"
     saved_model = "aigc.inference.image_generator.SavedImageGenerator"
     counts_samples: ClassVar[bool] = False
     """Whether its validation step leaves out images beyond the `samples` of a batch, which only fill up a rank."""

@@ -47,6 +47,7 @@ class LanguageTask(Task, ABC):
     """
 
     unit = "tokens"
+    learns_from = "texts"
     monitor = ("val/loss", "min")
     saved_model = "aigc.inference.transformers_model.SavedTransformersModel"
 

@@ -1,0 +1,60 @@
+"""Parts that do not fit each other are refused without importing them; what declares nothing is not compared."""
+
+import pytest
+
+from aigc.config import ConfigError, check, compose
+from tests.conftest import write
+
+
+@pytest.mark.parametrize(
+    ("typed", "keys"),
+    [
+        ("data=letters", {"data._target_"}),
+        ("task=gan", {"data._target_", "evaluation.generation"}),
+        ("evaluation=images", {"evaluation.images"}),
+        ("experiment=gan/letters data=couplets", {"data._target_"}),
+        ("experiment=gan/letters evaluation=generation", {"evaluation.generation"}),
+    ],
+)
+def test_data_and_evaluations_of_another_kind_are_refused(typed, keys):
+    with pytest.raises(ConfigError) as caught:
+        check(compose(typed.split()))
+    assert {problem.key for problem in caught.value.problems} == keys
+    assert all(problem.origin for problem in caught.value.problems)
+
+
+OWN = """\
+from pytorch_lightning import LightningDataModule
+from aigc.evaluation import Evaluation
+from aigc.tasks import CausalLM, Task
+
+
+class Data(LightningDataModule):
+    pass
+
+
+class Any(Evaluation):
+    pass
+
+
+class Narrow(Evaluation):
+    expects = CausalLM
+
+
+class Mine(Task):
+    pass
+"""
+
+
+def test_own_classes_that_declare_nothing_are_not_compared(own_place, monkeypatch):
+    write(own_place / "mine.py", OWN)
+    write(own_place / "pyproject.toml", '[tool.aigc]\ntrusted = ["mine"]\n')
+    monkeypatch.syspath_prepend(str(own_place))
+    write(own_place / "conf/data/mine.yaml", "_target_: mine.Data\n")
+    write(own_place / "conf/task/mine.yaml", "_target_: mine.Mine\n")
+    for name in ("Any", "Narrow"):
+        write(own_place / f"conf/evaluation/{name.lower()}.yaml", f"a: {{_target_: mine.{name}}}\n")
+    check(compose(["data=mine", "evaluation=any"]))
+    check(compose(["evaluation=narrow"]))
+    with pytest.raises(ConfigError, match=r"evaluation\.a .*CausalLM"):
+        check(compose(["evaluation=narrow", "task=mine"]))
