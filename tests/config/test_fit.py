@@ -47,13 +47,13 @@ class Mine(Task):
 
 
 def test_own_classes_that_declare_nothing_are_not_compared(own_place, monkeypatch):
-    write(own_place / "mine.py", OWN)
-    write(own_place / "pyproject.toml", '[tool.aigc]\ntrusted = ["mine"]\n')
+    write(own_place / "parts_that_fit.py", OWN)
+    write(own_place / "pyproject.toml", '[tool.aigc]\ntrusted = ["parts_that_fit"]\n')
     monkeypatch.syspath_prepend(str(own_place))
-    write(own_place / "conf/data/mine.yaml", "_target_: mine.Data\n")
-    write(own_place / "conf/task/mine.yaml", "_target_: mine.Mine\n")
+    write(own_place / "conf/data/mine.yaml", "_target_: parts_that_fit.Data\n")
+    write(own_place / "conf/task/mine.yaml", "_target_: parts_that_fit.Mine\n")
     for name in ("Any", "Narrow"):
-        write(own_place / f"conf/evaluation/{name.lower()}.yaml", f"a: {{_target_: mine.{name}}}\n")
+        write(own_place / f"conf/evaluation/{name.lower()}.yaml", f"a: {{_target_: parts_that_fit.{name}}}\n")
     check(compose(["data=mine", "evaluation=any"]))
     check(compose(["evaluation=narrow"]))
     with pytest.raises(ConfigError, match=r"evaluation\.a .*CausalLM"):

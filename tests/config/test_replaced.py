@@ -69,10 +69,10 @@ def test_a_class_in_a_file_drops_what_it_does_not_take(own_place):
 
 def test_a_class_of_ones_own_keeps_the_keys_of_its_base(own_place, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(own_place))
-    write(own_place / "pyproject.toml", '[tool.aigc]\ntrusted = ["mine"]\n')
-    write(own_place / "mine.py", "from aigc.tasks import CausalLM\n\n\nclass Mine(CausalLM):\n    pass\n")
+    write(own_place / "pyproject.toml", '[tool.aigc]\ntrusted = ["own_task"]\n')
+    write(own_place / "own_task.py", "from aigc.tasks import CausalLM\n\n\nclass Mine(CausalLM):\n    pass\n")
     monkeypatch.syspath_prepend(str(own_place))
-    assert composed("task._target_=mine.Mine").task.embedding_lr_ratio == 5.0
+    assert composed("task._target_=own_task.Mine").task.embedding_lr_ratio == 5.0
 
 
 def test_evaluations_of_the_old_choice_leave_and_added_ones_stay(own_place):
@@ -80,7 +80,7 @@ def test_evaluations_of_the_old_choice_leave_and_added_ones_stay(own_place):
     text = f"{HEADER}evaluation:\n  generation:\n    samples: 7\n  mine: {node}\n"
     write(own_place / "conf/experiment/mine.yaml", text)
     assert composed("experiment=mine").evaluation.generation.samples == 7
-    cfg = composed("experiment=mine", "evaluation=images", "task=gan", "model=dcgan", "data=letters")
+    cfg = compose(["experiment=mine", "evaluation=images", "task=gan", "model=dcgan", "data=letters"])
     assert set(cfg.evaluation) == {"images", "mine"}
 
 
