@@ -1,6 +1,8 @@
 """What `aigc sweep` says of trials that other commands have run; no trial is trained."""
 
 import json
+import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable
@@ -10,13 +12,13 @@ import pytest
 
 from aigc.cli.sweep import parser, run
 from aigc.config.freeze import frozen_yaml
-from aigc.errors import AigcError, InputError
+from aigc.errors import AigcError, InputError, InterruptedRun
 from aigc.launch.sweeps import planning
 from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.search import SearchDriver
 from aigc.launch.sweeps.search_space import Axis
 from aigc.launch.sweeps.trials import SweepPlan, plan
-from aigc.runs import Run
+from aigc.runs import Run, stop
 from aigc.runs.status import Status, write_status
 
 GRID = ["debug=fast", "seed=0,1,2", "sweep.name=grid"]
@@ -122,3 +124,12 @@ def test_a_grid_of_many_trials_gives_a_sign_of_life(monkeypatch: pytest.MonkeyPa
     first, second = caplog.messages
     assert first.startswith("50,000 trials: checking all of them takes about 19 min")
     assert second == "checked 300 of 50,000 trials"
+
+
+def test_planning_ends_when_it_is_asked_to() -> None:
+    progress = planning.PlanningProgress([], "grid")
+    with stop.listening():
+        progress.log(1)
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(InterruptedRun, match="while the trials were checked"):
+            progress.log(2)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 
 from aigc.launch.sweeps.search_space import Axis
+from aigc.runs import stop
 from aigc.runs.console import log
 
 _MANY, _SECONDS_PER_TRIAL, _SECONDS_BETWEEN_LINES = 1000, 0.022, 10.0
@@ -29,7 +30,12 @@ class PlanningProgress:
             )
 
     def log(self, done: int) -> None:
-        """Log every few seconds."""
+        """Log every few seconds.
+
+        Raises:
+            InterruptedRun: A person asked to stop; no trial has started.
+        """
+        stop.check(" while the trials were checked")
         if time.monotonic() - self._logged_at > _SECONDS_BETWEEN_LINES:
             self._logged_at = time.monotonic()
             log.info("checked %s%s trials", f"{done:,}", f" of {self.total:,}" if self.total else "")
