@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from aigc.config.locate import search_folders, shown_path
+from aigc.files.names import is_hidden
 
 
 def group_choices() -> dict[str, list[str]]:
@@ -14,7 +15,7 @@ def group_choices() -> dict[str, list[str]]:
     for folder in search_folders():
         for path in folder.rglob("*.yaml"):
             parts = path.relative_to(folder).with_suffix("").parts
-            if len(parts) > 1 and not parts[-1].startswith("_") and not any(part.startswith(".") for part in parts):
+            if len(parts) > 1 and not parts[-1].startswith("_") and not is_hidden("/".join(parts)):
                 choices.setdefault(parts[0], set()).add("/".join(parts[1:]))
     return {group: sorted(names) for group, names in sorted(choices.items())}
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from aigc.files.text import UnreadableTextError, read_text
+
 TRUSTED = ("aigc", "torch", "torchvision", "pytorch_lightning", "torchmetrics", "transformers")
 
 _named: list[str] = []
@@ -58,8 +60,8 @@ def how_to_trust(target: str) -> str:
 def _from_project() -> tuple[str, ...]:
     path = Path("pyproject.toml")
     try:
-        project = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        project = tomllib.loads(read_text(path))
+    except (UnreadableTextError, tomllib.TOMLDecodeError):
         return ()
     names = project.get("tool", {}).get("aigc", {}).get("trusted", [])
     return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()

@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from aigc.config.locate import shown_path
 from aigc.config.problems import ConfigError, Problem
+from aigc.files.text import UnreadableTextError, decode_text
 
 _MOST_DEPTH = 60
 _MOST_VALUES = 100_000
@@ -92,11 +93,9 @@ def _parse(path: Path, content: bytes) -> YamlFile:
 
 def _decode(path: Path, content: bytes) -> str:
     try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        what = f"not UTF-8 (byte {error.start}); save the file as UTF-8"
-        raise ConfigError([Problem("", what, f"{shown_path(path)}:{line}")]) from error
+        return decode_text(content, shown_path(path))
+    except UnreadableTextError as error:
+        raise ConfigError([Problem("", error.what, f"{error.name}:{error.line or 1}")]) from error
 
 
 class _Loader(yaml.CSafeLoader):

@@ -14,6 +14,7 @@ from aigc.config.origins import COMMAND_LINE
 from aigc.config.overrides import parse_overrides
 from aigc.config.problems import ConfigError, Problem, suggest
 from aigc.errors import InputError
+from aigc.files.text import UnreadableTextError, read_text
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,9 @@ def read_list(path: Path) -> Iterator[list[str]]:
         InputError: The file or a line cannot be read, or there are no lines.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"sweep.path={path}: {getattr(error, 'strerror', None) or error}") from error
+        lines = read_text(path).splitlines()
+    except UnreadableTextError as error:
+        raise InputError(f"sweep.path={error}") from error
     found = False
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):
