@@ -8,10 +8,13 @@ export HF_HUB_OFFLINE ?= 1
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: train test test-full test-quick test-kills lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks bench-contention bench-sweep bench-streaming slurm-packages install install-dev clean
+.PHONY: train help test test-full test-quick test-kills lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks bench-contention bench-sweep bench-streaming slurm-packages install install-dev clean
 
 train: install ## train a language model on Tang quatrains: two minutes on two CPU cores
 	$(BIN)/aigc train
+
+help: ## list these targets
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '%-20s %s\n' "$$name" "$$what"; done
 
 test: install-dev ## every test; where a test has many cases, some are drawn with AIGC_TEST_SEED, which is printed
 	$(TESTS)

@@ -38,12 +38,12 @@ WORDS = [
 
 
 LONGEST = [
-    "docs/test_readme",
     "launch/test_kill",
     "slurm/",
     "launch/test_search",
     "launch/test_sweeps",
     "training/test_exact_resume",
+    "docs/test_readme",
     "launch/test_signals",
     "launch/test_ranks",
 ]

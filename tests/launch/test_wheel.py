@@ -17,6 +17,7 @@ def test_the_wheel_works_outside_the_checkout(own_place, cache):
     names = zipfile.ZipFile(wheel).namelist()
     assert "aigc/conf/train.yaml" in names
     assert "aigc/assets/tang_quatrains.tsv" in names
+    assert {f"aigc/guides/{path.name}" for path in (REPOSITORY / "aigc/guides").iterdir()} <= set(names)
     assert not any(name.startswith(("conf/", "tests/")) for name in names)
     site = own_place / "site"
     zipfile.ZipFile(wheel).extractall(site)
