@@ -14,7 +14,7 @@ train: install ## train a language model on Tang quatrains: two minutes on two C
 	$(BIN)/aigc train
 
 help: ## list these targets
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '%-20s %s\n' "$$name" "$$what"; done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s %s\n", $$1, $$2 }' Makefile
 
 test: install-dev ## every test; where a test has many cases, some are drawn with AIGC_TEST_SEED, which is printed
 	$(TESTS)
