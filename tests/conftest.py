@@ -43,7 +43,7 @@ LONGEST = [
     "launch/test_search",
     "launch/test_sweeps",
     "training/test_exact_resume",
-    "docs/test_readme",
+    "docs/",
     "launch/test_signals",
     "launch/test_ranks",
 ]
