@@ -16,7 +16,7 @@ def test_commands_and_code_run(aigc, own_place):
     shrink_models(own_place)
     draw_noise(own_place)
     printed = run_page(PAGE, aigc, own_place)
-    for expected in ("tok:zh", "bits_per_byte", "frechet"):
+    for expected in ("tok:zh", "bits_per_byte", "coverage_efficientnet_lite0"):
         assert expected in printed
 
 
