@@ -100,9 +100,10 @@ def test_comments_at_the_head_of_yaml_stay(capsys: pytest.CaptureFixture[str], m
     assert OmegaConf.create(written) == {"name": "詩"}
 
 
-def test_a_log_file_takes_any_message(tmp_path: Path) -> None:
+def test_a_log_file_takes_any_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from aigc.runs.console import log
 
+    monkeypatch.setattr(log, "propagate", False)  # pytest's own record of it could not be sent between its processes
     with log_to(tmp_path / "log.txt"):
         log.warning("%s", TEXT)
     assert "\\ud800" in (tmp_path / "log.txt").read_text("utf-8")
