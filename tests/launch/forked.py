@@ -66,6 +66,8 @@ class ForkedRank:
             _close_all_but(pass_fds)
             os.environ.clear()
             os.environ.update(variables)
+            # The threads with which the launcher tokenised did not survive the fork.
+            os.environ["TOKENIZERS_PARALLELISM"] = "false"
             sys.argv = ["worker.py", *command[4:]]
             return worker.main()
 
