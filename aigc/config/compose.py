@@ -15,7 +15,7 @@ from aigc.config.merge import merge_files
 from aigc.config.origins import COMMAND_LINE, Origins, set_origins
 from aigc.config.overrides import apply_override, parse_overrides
 from aigc.config.problems import ConfigError, Problem, nearest
-from aigc.config.replaced import Replaced, drop_untaken
+from aigc.config.replaced import Replaced, drop_untaken, written_target
 from aigc.config.schema import Config, fields_of, sections, slots
 
 
@@ -123,7 +123,7 @@ def _replace_class(cfg: DictConfig, override: Any, typed: set[str], origins: Ori
     """Drop keys that files set for the class of a node, where another class that was typed does not take them."""
     above, _, name = override.key_or_group.rpartition(".")
     node = OmegaConf.select(cfg, above) if name == "_target_" and above and not override.is_delete() else None
-    if not isinstance(node, DictConfig) or node.get("_target_") == override.value():
+    if not isinstance(node, DictConfig) or written_target(node) == override.value():
         return
     kept = {key: node._get_node(key) for key in list(node) if f"{above}.{key}" in typed}
     for key in drop_untaken(node, override.value()):
@@ -220,7 +220,11 @@ def fill_defaults(cfg: DictConfig) -> None:
         if not parameter.required and key not in cfg:
             cfg[key] = parameter.default
     for key, fields in sections().items():
-        section = cfg.get(key) if key in cfg else {}
+        try:
+            section = cfg.get(key) if key in cfg else {}
+        except OmegaConfBaseException:
+            continue  # an interpolation in place of the section; `check` reports it
         if isinstance(section, Mapping):
             defaults = {name: p.default for name, p in fields.parameters.items() if not p.required}
-            cfg[key] = OmegaConf.merge(defaults, section)  # set values win, also an interpolation that fails
+            given = OmegaConf.to_container(section, resolve=False) if isinstance(section, DictConfig) else section
+            cfg[key] = {**defaults, **given}  # type: ignore[dict-item]

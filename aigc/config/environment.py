@@ -2,7 +2,7 @@
 
 import os
 
-from aigc.config.secrets import is_secret, takes_secret
+from aigc.files.secrets import is_secret, takes_secret
 
 _SHORTEST = 6
 """Shorter values may be part of another one by chance."""

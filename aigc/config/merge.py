@@ -9,7 +9,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from aigc.config.choices import config_files
 from aigc.config.file_list import list_files
 from aigc.config.origins import Origins
-from aigc.config.replaced import Replaced, drop_untaken, left_out
+from aigc.config.replaced import Replaced, drop_untaken, left_out, written_target
 from aigc.config.yaml_files import read_yaml
 
 
@@ -62,8 +62,8 @@ def _drop_replaced(cfg: DictConfig, loaded: DictConfig) -> None:
 
     OmegaConf cannot merge a list and a mapping; `check` reports one in a wrong place.
     """
-    target = loaded.get("_target_") if "_target_" in loaded else None
-    if target is not None and "_target_" in cfg and cfg["_target_"] != target:
+    target, before = written_target(loaded), written_target(cfg)
+    if target and before and target != before:
         drop_untaken(cfg, target)
     for name in list(loaded):
         new, old = loaded._get_node(name), cfg._get_node(name)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, Node
 
 from aigc.config.class_sources import TargetError
 from aigc.config.schema import slots
@@ -44,6 +44,13 @@ def left_out(slot: str, before: Any, now: Any, experiment: Mapping[Any, Any]) ->
         elif "_target_" not in node:
             keys.append(str(name))
     return keys
+
+
+def written_target(node: DictConfig) -> str | None:
+    """Return the class that a node names; None where it names none, or by an interpolation."""
+    found = node._get_node("_target_")
+    value = found._value() if isinstance(found, Node) and not found._is_interpolation() else None
+    return value if isinstance(value, str) else None
 
 
 def drop_untaken(node: DictConfig, target: Any) -> list[str]:

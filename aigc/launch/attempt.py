@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from omegaconf import DictConfig
 
 from aigc.config.compose import fill_defaults, override
-from aigc.config.secrets import redact
 from aigc.errors import InputError
+from aigc.files.secrets import redact
 from aigc.launch.length import check_length
 from aigc.runs import Run
 from aigc.runs.console import log

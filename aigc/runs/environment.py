@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import aigc
-from aigc.config.secrets import redact_mapping
+from aigc.files.secrets import redact_mapping
 
 PACKAGES = (
     *("aigc", "torch", "pytorch-lightning", "transformers", "hydra-core", "omegaconf", "torchmetrics", "tokenizers"),

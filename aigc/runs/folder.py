@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigc.config.secrets import redact, redact_yaml
 from aigc.errors import InputError, RunInUse
+from aigc.files.secrets import redact, redact_yaml
 from aigc.runs import metrics_file
 from aigc.runs.files import sha256_file, sync_folder, write_atomic
 from aigc.runs.git import code_patch

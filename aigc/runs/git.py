@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from aigc.config.secrets import redact_code
+from aigc.files.secrets import redact_code
 
 PATCH_LIMIT = 1_000_000
 _TIMEOUT = 5.0

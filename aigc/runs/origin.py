@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import aigc
-from aigc.config.secrets import redact_arguments
+from aigc.files.secrets import redact_arguments
 from aigc.runs.environment import available_cores, environment, package_versions, source_digest
 from aigc.runs.git import git_state
 from aigc.runs.manifest import SCHEMA_VERSION, Manifest

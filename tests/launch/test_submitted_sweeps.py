@@ -87,6 +87,7 @@ def test_a_task_of_an_array_has_the_cores_of_all_ranks(given, cores, own_place):
 
 
 def test_each_rank_of_a_trial_has_the_cores_that_it_was_given(own_place, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # which trials obey outside of a job
     put_sbatch(own_place, monkeypatch, "echo 7")
     monkeypatch.setattr(trial_devices, "available_cores", lambda: 16)  # as SLURM pins the task
     _, folder = submit("cluster.tasks=2", "+cluster.cpus=8", "trainer.accelerator=cpu", "seed=1,2", "sweep.per_task=2")

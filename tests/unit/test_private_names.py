@@ -9,10 +9,13 @@ import pytest
 
 from tests.unit.test_circles import sources
 
-DOCUMENTED = {"_asdict", "_exit", "_foreach_copy_", "_foreach_lerp_", "_foreach_mul_"}
-"""Private by their looks only; the last three are what torch's own optimisers and clipping are made of."""
+FOREACH = {f"_foreach_{name}" for name in ("add_", "copy_", "lerp", "lerp_", "mul_", "sign_")}
+"""What torch's own optimisers and clipping are made of."""
+DOCUMENTED = {"_asdict", "_exit", *FOREACH}
+"""Private by their looks only."""
 IMPORTED = {
     "lightning_fabric.utilities.load._METADATA_FILENAME",
+    "omegaconf._utils",
     "optuna.storages.journal._file",
     "sacrebleu.tokenizers.tokenizer_zh._UCODE_RANGES",
     "torch.distributed.checkpoint.default_planner._EmptyStateDictLoadPlanner",
@@ -26,6 +29,7 @@ ATTRIBUTES = {
     "_compute_score_from_stats": "sacrebleu.metrics.BLEU",
     "_ex_iterable": "datasets.IterableDataset",
     "_extract_corpus_statistics": "sacrebleu.metrics.BLEU",
+    "_get_file_writer": "torch.utils.tensorboard.SummaryWriter",
     "_get_node": "omegaconf.DictConfig",
     "_is_interpolation": "omegaconf.DictConfig",
     "_is_missing": "omegaconf.DictConfig",
@@ -37,6 +41,7 @@ ATTRIBUTES = {
     "_signal_connector": "pytorch_lightning.Trainer",
     "_trainer": "pytorch_lightning.LightningModule",
     "_trial_id": "optuna.Trial",
+    "_wandb_init": "pytorch_lightning.loggers.WandbLogger",
 }
 """Attribute, and the class or module that has it."""
 

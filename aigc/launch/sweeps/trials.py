@@ -18,9 +18,9 @@ from aigc.config.keys import known_keys
 from aigc.config.origins import COMMAND_LINE
 from aigc.config.part_names import value_problems
 from aigc.config.problems import ConfigError, Problem
-from aigc.config.secrets import redact
 from aigc.config.types import Parameter
 from aigc.errors import InputError
+from aigc.files.secrets import redact
 from aigc.launch.sweeps import search_space
 from aigc.launch.sweeps.planning import PlanningProgress
 from aigc.runs.console import log

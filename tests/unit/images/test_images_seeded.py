@@ -176,7 +176,7 @@ def test_labels_are_names_or_numbers_in_turn_or_those_of_the_seeds():
         ImageChoice(labels="B,a").labels_of(NAMES)
     with pytest.raises(InputError, match="no class '4'"):
         ImageChoice(labels="4").labels_of(NAMES)
-    with pytest.raises(InputError, match="makes images without labels"):
+    with pytest.raises(InputError, match="without labels"):
         ImageChoice(labels="A").labels_of([])
 
 

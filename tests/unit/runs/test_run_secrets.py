@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aigc.config.secrets import REDACTED, redact, redact_arguments, redact_code, redact_mapping, redact_yaml
+from aigc.files.secrets import REDACTED, redact, redact_arguments, redact_code, redact_mapping, redact_yaml
 
 HEX = "0123456789abcdef0123456789abcdef01234567"
 SHAPES = [

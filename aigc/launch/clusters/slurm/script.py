@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aigc.config.secrets import redact
 from aigc.errors import InputError
+from aigc.files.secrets import redact
 from aigc.launch.clusters.base import JobPlan
 
 
