@@ -15,7 +15,11 @@ from tests.conftest import write
 EXPERIMENTS = group_choices()["experiment"]
 PRESETS = [None, *group_choices()["debug"]]
 CLUSTERS = {"local": [], "slurm": ["cluster=slurm", "cluster.gpus=0", "cluster.tasks=1"]}
-NEEDS = {"gan/images": ["data.path=mine"]}
+NEEDS = {
+    "gan/images": ["data.path=mine"],
+    "lm/text": ["data.path=mine.txt"],
+    "lm/finetune": ["data.path=mine.txt", "model.path=somewhere"],
+}
 
 
 def typed(experiment, preset, cluster):
