@@ -9,6 +9,7 @@ from aigc.config.class_sources import TargetError
 from aigc.config.schema import slots
 from aigc.config.targets import signature
 from aigc.config.trust import is_trusted
+from aigc.config.types import MISSING, mismatches
 
 
 class Replaced(NamedTuple):
@@ -63,20 +64,30 @@ def drop_untaken(node: DictConfig, target: Any) -> list[str]:
 
 def _of_node(before: Mapping[Any, Any], now: Mapping[Any, Any], experiment: Mapping[Any, Any]) -> list[str]:
     target = now.get("_target_")
-    if target == before.get("_target_"):  # its mappings, as the settings of an architecture, are the choice's own
-        return [str(key) for key in experiment if isinstance(now.get(key), Mapping) and "_target_" not in now[key]]
-    return [str(key) for key in experiment if key in now or not _takes(target, str(key))]
+    if target != before.get("_target_"):
+        return [str(key) for key, value in experiment.items() if key in now or not _takes(target, str(key), value)]
+    keys = []
+    for key, value in experiment.items():
+        inner = _mapping(now.get(key))
+        if "_target_" in inner and isinstance(value, Mapping):
+            keys += [f"{key}.{name}" for name in _of_node(_mapping(before.get(key)), inner, value)]
+        elif inner:  # its mappings, as the settings of an architecture, are the choice's own
+            keys.append(str(key))
+    return keys
 
 
-def _takes(target: Any, key: str) -> bool:
-    """Whether a class takes a key; True where that is not known."""
+def _takes(target: Any, key: str, value: Any = MISSING) -> bool:
+    """Whether a class takes a key, with this value where one is given; True where that is not known."""
     if not isinstance(target, str) or not is_trusted(target):
         return True
     try:
         takes = signature(target)
     except TargetError:
         return True
-    return takes.open or key in takes.parameters
+    if key not in takes.parameters:
+        return takes.open
+    written = isinstance(value, str) and "${" in value
+    return written or not any(mismatches(key, value, takes.parameters[key].type))
 
 
 def _mapping(value: Any) -> Mapping[Any, Any]:
