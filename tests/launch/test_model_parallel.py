@@ -81,7 +81,8 @@ def test_a_run_stopped_by_a_signal_is_resumed_bit_for_bit(whole: Run, folder: Pa
     wait_until(lambda: child.ended or stepped(place) >= 3)
     child.send(signal.SIGTERM)
     assert child.wait() == 75, child.output
-    refused = start(place, ["resume", "latest", "~callbacks.slow", "trainer=cpu", *ONE, "--trust=tests"])
+    alone = ["trainer.strategy=auto", "trainer.tensor_parallel_size=1", *ONE]
+    refused = start(place, ["resume", "latest", "~callbacks.slow", *alone, "--trust=tests"])
     assert refused.wait() == 2
     assert "number of ranks that compute each batch together was 2 and is 1" in refused.output
     again = start(place, ["resume", "latest", "~callbacks.slow", "--trust=tests"])
