@@ -11,6 +11,8 @@ from aigc.printing import print_json
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from aigc.runs import Run
+
 
 def parser() -> argparse.ArgumentParser:
     """Return the verb's parser."""
@@ -39,6 +41,7 @@ def run(options: argparse.Namespace) -> None:
     fill_defaults(cfg)  # runs of an older version have fewer keys
     check(cfg)
     _check_measured(cfg, options.overrides)
+    _check_split(one, cfg)
 
     from aigc.cli.parts.result import print_columns, score_rows
     from aigc.inference.find import model_of_task
@@ -67,3 +70,20 @@ def _check_measured(cfg: "DictConfig", overrides: Sequence[str]) -> None:
             f"data.path: this run validates on data.validation_path={validation}, so that another data.path changes "
             "nothing; give data.validation_path=FILE, or data.validation_path=null for a part of data.path"
         )
+
+
+def _check_split(run: "Run", cfg: "DictConfig") -> None:
+    """Check that the data of the run are split as they were for training.
+
+    Raises:
+        InputError: They are not, so that what is held out now was trained on.
+    """
+    before, now = run.config.get("data") or {}, cfg.data
+    if now.get("validation_path") or now.get("path") != before.get("path"):
+        return
+    for key in ("validation_fraction", "seed"):
+        if key in now and now[key] != before.get(key):
+            raise InputError(
+                f"data.{key}={now[key]}: {run.id} was trained with {before.get(key)}, so what is held out now was "
+                "trained on; measure on other data with data.validation_path"
+            )

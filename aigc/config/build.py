@@ -83,6 +83,12 @@ def _hints(cls: type) -> dict[str, Any]:
     return found
 
 
+def import_name(dotted: str) -> Any:
+    """Import what a dotted path names; whether it is trusted is for the caller to check first."""
+    module, _, name = dotted.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
 def target_class(target: str, expect: type[T], key: str = "") -> type[T]:
     """Import the class that a dotted path names and check that it is allowed here.
 
@@ -93,9 +99,8 @@ def target_class(target: str, expect: type[T], key: str = "") -> type[T]:
         raise ConfigError([Problem(f"{key}._target_", how_to_trust(target))])
     if new := new_name(target):
         raise ConfigError([Problem(f"{key}._target_", f"{target} is now {new}")])
-    module, _, name = target.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name)
+        found = import_name(target)
     except (ImportError, AttributeError) as error:
         raise ConfigError([Problem(f"{key}._target_", f"cannot import {target}: {error}")]) from error
     if not isinstance(found, type):

@@ -1,6 +1,5 @@
 """Check every leaf of a config against the schema and the signatures of targets; report all problems together."""
 
-import importlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -227,17 +226,10 @@ def _nested_nodes(key: str, value: Any) -> Iterator[_Found]:
 
 
 def _deep_problems(cfg: DictConfig) -> Iterator[_Found]:
-    from aigc.config.build import target_class
+    from aigc.config.build import import_name, target_class
 
     for path, node, slot in all_nodes(cfg):
         try:
-            target_class(node["_target_"], _import(slot.expect), path)
+            target_class(node["_target_"], import_name(slot.expect), path)
         except ConfigError as error:
             yield from ((problem.key, problem.what) for problem in error.problems)
-
-
-def _import(dotted: str) -> type:
-    module, _, name = dotted.rpartition(".")
-    found = getattr(importlib.import_module(module), name)
-    assert isinstance(found, type)
-    return found

@@ -125,12 +125,9 @@ def _replace_class(cfg: DictConfig, override: Any, typed: set[str], origins: Ori
     node = OmegaConf.select(cfg, above) if name == "_target_" and above and not override.is_delete() else None
     if not isinstance(node, DictConfig) or written_target(node) == override.value():
         return
-    kept = {key: node._get_node(key) for key in list(node) if f"{above}.{key}" in typed}
-    for key in drop_untaken(node, override.value()):
-        if key in kept:
-            node[key] = kept[key]
-        else:
-            origins.leave_out(f"{above}.{key}", override.input_line)
+    kept = [key for key in map(str, node) if f"{above}.{key}" in typed]
+    for key in drop_untaken(node, override.value(), kept):
+        origins.leave_out(f"{above}.{key}", override.input_line)
 
 
 def _experiment_file(choices: Mapping[str, str]) -> str:

@@ -1,10 +1,8 @@
 """Checks of values before torch is imported, by functions that the classes of a config name."""
 
-import importlib
-from typing import Any
-
 from omegaconf import DictConfig
 
+from aigc.config.build import import_name
 from aigc.config.nodes import all_nodes
 from aigc.config.origins import origins_of
 from aigc.config.problems import ConfigError, Problem
@@ -32,13 +30,8 @@ def check_early(cfg: DictConfig) -> None:
             if value is None or not is_trusted(function):
                 continue
             try:
-                _import(function)(value)
+                import_name(function)(value)
             except InputError as error:
                 problems.append(Problem(f"{key}.{name}", str(error), origins_of(cfg).of(f"{key}.{name}")))
     if problems:
         raise ConfigError(problems)
-
-
-def _import(dotted: str) -> Any:
-    module, _, name = dotted.rpartition(".")
-    return getattr(importlib.import_module(module), name)

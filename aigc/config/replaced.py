@@ -1,6 +1,6 @@
 """Keys that belong to what a config no longer uses: another choice of a group, or another class of a node."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, Node
@@ -54,9 +54,15 @@ def written_target(node: DictConfig) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def drop_untaken(node: DictConfig, target: Any) -> list[str]:
-    """Delete the keys of a node that a class in place of the node's does not take, and return them."""
-    keys = [str(key) for key in node if key != "_target_" and not _takes(target, str(key))]
+def drop_untaken(node: DictConfig, target: Any, keep: Collection[str] = ()) -> list[str]:
+    """Delete the keys of a node that a class in place of the node's does not take, and return them.
+
+    Args:
+        node: The node.
+        target: The class.
+        keep: Keys that are not deleted.
+    """
+    keys = [str(key) for key in node if key != "_target_" and key not in keep and not _takes(target, str(key))]
     for key in keys:
         del node[key]
     return keys

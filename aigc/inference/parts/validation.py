@@ -38,9 +38,8 @@ def validate(
     Args and returns as `SavedModel.measure`.
 
     Raises:
-        InputError: The data cannot be used, or none are held out, or others than in training.
+        InputError: The data cannot be used, or none are held out.
     """
-    _check_held_out(run, cfg)
     if not task.has_validation(data):
         raise InputError("data: nothing is held out to measure on; set data.validation_path")
     with tempfile.TemporaryDirectory() as folder:
@@ -55,19 +54,6 @@ def validate(
         row = {"time": utc_now(), "overrides": list(overrides), "metrics": task.latest, "signatures": task.signatures}
         file.write(json.dumps(row, ensure_ascii=False) + "\n")
     return task.latest, task.signatures
-
-
-def _check_held_out(run: Run, cfg: DictConfig) -> None:
-    """Check that the data of the run are split as they were for training."""
-    before, now = run.config.get("data") or {}, cfg.data
-    if now.get("validation_path") or now.get("path") != before.get("path"):
-        return
-    for key in ("validation_fraction", "seed"):
-        if key in now and now[key] != before.get(key):
-            raise InputError(
-                f"data.{key}={now[key]}: {run.id} was trained with {before.get(key)}, so what is held out now was "
-                "trained on; measure on other data with data.validation_path"
-            )
 
 
 def check_whole(task: Task, run: Run) -> None:
