@@ -7,19 +7,9 @@ from aigc.config.check import find_problems
 from aigc.config.choices import group_choices
 from aigc.config.compose import Composer
 from aigc.config.targets import is_subclass
+from tests.config.needs import needs
 
 CHOICES = {group: names for group, names in group_choices().items() if group != "experiment"}
-NEEDS = {
-    "gan/images": ["data.path=mine"],
-    "lm/text": ["data.path=mine.txt"],
-    "lm/finetune": ["data.path=mine.txt", "model.path=somewhere"],
-    "data=text": ["data.path=mine.txt"],
-    "data=streamed": ["data.path=mine.txt"],
-    "data=images": ["data.path=mine"],
-    "model=pretrained": ["model.path=somewhere"],
-    "sweep=list": ["sweep.path=trials.txt"],
-    "cluster=slurm": [],
-}
 KINDS = {
     "lm": ("aigc.data.text.base.TextModule", "aigc.tasks.language.base.LanguageTask"),
     "gan": ("aigc.data.images.ImageData", "aigc.tasks.ImageTask"),
@@ -50,9 +40,9 @@ def test_every_choice_that_fits_an_experiment_makes_a_valid_config(experiment):
     for group, choices in CHOICES.items():
         for choice in choices:
             if fits(experiment, group, choice):
-                typed = [f"experiment={experiment}", f"{group}={choice}", *NEEDS.get(f"{group}={choice}", [])]
-                typed += [text for text in NEEDS.get(experiment, []) if not text.startswith((f"{group}.", "model."))]
-                typed += ["model.path=somewhere"] if experiment == "lm/finetune" and group != "model" else []
+                typed = [f"experiment={experiment}", f"{group}={choice}", *needs(f"{group}={choice}")]
+                own = needs(f"experiment={experiment}")
+                typed += [text for text in own if not text.startswith(f"{group}.")]  # belongs to the other choice
                 cfg = composer.compose(typed)
                 assert find_problems(cfg) == [], typed
                 assert cfg.experiment == experiment

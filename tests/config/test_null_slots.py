@@ -5,20 +5,20 @@ import pytest
 from aigc.config import ConfigError, build, check, compose, schema
 from aigc.config.choices import group_choices
 from aigc.evaluation import Evaluation
+from tests.config.needs import needs
 from tests.conftest import write
 from tests.drawing import drawn
 from tests.launch.tiny_runs import ALL, EXPERIMENTS, GAN, finish, place_at, the_run
 
 EMPTY = sorted(key for key, slot in schema.slots().items() if slot.optional or slot.named)
 NEEDED = sorted(set(schema.slots()) - set(EMPTY))
-NEEDS = {"gan/images": ["data.path=mine"]}
 
 
 def derived(folder, base, *slots, more=""):
     """An experiment `mine` that derives from another one and leaves slots empty; its first slot is in line 4."""
     overrides = "".join(f"  - override /{slot}: null\n" for slot in slots)
     write(folder / "conf/experiment/mine.yaml", f"# @package _global_\ndefaults:\n  - {base}\n{overrides}{more}")
-    return ["experiment=mine", *NEEDS.get(base, [])]
+    return ["experiment=mine", *needs(f"experiment={base}")]
 
 
 @pytest.mark.slow

@@ -10,21 +10,17 @@ from aigc.config.choices import group_choices
 from aigc.config.compose import Composer
 from aigc.config.keys import known_keys
 from aigc.config.yaml_files import read_yaml
+from tests.config.needs import needs
 from tests.conftest import write
 
 EXPERIMENTS = group_choices()["experiment"]
 PRESETS = [None, *group_choices()["debug"]]
 CLUSTERS = {"local": [], "slurm": ["cluster=slurm", "cluster.gpus=0", "cluster.tasks=1"]}
-NEEDS = {
-    "gan/images": ["data.path=mine"],
-    "lm/text": ["data.path=mine.txt"],
-    "lm/finetune": ["data.path=mine.txt", "model.path=somewhere"],
-}
 
 
 def typed(experiment, preset, cluster):
     chosen = [f"experiment={experiment}", *([f"debug={preset}"] if preset else []), *CLUSTERS[cluster]]
-    return [*chosen, *NEEDS.get(experiment, [])]
+    return [*chosen, *needs(f"experiment={experiment}")]
 
 
 @pytest.mark.slow

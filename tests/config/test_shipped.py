@@ -11,21 +11,12 @@ from aigc.config.choices import group_choices
 from aigc.config.locate import conf_folder
 from aigc.launch.sweeps.search_space import split
 from aigc.runs import Run
+from tests.config.needs import needs
 from tests.conftest import write
 
 FILES = sorted(path for path in conf_folder().rglob("*.yaml") if not path.name.startswith("_"))
-NEEDS = {
-    "data=text": ["data.path=mine.txt"],
-    "data=streamed": ["data.path=mine.txt"],
-    "data=images": ["data.path=mine"],
-    "sweep=list": ["sweep.path=trials.txt"],
-    "model=pretrained": ["model.path=somewhere"],
-    "experiment=gan/images": ["data.path=mine"],
-    "experiment=lm/text": ["data.path=mine.txt"],
-    "experiment=lm/finetune": ["data.path=mine.txt", "model.path=somewhere"],
-    "task=gan": ["experiment=gan/letters"],
-    "evaluation=images": ["experiment=gan/letters"],
-}
+KIND = {"task=gan": ["experiment=gan/letters"], "evaluation=images": ["experiment=gan/letters"]}
+"""Choices that do not fit the default experiment, with one that they fit."""
 
 
 def choices():
@@ -47,9 +38,9 @@ def test_each_yaml_states_the_command_that_uses_it(path):
 
 @pytest.mark.parametrize("choice", choices())
 def test_every_choice_is_valid(choice):
-    cfg = compose([choice, *NEEDS.get(choice, [])])
+    cfg = compose([choice, *KIND.get(choice, []), *needs(choice)])
     if cfg.get("data") and cfg.data["_target_"].endswith("ImageData"):
-        cfg = compose([choice, "experiment=gan/letters", *NEEDS.get(choice, [])])
+        cfg = compose([choice, "experiment=gan/letters", *needs(choice)])
     check(cfg)
 
 
@@ -69,7 +60,7 @@ def test_every_gan_builds_and_discriminates_its_images(experiment, tmp_path, mon
 
     monkeypatch.setenv("AIGC_CACHE", str(cache))
     choice = f"experiment={experiment}"
-    cfg = compose([choice, "data.batch_size=2", *NEEDS.get(choice, [])])
+    cfg = compose([choice, "data.batch_size=2", *needs(choice)])
     check(cfg, deep=True)
     if cfg.data.path == "mine" or cfg.data.path.startswith("torchvision:"):
         images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
@@ -106,7 +97,7 @@ def test_every_language_model_builds(experiment, tmp_path, monkeypatch, cache):
     from aigc.launch import components
 
     monkeypatch.setenv("AIGC_CACHE", str(cache))
-    own = [text.replace("mine.txt", str(own_text(tmp_path))) for text in NEEDS.get(f"experiment={experiment}", [])]
+    own = [text.replace("mine.txt", str(own_text(tmp_path))) for text in needs(f"experiment={experiment}")]
     if experiment == "lm/finetune":
         own = [text.replace("somewhere", str(pretrained(tmp_path))) for text in own]
     cfg = compose([f"experiment={experiment}", *own])
