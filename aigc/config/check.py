@@ -91,9 +91,9 @@ def _told_at_its_source(cfg: DictConfig, key: str, problems: Mapping[str, str]) 
 
 def _source(cfg: DictConfig, key: str) -> str | None:
     """Return the key that this one refers to, as `${cluster.gpus}` does; a problem is reported there only."""
-    above, _, name = key.rpartition(".")
-    parent = OmegaConf.select(cfg, above) if above else cfg
-    node = parent._get_node(name) if isinstance(parent, DictConfig) else None
+    node: Any = cfg
+    for name in key.split("."):  # resolves nothing: what a key above refers to may be missing
+        node = node._get_node(name) if isinstance(node, DictConfig) and not node._is_interpolation() else None
     found = re.fullmatch(r"\$\{([\w.]+)\}", str(node._value())) if isinstance(node, Node) else None
     return found.group(1) if found else None
 
