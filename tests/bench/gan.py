@@ -172,7 +172,7 @@ def peer_loop(cfg: Any, data: Any) -> float:
     networks = plain_networks(cfg, data)
 
     class Generator(gan.BaseGenerator):
-        def __init__(self, network: nn.Module) -> None:
+        def __init__(self, network: Any) -> None:
             super().__init__(nz=network.latent_shape[0], ngf=0, bottom_width=4, loss_type="ns")
             self.network = network
 
@@ -188,7 +188,7 @@ def peer_loop(cfg: Any, data: Any) -> float:
             return self.network(images).logits[:, None]
 
     images = [(to_float(torch.from_numpy(pixels.copy())), 0) for pixels in data.prepared.pixels]
-    loader = DataLoader(images, cfg.data.batch_size, shuffle=True, drop_last=True)  # type: ignore[arg-type]
+    loader: DataLoader[Any] = DataLoader(images, cfg.data.batch_size, shuffle=True, drop_last=True)  # type: ignore[arg-type]
     generator, discriminator = Generator(networks.generator), Discriminator(networks.discriminator)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         trainer = Trainer(

@@ -1,13 +1,19 @@
 """What saving costs: the share of the default run's training time that waits for checkpoints, and what resuming costs.
 
-Run it with `make bench-saving`. It trains the default experiment as `make train` does and prints seconds and shares;
-then it opens a million samples at step 10 and at step 10 million and times the way to the first batch.
+Usage: python tests/bench/saving_cost.py [override ...]
+
+It trains the default experiment as `make train` does and prints seconds and shares; then it opens a million samples at
+step 10 and at step 10 million and times the way to the first batch.
 """
 
 import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
+from typing import Any
+
+from torch.utils.data import Dataset
 
 from aigc.callbacks import Checkpoints
 from aigc.config import compose
@@ -17,17 +23,17 @@ from aigc.launch.worker import work
 from aigc.runs.console import show_messages
 
 
-def saving(asynchronous: bool) -> tuple[float, float, int]:
+def saving(asynchronous: bool, overrides: Sequence[str]) -> tuple[float, float, int]:
     """Seconds of training, seconds spent saving, and the number of saves."""
     made: list[Checkpoints] = []
     saves = 0
     original, save = Checkpoints.__init__, Checkpoints.save
 
-    def remembered(self: Checkpoints, *arguments: object, **named: object) -> None:
+    def remembered(self: Checkpoints, *arguments: Any, **named: Any) -> None:
         original(self, *arguments, **named)
         made.append(self)
 
-    def counted(self: Checkpoints, trainer: object, module: object) -> None:
+    def counted(self: Checkpoints, trainer: Any, module: Any) -> None:
         nonlocal saves
         before = self._saved_step
         save(self, trainer, module)
@@ -36,18 +42,16 @@ def saving(asynchronous: bool) -> tuple[float, float, int]:
     Checkpoints.__init__, Checkpoints.save = remembered, counted
     try:
         with tempfile.TemporaryDirectory() as folder:
-            cfg = compose(
-                [f"paths.outputs={folder}", f"callbacks.checkpoints.asynchronous={str(asynchronous).lower()}"]
-            )
-            run = start(cfg, []).run
+            kind = f"callbacks.checkpoints.asynchronous={str(asynchronous).lower()}"
+            prepared = start(compose([f"paths.outputs={folder}", kind, *overrides]), [])
             began = time.perf_counter()
-            work(run)
+            work(prepared)
             return time.perf_counter() - began, made[0].seconds, saves
     finally:
         Checkpoints.__init__, Checkpoints.save = original, save
 
 
-class Nothing:
+class Nothing(Dataset[int]):
     """A data set of many samples."""
 
     def __len__(self) -> int:
@@ -73,10 +77,11 @@ def resuming(step: int, batch_size: int = 8) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.parse_args()
+    parser.add_argument("overrides", nargs="*")
+    options = parser.parse_args()
     show_messages()
     for asynchronous in (False, True):
-        total, seconds, saves = saving(asynchronous)
+        total, seconds, saves = saving(asynchronous, options.overrides)
         kind = "asynchronous" if asynchronous else "synchronous"
         print(f"{kind}: {saves} saves took {seconds:.2f} s of {total:.1f} s: {100 * seconds / total:.2f} %")
     for step in (10, 10_000_000):

@@ -61,7 +61,8 @@ def corpus(folder: Path, megabytes: int) -> Path:
 
 def streamed(path: str, ahead: int = 0) -> Any:
     """The stream of a file."""
-    from aigc.data.text.streamed import StreamedText, StreamTokenizer
+    from aigc.data.text.stream_prepared import StreamTokenizer
+    from aigc.data.text.streamed import StreamedText
 
     tokenizer = StreamTokenizer(kind="bpe", vocabulary_size=4000, sample=1000)
     data = StreamedText(path, tokenizer=tokenizer, cache=f"{Path(path).parent}/cache", num_workers=ahead)

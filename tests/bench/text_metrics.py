@@ -83,7 +83,7 @@ def main() -> int:
 def measure(case: Case, pairs: int, rounds: int) -> bool:
     """Print one line; whether its promise is kept."""
     rng = random.Random(0)
-    sides = [case.library, partial(in_batches, case, pairs), partial(in_batches, case, BATCH)]
+    sides: list[Score] = [case.library, partial(in_batches, case, pairs), partial(in_batches, case, BATCH)]
     warm_up = list(made_pairs(rng, case.data, 10))
     for side in sides:
         timed(side, warm_up)

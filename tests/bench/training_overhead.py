@@ -72,7 +72,9 @@ def plain_loop(cfg: Any, data: Any) -> tuple[float, int, list[torch.Tensor]]:
     task = fresh_task(cfg, data).train()
     parameters = list(task.parameters())
     made = task._make_optimizer
-    embeddings, matrices, vectors = task.model.get_input_embeddings().weight, [], []
+    embeddings = task.model.get_input_embeddings().weight
+    matrices: list[torch.Tensor] = []
+    vectors: list[torch.Tensor] = []
     for parameter in parameters:
         if parameter is not embeddings:
             (matrices if parameter.ndim >= 2 else vectors).append(parameter)
@@ -120,7 +122,7 @@ def whole_fit(cfg: Any, data: Any) -> tuple[float, int, list[torch.Tensor]]:
         began = time.perf_counter()
         trainer.fit(task, train_dataloaders=data.train_dataloader())
         seconds = time.perf_counter() - began
-    tokens = callbacks["callbacks.throughput"].total_amount  # type: ignore[attr-defined]
+    tokens = callbacks["callbacks.throughput"].total_amount
     return seconds, tokens, [p.detach().clone() for p in task.parameters()]
 
 
