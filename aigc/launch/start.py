@@ -1,7 +1,6 @@
 """compose → check → freeze → work: errors are found before the run folder exists."""
 
 import copy
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from aigc.launch.length import LIMITS
 from aigc.launch.prepared_run import PreparedRun
 from aigc.runs import Run, list_runs
 from aigc.runs.console import log
-from aigc.runs.reserve import check_free
+from aigc.runs.reserve import check_free, try_place
 
 
 def check_place(cfg: DictConfig) -> None:
@@ -158,7 +157,7 @@ def check_writable(root: Path) -> None:
         raise InputError(f"paths.outputs: {existing} is a file, so {root} cannot be made; give another folder")
     try:
         # Permissions alone are not enough: nobody can make a folder in /proc.
-        Path(tempfile.mkdtemp(dir=existing)).rmdir()
+        try_place(existing)
     except OSError as error:
         what = f"{existing} is not writable ({error.strerror})"
         raise InputError(f"paths.outputs: {what}; give another folder: paths.outputs=FOLDER") from error

@@ -33,12 +33,11 @@ def reserve(root: Path, experiment: str, run_id: str | None = None) -> tuple[Pat
         RunExists: There is a run with that id.
     """
     _remove_abandoned(root)
-    owner = f"{os.getpid()}@{socket.gethostname()[:60]}"
     if run_id is not None:
         check_free(root, run_id)
     while True:
         new = run_id or f"{_clean(experiment)}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-        temporary, final = root / f".{new}.{owner}.partial", root / new
+        temporary, final = _hidden(root, new), root / new
         temporary.mkdir()
         # Checked only now: a process that reserves the same id has one of these two folders by then.
         others = [path for path in root.glob(f".{glob.escape(new)}.*.partial") if path != temporary]
@@ -47,6 +46,17 @@ def reserve(root: Path, experiment: str, run_id: str | None = None) -> tuple[Pat
         temporary.rmdir()
         if run_id is not None:
             raise _taken(final)
+
+
+def try_place(root: Path) -> None:
+    """Create a hidden folder and remove it; should this process be killed in between, `reserve` removes it.
+
+    Raises:
+        OSError: No folder can be made here.
+    """
+    folder = _hidden(root, secrets.token_hex(4))
+    folder.mkdir()
+    folder.rmdir()
 
 
 def check_free(root: Path, run_id: str) -> None:
@@ -60,6 +70,11 @@ def check_free(root: Path, run_id: str) -> None:
         raise InputError(f"run.id={run_id} is not a valid folder name; use letters, digits, '_', '-' and '.'")
     if (root / run_id).exists():
         raise _taken(root / run_id)
+
+
+def _hidden(root: Path, name: str) -> Path:
+    """Return the hidden folder of a name that this process reserves."""
+    return root / f".{name}.{os.getpid()}@{socket.gethostname()[:60]}.partial"
 
 
 def _taken(folder: Path) -> RunExists:
