@@ -108,7 +108,7 @@ def _finished(
         origins.typed(override.key_or_group, override.input_line)
     if "experiment" not in cfg:
         cfg.experiment = choices.get("experiment") or (choices.get("data") if origins.notes else None) or ROOT
-    elif isinstance(cfg.get("experiment"), DictConfig):
+    elif isinstance(cfg._get_node("experiment"), DictConfig):
         what = "an experiment's first line must be `# @package _global_`, or its keys do not reach their sections"
         problems.append(Problem("experiment", what, f"{_experiment_file(choices)}:1"))
         cfg.experiment = ROOT

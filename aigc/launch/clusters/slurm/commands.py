@@ -47,6 +47,8 @@ def sbatch(script: Path) -> str:
         raise InputError(f"this machine cannot reach a SLURM controller; sbatch says: {_message(done)}")
     if done.returncode:
         raise InputError(f"sbatch refuses the job: {_message(done)}")
+    if not done.stdout.strip():
+        return _find_job(script, "sbatch printed no job id")
     return done.stdout.strip().splitlines()[-1].partition(";")[0]
 
 
