@@ -1,5 +1,6 @@
 """Text that is prepared before training: a data module from a corpus to batches of rows."""
 
+import logging
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
@@ -11,7 +12,9 @@ from aigc.data.text.rows import Batch
 from aigc.data.text.sources import open_source
 from aigc.data.text.tokenizer import TokenizerSettings
 from aigc.data.text.validation_part import prepare_validation
-from aigc.errors import InputError
+from aigc.distributed.data_rank import data_rank
+
+_log = logging.getLogger("aigc")
 
 
 class TextData(TextModule):
@@ -68,10 +71,8 @@ class TextData(TextModule):
         prepared = prepare(recipe, open_source(self.path), validation, self.cache)
         rows = prepared.info["train"]["rows"]
         if rows < self.batch_size:
-            raise InputError(
-                f"{self.path} gives {rows} training rows of {self.sequence_length} tokens, fewer than data.batch_size "
-                f"{self.batch_size}. Lower data.batch_size or data.sequence_length, or give more text."
-            )
+            what = f"{self.path} gives {rows} training rows of {self.sequence_length} tokens"
+            _log.warning("%s, fewer than data.batch_size %d: each batch has all of them", what, self.batch_size)
         return prepared
 
     def example_rows(self, count: int = 1) -> Batch:
@@ -80,5 +81,9 @@ class TextData(TextModule):
         return rows.batch(range(min(count, len(rows))))
 
     def train_dataloader(self) -> EpochLoader:
-        """Batches of `batch_size` rows; the rows that fill no batch are left out, others in each epoch."""
-        return self._training_loader(self.prepared.rows("train", self.seed))
+        """Batches of `batch_size` rows; the rows that fill no batch are left out, others in each epoch.
+
+        Of fewer rows than that, each batch has all, in equal numbers on the ranks.
+        """
+        rows = self.prepared.rows("train", self.seed)
+        return self._training_loader(rows, min(self.batch_size, max(1, len(rows) // data_rank()[1])))
