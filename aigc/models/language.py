@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedModel
 
 from aigc.config import build
@@ -161,10 +162,10 @@ class TransformersModel(ModelFactory):
         # GPT-2 calls max_position_embeddings n_positions, say: one name for each.
         alias = self._configuration().attribute_map
         values = {alias.get(name, name): value for name, value in {**ids, **sizes, **self.settings}.items()}
-        config = AutoConfig.for_model(self.architecture, **values)
         try:
+            config = AutoConfig.for_model(self.architecture, **values)
             model: PreTrainedModel = self._auto_class.from_config(config, **self._loading())
-        except (ValueError, TypeError, AssertionError) as error:
+        except (ValueError, TypeError, AssertionError, StrictDataclassError) as error:
             raise ConfigError([Problem("model.settings", f"{self.architecture} refuses this: {error}")]) from error
         return model
 
@@ -199,6 +200,11 @@ class TransformersModel(ModelFactory):
             for name in self.settings
             if name not in known
         ]
+        for name, value in self.settings.items():
+            try:
+                setattr(config, config.attribute_map.get(name, name), value)
+            except StrictDataclassError as error:
+                problems.append(Problem(f"model.settings.{name}", str(error).splitlines()[-1].strip()))
         if problems:
             raise ConfigError(problems)
 

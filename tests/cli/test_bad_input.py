@@ -54,6 +54,14 @@ def test_errors_found_while_building_are_reported_and_nothing_is_left(override, 
 
 
 @pytest.mark.slow
+def test_a_model_setting_of_another_type_is_named(aigc, own_place):
+    done = aigc("train", "model.settings.n_layer=010")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "model.settings.n_layer (command line: model.settings.n_layer=010)" in done.stderr
+    assert not (own_place / "outputs/runs").exists()
+
+
+@pytest.mark.slow
 def test_settings_of_another_architecture_are_named_with_the_file_that_sets_them(aigc, own_place):
     done = aigc("train", "model.architecture=llama")
     assert (done.returncode, done.stdout) == (2, "")
