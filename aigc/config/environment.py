@@ -1,11 +1,14 @@
 """Secrets of the environment, which a config may read as `${oc.env:NAME}` only where a secret is taken."""
 
 import os
+import re
 
 from aigc.files.secrets import is_secret, takes_secret
 
 _SHORTEST = 6
 """Shorter values may be part of another one by chance."""
+_SECRET_NAME = re.compile(r"(?i)(.+_)?(key|pat|pass|auth|authorization|cookie|dsn|tokens?)|.+_pwd")
+"""Names that only variables use for secrets: a key of a config that is called so need not hold one."""
 
 
 def leak(key: str, value: str) -> str:
@@ -18,6 +21,7 @@ def leak(key: str, value: str) -> str:
     if takes_secret(key):
         return ""
     for name, secret in os.environ.items():
-        if len(secret) >= _SHORTEST and secret in value and is_secret(name, secret):
+        held = secret in value if len(secret) >= _SHORTEST else secret and secret == value
+        if held and (_SECRET_NAME.fullmatch(name) or is_secret(name, secret)):
             return f"the variable {name} holds a secret, which only a key such as api_key, token or password takes"
     return ""

@@ -29,8 +29,8 @@ def logger_arguments(node: Mapping[str, Any], run: Run) -> dict[str, Any]:
         return {"run": run}
     given: dict[str, Any] = {}
     folder = node.get("save_dir")
-    if isinstance(folder, str) and "://" not in folder and not Path(folder).is_absolute():
-        given["save_dir"] = str(run.path / folder)
+    if isinstance(folder, str) and "://" not in folder:
+        given["save_dir"] = str(run.path / Path(folder).expanduser())
     if "version" in takes and node.get("version") is None and node.get("id") is None:
         given["version"] = run.id
     return given

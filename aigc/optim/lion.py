@@ -48,7 +48,10 @@ class Lion(Optimizer):
     def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         beta1, beta2 = group["betas"]
         gradients = [parameter.grad for parameter in parameters]
-        momenta = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in parameters]
+        for parameter in parameters:
+            if "momentum" not in self.state[parameter]:
+                self.state[parameter]["momentum"] = torch.zeros_like(parameter)
+        momenta = [self.state[parameter]["momentum"] for parameter in parameters]
         directions = torch._foreach_lerp(momenta, gradients, 1 - beta1)  # type: ignore[arg-type]
         torch._foreach_sign_(directions)
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])

@@ -186,3 +186,24 @@ def test_a_short_name_of_a_class_is_checked(key, wrong, names, own_place):
 def test_names_are_those_that_the_packages_find():
     loss = signature("aigc.tasks.GanTask").parameters["loss"].slot
     assert part_names(loss) == losses.names()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "refused"),
+    [
+        ("OPENAI_KEY", "verysecretvalue", True),
+        ("DB_PASS", "hunter22", True),
+        ("DB_PWD", "hunter22", True),
+        ("GITHUB_PAT", "hunter22", True),
+        ("MY_TOKEN", "abc", True),
+        ("ANYTHING", "glpat-" + "a1b2c3d4" * 3, True),
+        ("ANYTHING", "AIza" + "a1b2c3d4" * 4, True),
+        ("PWD", "/home/someone", False),
+        ("SORT_BY", "hunter22", False),
+    ],
+)
+def test_a_secret_of_the_environment_resolves_nowhere_else(name, value, refused, monkeypatch):
+    monkeypatch.setenv(name, value)
+    found = {problem.key: problem.what for problem in find_problems(compose([f"data.path=${{oc.env:{name}}}"]))}
+    assert ("data.path" in found) is refused
+    assert value not in str(found)

@@ -118,12 +118,18 @@ def test_a_repeated_column_is_named(write, tmp_path: Path) -> None:
         ("a.csv", "id\ttext", "tabs"),
         ("a.tsv", "id,text,n", ","),
         ("a.csv", "id|text", r"\|"),
+        ("a.csv", "id;text,n", ";"),
     ],
 )
 def test_another_separator_is_named(name: str, header: str, shown: str, write) -> None:
     with pytest.raises(InputError, match=rf"line 1: the fields seem to be separated by {shown}, in the header"):
         texts(write(name, f"{header}\n1{header[2]}a\n"))
     assert read_corpus(open_source(str(write("b.csv", "a;b\nc\n"))), Layout("a;b")).examples == [Example("c")]
+
+
+def test_another_separator_of_quoted_fields_is_named(write) -> None:
+    with pytest.raises(InputError, match="line 1: the fields seem to be separated by ;, in the header"):
+        texts(write("a.csv", '"id";"text"\n"1";"a"\n'))
 
 
 def test_null_cells_are_empty_texts_that_are_counted(write, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

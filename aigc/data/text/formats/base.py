@@ -119,7 +119,7 @@ def read_table(path: Path, rows: Iterator[tuple[int, list[str]]], layout: Layout
     """Read the examples of numbered rows whose first is the header."""
     _, header = next(rows, (1, []))
     if set(layout.columns) - set(header):
-        _check_separator(path, header)
+        check_separator(path, header, layout)
     check_header(header, layout, f"{path}, line 1")
     wanted = [header.index(column) for column in layout.columns]
     for number, row in rows:
@@ -134,10 +134,14 @@ def read_table(path: Path, rows: Iterator[tuple[int, list[str]]], layout: Layout
             yield layout.example([row[i] for i in wanted])
 
 
-def _check_separator(path: Path, header: Sequence[str]) -> None:
+def check_separator(path: Path, header: Sequence[str], layout: Layout) -> None:
     """Check that a header without the columns is one of a table with these separators."""
     if kind := text_kind(path):
         raise InputError(f"{path}: {kind}")
-    if len(header) == 1 and (used := max(_SEPARATORS, key=header[0].count)) in header[0]:
-        what = f"the fields seem to be separated by {_SEPARATORS[used]}, in the header {header[0]!r}"
+    for field in header:
+        used = max(_SEPARATORS, key=field.count)
+        names = {name.strip(' "') for name in field.split(used)}
+        if used not in field or not (len(header) == 1 or names.intersection(layout.columns)):
+            continue
+        what = f"the fields seem to be separated by {_SEPARATORS[used]}, in the header {field!r}"
         raise InputError(f"{path}, line 1: {what}. Save the table with commas as .csv, or with tabs as .tsv.")

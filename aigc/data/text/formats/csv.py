@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aigc.data.text.examples import Example, Layout
-from aigc.data.text.formats.base import TextFormat, read_lines, read_table
+from aigc.data.text.formats.base import TextFormat, check_separator, read_lines, read_table
 from aigc.errors import InputError
 
 _LONGEST_FIELD = 2**31 - 1
@@ -18,10 +18,10 @@ class CommaSeparated(TextFormat):
 
     def read(self, path: Path, layout: Layout) -> Iterator[Example]:
         """Read the rows below the header."""
-        return read_table(path, _rows(path), layout)
+        return read_table(path, _rows(path, layout), layout)
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
     """The rows with the numbers of the lines that they end in."""
     csv.field_size_limit(_LONGEST_FIELD)
     rows = csv.reader((line for _, line in read_lines(path)), strict=True)
@@ -31,6 +31,8 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
+            if rows.line_num == 1:
+                check_separator(path, [next(line for _, line in read_lines(path)).rstrip("\r\n")], layout)
             raise InputError(f"{path}, line {rows.line_num}: not CSV: {error}.") from error
         yield rows.line_num, row
 
