@@ -1,6 +1,5 @@
 """Text that is prepared before training: a data module from a corpus to batches of rows."""
 
-import logging
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
@@ -12,9 +11,7 @@ from aigc.data.text.rows import Batch
 from aigc.data.text.sources import open_source
 from aigc.data.text.tokenizer import TokenizerSettings
 from aigc.data.text.validation_part import prepare_validation
-from aigc.distributed.data_rank import data_rank
-
-_log = logging.getLogger("aigc")
+from aigc.errors import InputError
 
 
 class TextData(TextModule):
@@ -71,8 +68,10 @@ class TextData(TextModule):
         prepared = prepare(recipe, open_source(self.path), validation, self.cache)
         rows = prepared.info["train"]["rows"]
         if rows < self.batch_size:
-            what = f"{self.path} gives {rows} training rows of {self.sequence_length} tokens"
-            _log.warning("%s, fewer than data.batch_size %d: each batch has all of them", what, self.batch_size)
+            raise InputError(
+                f"{self.path} gives {rows} training rows of {self.sequence_length} tokens, fewer than data.batch_size "
+                f"{self.batch_size}. Lower data.batch_size or data.sequence_length, or give more text."
+            )
         return prepared
 
     def example_rows(self, count: int = 1) -> Batch:
@@ -81,9 +80,5 @@ class TextData(TextModule):
         return rows.batch(range(min(count, len(rows))))
 
     def train_dataloader(self) -> EpochLoader:
-        """Batches of `batch_size` rows; the rows that fill no batch are left out, others in each epoch.
-
-        Of fewer rows than that, each batch has all, in equal numbers on the ranks.
-        """
-        rows = self.prepared.rows("train", self.seed)
-        return self._training_loader(rows, min(self.batch_size, max(1, len(rows) // data_rank()[1])))
+        """Batches of `batch_size` rows; the rows that fill no batch are left out, others in each epoch."""
+        return self._training_loader(self.prepared.rows("train", self.seed))

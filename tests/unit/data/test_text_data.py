@@ -134,15 +134,11 @@ def test_a_prompt_carries_no_loss(tmp_path: Path) -> None:
     assert len(learned) == 5 + len("<|end|>")
 
 
-def test_too_little_text_for_a_batch_makes_smaller_ones_and_is_said(write, tmp_path: Path, caplog) -> None:
-    path = write("few.txt", "\n".join("一二三四五六七八九十") + "\n")
-    data = TextData(str(path), cache=str(tmp_path / "cache"), batch_size=8, sequence_length=16)
-    data.setup()
-    rows = data.info["train"]["rows"]
-    assert 1 < rows < 8
-    assert f"{rows} training rows of 16 tokens, fewer than data.batch_size 8" in caplog.text
-    loader = data.train_dataloader()
-    assert [len(batch["input_ids"]) for batch in loader] == [rows]
+def test_too_little_text_for_a_batch_says_both_numbers(write, tmp_path: Path) -> None:
+    path = write("few.txt", "一\n二\n三\n")
+    data = TextData(str(path), cache=str(tmp_path / "cache"), batch_size=8)
+    with pytest.raises(InputError, match=r"gives 1 training rows of 256 tokens, fewer than data.batch_size 8\. Lower"):
+        data.prepare_data()
 
 
 def test_without_validation_there_is_no_validation_loader(write, tmp_path: Path) -> None:

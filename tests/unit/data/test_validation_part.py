@@ -63,10 +63,11 @@ def test_a_validation_file_is_measured_without_the_corpus(write: Callable, token
         text_data(gone, tokenizer, False, validation_path=str(tmp_path / "val.txt"))
 
 
-def test_fewer_rows_than_a_batch_are_measured_and_trained(write: Callable, tokenizer: str) -> None:
+def test_fewer_rows_than_a_batch_are_measured_and_not_trained(write: Callable, tokenizer: str) -> None:
     path = write("few.txt", "".join(f"第{i}行\n" for i in range(20)))
     assert len(text_data(path, tokenizer, True, batch_size=64).heldout) == 2
-    assert len(text_data(path, tokenizer, False, batch_size=64).train_dataloader()) == 1
+    with pytest.raises(InputError, match=r"data\.batch_size"):
+        text_data(path, tokenizer, False, batch_size=64)
 
 
 def test_a_stream_may_end_with_what_is_measured(write: Callable, tokenizer: str, tmp_path: Path) -> None:
