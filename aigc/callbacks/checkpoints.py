@@ -189,10 +189,10 @@ class Checkpoints(Callback):
         before = self._best_steps()
         if self._improve(module) and trainer.is_global_zero:
             trainer.strategy.checkpoint_io.wait()
-            # With more steps, an end that only ends measure is not, and the best of before are the best again.
+            # With more steps, an end that is off the schedule is not measured, and the best of before count again.
             batches = module.steps_done * trainer.accumulate_grad_batches
-            at_end_only = self._ended or (trainer.state.fn != "fit" and batches % trainer.val_check_interval)
-            others = [step for step in before if at_end_only and step not in self._best_steps()]
+            unscheduled = self._ended or (trainer.state.fn != "fit" and batches % trainer.val_check_interval)
+            others = [step for step in before if unscheduled and step not in self._best_steps()]
             _folder(trainer).added(self._saved_step, self.keep, [*self._best_steps(), *others])
 
     def warn_unless_measured(self, module: Task) -> None:

@@ -21,7 +21,7 @@ def leak(key: str, value: str) -> str:
     if takes_secret(key):
         return ""
     for name, secret in os.environ.items():
-        held = secret in value if len(secret) >= _SHORTEST else secret and secret == value
-        if held and (_SECRET_NAME.fullmatch(name) or is_secret(name, secret)):
+        held = secret == value or (len(secret) >= _SHORTEST and secret in value)
+        if secret and held and (_SECRET_NAME.fullmatch(name) or is_secret(name, secret)):
             return f"the variable {name} holds a secret, which only a key such as api_key, token or password takes"
     return ""

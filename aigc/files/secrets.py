@@ -32,10 +32,8 @@ _PATTERNS = [
     (re.compile(r"(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,})"), REDACTED),
     (re.compile(r"(?<![A-Za-z0-9])sk-(?=[\w-]*[A-Za-z0-9]{16})[\w-]{20,}"), REDACTED),
     (re.compile(r"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"), REDACTED),
-    (
-        re.compile(r"(?<![A-Za-z0-9])(?:glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}|AIza[\w-]{30,}|npm_[A-Za-z0-9]{30,})"),
-        REDACTED,
-    ),
+    (re.compile(r"(?<![A-Za-z0-9])(?:glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,})"), REDACTED),
+    (re.compile(r"(?<![A-Za-z0-9])(?:AIza[\w-]{30,}|npm_[A-Za-z0-9]{30,})"), REDACTED),
     (re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+"), REDACTED),  # a JSON web token
     (re.compile(r"(?<![A-Za-z0-9])wandb_v1_\w{20,}"), REDACTED),
     # Elsewhere, and here after an @ or /, 40 hexadecimal digits are a git commit.

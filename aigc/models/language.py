@@ -57,7 +57,7 @@ class TransformersModel(ModelFactory):
         if problems := self._problems():
             raise ConfigError(problems)
         if self.architecture or (self.folder and not weights_problem(str(self.path))):
-            self._check_settings(self._configuration())
+            self._set(self._configuration())
 
     def _configuration(self) -> Any:
         """Return the architecture's configuration with its defaults, or that of the pretrained weights."""
@@ -172,8 +172,7 @@ class TransformersModel(ModelFactory):
     def _pretrained(self) -> PreTrainedModel:
         try:
             config = self._configuration()
-            self._check_settings(config)
-            config.update(self.settings)
+            self._set(config)
             model: PreTrainedModel = self._auto_class.from_pretrained(
                 self._source, config=config, trust_remote_code=False, **self._loading()
             )
@@ -189,7 +188,8 @@ class TransformersModel(ModelFactory):
     def _loading(self) -> dict[str, Any]:
         return {"attn_implementation": self.attention, "dtype": getattr(torch, self.dtype)}
 
-    def _check_settings(self, config: Any) -> None:
+    def _set(self, config: Any) -> None:
+        """Set the settings in a configuration, or raise a ConfigError with all that it does not take."""
         known = [*config.to_dict(), *config.attribute_map, "num_labels"]
         problems = [
             Problem(
@@ -201,7 +201,7 @@ class TransformersModel(ModelFactory):
             if name not in known
         ]
         for name, value in self.settings.items():
-            try:
+            try:  # under a field's own name, as an alias of it is not checked
                 setattr(config, config.attribute_map.get(name, name), value)
             except StrictDataclassError as error:
                 problems.append(Problem(f"model.settings.{name}", str(error).splitlines()[-1].strip()))

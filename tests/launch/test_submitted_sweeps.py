@@ -99,7 +99,7 @@ def test_each_rank_of_a_trial_has_the_cores_that_it_was_given(own_place, monkeyp
     assert lease.environment == {"OMP_NUM_THREADS": "8"}
 
 
-@pytest.mark.parametrize("ends", ["kill -TERM $$", "exit 0"])
+@pytest.mark.parametrize("ends", ["kill -INT $$", "exit 0"])
 def test_a_sweep_without_a_reply_of_sbatch_is_kept(ends, own_place, monkeypatch):
     put_sbatch(own_place, monkeypatch, ends, squeue="")
     with pytest.raises(NoAnswer, match="submitted/1 is kept"):

@@ -130,6 +130,9 @@ def test_another_separator_is_named(name: str, header: str, shown: str, write) -
 def test_another_separator_of_quoted_fields_is_named(write) -> None:
     with pytest.raises(InputError, match="line 1: the fields seem to be separated by ;, in the header"):
         texts(write("a.csv", '"id";"text"\n"1";"a"\n'))
+    for header in ('"id"x,text', '"text"x'):  # commas, or none of them: what is wrong is the quotation mark
+        with pytest.raises(InputError, match="line 1: not CSV: "):
+            texts(write("a.csv", f"{header}\n1,a\n"))
 
 
 def test_null_cells_are_empty_texts_that_are_counted(write, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

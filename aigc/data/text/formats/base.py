@@ -140,8 +140,7 @@ def check_separator(path: Path, header: Sequence[str], layout: Layout) -> None:
         raise InputError(f"{path}: {kind}")
     for field in header:
         used = max(_SEPARATORS, key=field.count)
-        names = {name.strip(' "') for name in field.split(used)}
-        if used not in field or not (len(header) == 1 or names.intersection(layout.columns)):
-            continue
-        what = f"the fields seem to be separated by {_SEPARATORS[used]}, in the header {field!r}"
-        raise InputError(f"{path}, line 1: {what}. Save the table with commas as .csv, or with tabs as .tsv.")
+        names = [name.strip(' "') for name in field.split(used)]
+        if len(names) > 1 and (len(header) == 1 or set(names) & set(layout.columns)):
+            what = f"the fields seem to be separated by {_SEPARATORS[used]}, in the header {field!r}"
+            raise InputError(f"{path}, line 1: {what}. Save the table with commas as .csv, or with tabs as .tsv.")

@@ -32,7 +32,8 @@ def _rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
             return
         except csv.Error as error:
             if rows.line_num == 1:
-                check_separator(path, [next(line for _, line in read_lines(path)).rstrip("\r\n")], layout)
+                _, header = next(read_lines(path))
+                check_separator(path, header.rstrip("\r\n").split(","), layout)
             raise InputError(f"{path}, line {rows.line_num}: not CSV: {error}.") from error
         yield rows.line_num, row
 
