@@ -9,8 +9,9 @@ import numpy as np
 from aigc.data.images import endings, label_file
 from aigc.data.images.base import ImageArray, Images, Labels
 from aigc.data.images.decode import MOST_BYTES, Alpha, decode
-from aigc.data.images.label_file import NAME, is_label_file, labels_of, read_label_file
+from aigc.data.images.label_file import NAME, is_label_file, labels_of
 from aigc.data.left_out import log_left_out
+from aigc.data.progress import log_once
 from aigc.errors import InputError
 from aigc.files.names import Found
 
@@ -21,9 +22,9 @@ _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 class Files(Images):
     """Image files, in the order of their paths, compared folder by folder and character by character.
 
-    Classes are those of StyleGAN's `dataset.json` where it lies beside the images. Else, where every image lies in a
-    folder of the set, one level down, and there are two such folders or more, these are the classes, sorted by name. A
-    folder that holds all of them, as archives often have, does not count.
+    Classes are those of StyleGAN's `dataset.json` where it lies beside the images and names them. Else, where every
+    image lies in a folder of the set, one level down, and there are two such folders or more, these are the classes,
+    sorted by name. A folder that holds all of them, as archives often have, does not count.
 
     Args:
         name: The name of the set in messages.
@@ -31,7 +32,7 @@ class Files(Images):
         alpha: How transparency is treated.
 
     Raises:
-        InputError: There is no image, or one with a name that cannot be shown.
+        InputError: There is no image, or one with a name that cannot be shown, or labels are wrong.
     """
 
     def __init__(self, name: str, found: Found, alpha: Alpha) -> None:
@@ -56,15 +57,15 @@ class Files(Images):
     def _takes_labels(self, path: str) -> bool:
         """Take the labels of a file, if it is one of labels for the images of its folder."""
         folder = path.removesuffix(NAME)
-        table = (
-            read_label_file(self._bytes(path, label_file.MOST_BYTES))
-            if all(one.startswith(folder) for one in self.paths)
-            else None
-        )
-        if table is None:
+        if not all(one.startswith(folder) for one in self.paths):
             return False
-        name = f"{self.name.rstrip('/')}/{path}"
-        self.labels, self.classes = labels_of(name, table, [one.removeprefix(folder) for one in self.paths])
+        name, content = f"{self.name.rstrip('/')}/{path}", self._bytes(path, label_file.MOST_BYTES)
+        found = labels_of(name, content, [one.removeprefix(folder) for one in self.paths])
+        if found is None:
+            return False
+        self.labels, self.classes = found
+        if found.labels is None and _classes(self.paths)[1]:
+            log_once(f"{name}: it gives no classes, and so the folders are not taken for classes")
         self.labels_from = f"classes in {NAME}"
         return True
 

@@ -118,23 +118,69 @@ def test_labels_of_stylegan_are_read_from_folders_and_archives(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (table([[NAMES[0], 1], [NAMES[1], 2]]), "1 of 3 images are not in it, such as 00001/img02.png; its labels are"),
-        (
-            table([[path, "cat"] for path in NAMES]),
-            "the label of 00000/img00.png is neither a whole number nor one-hot",
-        ),
-        (table([[path, [0.3, 0.7]] for path in NAMES]), "is neither a whole number nor one-hot"),
+        (table([[NAMES[0], 1], [NAMES[1], 2]]), "1 of 3 images have no label in it: 00001/img02.png"),
+        (table([[path, "cat"] for path in NAMES]), 'the label of 00000/img00.png is "cat"'),
+        (table([[path, True] for path in NAMES]), "the label of 00000/img00.png is true"),
+        (table([[NAMES[0], 1], [NAMES[0].replace("/", "\\"), 2]]), "00000/img00.png has two labels, 1 and 2"),
+        (b'{"labels": {"a/1.png": 1, "a/1.png": 2}}', "a/1.png has two labels, 1 and 2"),
+        (table(5), "labels: 5 where a path"),
+        (table("x" * 1000), "labels: "),
+        (table([1, 2]), "labels: 1 where a path"),
+        (table([[NAMES[0], 1, 2]]), "where a path"),
+        (b'{"labels": [["a", 1]', "it is not JSON"),
+        (b"", "it is not JSON"),
+        (b"\xff", "it is not JSON"),
+        (b"[" * 100_000, "it is not JSON"),
     ],
 )
-def test_labels_that_do_not_fit_are_said(
-    content: bytes, said: str, folder: Callable[..., Path], caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("images", [IMAGES, {"cat/1.png": ONE, "dog/2.png": ONE}], ids=["gan", "classes"])
+def test_wrong_labels_are_an_error_and_never_hide_classes(
+    content: bytes, said: str, images: dict[str, np.ndarray], folder: Callable[..., Path]
 ) -> None:
-    images = open_images(str(folder(IMAGES | {"dataset.json": content})))
-    assert images.labels is None
-    assert said in caplog.text
+    if images is not IMAGES:
+        for name, path in zip(NAMES, [*images, "cat/3.png"], strict=True):
+            content = content.replace(name.encode(), path.encode())
+            content = content.replace(name.replace("/", "\\\\").encode(), path.replace("/", "\\\\").encode())
+            said = said.replace(name, path)
+        images = images | {"cat/3.png": ONE}
+    place = folder(images | {"dataset.json": content})
+    with pytest.raises(InputError) as error:
+        open_images(str(place))
+    assert f"{place}/dataset.json: " in str(error.value)
+    assert said in str(error.value)
+    assert len(str(error.value)) < len(str(place)) + 300
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"name": "faces"}', b'{"labels": [1, 2]}', b"[" * 100_000])
+def test_a_path_named_twice_with_one_label_is_harmless(folder: Callable[..., Path]) -> None:
+    labels = [[path, number % 2] for number, path in enumerate(NAMES)]
+    images = open_images(str(folder(IMAGES | {"dataset.json": table(labels + labels[:1])})))
+    assert images.labels is not None
+    assert images.labels.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("inside", ["", "set/"])
+@pytest.mark.parametrize("labels", [[], {}, [["other.png", 1]], {"a/9.png": 3}])
+def test_labels_of_other_images_leave_the_class_folders(
+    inside: str, labels: object, folder: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "aigc")
+    place = folder({f"{inside}a/1.png": ONE, f"{inside}b/2.png": ONE, f"{inside}dataset.json": table(labels)})
+    images = open_images(str(place))
+    assert (images.classes, images.labels_from) == (("a", "b"), "class folders")
+    assert f"{place}/{inside}dataset.json: it names none of the 2 images" in caplog.text
+
+
+@pytest.mark.parametrize("labels", [None, [["a/1.png", [0.3, 0.7]], ["b/2.png", [0.5, 0.5]]]])
+def test_a_file_that_gives_images_no_classes_says_so(
+    labels: object, folder: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "aigc")
+    place = folder({"a/1.png": ONE, "b/2.png": ONE, "dataset.json": table(labels)})
+    assert open_images(str(place)).labels is None
+    assert "dataset.json: it gives no classes, and so the folders are not taken for classes" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"[1]", b'{"name": "faces"}', b"5", b"null"])
 def test_another_file_of_that_name_changes_nothing(
     content: bytes, folder: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -160,7 +206,7 @@ def test_classes_that_are_not_used_are_said_once(
     sorted_ = folder({"cat/1.png": ONE, "dog/2.png": ONE, "cow/3.png": ONE}, "sorted")
     assert said(sorted_) == [f"{sorted_}: 3 class folders found (cat, cow, dog); data.labels=true uses them"]
     assert said(sorted_, labels=True) == []
-    of_gan = folder(IMAGES | {"dataset.json": table([[path, "00" in path[-6:]] for path in NAMES])}, "gan")
+    of_gan = folder(IMAGES | {"dataset.json": table(None)}, "gan")
     assert said(of_gan) == []
     (of_gan / "dataset.json").write_bytes(table([[path, number % 2] for number, path in enumerate(NAMES)]))
     assert said(of_gan) == [f"{of_gan}: 2 classes in dataset.json found (0, 1); data.labels=true uses them"]
