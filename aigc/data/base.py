@@ -28,6 +28,7 @@ class PreparedData(LightningDataModule, ABC, Generic[Prepared]):
     Attributes:
         only_validation: Set before the data are prepared where a model is measured and not trained: data whose
             validation part can be prepared alone then leave out the rest.
+        split_by: A class attribute with the parameters that decide which part is held out, besides the data themselves.
 
     Args:
         path: Where the data are.

@@ -33,6 +33,7 @@ class TextData(TextModule):
         InputError: An argument is out of its range.
     """
 
+    split_by: ClassVar = ("validation_fraction", "seed", "document", "text_column", "prompt_column")
     early_checks: ClassVar = {
         "path": "aigc.data.text.sources.check_path",
         "validation_path": "aigc.data.text.sources.check_path",

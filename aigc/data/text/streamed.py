@@ -50,6 +50,7 @@ class StreamedText(TextModule):
         InputError: An argument is out of its range.
     """
 
+    split_by: ClassVar = ("validation_documents", "document", "text_column", "prompt_column")
     early_checks: ClassVar = {"path": "aigc.data.text.sources.check_path"}
 
     def __init__(
