@@ -3,6 +3,9 @@
 import argparse
 import shutil
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from aigc.cli.parts.first_line import print_first_line
 from aigc.cli.parts.options import ConfigParser, use_trusted
@@ -33,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     from aigc.config.overrides import SeveralValues
     from aigc.launch.clusters.submit import check_runs_here
     from aigc.launch.length import described_length, is_longer
-    from aigc.launch.start import check_place
+    from aigc.launch.start import check_place, runs_root
 
     use_trusted(options.trust)
     if options.sweep:
@@ -59,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
     show_messages()
     for note in origins_of(cfg).notes:
         log.info("%s", note)
+    root = runs_root(cfg)
+    missing = [folder for folder in (root, *root.parents) if not folder.exists()]
     prepared = start_or_resume(cfg, options.overrides, ["aigc", *sys.argv[1:]])
     one = prepared.run
     more = [] if prepared.is_new else carried_over(one, cfg, options.overrides)
@@ -76,6 +81,14 @@ def run(options: argparse.Namespace) -> int:
             if prepared.is_new and not held and not isinstance(error, RunInUse):
                 options.log = None
                 shutil.rmtree(one.path)
+                _remove_empty(missing)
             raise
     print_result(one, options.json)
     return 0
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders that are empty, the innermost first."""
+    for folder in folders:
+        with suppress(OSError):  # another run has begun in it
+            folder.rmdir()

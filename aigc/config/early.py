@@ -1,8 +1,9 @@
 """Checks of values before torch is imported, by functions that the classes of a config name."""
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from aigc.config.build import import_name
+from aigc.config.fit import model_problems
 from aigc.config.nodes import all_nodes
 from aigc.config.origins import origins_of
 from aigc.config.problems import ConfigError, Problem
@@ -21,7 +22,7 @@ def check_early(cfg: DictConfig) -> None:
     """Check what the machine needs for a config that `check` has accepted, such as files that must exist.
 
     Raises:
-        ConfigError: Lists every value that the function named by its class refuses.
+        ConfigError: Lists every value that the function named by its class refuses, and data that do not fit the model.
     """
     problems = []
     for key, node, _ in all_nodes(cfg):
@@ -33,5 +34,7 @@ def check_early(cfg: DictConfig) -> None:
                 import_name(function)(value)
             except InputError as error:
                 problems.append(Problem(f"{key}.{name}", str(error), origins_of(cfg).of(f"{key}.{name}")))
+    plain = {key: OmegaConf.to_container(cfg[key], resolve=True) for key in ("model", "data") if cfg.get(key)}
+    problems += [Problem(key, what, origins_of(cfg).of(key)) for key, what in model_problems(plain, files=True)]
     if problems:
         raise ConfigError(problems)

@@ -1,14 +1,18 @@
-"""Parts of a config that do not fit each other, by what their classes declare: nothing is imported.
+"""Parts of a config that do not fit each other, by what their classes declare: no class is imported.
 
 A data module names what it holds in `holds`, and a task what it learns from in `learns_from`, such as texts or images.
-An evaluation names the base class of the tasks that it can measure in `expects`. What is not declared is not compared.
+An evaluation names the base class of the tasks that it can measure in `expects`. A model names in `fits_data` a
+function that compares its node with that of the data; importing it must not import torch. What is not declared is not
+compared.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from aigc.config.build import import_name
 from aigc.config.class_sources import TargetError
 from aigc.config.targets import class_attribute, named_base
+from aigc.config.trust import is_trusted
 
 
 def fit_problems(plain: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -24,6 +28,21 @@ def fit_problems(plain: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield from _of_evaluation(task, f"evaluation.{name}", _target(node))
     except TargetError:
         return  # reported with its own key
+    yield from model_problems(plain)
+
+
+def model_problems(plain: Mapping[str, Any], files: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield the key and the problem of data that do not fit the model.
+
+    Args:
+        plain: A config with interpolations resolved.
+        files: Whether small files that the config names are read, such as the configuration of pretrained weights.
+    """
+    model, data = plain.get("model"), plain.get("data")
+    if target := _target(model):
+        function = class_attribute(target, "fits_data")
+        if function and is_trusted(function) and isinstance(data, Mapping):
+            yield from import_name(function)(model, data, files)
 
 
 def _of_data(task: str | None, data: str | None) -> Iterator[tuple[str, str]]:

@@ -19,8 +19,8 @@ from aigc.distributed.collectives import world_size
 from aigc.errors import InputError
 from aigc.generation.random_state import fixed_random_state
 from aigc.generation.sampling import Sampling
+from aigc.models.context import context_length
 from aigc.models.end_tokens import end_tokens
-from aigc.models.language import context_length
 from aigc.runs import stop
 
 
@@ -56,7 +56,7 @@ def generate_texts(
         raise InputError("temperature=0 always gives the same text; for several, raise temperature or num_beams")
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     encoded = [start + ids or [tokenizer.eos_token_id] for ids in encode(tokenizer, list(prompts))]
-    context = context_length(model)
+    context = context_length(model.config)
     if context is not None:
         wanted = min(sampling.max_new_tokens or 1, context - 1)
         if shorten:

@@ -74,28 +74,24 @@ def build_data(cfg: DictConfig, model: Path | None = None, only_validation: bool
         only_validation: Whether nothing is trained, see `PreparedData`.
 
     Raises:
-        InputError: The data cannot be used, or hold what that model does not know.
+        InputError: The data cannot be used, do not fit the model, or hold what that model does not know.
     """
     data = build(cfg.data, LightningDataModule, "data")
-    if state := _data_state(cfg, data, model):
+    factory = build(cfg.model, ModelFactory, "model") if cfg.get("model") else None
+    is_checkpoint = model is not None and model.suffix == ".ckpt"
+    if factory and not is_checkpoint:
+        (factory.from_folder(model) if model else factory).check_data(data)
+    if model is None:
+        state = data_state.held(factory.folder) if factory and factory.folder else {}
+    else:
+        state = data_state.of_checkpoint(model, data) if is_checkpoint else data_state.of_model(model)
+    if state:
         data.load_state_dict(state)
     if isinstance(data, PreparedData):
         data.only_validation = only_validation
     data.prepare_data()
     data.setup()
     return data
-
-
-def _data_state(cfg: DictConfig, data: LightningDataModule, model: Path | None) -> dict[str, Any]:
-    if model is not None and model.suffix == ".ckpt":
-        return data_state.of_checkpoint(model, data)
-    if model is not None:
-        return data_state.of_model(model)
-    if not cfg.get("model"):
-        return {}
-    start = build(cfg.model, ModelFactory, "model")
-    start.check_source()
-    return {} if start.folder is None else data_state.held(start.folder)
 
 
 def build_task(cfg: DictConfig, data: Any, weights: Path | None = None) -> Task:

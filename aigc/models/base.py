@@ -22,11 +22,14 @@ class ModelFactory(ABC):
         """The folder that the weights are read from; None where they are random, or come from elsewhere."""
         return None
 
-    def check_source(self) -> None:  # noqa: B027
-        """Check that pretrained weights are there, before data are prepared for them; random ones have no source.
+    def check_data(self, data: Any) -> None:  # noqa: B027
+        """Check that pretrained weights are there and that the network can take the data, before these are prepared.
+
+        Args:
+            data: The data module, which has not been prepared.
 
         Raises:
-            InputError: They are not.
+            InputError: They are not, or it cannot.
         """
 
     def from_folder(self, folder: Path) -> Self:

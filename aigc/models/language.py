@@ -6,8 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
 import transformers
-from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from aigc.config import build
 from aigc.config.problems import ConfigError, Problem, suggest
@@ -15,6 +14,16 @@ from aigc.config.types import Slot
 from aigc.errors import InputError
 from aigc.models.adapters.base import Adapter, attach
 from aigc.models.base import ModelFactory
+from aigc.models.configuration import (
+    of_architecture,
+    of_weights,
+    reading,
+    refusing,
+    set_settings,
+    source_of,
+    with_values,
+)
+from aigc.models.context import KEY, context_length, too_long
 from aigc.models.embeddings import add_rows, log_misfit
 from aigc.models.end_tokens import set_end_tokens
 from aigc.models.pretrained import local_folder, weights_problem
@@ -36,6 +45,7 @@ class TransformersModel(ModelFactory):
 
     often_changed: ClassVar = ("path",)
     early_checks: ClassVar = {"path": "aigc.models.pretrained.check_weights"}
+    fits_data: ClassVar = "aigc.models.context.context_problems"
 
     def __init__(
         self,
@@ -57,22 +67,11 @@ class TransformersModel(ModelFactory):
         if problems := self._problems():
             raise ConfigError(problems)
         if self.architecture or (self.folder and not weights_problem(str(self.path))):
-            self._set(self._configuration())
+            set_settings(self._configuration(), self.settings)
 
     def _configuration(self) -> Any:
         """Return the architecture's configuration with its defaults, or that of the pretrained weights."""
-        if self.path and (problem := weights_problem(self.path)):
-            raise ConfigError([Problem("model.path", problem)])
-        try:
-            if self.path:
-                return AutoConfig.from_pretrained(self._source, trust_remote_code=False)
-        except (OSError, ValueError) as error:
-            raise self._unreadable(error) from error
-        try:
-            return AutoConfig.for_model(self.architecture)
-        except ValueError as error:
-            what = f"no architecture {self.architecture!r}; {suggest(str(self.architecture), self._architectures())}"
-            raise ConfigError([Problem("model.architecture", what)]) from error
+        return of_weights(self.path) if self.path else of_architecture(str(self.architecture), self._architectures())
 
     def _problems(self) -> list[Problem]:
         found = []
@@ -113,7 +112,7 @@ class TransformersModel(ModelFactory):
         added = add_rows(model, len(data.tokenizer))
         if self.path:
             log_misfit(self.path, data.tokenizer, added)
-        set_end_tokens(model, data.tokenizer, self._source if self.path else None)
+        set_end_tokens(model, data.tokenizer, source_of(self.path) if self.path else None)
         special = {name: getattr(data.tokenizer, name) for name in ("bos_token_id", "pad_token_id")}
         if model.config.is_encoder_decoder and getattr(model.config, "decoder_start_token_id", None) is None:
             pad = special["pad_token_id"]
@@ -122,10 +121,7 @@ class TransformersModel(ModelFactory):
             setattr(model.config, name, value)
             if getattr(model, "generation_config", None) is not None:
                 setattr(model.generation_config, name, value)
-        context = context_length(model)
-        if context is not None and data.sequence_length > context:
-            what = f"{data.sequence_length} is longer than the model's context of {context} tokens"
-            raise ConfigError([Problem("data.sequence_length", what)])
+        _check_context(model.config, data.sequence_length)
         if self.adapter is not None:
             attach(build(self.adapter, Adapter, "model.adapter"), model)
         return model
@@ -135,19 +131,26 @@ class TransformersModel(ModelFactory):
         """The folder of pretrained weights, if they lie in one."""
         return local_folder(self.path) if self.path else None
 
-    @property
-    def _source(self) -> str:
-        """What Transformers is given: the folder, or the name on the Hub."""
-        return str(self.folder or self.path)
-
-    def check_source(self) -> None:
-        """Check that the pretrained weights are there and have a configuration.
+    def check_data(self, data: Any) -> None:
+        """Check that the weights have a configuration, that the head is one for it, and that it takes such data.
 
         Raises:
-            InputError: They are not.
+            InputError: The weights are not there, or there is no such head for them.
+            ConfigError: A setting is refused, or the rows of the data are too long.
         """
+        length = getattr(data, "sequence_length", None)
         if self.path:
-            self._configuration()
+            config = self._configuration()
+            set_settings(config, self.settings)
+        else:
+            values = {} if length is None else {"max_position_embeddings": length}
+            config = with_values(str(self.architecture), values | self.settings)
+        if type(config) not in self._auto_class._model_mapping:
+            what = f"Transformers has no AutoModelFor{self.head} for {config.model_type}, the type of this model"
+            raise ConfigError([Problem("model.path" if self.path else "model.architecture", what)])
+        _check_context(config, length)
+        with torch.device("meta"):  # its layers without their weights
+            self._empty(config)
 
     def from_folder(self, folder: Path) -> Self:
         """Return a factory that reads weights and configuration from a folder in the layout of Transformers."""
@@ -159,54 +162,25 @@ class TransformersModel(ModelFactory):
     def _random(self, data: Any) -> PreTrainedModel:
         sizes = {"vocab_size": len(data.tokenizer), "max_position_embeddings": data.sequence_length}
         ids = {f"{kind}_token_id": getattr(data.tokenizer, f"{kind}_token_id") for kind in ("bos", "eos", "pad")}
-        # GPT-2 calls max_position_embeddings n_positions, say: one name for each.
-        alias = self._configuration().attribute_map
-        values = {alias.get(name, name): value for name, value in {**ids, **sizes, **self.settings}.items()}
-        try:
-            config = AutoConfig.for_model(self.architecture, **values)
+        return self._empty(with_values(str(self.architecture), {**ids, **sizes, **self.settings}))
+
+    def _empty(self, config: Any) -> PreTrainedModel:
+        """Return a model with random weights."""
+        with refusing(self.architecture):
             model: PreTrainedModel = self._auto_class.from_config(config, **self._loading())
-        except (ValueError, TypeError, AssertionError, StrictDataclassError) as error:
-            raise ConfigError([Problem("model.settings", f"{self.architecture} refuses this: {error}")]) from error
         return model
 
     def _pretrained(self) -> PreTrainedModel:
-        try:
-            config = self._configuration()
-            self._set(config)
+        config = self._configuration()
+        set_settings(config, self.settings)
+        with reading(str(self.path)):
             model: PreTrainedModel = self._auto_class.from_pretrained(
-                self._source, config=config, trust_remote_code=False, **self._loading()
+                source_of(str(self.path)), config=config, trust_remote_code=False, **self._loading()
             )
-        except (OSError, ValueError) as error:
-            raise self._unreadable(error) from error
         return model
-
-    def _unreadable(self, error: Exception) -> InputError:
-        reason = str(error).splitlines()[0]
-        what = "its weights cannot be read" if self.folder else "no such folder, nor a model that the Hub has now"
-        return InputError(f"model.path={self.path}: {what}: {reason}")
 
     def _loading(self) -> dict[str, Any]:
         return {"attn_implementation": self.attention, "dtype": getattr(torch, self.dtype)}
-
-    def _set(self, config: Any) -> None:
-        """Set the settings in a configuration, or raise a ConfigError with all that it does not take."""
-        known = [*config.to_dict(), *config.attribute_map, "num_labels"]
-        problems = [
-            Problem(
-                f"model.settings.{name}",
-                f"{type(config).__name__} has no {name!r}; {suggest(name, known, most=4)}; if it was meant for another "
-                f"architecture, leave it out: ~model.settings.{name}",
-            )
-            for name in self.settings
-            if name not in known
-        ]
-        for name, value in self.settings.items():
-            try:  # under a field's own name, as an alias of it is not checked
-                setattr(config, config.attribute_map.get(name, name), value)
-            except StrictDataclassError as error:
-                problems.append(Problem(f"model.settings.{name}", str(error).splitlines()[-1].strip()))
-        if problems:
-            raise ConfigError(problems)
 
     def _architectures(self) -> list[str]:
         return list(self._auto_class._model_mapping._model_mapping)
@@ -234,10 +208,10 @@ class TransformersCausalLM(TransformersModel):
         super().__init__("CausalLM", architecture, path, settings, adapter, dtype)
 
 
-def context_length(model: PreTrainedModel) -> int | None:
-    """Return the most tokens that the model can see at once; None when its configuration names no limit."""
-    limit = getattr(model.config, "max_position_embeddings", None)
-    return int(limit) if limit else None
+def _check_context(config: Any, length: int | None) -> None:
+    context = context_length(config)
+    if context is not None and length is not None and length > context:
+        raise ConfigError([Problem(KEY, too_long(length, context))])
 
 
 def _heads() -> list[str]:

@@ -1,5 +1,6 @@
 """Folders of pretrained weights and tokenizers in the layout of Transformers; nothing here imports torch at once."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,9 @@ from aigc.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+_CONFIG = "config.json"
+_WEIGHTS = ("*.safetensors", "*.bin")
+_INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _GGUF = b"GGUF"
 _GGUF_WORDS = (
     "the format of llama.cpp, which is not read: give the folder that it was made from (config.json, *.safetensors)"
@@ -32,13 +36,34 @@ def path_problem(path: str) -> str | None:
 
 
 def weights_problem(path: str) -> str | None:
-    """Return what is wrong with a path of pretrained weights, as `path_problem` does; a folder needs a config.json."""
+    """Return what is wrong with a path of pretrained weights, as `path_problem` does.
+
+    A folder needs a config.json, and the files of weights that its index names, or some where it has no index.
+    """
     folder = local_folder(path)
-    if folder is None or (folder / "config.json").is_file():
+    if folder is None:
         return path_problem(path)
+    if (folder / _CONFIG).is_file():
+        return _missing_weights(path, folder)
     if any(folder.glob("*.gguf")):
         return f"{path} holds weights in GGUF, {_GGUF_WORDS}"
-    return f"{path} has no config.json, which describes the weights in *.safetensors beside it"
+    other = next((one.name for one in folder.iterdir() if one.name.lower() == _CONFIG), None)
+    if other:
+        return f"{path} has {other}, which must be called {_CONFIG}: rename it"
+    return f"{path} has no {_CONFIG}, which describes the weights in *.safetensors beside it"
+
+
+def _missing_weights(path: str, folder: Path) -> str | None:
+    index = next((one for name in _INDICES if (one := folder / name).is_file()), None)
+    if index is None:
+        found = any(any(folder.glob(pattern)) for pattern in _WEIGHTS)
+        return None if found else f"{path} has {_CONFIG} and no weights: {' or '.join(_WEIGHTS)} must lie beside it"
+    try:
+        names = sorted({str(name) for name in json.loads(index.read_bytes())["weight_map"].values()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return f"{path}/{index.name} is damaged ({type(error).__name__}): download or copy it again"
+    missing = [name for name in names if not (folder / name).is_file()]
+    return f"{path} lacks {len(missing)} of {len(names)} files of weights: {missing[0]}" if missing else None
 
 
 def check_weights(path: str) -> None:

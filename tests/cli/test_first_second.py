@@ -13,10 +13,24 @@ from tests.conftest import write
 from tests.importing import imported
 
 TAKEN = ["train", "run.id=taken"]
+SMALL = ["train", "model=pretrained", "model.path=./small"]
 REFUSED = {
     "data.path": ["train", "data=text", "data.path=nowhere/poems.txt"],
     "data.validation_path": ["train", "data=text", "data.path=poems.txt", "data.validation_path=poems.docx"],
+    "data.path (command line: data.path=)": ["train", "data=text", "data.path="],
+    "data.path (command line: data.path=bare)": ["train", "data=text", "data.path=bare"],
+    "data.path (command line: data.path=zero.txt)": ["train", "data=text", "data.path=zero.txt"],
+    "data.validation_path (command line: data.validation_path=)": ["train", "data.validation_path="],
+    "data.path (command line: data.path='')": ["train", "experiment=gan/images", "data.path=''"],
+    "data.path (command line: data.path=./bare)": ["train", "experiment=gan/images", "data.path=./bare"],
     "model.path": ["train", "model=pretrained", "model.path=./smol"],
+    "model.path (command line: model.path=hollow)": ["train", "model=pretrained", "model.path=hollow"],
+    "data.sequence_length (command line: data.sequence_length=65)": [*SMALL, "data.sequence_length=65"],
+    "data.sequence_length (command line: data.sequence_length=9)": [
+        "train",
+        "model.settings.n_positions=8",
+        "data.sequence_length=9",
+    ],
     "run.id": TAKEN,
     "paths.outputs": ["train", "paths.outputs=poems.txt"],
 }
@@ -27,6 +41,12 @@ IMAGES = ["train", "experiment=gan/images", "data.path=./faces"]
 def place(own_place):
     write(own_place / "poems.txt", "春\n")
     write(own_place / "poems.docx", "春\n")
+    write(own_place / "zero.txt", "")
+    write(own_place / "bare/.cache/poems.txt", "春\n")
+    write(own_place / "bare/read.me", "春\n")
+    for name in ("small", "hollow"):
+        write(own_place / name / "config.json", '{"model_type": "gpt2", "n_positions": 64}')
+    write(own_place / "small/model.safetensors", "")
     Run.create(own_place / "outputs/runs", "one", "seed: 0\n", run_id="taken")
     return own_place
 

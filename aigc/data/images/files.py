@@ -93,9 +93,14 @@ class Files(Images):
         return hashes if self.alpha == "drop" else [f"{one} on {self.alpha}" for one in hashes]
 
 
+def is_image(path: str) -> bool:
+    """Whether a file is an image by its path."""
+    return PurePosixPath(path).suffix.lower() in endings.suffixes()
+
+
 def counts(path: str) -> bool:
     """Whether a file counts by its path: an image, or a file of labels."""
-    return PurePosixPath(path).suffix.lower() in endings.suffixes() or is_label_file(path)
+    return is_image(path) or is_label_file(path)
 
 
 def _classes(paths: list[str]) -> tuple[Labels | None, tuple[str, ...]]:

@@ -57,9 +57,9 @@ def check_path(where: str) -> None:
     """Check before anything is read that a set of images can be there.
 
     Raises:
-        InputError: Nothing is there, or its format is not known.
+        InputError: Nothing is there, its format is not known, or a folder holds no image.
     """
-    _format_of(where)
+    _format_of(where).check(where, assets.resolve(where))
 
 
 def _format_of(where: str) -> ImageFormat:

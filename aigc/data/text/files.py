@@ -6,7 +6,7 @@ from pathlib import Path
 from aigc.data.left_out import log_left_out
 from aigc.data.text.formats import formats, suffix_of, suffixes
 from aigc.errors import InputError
-from aigc.files.search import search
+from aigc.files.search import holds_any, search
 from aigc.files.text import PACKED
 
 _NO_ROWS = frozenset(
@@ -60,6 +60,16 @@ def find_files(name: str, folder: Path, also: str = "") -> dict[str, Path]:
         raise InputError(f"{name}: the folder holds no data file{others}; allowed: {suffixes()}{also}.")
     log_left_out(name, found)
     return {path: folder / path for path in sorted(found.files)}
+
+
+def check_folder(name: str, folder: Path, also: str = "") -> None:
+    """Check that a folder holds a file of text, without looking at more files than needed.
+
+    Raises:
+        InputError: As `find_files`.
+    """
+    if not holds_any(folder, text_files()):
+        find_files(name, folder, also)
 
 
 def packed_copies(paths: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ from aigc import assets
 from aigc.data.hints import near
 from aigc.data.text.corpus import Source, digest_files
 from aigc.data.text.examples import Example, Layout
-from aigc.data.text.files import find_files
+from aigc.data.text.files import check_folder, find_files
 from aigc.data.text.formats import format_of, reader_of, suffix_of
 from aigc.errors import InputError
 
@@ -53,7 +53,7 @@ def open_source(path: str) -> Source:
         InputError: Nothing is there, or it is of a kind that cannot be read.
     """
     if not path.strip():
-        raise InputError("data.path is empty; give a file, a folder, asset:NAME, or the name of a data set on the Hub")
+        raise InputError("the path is empty; give a file, a folder, asset:NAME, or the name of a data set on the Hub")
     found = assets.resolve(path)
     if found.is_file():
         reader_of(found, _BESIDES)
@@ -71,21 +71,31 @@ def check_path(path: str) -> None:
     """Check before anything is read that a corpus can be there; names on the Hub and patterns are left to the reader.
 
     Raises:
-        InputError: There is no such file or folder, or it is a file of a kind that cannot be read.
+        InputError: There is no such file or folder, it is a file of a kind that cannot be read, or nothing is in it.
     """
     found = assets.resolve(path)
+    if path.strip() and found.is_dir():
+        if not _is_saved(found):
+            check_folder(path, found, _BESIDES)
+        return
     is_name = ":" in path or any(letter in path for letter in "*?[") or _may_be_hub_name(path, found)
-    if found.is_file() or not (found.exists() or is_name):
+    if not path.strip() or found.is_file() or not (found.exists() or is_name):
         open_source(path)
+    if found.is_file() and not found.stat().st_size:
+        raise InputError(f"{path}: the file is empty")
 
 
 def _open_folder(path: str, folder: Path) -> Source:
     """A folder that `datasets` saved, or one of data files at any depth."""
-    if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
+    if _is_saved(folder):
         from aigc.data.text.hub import open_saved
 
         return open_saved(path, folder)
     return FileSource(path, find_files(path, folder, _BESIDES))
+
+
+def _is_saved(folder: Path) -> bool:
+    return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
 
 
 def _may_be_hub_name(path: str, found: Path) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from aigc.errors import InputError
 from aigc.files.names import Found, ending, is_hidden, sort_out
-from aigc.files.search import search
+from aigc.files.search import holds_any, search
 
 
 def is_text(path: str) -> bool:
@@ -75,6 +75,17 @@ def test_no_folder_is_entered_twice_whatever_links_there_are(tmp_path: Path) -> 
     }.items():  # fmt: skip
         (tmp_path / link).symlink_to(goal)
     assert sorted(search(tmp_path / "d", is_text).files) == ["a/1.txt", "out/b/2.txt", "out/other/3.txt"]
+
+
+def test_links_to_hidden_folders_below_are_followed_and_to_others_below_not(tmp_path: Path) -> None:
+    make(tmp_path, ".store/v2/1.txt", ".store/.old/2.txt", "seen/3.txt", ".git/4.txt")
+    for link, goal in {"data": ".store/v2", "again": ".store/v2", "old": ".store/.old", "more": "seen"}.items():
+        (tmp_path / link).symlink_to(goal)
+    (tmp_path / ".store/v2/up").symlink_to("../../seen")
+    found = search(tmp_path, is_text)
+    assert sorted(path.rpartition("/")[2] for path in found.files) == ["1.txt", "2.txt", "3.txt"]
+    assert holds_any(tmp_path, is_text)
+    assert not holds_any(tmp_path, lambda path: path.endswith("4.txt"))
 
 
 def test_a_link_to_nothing_counts_by_its_name_and_pipes_are_apart(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
+from aigc.config import ConfigError
 from aigc.data.text import TextData
 from aigc.data.text.tokenizer import TokenizerSettings, make_tokenizer
 from aigc.errors import InputError
@@ -16,6 +17,7 @@ from aigc.generation.sampling import Sampling
 from aigc.generation.texts import generate_texts
 from aigc.models import TransformersCausalLM
 from aigc.models.end_tokens import end_tokens
+from aigc.models.language import TransformersModel
 from aigc.models.pretrained import load_tokenizer, weights_problem
 
 TEXTS = [f"{a} {b} {c}" for a in ("red", "blue", "green") for b in ("cat", "dog") for c in ("runs", "sees", "sits")]
@@ -135,6 +137,14 @@ def test_a_folder_without_a_tokenizer_says_so(tmp_path: Path) -> None:
         load_tokenizer(str(folder))
 
 
+def without_weights(folder: Path) -> None:
+    saved(folder, 0).joinpath("model.safetensors").unlink()
+
+
+def with_capital(folder: Path) -> None:
+    saved(folder, 0).joinpath("config.json").rename(folder / "Config.json")
+
+
 @pytest.mark.parametrize(
     ("make", "path", "message"),
     [
@@ -144,7 +154,16 @@ def test_a_folder_without_a_tokenizer_says_so(tmp_path: Path) -> None:
         (lambda place: (place / "x").write_bytes(b"GGUF\3"), "./x", r"model\.path: \./x is a GGUF file"),
         (lambda place: (place / "x.bin").write_bytes(b"x"), "x.bin", r"model\.path: x\.bin is a file"),
         (lambda place: (place / "e").mkdir(), "e", r"model\.path: e has no config\.json"),
-        (lambda place: saved(place / "m", 0).joinpath("model.safetensors").unlink(), "m", "its weights cannot be read"),
+        (
+            lambda place: saved(place / "m", 0).joinpath("model.safetensors").unlink(),
+            "m",
+            r"model\.path: m has .* no wei",
+        ),
+        (
+            lambda place: saved(place / "m", 0).joinpath("config.json").rename(place / "m/Config.json"),
+            "m",
+            "Config.json",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_path_is_named_by_its_key(
@@ -160,8 +179,61 @@ def test_what_is_wrong_with_a_path_is_named_by_its_key(
 def begin(path: str, data: TextData) -> None:
     """As training does."""
     factory = TransformersCausalLM(path=path)
-    factory.check_source()
+    factory.check_data(data)
     factory.create(data)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"weight_map": {"a": "model.safetensors", "b": "two.safetensors"}}, "lacks 1 of 2 files of weights: two"),
+        ({"weight_map": 5}, "model.safetensors.index.json is damaged"),
+        ([], "model.safetensors.index.json is damaged"),
+        ({"weight_map": {"a": "model.safetensors"}}, None),
+    ],
+)
+def test_files_of_weights_that_an_index_names_must_be_there(
+    content: object, message: str | None, tmp_path: Path
+) -> None:
+    folder = saved(tmp_path / "m", 0)
+    (folder / "model.safetensors.index.json").write_text(json.dumps(content))
+    problem = weights_problem(str(folder))
+    assert problem is None if message is None else message in (problem or "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "length", "key"),
+    [
+        ({"path": "m"}, 33, "data.sequence_length"),
+        ({"path": "m", "settings": {"n_positions": 16}}, 17, "data.sequence_length"),
+        ({"path": "m", "settings": {"n_layers": 16}}, 16, "model.settings.n_layers"),
+        ({"path": "m", "head": "MaskedLM"}, 16, "model.path"),
+        ({"architecture": "gpt2", "settings": {"n_positions": 16}}, 17, "data.sequence_length"),
+        ({"architecture": "gpt2", "settings": {"n_embd": 8, "n_head": 3}}, 16, "model.settings"),
+        ({"architecture": "gpt2", "head": "MaskedLM"}, 16, "model.architecture"),
+        ({"architecture": "bert", "head": "MaskedLM", "settings": {"hidden_size": 9}}, 16, "model.settings"),
+    ],
+)
+def test_what_does_not_fit_is_found_before_data_are_prepared(
+    arguments: dict[str, Any], length: int, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path / "m", 0)
+    data = TextData("nowhere.txt", sequence_length=length)
+    with pytest.raises(ConfigError) as caught:
+        TransformersModel(**{"head": "CausalLM"} | arguments).check_data(data)
+    assert [problem.key for problem in caught.value.problems] == [key]
+
+
+@pytest.mark.parametrize("arguments", [{"path": "m"}, {"architecture": "gpt2"}, {"architecture": "llama"}])
+def test_what_fits_is_accepted_and_draws_no_random_numbers(
+    arguments: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path / "m", 0)
+    before = torch.get_rng_state()
+    TransformersCausalLM(**arguments).check_data(TextData("nowhere.txt", sequence_length=32))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_folder_of_gguf_files_is_named(tmp_path: Path) -> None:

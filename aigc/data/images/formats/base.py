@@ -51,6 +51,13 @@ class ImageFormat(ABC):
             return where.startswith(self.prefix)
         return path.is_file() and path.suffix.lower() in self.suffixes
 
+    def check(self, where: str, path: Path) -> None:  # noqa: B027
+        """Check a set that `accepts` has accepted, without opening more files than needed.
+
+        Raises:
+            InputError: It holds no images.
+        """
+
     @abstractmethod
     def open(self, where: str, path: Path, settings: OpenSettings) -> Images:
         """Open a set that `accepts` has accepted.

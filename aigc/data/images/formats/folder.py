@@ -7,12 +7,12 @@ from pathlib import Path
 
 from aigc.data.fingerprints import sha256_of
 from aigc.data.images.decode import MOST_BYTES, Alpha
-from aigc.data.images.files import Files, counts
+from aigc.data.images.files import Files, counts, is_image
 from aigc.data.images.formats.base import ImageFormat, OpenSettings
 from aigc.data.images.formats.saved import is_saved
 from aigc.data.progress import step
 from aigc.errors import InputError
-from aigc.files.search import search
+from aigc.files.search import holds_any, search
 
 _MANY = 10_000
 """Files whose hashing is shown."""
@@ -66,6 +66,11 @@ class Folders(ImageFormat):
     def accepts(self, where: str, path: Path) -> bool:
         """Whether it is a folder that holds its images as files."""
         return path.is_dir() and not is_saved(path)
+
+    def check(self, where: str, path: Path) -> None:
+        """Check that there is an image file."""
+        if not holds_any(path, is_image):
+            Folder(where, path)
 
     def open(self, where: str, path: Path, settings: OpenSettings) -> Folder:
         """Find the images below the folder."""

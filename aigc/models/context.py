@@ -1,0 +1,57 @@
+"""The longest row of tokens that a language model can see, and data that fit it; nothing here imports torch at once."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from aigc.models.pretrained import local_folder
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+KEY = "data.sequence_length"
+_NAMES = ("max_position_embeddings", "n_positions")
+"""What configurations call it; those of Transformers translate the first one."""
+
+
+def context_length(config: "PretrainedConfig") -> int | None:
+    """Return the most tokens that a model can see at once; None when its configuration names no limit."""
+    limit = getattr(config, _NAMES[0], None)
+    return int(limit) if limit else None
+
+
+def too_long(length: int, context: int) -> str:
+    """Say that rows are longer than a model can see."""
+    return f"{length} is longer than the model's context of {context} tokens; set it to {context} at most"
+
+
+def context_problems(model: Mapping[str, Any], data: Mapping[str, Any], files: bool) -> Iterator[tuple[str, str]]:
+    """Yield the key and the problem of rows that are longer than a model can see, as far as the config says.
+
+    Args:
+        model: The node of a language model.
+        data: The node of its data.
+        files: Whether the config.json of a pretrained model is read, where it lies in a folder.
+    """
+    length, path = data.get("sequence_length"), model.get("path")
+    where, found = "model.settings.", _named(model.get("settings"))
+    if found is None and files and isinstance(path, str):
+        where, found = f"{path}/config.json: ", _named(_read(path))
+    if found is not None and type(length) is int and length > found[1]:
+        yield KEY, f"{too_long(length, found[1])} ({where}{found[0]})"
+
+
+def _named(settings: object) -> tuple[str, int] | None:
+    """Return the limit of a configuration, with the name that it has there."""
+    if not isinstance(settings, Mapping):
+        return None
+    return next(((name, settings[name]) for name in _NAMES if type(settings.get(name)) is int), None)
+
+
+def _read(path: str) -> object:
+    """Return the configuration in a model's folder; None where it cannot be read, which its loading reports."""
+    folder = local_folder(path)
+    try:
+        return json.loads((folder / "config.json").read_bytes()) if folder else None
+    except (OSError, ValueError, RecursionError):
+        return None
