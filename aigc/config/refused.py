@@ -29,6 +29,10 @@ _OTHERS = (
     "takes other schedules, which a config cannot nest; aigc.optim.WarmupCosine has a warm-up, and a schedule of your "
     "own that derives from LRScheduler may chain several"
 )
+_FREEZES = (
+    "it unfreezes layers by names that a task does not have; an adapter (model.adapter) trains a part of a model, and "
+    "a callback of your own may derive from BaseFinetuning"
+)
 _FROZEN = "it changes the config of a run that has started; try some values with `aigc sweep {}`"
 
 _REFUSED = {
@@ -46,6 +50,12 @@ _REFUSED = {
         _Refused(
             "pytorch_lightning.callbacks.GradientAccumulationScheduler",
             "every optimiser step has the same number of batches; set trainer.accumulate_grad_batches",
+        ),
+        _Refused("pytorch_lightning.callbacks.BaseFinetuning", _FREEZES, subclasses=False),
+        _Refused("pytorch_lightning.callbacks.BackboneFinetuning", _FREEZES, subclasses=False),
+        _Refused(
+            "pytorch_lightning.callbacks.ModelPruning",
+            "it replaces weights by masked ones under other names, which neither resume nor load as a model",
         ),
         _Refused("pytorch_lightning.callbacks.BatchSizeFinder", _FROZEN.format("data.batch_size=8,16,32")),
         _Refused("pytorch_lightning.callbacks.LearningRateFinder", _FROZEN.format("optimizer.lr=1e-4,1e-3")),

@@ -1,24 +1,36 @@
-"""What `aigc validate --deep` builds: the parts of a run that need neither data nor a model."""
+"""Parts of a run that need neither data nor a model, built to find values that their classes refuse."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from aigc.config.build import factory
 from aigc.config.origins import origins_of
 from aigc.config.problems import ConfigError, Problem
+from aigc.config.trust import TRUSTED
+from aigc.errors import is_out_of_memory
 from aigc.launch import components
+
+_REFUSALS = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
+_UNKNOWN_LENGTH = 1000
+"""Steps of a schedule whose length follows from the data."""
 
 
 def check_buildable(cfg: DictConfig) -> None:
-    """Build callbacks, and optimiser and schedule of one matrix, so that values are found that their classes refuse.
+    """Build callbacks, and try the optimiser and the schedule.
 
     Raises:
         ConfigError: Lists what was refused.
     """
     problems: list[Problem] = []
-    for build in (_build_callbacks, _build_optimizer):
+    for build in (_build_callbacks, check_optimizer):
         try:
             build(cfg)
         except ConfigError as error:
@@ -28,13 +40,64 @@ def check_buildable(cfg: DictConfig) -> None:
         raise ConfigError([replace(one, origin=one.origin or origins.of(one.key)) for one in problems])
 
 
+def check_optimizer(cfg: DictConfig, device: torch.device | None = None) -> None:
+    """Try the optimiser of one matrix, and the first steps of the schedule.
+
+    Classes of torch check some values only when they step, where an error would leave a run folder behind. An optimiser
+    of a person's own may need what one matrix lacks, so it is left to the training.
+
+    Args:
+        cfg: The config.
+        device: Where the optimiser steps as well; None does not step it, as a cluster may have another device.
+
+    Raises:
+        ConfigError: A class refuses a value.
+    """
+    optimizer = _try_optimizer(cfg, device)
+    if optimizer is None or not cfg.scheduler:
+        return
+    steps = cfg.trainer.max_steps
+    with _refused_as("scheduler", cfg.scheduler), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, that the optimiser has not stepped
+        schedule = components.build_schedule(cfg)(optimizer=optimizer, total_steps=steps or _UNKNOWN_LENGTH)
+        if not isinstance(schedule, ReduceLROnPlateau):
+            for _ in range(min(2, steps or 2)):
+                schedule.step()
+
+
+def _try_optimizer(cfg: DictConfig, device: torch.device | None) -> Optimizer | None:
+    """Return the optimiser of one matrix; None where a class of a person's own does not take it."""
+    matrix = torch.nn.Parameter(torch.zeros(2, 2, device=device))
+    make = factory(cfg.optimizer, Optimizer, "optimizer")
+    if str(cfg.optimizer["_target_"]).partition(".")[0] not in TRUSTED:
+        try:
+            return make(params=[matrix])
+        except Exception:
+            return None
+    with _refused_as("optimizer", cfg.optimizer):
+        optimizer = make(params=[matrix])
+        if device is not None:
+            matrix.grad = torch.zeros_like(matrix)
+            optimizer.step()
+    return optimizer
+
+
+@contextmanager
+def _refused_as(key: str, node: DictConfig) -> Iterator[None]:
+    """Raise ConfigError for what a class raises; a division by zero names the parameters that are 0."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except _REFUSALS as error:
+        if is_out_of_memory(error):
+            raise
+        zeros = [name for name, value in node.items() if value == 0 and not isinstance(value, bool)]
+        wrong: list[Any] = zeros if isinstance(error, ZeroDivisionError) else []
+        what = f"{node['_target_']} does not take this: {' '.join(str(error).split()) or type(error).__name__}"
+        raise ConfigError([Problem(f"{key}.{name}", what) for name in wrong] or [Problem(key, what)]) from error
+
+
 def _build_callbacks(cfg: DictConfig) -> None:
     callbacks = components.build_callbacks(cfg, "callbacks")
     components.time_limit(cfg, callbacks.values())
-
-
-def _build_optimizer(cfg: DictConfig) -> None:
-    matrix = torch.nn.Parameter(torch.zeros(2, 2))
-    optimizer = factory(cfg.optimizer, torch.optim.Optimizer, "optimizer")(params=[matrix])
-    if cfg.scheduler:
-        components.build_schedule(cfg)(optimizer=optimizer, total_steps=cfg.trainer.max_steps or 1000)

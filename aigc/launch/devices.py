@@ -1,5 +1,7 @@
 """The devices of a run: resolve `auto`, and check that they exist."""
 
+from typing import Any
+
 from omegaconf import DictConfig
 
 from aigc.errors import InputError
@@ -11,6 +13,16 @@ def gpus(cfg: DictConfig) -> int | None:
 
     wanted = cfg.trainer.accelerator == "gpu" or (cfg.trainer.accelerator == "auto" and torch.cuda.is_available())
     return torch.cuda.device_count() if wanted else None
+
+
+def own_device(cfg: DictConfig, local_rank: int) -> Any:
+    """Return the torch.device of this rank."""
+    import torch
+
+    if gpus(cfg):
+        return torch.device("cuda", local_rank)
+    wants_mps = cfg.trainer.accelerator in ("auto", "mps") and torch.backends.mps.is_available()
+    return torch.device("mps" if wants_mps else "cpu")
 
 
 def settle_devices(cfg: DictConfig) -> None:

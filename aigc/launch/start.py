@@ -49,6 +49,7 @@ def start(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | No
     check_targets(cfg)
     settle_devices(cfg)
     check_place(cfg)
+    _check_optimizer(cfg)
     data = _prepared_data(cfg)
     run = Run.create(
         runs_root(cfg),
@@ -161,6 +162,13 @@ def check_writable(root: Path) -> None:
     except OSError as error:
         what = f"{existing} is not writable ({error.strerror})"
         raise InputError(f"paths.outputs: {what}; give another folder: paths.outputs=FOLDER") from error
+
+
+def _check_optimizer(cfg: DictConfig) -> None:
+    from aigc.launch.deep_check import check_optimizer
+
+    with locating(cfg):
+        check_optimizer(cfg)
 
 
 def _prepared_data(cfg: DictConfig) -> Any:

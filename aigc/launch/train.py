@@ -15,6 +15,8 @@ from aigc.distributed.sharding import ShardedData
 from aigc.distributed.strategies import share_batches
 from aigc.errors import InputError
 from aigc.launch import components
+from aigc.launch.deep_check import check_optimizer
+from aigc.launch.devices import own_device
 from aigc.launch.hardware import describe_machine
 from aigc.launch.length import described_length, length_dependent, schedule_extends
 from aigc.launch.ranks.group import Agreement
@@ -61,6 +63,8 @@ class Training:
         components.prepare_machine(cfg)
         share_batches(cfg.trainer.strategy, self.agreement.ranks.world_size, cfg.trainer.tensor_parallel_size)
         checkpoint, step = self._checkpoint()
+        if checkpoint is None:
+            check_optimizer(cfg, own_device(cfg, self.agreement.ranks.local_rank))
         data = components.build_data(cfg, checkpoint) if self.data is None else self.data
         components.seed(cfg)  # initial weights must not depend on whether the data drew numbers in this process
         task = components.build_task(cfg, data)

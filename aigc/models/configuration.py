@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pickle import UnpicklingError
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from transformers import AutoConfig
 
 from aigc.config.problems import ConfigError, Problem, suggest
-from aigc.errors import InputError
+from aigc.errors import InputError, is_out_of_memory
 from aigc.models.pretrained import local_folder, weights_problem
 
 
@@ -108,8 +110,11 @@ def reading(path: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise
         what = (
             "its weights cannot be read" if local_folder(path) else "no such folder, nor a model that the Hub has now"
         )
-        raise InputError(f"model.path={path}: {what}: {str(error).splitlines()[0]}") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"model.path={path}: {what}: {reason}") from error

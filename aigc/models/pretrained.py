@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigc.errors import InputError
+from aigc.models.weight_files import damaged_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -44,7 +45,7 @@ def weights_problem(path: str) -> str | None:
     if folder is None:
         return path_problem(path)
     if (folder / _CONFIG).is_file():
-        return _missing_weights(path, folder)
+        return _missing_weights(path, folder) or damaged_weights(folder)
     if any(folder.glob("*.gguf")):
         return f"{path} holds weights in GGUF, {_GGUF_WORDS}"
     other = next((one.name for one in folder.iterdir() if one.name.lower() == _CONFIG), None)

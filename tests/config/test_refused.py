@@ -25,6 +25,9 @@ def problems(*overrides):
         ("GradientAccumulationScheduler", "trainer.accumulate_grad_batches"),
         ("BatchSizeFinder", "aigc sweep"),
         ("LearningRateFinder", "aigc sweep"),
+        ("BackboneFinetuning", "model.adapter"),
+        ("BaseFinetuning", "model.adapter"),
+        ("ModelPruning", "masked"),
     ],
 )
 def test_callbacks_that_are_replaced(name, instead):
@@ -104,6 +107,10 @@ def test_none_of_this_imports_torch():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+def _schedule(name):
+    return [f"scheduler._target_=torch.optim.lr_scheduler.{name}"]
+
+
 @pytest.mark.parametrize(
     ("overrides", "key"),
     [
@@ -119,7 +126,14 @@ def test_none_of_this_imports_torch():
             "trainer.max_time",
         ),
         (["optimizer.lr=-1"], "optimizer"),
+        (["optimizer.fused=true", "+optimizer.foreach=true"], "optimizer"),
         (["scheduler=plateau", "experiment=null", "scheduler.factor=2.0"], "scheduler"),
+        ([*_schedule("StepLR"), "scheduler.step_size=0"], "scheduler.step_size"),
+        ([*_schedule("CosineAnnealingLR"), "scheduler.T_max=0"], "scheduler.T_max"),
+        (
+            [*_schedule("CyclicLR"), "scheduler.base_lr=0.1", "scheduler.max_lr=1.0", "scheduler.step_size_up=0"],
+            "scheduler.step_size_up",
+        ),
     ],
 )
 def test_what_classes_refuse_is_found_by_building_them(overrides, key):

@@ -66,21 +66,21 @@ def test_callbacks_of_lightning(name, own_place):
 def test_every_other_callback_of_lightning_is_refused_or_needs_code():
     taken = {*_CALLBACKS, "DeviceStatsMonitor"}
     refused = {
+        "BackboneFinetuning",
+        "BaseFinetuning",
         "BatchSizeFinder",
         "GradientAccumulationScheduler",
         "LearningRateFinder",
         "ModelCheckpoint",
+        "ModelPruning",
         "OnExceptionCheckpoint",
         "StochasticWeightAveraging",
     }
     needs_code = {
-        "BackboneFinetuning",
-        "BaseFinetuning",
         "BasePredictionWriter",
         "Callback",
         "Checkpoint",
         "LambdaCallback",
-        "ModelPruning",
         "ProgressBar",
         "ThroughputMonitor",
         "WeightAveraging",

@@ -164,6 +164,22 @@ def with_capital(folder: Path) -> None:
             "m",
             "Config.json",
         ),
+        *(
+            (
+                lambda place, cut=cut: cut_weights(saved(place / "m", 0), cut),
+                "m",
+                r"model\.path: m/model\.safetensors: ",
+            )
+            for cut in (0, 5, 100, -1)
+        ),
+        (lambda place: pickled(saved(place / "m", 0), b"no zip"), "m", r"model\.path=m: its weights cannot be read"),
+        (lambda place: pickled(saved(place / "m", 0), b"PK\3\4"), "m", r"model\.path=m: its weights cannot be read"),
+        (lambda place: pickled(saved(place / "m", 0), b""), "m", r"model\.path: m/pytorch_model\.bin: .*empty"),
+        (
+            lambda place: pickled(saved(place / "m", 0), b"version https://git-lfs.github.com/spec/v1\n"),
+            "m",
+            r"model\.path: m/pytorch_model\.bin: .*Git LFS",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_path_is_named_by_its_key(
@@ -174,6 +190,18 @@ def test_what_is_wrong_with_a_path_is_named_by_its_key(
     data = text_data(tmp_path, kind="character")
     with pytest.raises(InputError, match=message):
         begin(path, data)
+
+
+def cut_weights(folder: Path, size: int) -> None:
+    """Keep so many bytes of the weights; a negative number leaves so many out."""
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:size])
+
+
+def pickled(folder: Path, content: bytes) -> None:
+    """Put a file of the older format in the place of the weights."""
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(content)
 
 
 def begin(path: str, data: TextData) -> None:
