@@ -1,32 +1,68 @@
-"""Guessing the encoding of text that is not UTF-8, for messages."""
+"""Guessing the encoding of text that is not UTF-8, for messages: nothing is ever read by a guess."""
 
 import codecs
 import re
 from collections.abc import Callable
+from functools import cache
 
+_MOST = 1 << 13
+_SHOWN = 16
+_PLAUSIBLE = 0.8
+"""Share of the characters beyond ASCII that must be usual ones of a language."""
+_SURE = 8
+"""Syllables from which text is Korean; fewer could also be Chinese, as their bytes are those of ideographs, too."""
+_KANA_SHARE = 0.1
 _RUNS = re.compile(rb"[\x80-\xff]+")
-_MOST = 1 << 16
-_PAIRS = re.compile(rb"[\x80-\xff].", re.DOTALL)
-_CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
-_KANA = re.compile("[\u3040-\u30ff]")
+_PUNCTUATION = re.compile("[\u2010-\u2026\u3000-\u3020\uff00-\uff65\u00b7]+")
+_KANA = re.compile("[\u3041-\u30fc]")
+_JAPANESE = re.compile("[\u3005\u3041-\u30fc\u4e00-\u9fff]")
+_HANGUL = re.compile("[\uac00-\ud7a3]")
+_CYRILLIC = re.compile("[Ёа-яёА-Я№«»—]")
+_FREQUENT = re.compile("[оеаинтсрвлОЕАИНТСРВЛ]")
+_FREQUENT_SHARE = 0.3
+"""About half of the share that the ten most frequent letters have in Russian."""
+_WRONG_CASE = re.compile("[а-яё][А-ЯЁ]|[A-Za-z][Ёа-яёА-Я]|[Ёа-яёА-Я][A-Za-z]")
+_WRONG_WEIGHT = 8
+_TRIED = (
+    ("WINDOWS-1252", "cp1252"),
+    ("WINDOWS-1251", "cp1251"),
+    ("KOI8-R", "koi8_r"),
+    ("CP866", "cp866"),
+    ("EUC-JP", "euc_jp"),
+    ("SHIFT_JIS", "shift_jis"),
+    ("CP932", "cp932"),
+    ("EUC-KR", "euc_kr"),
+    ("CP949", "cp949"),
+    ("GB18030", "gb18030"),
+    ("BIG5", "big5"),
+    ("BIG5-HKSCS", "big5hkscs"),
+)
+"""Encodings by the names that iconv and Python know them by; of two that fit alike, the first is named."""
 
 
 def advice(sample: bytes) -> str:
-    """Return how to convert text that is not UTF-8, with its encoding where that can be guessed.
+    """Return how to convert text that is not UTF-8, with its encoding where that can be guessed, and how it reads then.
 
     Args:
         sample: A part of the text that begins at the beginning of a character.
     """
     name = guess(sample)
-    if name:
-        return f"It may be {name}; save it as UTF-8: iconv -f {name} -t UTF-8 OLD > NEW."
-    return "Save it as UTF-8: iconv -f ENCODING -t UTF-8 OLD > NEW, with the encoding that it was written in."
+    if not name:
+        return "Save it as UTF-8: iconv -f ENCODING -t UTF-8 OLD > NEW, with the encoding that it was written in."
+    text = _decoded(sample, dict(_TRIED)[name]) or ""
+    first = next((line.strip() for line in text.splitlines() if not line.isascii()), "")
+    begin = max(next((at for at, one in enumerate(first) if one > "\x7f"), 0) - _SHOWN // 2, 0)
+    shown = first[begin : begin + _SHOWN]
+    return f"It may be {name} ({shown!r}); if that reads well, save it as UTF-8: iconv -f {name} -t UTF-8 OLD > NEW."
 
 
 def guess(sample: bytes) -> str:
     """Return the encoding that text is most likely in, by the name that iconv knows it by; empty if none fits."""
     sample = sample[:_MOST]
-    return next((name for name, fits in _GUESSES if fits(sample)), "")
+    found = {name: _LANGUAGES[codec](text) for name, codec in _TRIED if (text := _decoded(sample, codec))}
+    found["WINDOWS-1252"] = float(_is_western(sample))
+    best = max(found, key=lambda name: found[name])
+    return best if found[best] >= _PLAUSIBLE else ""
 
 
 def _decoded(sample: bytes, encoding: str) -> str | None:
@@ -38,35 +74,63 @@ def _decoded(sample: bytes, encoding: str) -> str | None:
 
 
 def _is_western(sample: bytes) -> bool:
-    """Whether the bytes above ASCII stand alone between letters, as accented ones do."""
-    runs = _RUNS.findall(sample)
+    """Whether the bytes above ASCII stand between letters, as accented ones do: alone, but for a few like `öß`."""
+    runs = [len(run) for run in _RUNS.findall(sample)]
     letters = sum(chr(byte).isalpha() for byte in sample if byte < 0x80)
-    return bool(runs) and all(len(run) == 1 for run in runs) and 2 * len(runs) <= letters
+    return bool(runs) and max(runs) <= 2 and 2 * sum(runs) <= 3 * len(runs) and 2 * len(runs) <= letters
 
 
-def _is_big5(sample: bytes) -> bool:
-    """Whether all characters are ideographs and punctuation of Big5, of which a third ends in an ASCII byte."""
-    text = _decoded(sample, "big5")
-    ends = [pair[1] < 0x80 for pair in _PAIRS.findall(sample)]
-    return text is not None and all(_CHINESE.match(one) for one in text if one > "\x7f") and 8 * sum(ends) >= len(ends)
+def _share(text: str, fits: Callable[[str], object]) -> float:
+    """The share of the characters beyond ASCII and punctuation that fit."""
+    beyond = [one for one in _PUNCTUATION.sub("", text) if one > "\x7f"]
+    return sum(bool(fits(one)) for one in beyond) / len(beyond) if beyond else 0.0
 
 
-def _is_shift_jis(sample: bytes) -> bool:
-    """Whether a fifth of the characters beyond ASCII is kana."""
-    text = _decoded(sample, "shift_jis")
-    beyond = [one for one in text or "" if one > "\x7f"]
-    return bool(beyond) and 5 * sum(bool(_KANA.match(one)) for one in beyond) >= len(beyond)
+def _chinese(text: str) -> float:
+    return _share(text, _is_common)
 
 
-def _fits(encoding: str) -> Callable[[bytes], bool]:
-    return lambda sample: _decoded(sample, encoding) is not None
+@cache
+def _is_common(one: str) -> bool:
+    """Whether a character is of the frequent half of GB 2312 or of Big5."""
+    for encoding, first, last in (("gb2312", 0xB0, 0xD7), ("big5", 0xA4, 0xC6)):
+        encoded = one.encode(encoding, "ignore")
+        if len(encoded) == 2 and first <= encoded[0] <= last and "\u4e00" <= one <= "\u9fff":
+            return True
+    return False
 
 
-_GUESSES: list[tuple[str, Callable[[bytes], bool]]] = [
-    ("WINDOWS-1252", _is_western),
-    ("GB18030", _fits("gb2312")),
-    ("BIG5", _is_big5),
-    ("SHIFT_JIS", _is_shift_jis),
-    ("GB18030", _fits("gb18030")),
-]
-"""From the strictest encoding to the one that takes most bytes."""
+def _japanese(text: str) -> float:
+    return _share(text, _JAPANESE.match) if _share(text, _KANA.match) >= _KANA_SHARE else 0.0
+
+
+def _korean(text: str) -> float:
+    share = _share(text, _HANGUL.match)
+    return share if len(_HANGUL.findall(text)) >= _SURE else _PLAUSIBLE * share
+
+
+def _russian(text: str) -> float:
+    """Read in another encoding, words have capitals after small letters, Latin letters, or rare characters."""
+    if _share(text, _FREQUENT.match) < _FREQUENT_SHARE:
+        return 0.0
+    return _share(text, _CYRILLIC.match) - _WRONG_WEIGHT * len(_WRONG_CASE.findall(text)) / len(text)
+
+
+def _none(text: str) -> float:
+    return 0.0
+
+
+_LANGUAGES: dict[str, Callable[[str], float]] = {
+    "cp1252": _none,  # by its bytes
+    "cp1251": _russian,
+    "koi8_r": _russian,
+    "cp866": _russian,
+    "euc_jp": _japanese,
+    "shift_jis": _japanese,
+    "cp932": _japanese,
+    "euc_kr": _korean,
+    "cp949": _korean,
+    "gb18030": _chinese,
+    "big5": _chinese,
+    "big5hkscs": _chinese,
+}

@@ -1,5 +1,6 @@
 """What a file is by its first bytes, where it is not the text or the table that its name promises."""
 
+import codecs
 import re
 from typing import NamedTuple
 
@@ -10,6 +11,11 @@ _UNPACK = "Unpack it first."
 _NUL_SHARE = 0.3
 """Share of NUL bytes, all at even or all at odd offsets, from which a file is UTF-16."""
 _FEWEST_NULS = 3
+_MARKS = re.compile("[\n \u3001\u3002\uff0c]")
+_USUAL = re.compile(
+    "[\t\r\n -~\xa0-\u024f\u0370-\u052f\u2010-\u2026\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uff65]"
+)
+_USUAL_SHARE = 0.95
 
 
 class Kind(NamedTuple):
@@ -83,9 +89,34 @@ def kind_of(head: bytes) -> Kind | None:
 
 
 def _utf16_without_mark(head: bytes) -> Kind | None:
-    """UTF-16 of mostly ASCII characters; it is valid UTF-8 with a NUL at every other place."""
+    """UTF-16 whose characters have NULs at every other place, as ASCII has, or are usual ones of other scripts."""
     for parity, name in ((1, "UTF-16LE"), (0, "UTF-16BE")):
         zeros = head[parity::2].count(0)
-        if zeros > max(_FEWEST_NULS, _NUL_SHARE * len(head)) and not head[1 - parity :: 2].count(0):
+        is_ascii = zeros > max(_FEWEST_NULS, _NUL_SHARE * len(head)) and not head[1 - parity :: 2].count(0)
+        if is_ascii or _is_usual(head, name):
             return Kind("UTF-16 text", _ICONV.format(name))
     return None
+
+
+def _is_usual(head: bytes, encoding: str) -> bool:
+    """Whether bytes are of usual characters of UTF-16, with a line end, a space or a full stop among them.
+
+    Without one of these, pairs of letters in other encodings could also be ideographs.
+    """
+    if b"\0" not in head and _is_utf8(head):
+        return False
+    try:
+        text = head[: len(head) // 2 * 2].decode(encoding)
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:  # else a character is cut
+            return False
+        text = head[: error.start].decode(encoding)
+    return bool(_MARKS.search(text)) and len(_USUAL.findall(text)) >= _USUAL_SHARE * len(text)
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True

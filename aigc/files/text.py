@@ -18,6 +18,8 @@ PACKED = ".gz"
 _MARK = b"\xef\xbb\xbf"
 _BUFFER = 1 << 16
 """Bytes in which the first line end is looked for."""
+_FEW = 3
+"""Lines beyond ASCII that are UTF-8 by chance, as short ones in another encoding may be."""
 
 
 class UnreadableTextError(InputError):
@@ -38,7 +40,7 @@ def read_text(path: Path) -> str:
     """Read a whole file; each line ends with a newline character alone.
 
     Raises:
-        UnreadableTextError: It cannot be opened, is not UTF-8, or is a file of another kind.
+        UnreadableTextError: It cannot be opened, is not UTF-8, is of another kind, or has a NUL byte.
     """
     return "".join(line for _, line in read_lines(path)).replace("\r\n", "\n")
 
@@ -51,7 +53,11 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """
     with opened(path) as file:
         check_text(file.peek(HEAD), str(path))
-        yield from decode_lines(file, str(path))
+        for number, line in decode_lines(file, str(path)):
+            if "\0" in line:
+                what = "holds a NUL byte, as files of other kinds do and text does not. Is it the right file? If it is"
+                raise UnreadableTextError(str(path), f"{what}, take them out: tr -d '\\000' < OLD > NEW.", number)
+            yield number, line
 
 
 def decode_text(data: bytes, name: str) -> str:
@@ -118,16 +124,21 @@ def decode_lines(file: "io.BufferedReader[Any]", name: str) -> Iterator[tuple[in
     Raises:
         UnreadableTextError: A byte is not UTF-8.
     """
-    offset = 0
+    offset, others = 0, 0
     for number, raw in enumerate(_raw_lines(file), 1):
         begin = len(_MARK) if number == 1 and raw.startswith(_MARK) else 0
         try:
             line = raw[begin:].decode("utf-8")
         except UnicodeDecodeError as error:
             at = begin + error.start
-            what = f"not UTF-8: byte 0x{raw[at]:02X} at offset {offset + at}. {advice(raw[begin:])}"
+            what = f"not UTF-8: byte 0x{raw[at]:02X} at offset {offset + at}."
+            if others >= _FEW:
+                what += f" Others before it are UTF-8 ({others:,} with characters beyond ASCII): correct this line."
+            else:
+                what += f" {advice(raw[begin:] + file.peek())}"
             raise UnreadableTextError(name, what, number) from error
         offset += len(raw)
+        others += not line.isascii()
         yield number, line
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aigc.errors import InputError
-from aigc.files.encodings import guess
+from aigc.files.encodings import advice, guess
 from aigc.files.kinds import kind_of
 from aigc.files.text import UnreadableTextError, decode_text, read_lines, read_text
 
@@ -77,12 +77,22 @@ def test_a_file_of_another_kind_is_named(what: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a", "a\0b", "PK", "%PDF is a format", "BZh", "PAR1S", "version https://", "\0", "<htmlx", "GIF8"]
+    "text", ["", "a", "PK", "%PDF is a format", "BZh", "PAR1S", "version https://", "<htmlx", "GIF8"]
 )
 def test_text_that_looks_a_little_like_another_kind_is_text(text: str, tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text(text)
     assert read_text(path) == text
+
+
+@pytest.mark.parametrize("content", ["a\0b\n", "\0", "春" * 5000 + "\0"])
+def test_a_nul_is_no_text_and_its_line_is_named(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(f"first\n{content}")
+    with pytest.raises(UnreadableTextError, match="NUL") as caught:
+        read_text(path)
+    assert caught.value.line == 2
+    assert decode_text(path.read_bytes(), "stdin").endswith(content), "what a model wrote is scored as it is"
 
 
 def test_an_html_page_is_text_that_is_known(tmp_path: Path) -> None:
@@ -117,8 +127,71 @@ def test_other_encodings_are_named_with_file_line_byte_and_how_to_convert(
     assert caught.value.what.startswith("not UTF-8: byte 0x")
 
 
+SIMPLIFIED = "今天早上下了很大的雨，所以我上学迟到了。\n质量很好，物流也快，下次还会再来。\n"
+KOREAN = "오늘 아침에는 비가 많이 내려서 학교에 늦었습니다.\n배송이 빠르고 제품도 마음에 들어요.\n"
+JAPANESE = "今日は朝から雨が降っていたので、学校に遅れました。\nあの映画は本当に面白かった!\n"
+RUSSIAN = "Сегодня утром шёл сильный дождь, поэтому я опоздал.\nЭтот фильм был очень интересным!\n"
+FRENCH = "Le café de l'été était déjà fermé, où étiez-vous hier ?\nÇa m'a coûté 12 à peine.\n"
+GERMAN = "Die Größe der Straße überrascht.\nSchöne Grüße aus Köln!\n"
+GREEK = "Σήμερα το πρωί έβρεχε πολύ και άργησα στο σχολείο.\n"
+THAI = "วันนี้ฝนตกหนักมาก ฉันจึงไปโรงเรียนสาย\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "name"),
+    [
+        (SIMPLIFIED, "gb18030", "GB18030"),
+        (TRADITIONAL, "gb18030", "GB18030"),
+        (TRADITIONAL, "big5", "BIG5"),
+        (KOREAN, "euc_kr", "EUC-KR"),
+        (KOREAN + "똠방각하 펲시콜라 뷁\n", "cp949", "CP949"),
+        (JAPANESE, "euc_jp", "EUC-JP"),
+        (JAPANESE, "shift_jis", "SHIFT_JIS"),
+        (JAPANESE + "①髙\n", "cp932", "CP932"),
+        (RUSSIAN, "cp1251", "WINDOWS-1251"),
+        (RUSSIAN, "koi8_r", "KOI8-R"),
+        (RUSSIAN, "cp866", "CP866"),
+        (FRENCH, "latin-1", "WINDOWS-1252"),
+        (GERMAN, "cp1252", "WINDOWS-1252"),
+        (GREEK, "cp1253", ""),
+        (THAI, "tis_620", ""),
+    ],
+)
+def test_the_encoding_of_whole_texts_is_guessed_or_left_open(text: str, encoding: str, name: str) -> None:
+    data = text.encode(encoding)
+    assert kind_of(data) is None
+    assert guess(data) == name
+    shown = advice(data)
+    first = "".join(text.split())[:6] if name else "ENCODING"
+    assert first in "".join(shown.split()), "how it reads is shown, so that a wrong guess is seen"
+
+
+@pytest.mark.parametrize("text", [SIMPLIFIED, TRADITIONAL, KOREAN, JAPANESE, RUSSIAN, FRENCH, GREEK])
+@pytest.mark.parametrize("order", ["LE", "BE"])
+def test_utf16_of_any_script_without_a_mark_is_named(text: str, order: str) -> None:
+    assert order in str(kind_of((text * 99).encode(f"utf-16-{order}")[:4096]))
+    assert f"UTF-16{order}" in str(kind_of(text.encode(f"utf-16-{order}")))
+    assert kind_of((text * 99).encode()[:4096]) is None, "UTF-8 is cut within a character"
+
+
+def test_one_wrong_line_of_a_text_in_utf8_is_to_be_corrected_and_not_to_be_converted(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(("春\n" * 5).encode() + "Größe\n".encode("latin-1"))
+    with pytest.raises(UnreadableTextError, match=r"line 6: .*correct this line") as caught:
+        read_text(path)
+    assert "iconv" not in str(caught.value)
+
+
+def test_a_first_line_of_few_bytes_is_guessed_with_what_follows(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(f"비\n{KOREAN}".encode("euc_kr"))
+    with pytest.raises(UnreadableTextError, match=r"line 1: .*EUC-KR"):
+        read_text(path)
+
+
 def test_bytes_of_no_encoding_are_not_guessed() -> None:
     assert guess(b"\xff\xfe\xfd\xfc\xfb") == ""
+    assert guess(b"") == ""
 
 
 def test_what_cannot_be_opened_or_unpacked_is_one_message(tmp_path: Path) -> None:
