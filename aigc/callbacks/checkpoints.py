@@ -25,8 +25,8 @@ class Checkpoints(Callback):
 
     Args:
         monitor: The value that decides which checkpoint is best; null takes that of the task, such as val/perplexity.
-        mode: Whether a smaller (min) or a larger (max) value of the monitor is better; null takes what the task says of
-            its own monitor, and min of any other.
+        mode: Whether a smaller (min) or a larger (max) value of the monitor is better; null takes what the task or a
+            metric says of it, and must be given for any other value.
         every_n_steps: Optimiser steps between saves; null saves by time, at validations and at the end.
         every_n_minutes: Minutes between saves, which is what a crash can cost at most; null is never. `BetweenSteps`
             looks at the clock, as ranks must agree.

@@ -20,8 +20,8 @@ class EarlyStopping(callbacks.EarlyStopping):
 
     Args:
         monitor: The value; null takes the one that chooses the best checkpoint, such as val/perplexity.
-        mode: Whether a smaller (min) or a larger (max) value is better; null takes what is known of that one, and min
-            of any other.
+        mode: Whether a smaller (min) or a larger (max) value is better; null takes what the task, the checkpoints or a
+            metric say of it, and must be given for any other value.
         patience: Comparisons without an improvement before the run ends.
         min_delta: Smallest change that is an improvement.
         stopping_threshold: End as soon as the value is better than this; null does not.

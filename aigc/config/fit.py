@@ -11,6 +11,7 @@ from typing import Any
 
 from aigc.config.build import import_name
 from aigc.config.class_sources import TargetError
+from aigc.config.monitor import undirected
 from aigc.config.targets import class_attribute, named_base
 from aigc.config.trust import is_trusted
 
@@ -26,6 +27,8 @@ def fit_problems(plain: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from _of_data(task, _target(plain.get("data")))
         for name, node in (plain.get("evaluation") or {}).items():
             yield from _of_evaluation(task, f"evaluation.{name}", _target(node))
+        for key, missing, allowed in undirected(plain):
+            yield key, f"no known metric is called so; if something records it, set {missing} to {allowed}"
     except TargetError:
         return  # reported with its own key
     yield from model_problems(plain)

@@ -1,8 +1,6 @@
-"""Names of classes in earlier versions: the new name for a message, and for configs that those versions wrote."""
+"""Names of classes in earlier versions, and their new names."""
 
 from typing import Any
-
-from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from aigc.config.trees import map_mappings
 
@@ -35,29 +33,3 @@ def with_new_names(node: Any) -> Any:
 def _with_new_target(node: dict[Any, Any]) -> dict[Any, Any]:
     target = node.get("_target_")
     return node | {"_target_": new_name(target) or target} if isinstance(target, str) else node
-
-
-def update_frozen(cfg: DictConfig) -> None:
-    """Update a config that an earlier version froze, in place and with the same meaning.
-
-    Before tasks had monitors, `monitor: null` kept only the last checkpoints. `trainer.overfit_batches` was written
-    where it was off.
-    """
-    _rename(cfg)
-    if OmegaConf.select(cfg, "trainer.overfit_batches") == 0:
-        del cfg.trainer["overfit_batches"]
-    if "trainer" in cfg and "limit_evaluation_samples" not in (cfg.get("trainer") or {}):
-        checkpoints = OmegaConf.select(cfg, "callbacks.checkpoints")
-        if isinstance(checkpoints, DictConfig) and "monitor" in checkpoints and checkpoints.monitor is None:
-            checkpoints.keep_best = 0
-
-
-def _rename(node: Any) -> None:
-    keys = range(len(node)) if isinstance(node, ListConfig) else list(node)
-    for key in keys:
-        value = node._get_node(key)
-        if isinstance(value, DictConfig | ListConfig):
-            if not (value._is_none() or value._is_missing() or value._is_interpolation()):
-                _rename(value)
-        elif key == "_target_" and isinstance(target := value._value(), str):
-            node[key] = new_name(target) or target

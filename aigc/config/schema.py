@@ -111,7 +111,7 @@ class Sweep:
     monitor: str | None = None
     """Metric that Optuna optimises; null uses the one that chooses checkpoints."""
     direction: Literal["minimize", "maximize"] | None = None
-    """Which values are better; null uses the mode of the checkpoints."""
+    """Which values are better; null takes what checkpoints, task or a metric say of the monitor."""
     pruner: Literal["median", "halving", "hyperband"] | None = None
     """Optuna's pruner, which stops poor trials early (median with sweep=optuna); null stops none."""
     name: str | None = None

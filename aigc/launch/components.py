@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from aigc.callbacks import Progress
 from aigc.config import build, factory
 from aigc.config.build import target_class
-from aigc.config.monitor import checkpoint_monitor
+from aigc.config.monitor import better, checkpoint_monitor, with_mode
 from aigc.config.problems import ConfigError, Problem
 from aigc.config.targets import signature
 from aigc.data.base import PreparedData
@@ -123,8 +123,9 @@ def build_schedule(cfg: DictConfig) -> Callable[..., LRScheduler]:
     follows = issubclass(target_class(node["_target_"], LRScheduler, "scheduler"), ReduceLROnPlateau)
     if follows and "monitor" not in takes:
         monitor, best = node.pop("monitor", None), checkpoint_monitor(cfg)
-        if best is not None and monitor in (None, best[0]):
-            node.setdefault("mode", best[1])
+        mode = better(cfg, monitor) if monitor else best[1] if best else None
+        if mode is not None:
+            node.setdefault("mode", mode)
     make = factory(DictConfig(node), LRScheduler, "scheduler")
 
     def scheduler(optimizer: torch.optim.Optimizer, total_steps: int) -> LRScheduler:
@@ -145,7 +146,7 @@ def reraise_interrupt() -> Iterator[None]:
 def build_callbacks(cfg: DictConfig, *groups: str) -> dict[str, Callback]:
     """Build the named callbacks of some config groups, by key."""
     nodes = {f"{group}.{name}": node for group in groups for name, node in (cfg[group] or {}).items()}
-    built = {key: _build_part(node, Callback, key) for key, node in nodes.items() if node is not None}
+    built = {key: _build_part(with_mode(cfg, node), Callback, key) for key, node in nodes.items() if node is not None}
     for key, callback in built.items():
         if isinstance(callback, Evaluation):
             callback.bind(key, cfg.trainer.limit_evaluation_samples)

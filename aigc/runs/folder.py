@@ -126,7 +126,7 @@ class Run:
     @cached_property
     def config(self) -> "DictConfig":
         """The resolved config, with `${oc.env:...}` as interpolations; raises InputError when the file is damaged."""
-        from aigc.config.renamed import update_frozen
+        from aigc.config.earlier import update_frozen
         from aigc.config.yaml_files import read_yaml
 
         path = self.path / CONFIG_FILE

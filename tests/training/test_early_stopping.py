@@ -6,6 +6,7 @@ from pytorch_lightning import Callback, callbacks
 
 from aigc.callbacks import BetweenSteps, Checkpoints, EarlyStopping, Ending, ExactState, Monitored
 from aigc.config import ConfigError, check, compose
+from aigc.launch.components import build_callbacks, build_schedule
 from aigc.runs.metrics_file import read_lines
 from aigc.tasks import Task
 from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
@@ -168,3 +169,14 @@ def test_rows_end_with_the_run(own_place):
     cfg = tiny_config(own_place, nodes={"callbacks.timer": {"_target_": "pytorch_lightning.callbacks.Timer"}})
     run = attempt(begin(cfg, own_place), cfg)
     assert read_lines(run.path / "metrics.jsonl")[-1]["step"] == 10
+
+
+@pytest.mark.parametrize("target", ["aigc.callbacks.EarlyStopping", "pytorch_lightning.callbacks.EarlyStopping"])
+def test_a_score_of_which_larger_is_better_may_grow(target):
+    cfg = compose([f"+callbacks.early._target_={target}", "+callbacks.early.monitor=val/bleu"])
+    assert build_callbacks(cfg, "callbacks")["callbacks.early"].mode == "max"
+    cfg = compose(["scheduler=plateau", "experiment=null", "scheduler.monitor=val/bleu"])
+    assert (
+        build_schedule(cfg)(optimizer=torch.optim.SGD([torch.nn.Parameter(torch.zeros(2))], lr=0.1), total_steps=2).mode
+        == "max"
+    )

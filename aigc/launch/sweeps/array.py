@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from aigc.config.compose import fill_defaults
 from aigc.config.freeze import frozen_yaml
-from aigc.config.renamed import update_frozen
+from aigc.config.earlier import update_frozen
 from aigc.config.trust import named_packages, trust
 from aigc.errors import AigcError, InputError, exit_code
 from aigc.launch.clusters import Cluster, JobArray, JobPlan, NoAnswer

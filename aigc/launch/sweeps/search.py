@@ -9,7 +9,7 @@ from dataclasses import asdict
 from aigc.config.check import find_problems
 from aigc.config.compose import Composer
 from aigc.config.identity import identity
-from aigc.config.monitor import checkpoint_monitor
+from aigc.config.monitor import better, checkpoint_monitor
 from aigc.config.problems import ConfigError
 from aigc.config.schema import Sweep
 from aigc.errors import InputError
@@ -46,6 +46,8 @@ class SearchDriver(Driver):
         cfg = plan.cfg
         default, mode = checkpoint_monitor(cfg) or (None, "min")
         monitor = cfg.sweep.monitor or default
+        if monitor != default:
+            mode = better(cfg, monitor) or "min"
         if monitor is None:
             raise InputError("sweep.monitor: name the metric to optimise; neither checkpoints nor task name one")
         self.monitor = str(monitor)

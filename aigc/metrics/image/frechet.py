@@ -19,6 +19,7 @@ class FrechetDistance(ImageMeasure):
 
     metric_name = "fid"
     names = ("fid", "fid_floor")
+    higher_is_better = False
 
     def __init__(self) -> None:
         self._warned = False

@@ -22,6 +22,7 @@ class InceptionScore(ImageMeasure):
 
     metric_name = "is"
     names = ("is", "is_std")
+    higher_is_better = True
     needs_features = True
     needs_real = False
 

@@ -28,6 +28,7 @@ class KernelDistance(ImageMeasure):
 
     metric_name = "kid"
     names = ("kid", "kid_std")
+    higher_is_better = False
     needs_features = True
 
     def __init__(

@@ -37,6 +37,7 @@ class PrecisionRecall(ImageMeasure):
 
     metric_name = "precision_recall"
     names = ("precision", "recall", "density", "coverage")
+    higher_is_better = True
     needs_features = True
 
     def __init__(self, k: Annotated[int, Bound(1)] = 3) -> None:

@@ -27,6 +27,8 @@ class ImageMeasure(ABC):
     """Name for `aigc score-images --metric`; empty: it has none."""
     names: tuple[str, ...] = ()
     """Names of its scores."""
+    higher_is_better: ClassVar[bool | None] = None
+    """Whether larger scores are better; None where that differs between its scores."""
     needs_features = False
     """Whether it needs the features of the images, or their logits, and not only mean and covariance."""
     needs_real = True

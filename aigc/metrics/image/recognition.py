@@ -13,6 +13,7 @@ class Recognition(ImageMeasure):
     """
 
     names = ("recognised", "classes_found")
+    higher_is_better = True
     needs_features = True
     needs_real = False
 

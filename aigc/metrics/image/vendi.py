@@ -14,6 +14,7 @@ class Vendi(ImageMeasure):
 
     metric_name = "vendi"
     names = ("vendi",)
+    higher_is_better = True
     needs_features = True
     needs_real = False
 
