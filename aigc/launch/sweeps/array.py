@@ -20,8 +20,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from aigc.config.compose import fill_defaults
-from aigc.config.freeze import frozen_yaml
 from aigc.config.earlier import update_frozen
+from aigc.config.freeze import frozen_yaml
 from aigc.config.trust import named_packages, trust
 from aigc.errors import AigcError, InputError, exit_code
 from aigc.launch.clusters import Cluster, JobArray, JobPlan, NoAnswer
