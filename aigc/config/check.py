@@ -10,15 +10,16 @@ from omegaconf.errors import OmegaConfBaseException
 from aigc.config import schema
 from aigc.config.choices import group_choices
 from aigc.config.class_sources import TargetError
-from aigc.config.environment import leak
+from aigc.config.environment import environment_watched, leak
 from aigc.config.fit import fit_problems
 from aigc.config.guards import refusals
-from aigc.config.length import length_problems
+from aigc.config.interpolations import oversized
 from aigc.config.nodes import all_nodes, parameters_in
 from aigc.config.origins import origins_of
 from aigc.config.part_names import value_problems
 from aigc.config.problems import ConfigError, Problem, suggest
 from aigc.config.refused import refusal
+from aigc.config.sections import section_problems
 from aigc.config.targets import Signature, is_subclass, signature
 from aigc.config.trust import how_to_trust, is_trusted
 from aigc.config.types import MISSING, Parameter, Slot, allowed, mismatches, union_options
@@ -54,8 +55,11 @@ def check_targets(cfg: DictConfig) -> None:
 
 def find_problems(cfg: DictConfig, deep: bool = False) -> list[Problem]:
     """Return the problems that `check` raises."""
+    if large := oversized(cfg):
+        return _described(cfg, [large])
     found: list[_Found] = []
-    plain = _plain(cfg, "", found)
+    with environment_watched() as reads:
+        plain = _plain(cfg, "", found, reads)
     found += _root_problems(plain)
     if not found:
         found += fit_problems(plain)
@@ -98,8 +102,15 @@ def _source(cfg: DictConfig, key: str) -> str | None:
     return found.group(1) if found else None
 
 
-def _plain(node: Any, key: str, found: list[_Found]) -> Any:
-    """Return the tree with interpolations resolved; what fails is added to `found` and replaced by MISSING."""
+def _plain(node: Any, key: str, found: list[_Found], reads: list[str]) -> Any:
+    """Return the tree with interpolations resolved; what fails is added to `found` and replaced by MISSING.
+
+    Args:
+        node: The tree.
+        key: Its full key.
+        found: Where problems are added.
+        reads: Where the variables that are read are recorded.
+    """
     names = range(len(node)) if isinstance(node, ListConfig) else list(node)
     values = {}
     for name in names:
@@ -108,6 +119,7 @@ def _plain(node: Any, key: str, found: list[_Found]) -> Any:
             found.append((path, "needs a value (it is ??? here)"))
             values[name] = MISSING
             continue
+        reads.clear()
         try:
             value = node[name]
         except RecursionError:
@@ -118,9 +130,10 @@ def _plain(node: Any, key: str, found: list[_Found]) -> Any:
             found.append((path, str(error).splitlines()[0]))
             values[name] = MISSING
             continue
-        if isinstance(value, str) and node._get_node(name)._is_interpolation() and (what := leak(path, value)):
+        if what := leak(path, reads):
             found.append((path, what))
-        values[name] = _plain(value, path, found) if isinstance(value, DictConfig | ListConfig) else value
+            value = MISSING  # no message shows it
+        values[name] = _plain(value, path, found, reads) if isinstance(value, DictConfig | ListConfig) else value
     return list(values.values()) if isinstance(node, ListConfig) else values
 
 
@@ -139,8 +152,7 @@ def _root_problems(plain: Mapping[str, Any]) -> Iterator[_Found]:
                 yield key, "missing; " + (f"choose one of {', '.join(groups[key])}" if key in groups else "give it")
         elif key in sections:
             yield from mismatches(key, plain[key], sections[key])
-            if key == "trainer":
-                yield from length_problems(plain[key])
+            yield from section_problems(key, plain[key])
         elif key in slots:
             yield from _slot_problems(key, plain[key], slots[key])
         else:

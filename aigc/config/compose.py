@@ -10,13 +10,14 @@ from omegaconf.errors import OmegaConfBaseException
 from aigc.config.check import find_problems
 from aigc.config.choices import group_choices, misnamed
 from aigc.config.defaults import ROOT
+from aigc.config.interpolations import oversized
 from aigc.config.locate import search_folders, shown_path
 from aigc.config.merge import merge_files
 from aigc.config.origins import COMMAND_LINE, Origins, set_origins
 from aigc.config.overrides import apply_override, parse_overrides
 from aigc.config.problems import ConfigError, Problem, nearest
 from aigc.config.replaced import Replaced, drop_untaken, written_target
-from aigc.config.schema import Config, fields_of, sections, slots
+from aigc.config.schema import Config, fields_of, is_single, sections, slots
 
 
 def compose(overrides: Sequence[str] = ()) -> DictConfig:
@@ -106,6 +107,8 @@ def _finished(
         except OmegaConfBaseException as error:
             problems.append(Problem(override.key_or_group, str(error).splitlines()[0], COMMAND_LINE))
         origins.typed(override.key_or_group, override.input_line)
+    if found := oversized(cfg):
+        raise ConfigError([*problems, Problem(*found, origins.of(found[0]))])
     if "experiment" not in cfg:
         cfg.experiment = choices.get("experiment") or (choices.get("data") if origins.notes else None) or ROOT
     elif isinstance(cfg._get_node("experiment"), DictConfig):
@@ -201,6 +204,10 @@ def _wrong_choices(groups: list[Any]) -> list[Problem]:
         if override.is_delete() or override.value() is None:
             continue
         group, value = override.key_or_group, override.value()
+        if isinstance(value, list) and is_single(group):
+            what = f"{len(value)} choices, and there is one {group}; `aigc sweep` tries several: {group}=a,b"
+            problems.append(Problem(group, what, f"{COMMAND_LINE}: {override.input_line}"))
+            continue
         for choice in value if isinstance(value, list) else [value]:
             if str(choice) not in known[group]:
                 near = nearest(str(choice), known[group])

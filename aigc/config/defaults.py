@@ -1,15 +1,23 @@
 """Defaults lists of config files, checked before Hydra follows them, as its errors name no file and line."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from aigc.config.choices import config_files, group_choices, misnamed
 from aigc.config.problems import ConfigError, nearest, suggest
+from aigc.config.schema import is_single
 from aigc.config.types import shown
 from aigc.config.yaml_files import YamlFile, read_yaml
 
 ROOT = "train"
+_NAME = r"(?!\.{1,2}(?:/|$))(?:[^\s/@:,\[\]{}$]|\$\{[\w/@.]+\})+"
+_PATH = rf"{_NAME}(?:/{_NAME})*"
+_PACKAGE = r"(?:@[\w.$]+)?"
+_CONFIG = re.compile(rf"/?{_PATH}{_PACKAGE}")
+_GROUP = re.compile(rf"(?:(?:optional|override) )*/?{_PATH}{_PACKAGE}")
+_CHOICE = re.compile(_PATH)
 _ITEM = "an item is `- group: choice`, `- override /group: choice`, `- /path/of/a/config` or `- _self_`"
 
 
@@ -48,6 +56,8 @@ def check_defaults(file: YamlFile, config: str) -> None:
             chosen = f": - {default.configs[0].removeprefix(f'{own}/')}" if default.configs else ""
             what = f"this includes the group itself; to begin with another of its configs{chosen}"
             raise file.error(what, "defaults", default.line)
+        if default.group is not None and len(default.configs) > 1 and is_single(default.group):
+            raise file.error(f"there is one {default.group}, and these are several", "defaults", default.line)
         if default.group is not None and default.override and default.group not in group_choices():
             what = f"no group {default.group!r} to override; {suggest(default.group, group_choices())}"
             raise file.error(what, "defaults", default.line)
@@ -57,7 +67,7 @@ def check_defaults(file: YamlFile, config: str) -> None:
         if ROOT in default.configs:
             raise file.error(f"{ROOT} is the config that includes all others", "defaults", default.line)
         for name in default.configs:
-            if not default.optional and not config_files(name):
+            if (default.override or not default.optional) and not config_files(name):
                 raise file.error(_missing(name, default.group, config), "defaults", default.line)
 
 
@@ -119,25 +129,26 @@ def _wrong_form(item: Any) -> str:
         if len(item) != 1:
             return f"{shown(dict(item))} has {len(item)} keys, and an item has one"
         [(key, value)] = item.items()
-        if not isinstance(key, str) or not key.split():
+        if not isinstance(key, str) or not _GROUP.fullmatch(key):
             return f"{shown(key)} is not a group"
         names = value if isinstance(value, list) else [value]
-        if value is not None and not all(isinstance(name, str) and name for name in names):
+        if value is not None and not all(isinstance(name, str) and _is_choice(name) for name in names):
             return f"{shown(value)} is not a choice"
-    elif not isinstance(item, str) or not item.strip():
+    elif not isinstance(item, str) or not _CONFIG.fullmatch(item) or "???" in item:
         return f"{shown(item)} is not an item"
     texts = [item] if isinstance(item, str) else [str(value) for value in item.values()]
     endings = [ending for text in texts for ending in (".yaml", ".yml") if text.endswith(ending)]
     return f"leave out {endings[0]}" if endings else ""
 
 
+def _is_choice(name: str) -> bool:
+    return _CHOICE.fullmatch(name) is not None and "???" not in name
+
+
 def _named(item: str, config: str, line: int) -> Default | None:
     """Return an item that names a config; None for `_self_`."""
-    words = item.split()
-    path = words[-1].partition("@")[0]
-    if path == "_self_":
-        return None
-    return Default(line, None, _known([_from_top(path, config)]), "override" in words, "optional" in words)
+    path = item.partition("@")[0]
+    return None if path == "_self_" else Default(line, None, _known([_from_top(path, config)]))
 
 
 def _chosen(item: Mapping[str, Any], config: str, line: int) -> Default:
@@ -157,7 +168,7 @@ def _from_top(path: str, config: str) -> str:
 
 def _known(configs: list[str]) -> tuple[str, ...]:
     """Leave out configs that depend on another choice, and those of Hydra itself."""
-    return tuple(one for one in configs if "${" not in one and "???" not in one and not one.startswith("hydra/"))
+    return tuple(one for one in configs if "${" not in one and not one.startswith("hydra/"))
 
 
 def _missing(name: str, group: str | None, own: str) -> str:

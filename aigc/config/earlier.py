@@ -21,7 +21,9 @@ def update_frozen(cfg: DictConfig) -> None:
         checkpoints = OmegaConf.select(cfg, "callbacks.checkpoints")
         if isinstance(checkpoints, DictConfig) and "monitor" in checkpoints and checkpoints.monitor is None:
             checkpoints.keep_best = 0
-    for _, key, choices in list(undirected(cfg)):
+    plain = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(plain, dict)
+    for _, key, choices in undirected(plain):
         OmegaConf.update(cfg, key, choices.partition(" ")[0], force_add=True)
 
 

@@ -1,9 +1,9 @@
 """Parts of a config that do not fit each other, by what their classes declare: no class is imported.
 
 A data module names what it holds in `holds`, and a task what it learns from in `learns_from`, such as texts or images.
-An evaluation names the base class of the tasks that it can measure in `expects`. A model names in `fits_data` a
-function that compares its node with that of the data; importing it must not import torch. What is not declared is not
-compared.
+A description of a model names what it makes in `makes`, and a task what it trains in `trains`. An evaluation names the
+base class of the tasks that it can measure in `expects`. A model names in `fits_data` a function that compares its node
+with that of the data; importing it must not import torch. What is not declared is not compared.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,11 @@ def fit_problems(plain: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """
     try:
         task = _target(plain.get("task"))
-        yield from _of_data(task, _target(plain.get("data")))
+        data = _target(plain.get("data"))
+        yield from _of_data(task, data)
+        yield from _of_model(task, _target(plain.get("model")))
+        if data and class_attribute(data, "endless") and plain["trainer"].get("max_epochs") is not None:
+            yield "trainer.max_epochs", f"an epoch of {_name(data)} has no known length; set trainer.max_steps instead"
         for name, node in (plain.get("evaluation") or {}).items():
             yield from _of_evaluation(task, f"evaluation.{name}", _target(node))
         for key, missing, allowed in undirected(plain):
@@ -54,6 +58,14 @@ def _of_data(task: str | None, data: str | None) -> Iterator[tuple[str, str]]:
     if wanted and held and wanted != held:
         what = f"{_name(task)} learns from {wanted}, and {_name(data)} holds {held}; choose other data or another task"
         yield "data._target_", what
+
+
+def _of_model(task: str | None, model: str | None) -> Iterator[tuple[str, str]]:
+    wanted = class_attribute(task, "trains") if task else None
+    made = class_attribute(model, "makes") if model else None
+    if wanted and made and wanted != made:
+        what = f"{_name(task)} trains {wanted}, and {_name(model)} makes {made}; choose another model or another task"
+        yield "model._target_", what
 
 
 def _of_evaluation(task: str | None, key: str, evaluation: str | None) -> Iterator[tuple[str, str]]:

@@ -1,16 +1,15 @@
 """The frozen config of a run folder: resolved, except for interpolations that read the environment."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.resolvers import oc
+
+from aigc.config.environment import environment_watched
 
 
 def frozen_yaml(cfg: DictConfig) -> str:
     """Return YAML with interpolations resolved, except those that read the environment, directly or indirectly."""
-    with _environment_watched() as reads:
+    with environment_watched() as reads:
         return OmegaConf.to_yaml(OmegaConf.create(_frozen(cfg, reads)))
 
 
@@ -26,19 +25,3 @@ def _frozen_item(node: Any, name: Any, reads: list[str]) -> Any:
     if reads:
         return OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[index]
     return _frozen(value, reads) if isinstance(value, DictConfig | ListConfig) else value
-
-
-@contextmanager
-def _environment_watched() -> Iterator[list[str]]:
-    """Record every read of the environment while interpolations are resolved."""
-    reads: list[str] = []
-
-    def read(*arguments: Any) -> Any:
-        reads.append(str(arguments[0]))
-        return oc.env(*arguments)
-
-    OmegaConf.register_new_resolver("oc.env", read, replace=True)
-    try:
-        yield reads
-    finally:
-        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)

@@ -57,12 +57,12 @@ def undirected(cfg: Mapping[Any, Any]) -> Iterator[tuple[str, str, str]]:
     Args:
         cfg: A config with interpolations resolved.
     """
-    nodes = {f"callbacks.{name}": node for name, node in (cfg.get("callbacks") or {}).items()}
+    nodes = {f"callbacks.{name}": node for name, node in _mapping(cfg.get("callbacks")).items()}
     for key, node in {**nodes, "scheduler": cfg.get("scheduler")}.items():
         if isinstance(node, Mapping) and takes_mode(node) and better(cfg, node["monitor"]) is None:
             yield f"{key}.monitor", f"{key}.mode", "min or max"
-    sweep = cfg.get("sweep") or {}
-    monitor = sweep.get("monitor") if isinstance(sweep, Mapping) else None
+    sweep = _mapping(cfg.get("sweep"))
+    monitor = sweep.get("monitor")
     if isinstance(monitor, str) and not sweep.get("direction") and better(cfg, monitor) is None:
         yield "sweep.monitor", "sweep.direction", "minimize or maximize"
 
@@ -85,7 +85,12 @@ def with_mode(cfg: Mapping[Any, Any], node: DictConfig) -> DictConfig:
 
 
 def _checkpoints(cfg: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    return (cfg.get("callbacks") or {}).get("checkpoints") or {}
+    return _mapping(_mapping(cfg.get("callbacks")).get("checkpoints"))
+
+
+def _mapping(node: Any) -> Mapping[Any, Any]:
+    """Return a mapping as it is, and an empty one for what should be one."""
+    return node if isinstance(node, Mapping) else {}
 
 
 def _of_task(cfg: Mapping[Any, Any]) -> tuple[str, str] | None:
@@ -99,9 +104,9 @@ def _of_task(cfg: Mapping[Any, Any]) -> tuple[str, str] | None:
 
 def _metrics(cfg: Mapping[Any, Any]) -> Iterator[str]:
     """Yield the classes of the metrics of all evaluations."""
-    for evaluation in (cfg.get("evaluation") or {}).values():
-        for node in ((evaluation or {}).get("metrics") or {}).values():
-            if isinstance(target := (node or {}).get("_target_"), str):
+    for evaluation in _mapping(cfg.get("evaluation")).values():
+        for node in _mapping(_mapping(evaluation).get("metrics")).values():
+            if isinstance(target := _mapping(node).get("_target_"), str):
                 yield target
 
 

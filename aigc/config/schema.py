@@ -185,6 +185,12 @@ def slots() -> dict[str, Slot]:
     return {name: slot for name, slot in found.items() if slot is not None}
 
 
+def is_single(group: str) -> bool:
+    """Return whether two choices of a config group cannot be merged: experiments, and slots that hold one node."""
+    slot = slots().get(group)
+    return group == "experiment" or (slot is not None and not slot.named)
+
+
 @cache
 def fields_of(section: type) -> Fields:
     """Return the fields of a dataclass with types, defaults and help texts."""

@@ -87,7 +87,9 @@ def _parse(path: Path, content: bytes) -> YamlFile:
         raise ConfigError([Problem("", f"invalid YAML: {error.problem or error.context}", where)]) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        what = f"invalid YAML: the character U+{ord(str(error.character)):04X} is not allowed"
+        character = error.character  # CSafeLoader gives its number
+        number = ord(character) if isinstance(character, str) else character
+        what = f"invalid YAML: the character U+{number:04X} is not allowed"
         raise ConfigError([Problem("", what, f"{shown_path(path)}:{line}")]) from error
 
 
@@ -179,6 +181,8 @@ def _check_value(path: Path, node: yaml.Node, key: str) -> None:
         what = f"the tag {node.tag} is not allowed; a value is a text, a number, true, false, null, a list or a mapping"
     elif node.tag.endswith(":int") and node.value.lstrip("+-").startswith("0") and node.value.lstrip("+-0").isdigit():
         what = f"{node.value} begins with 0, which YAML takes for base 8; leave the 0 out, or quote a text"
+    elif node.tag.endswith((":int", ":float")) and ":" in node.value:
+        what = f"YAML takes {node.value} for a number of base 60; quote it, as a text"
     elif node.tag.endswith(":int") and len(node.value) > _MOST_DIGITS:
         what = f"a number of more than {_MOST_DIGITS} digits"
     if what:

@@ -1,5 +1,7 @@
 """Which names in a folder or an archive count as a person's files, and what is said of those that do not."""
 
+import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +31,18 @@ _OPEN_IN_OFFICE = "~$"
 _PACKED = (".gz", ".bz2", ".xz", ".zst")
 _LONGEST_ENDING = 12
 _SHOWN = 8
+LONGEST_NAME = 160
+"""Bytes of a run's or a sweep's name: a file name has at most 255, and temporary names add to it."""
+
+
+def name_problem(name: str) -> str:
+    """Return what is wrong with the name of a run or a sweep, which is that of its folder; empty if nothing is."""
+    ordinary = re.fullmatch(r"[\w.-]+", name) and name == name.strip("-.") and name != "latest"
+    if ordinary and len(os.fsencode(name)) <= LONGEST_NAME:
+        return ""
+    shown = name if len(name) <= 60 else f"{name[:57]}..."
+    allowed = "use letters, digits, '_', '-' and '.', and neither '-' nor '.' at the beginning or the end"
+    return f"{shown!r} is not a valid folder name; {allowed}; at most {LONGEST_NAME} bytes, and not `latest`"
 
 
 def is_hidden(path: str) -> bool:

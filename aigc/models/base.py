@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 class ModelFactory(ABC):
     """A description of a network, which is created once the data is known: vocabulary, context length, image size."""
 
+    makes = ""
+    """What the network is, such as a language model; empty where that is not said. `aigc.config.fit` compares."""
+
     @abstractmethod
     def create(self, data: Any) -> "nn.Module":
         """Create the network for a data module, which has been prepared."""

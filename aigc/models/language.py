@@ -43,6 +43,7 @@ class TransformersModel(ModelFactory):
         attention: The implementation; packed rows of a CausalLM need sdpa.
     """
 
+    makes = "language models"
     often_changed: ClassVar = ("path",)
     early_checks: ClassVar = {"path": "aigc.models.pretrained.check_weights"}
     fits_data: ClassVar = "aigc.models.context.context_problems"

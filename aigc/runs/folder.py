@@ -127,6 +127,7 @@ class Run:
     def config(self) -> "DictConfig":
         """The resolved config, with `${oc.env:...}` as interpolations; raises InputError when the file is damaged."""
         from aigc.config.earlier import update_frozen
+        from aigc.config.interpolations import oversized
         from aigc.config.yaml_files import read_yaml
 
         path = self.path / CONFIG_FILE
@@ -136,6 +137,8 @@ class Run:
             raise InputError(f"{path} cannot be read: {error}. The run folder is damaged.") from error
         if not config:
             raise InputError(f"{path} is not a mapping with keys. The run folder is damaged.")
+        if found := oversized(config):
+            raise InputError(f"{path}: {': '.join(found)}. The run folder is damaged.")
         update_frozen(config)
         return config
 

@@ -11,10 +11,9 @@ from datetime import datetime
 from pathlib import Path
 
 from aigc.errors import InputError, RunExists
+from aigc.files.names import LONGEST_NAME, name_problem
 from aigc.runs.status import is_dead
 
-# A file name has at most 255 bytes, and temporary names add to the id.
-_LONGEST_NAME = 160
 _ABANDONED = re.compile(r"\..+\.(\d+)@([^@]+)\.partial")
 
 
@@ -66,8 +65,8 @@ def check_free(root: Path, run_id: str) -> None:
         InputError: It is not a valid folder name.
         RunExists: There is a run with that id.
     """
-    if _clean(run_id) != run_id or run_id == "latest":
-        raise InputError(f"run.id={run_id} is not a valid folder name; use letters, digits, '_', '-' and '.'")
+    if what := name_problem(run_id):
+        raise InputError(f"run.id: {what}")
     if (root / run_id).exists():
         raise _taken(root / run_id)
 
@@ -84,9 +83,9 @@ def _taken(folder: Path) -> RunExists:
 def _clean(name: str) -> str:
     """Convert an experiment's name to the start of a folder name; letters of all scripts are kept."""
     cleaned = re.sub(r"[^\w.-]+", "-", name).strip("-.")
-    if not cleaned or len(os.fsencode(cleaned)) > _LONGEST_NAME:
+    if not cleaned or len(os.fsencode(cleaned)) > LONGEST_NAME:
         raise InputError(
-            f"{name!r} is not a valid run name; use 1 to {_LONGEST_NAME} bytes of letters, digits, '_', '-', '/'."
+            f"{name!r} is not a valid run name; use 1 to {LONGEST_NAME} bytes of letters, digits, '_', '-', '/'."
         )
     return cleaned
 

@@ -33,6 +33,8 @@ class Task(Recorder, DivergenceGuard):
     """The unit that throughput counts."""
     learns_from = ""
     """What the data must hold, such as texts or images; empty where that is not said. `aigc.config.fit` compares."""
+    trains = ""
+    """What `aigc.models.ModelFactory.makes` must be, such as language models; empty where that is not said."""
     saved_model: str | None = None
     """Dotted path of the subclass of `aigc.inference.base.SavedModel` that reads what `save_model` writes."""
     monitor: ClassVar[tuple[str, str] | None] = None

@@ -6,6 +6,7 @@ from typing import Annotated
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from aigc import losses
 from aigc.config import ConfigError, check, compose
@@ -198,6 +199,11 @@ def test_names_are_those_that_the_packages_find():
         ("MY_TOKEN", "abc", True),
         ("ANYTHING", "glpat-" + "a1b2c3d4" * 3, True),
         ("ANYTHING", "AIza" + "a1b2c3d4" * 4, True),
+        ("ANYTHING", "postgres://me:hunter22@host/base", True),
+        ("ANYTHING", "Authorization: Basic bWU6aHVudGVyMjI=", True),
+        ("ANYTHING", "https://place/file?sv=1&sig=a1b2%2Fc3", True),
+        ("ANYTHING", "https://place/file?X-Amz-Signature=a1b2c3", True),
+        ("ANYTHING", "https://place:8080/file?size=3", False),
         ("PWD", "/home/someone", False),
         ("SORT_BY", "hunter22", False),
     ],
@@ -207,3 +213,35 @@ def test_a_secret_of_the_environment_resolves_nowhere_else(name, value, refused,
     found = {problem.key: problem.what for problem in find_problems(compose([f"data.path=${{oc.env:{name}}}"]))}
     assert ("data.path" in found) is refused
     assert value not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", "${oc.decode:${oc.env:DB_PASSWORD}}"),
+        ("data", "${oc.env:DB_PASSWORD}"),
+        ("task._target_", "aigc.${oc.env:DB_PASSWORD}"),
+        ("experiment", "${oc.env:DB_PASSWORD}"),
+        ("trainer.max_steps", "${oc.env:DB_PASSWORD}"),
+        ("paths.outputs", "${oc.select:paths.nowhere,${oc.env:DB_PASSWORD}}"),
+        ("data.path", "${oc.create:[${oc.env:DB_PASSWORD}]}"),
+        ("run.id", "a${sweep.name}"),
+    ],
+)
+def test_a_secret_of_the_environment_takes_no_other_way(key, value, own_place, monkeypatch):
+    monkeypatch.setenv("DB_PASSWORD", "1234567")
+    mine = OmegaConf.create({"sweep": {"name": "${oc.env:DB_PASSWORD}"}})
+    OmegaConf.update(mine, key, value, force_add=True)
+    write(own_place / "conf/experiment/mine.yaml", f"# @package _global_\n{OmegaConf.to_yaml(mine)}")
+    problems = find_problems(compose(["experiment=mine"]))
+    assert {problem.key for problem in problems} == {key, "sweep.name"}
+    assert "1234567" not in str([str(problem) for problem in problems])
+
+
+def test_a_secret_reaches_the_key_that_takes_it(monkeypatch):
+    monkeypatch.setenv("DB_PASSWORD", "hunter22")
+    target = "+logger.mine._target_=pytorch_lightning.loggers.CometLogger"
+    logger = [target, "+logger.mine.api_key=${oc.env:DB_PASSWORD}"]
+    assert not find_problems(compose(logger))
+    [problem] = find_problems(compose([*logger, "+logger.mine.name=${logger.mine.api_key}"]))
+    assert problem.key == "logger.mine.name"

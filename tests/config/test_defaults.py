@@ -44,6 +44,18 @@ def refused(own_place, defaults, name="mine"):
         ("defaults:\n  - _self_\n  - /nothing/at/all", 5),
         ("defaults:\n  - _self_\n  - _self_", 3),
         ("defaults:\n  - /train", 4),
+        ("defaults:\n  - '???'", 4),
+        ("defaults:\n  - optional nope", 4),
+        ("defaults:\n  - //data/text", 4),
+        ("defaults:\n  - '/data/text '", 4),
+        ("defaults:\n  - ../train", 4),
+        ("defaults:\n  - override /data: ../task/gan", 4),
+        ("defaults:\n  - override /data: '???'", 4),
+        ("defaults:\n  - optional override /data: nope", 4),
+        ("defaults:\n  - 'override /data ': couplets", 4),
+        ("defaults:\n  - override /data: ${oc.env:HOME}", 4),
+        ("defaults:\n  - ${oc.env:HOME}", 4),
+        ("defaults:\n  - override /data: [couplets, text]", 4),
     ],
 )
 def test_a_wrong_form_is_refused_at_its_line(defaults, line, own_place):

@@ -10,7 +10,9 @@ from tests.conftest import write
     ("typed", "keys"),
     [
         ("data=letters", {"data._target_"}),
-        ("task=gan", {"data._target_", "evaluation.generation"}),
+        ("task=gan", {"data._target_", "model._target_", "evaluation.generation"}),
+        ("model=dcgan", {"model._target_"}),
+        ("experiment=gan/letters model=gpt2", {"model._target_"}),
         ("evaluation=images", {"evaluation.images"}),
         ("experiment=gan/letters data=couplets", {"data._target_"}),
         ("experiment=gan/letters evaluation=generation", {"evaluation.generation"}),

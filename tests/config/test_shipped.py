@@ -39,7 +39,7 @@ def test_each_yaml_states_the_command_that_uses_it(path):
 @pytest.mark.parametrize("choice", choices())
 def test_every_choice_is_valid(choice):
     cfg = compose([choice, *KIND.get(choice, []), *needs(choice)])
-    if cfg.get("data") and cfg.data["_target_"].endswith("ImageData"):
+    if cfg.data["_target_"].endswith("ImageData") or cfg.model["_target_"].endswith("GanNetworks"):
         cfg = compose([choice, "experiment=gan/letters", *needs(choice)])
     check(cfg)
 

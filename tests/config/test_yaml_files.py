@@ -53,6 +53,8 @@ BOMB = "\n".join([f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" if n else "a0
         ("seed: !!timestamp 2001-01-01", 3),
         ("seed: !!binary aGVsbG8=", 3),
         ("a:\n  seed: 010", 4),
+        ("seed: 1:30", 3),
+        ("a: 190:20:30.15", 3),
         (f"seed: {'9' * 5000}", 3),
         ("? [a, b]\n: 1", 3),
         ("? {a: b}\n: 1", 3),

@@ -74,6 +74,12 @@ class TextModule(PreparedData[PreparedText]):
         seed: Annotated[int, Bound(0)] = 0,
         cache: str = "~/.cache/aigc",
     ) -> None:
+        if completion_column is not None and prompt_column is None:
+            raise InputError("data.completion_column needs data.prompt_column: set both or neither")
+        if prompt_column is not None and completion_column is None:
+            raise InputError("data.prompt_column needs data.completion_column: set both or neither")
+        if text_column is not None and prompt_column is not None:
+            raise InputError("set data.text_column, or data.prompt_column with data.completion_column, not all of them")
         super().__init__(path, batch_size, shuffle, num_workers, seed, cache)
         check_minimum("sequence_length", sequence_length, 2)
         self.objective = Causal() if objective is None else build(objective, Objective, "data.objective")

@@ -56,12 +56,6 @@ class Layout:
 
     def __post_init__(self) -> None:
         """Check that the columns do not contradict each other."""
-        if (self.prompt_column is None) != (self.completion_column is None):
-            raise InputError("data.prompt_column and data.completion_column belong together: set both or neither.")
-        if self.text_column is not None and self.prompt_column is not None:
-            raise InputError(
-                "Set data.text_column, or data.prompt_column with data.completion_column, not all of them."
-            )
         if self.document not in ("line", "paragraph", "file"):
             raise InputError(f"data.document is '{self.document}'; allowed: line, paragraph, file.")
 

@@ -51,6 +51,8 @@ class StreamedText(TextModule):
     """
 
     split_by: ClassVar = ("validation_documents", "document", "text_column", "prompt_column")
+    endless = True
+    """The length of an epoch is not known. `aigc.config.fit` refuses to count epochs."""
     early_checks: ClassVar = {"path": "aigc.data.text.sources.check_path"}
 
     def __init__(

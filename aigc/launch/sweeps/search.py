@@ -46,10 +46,10 @@ class SearchDriver(Driver):
         cfg = plan.cfg
         default, mode = checkpoint_monitor(cfg) or (None, "min")
         monitor = cfg.sweep.monitor or default
-        if monitor != default:
-            mode = better(cfg, monitor) or "min"
         if monitor is None:
             raise InputError("sweep.monitor: name the metric to optimise; neither checkpoints nor task name one")
+        if monitor != default:
+            mode = better(cfg, monitor) or "min"
         self.monitor = str(monitor)
         direction = cfg.sweep.direction or ("maximize" if mode == "max" else "minimize")
         settings = Sweep(**{name: cfg.sweep[name] for name in asdict(Sweep()) if name in cfg.sweep})

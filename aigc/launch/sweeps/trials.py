@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,9 +111,6 @@ def plan(overrides: Sequence[str]) -> SweepPlan:
     composer = Composer()
     cfg = composer.compose(fixed)
     _raise_problems(find_problems(cfg), only="sweep.")
-    name = cfg.sweep.name
-    if name is not None and not re.fullmatch(r"\w[\w.-]{0,80}", name):
-        raise InputError(f"sweep.name={name} is not a valid folder name; use letters, digits, '_', '-' and '.'")
     if cfg.run.id is not None:
         raise InputError("run.id: a sweep chooses the ids of its runs; sweep.name names the sweep")
     if cfg.sweep.kind == "optuna":

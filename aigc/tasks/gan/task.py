@@ -71,6 +71,7 @@ class GanTask(AlternatingTask):
     """
 
     often_changed: ClassVar = ("loss", "n_critic")
+    trains = "a generator with a discriminator"
     headline = ("train/discriminator_loss", "train/generator_loss")
 
     def __init__(

@@ -48,6 +48,7 @@ class LanguageTask(Task, ABC):
 
     unit = "tokens"
     learns_from = "texts"
+    trains = "language models"
     monitor = ("val/loss", "min")
     saved_model = "aigc.inference.transformers_model.SavedTransformersModel"
 

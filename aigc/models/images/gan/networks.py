@@ -51,6 +51,8 @@ class GanNetworks(ModelFactory):
         discriminator: The network that discriminates them from real ones.
     """
 
+    makes = "a generator with a discriminator"
+
     def __init__(
         self,
         generator: Annotated[
