@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from aigc import __version__
@@ -34,6 +35,9 @@ VERBS = {
     "verify": "check the files of a run against their hashes",
     "reproduce": "train a run again and compare every number",
 }
+
+_READ_ONLY = ("validate", "help", "ls", "show", "verify", "score")
+"""Verbs that leave nothing behind: a signal ends them at once."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,7 +93,7 @@ def _run(verb: str, arguments: list[str]) -> int:
     from aigc.runs import stop  # after --help, which does not need it
 
     try:
-        with stop.listening():
+        with nullcontext() if verb in _READ_ONLY else stop.listening():
             return int(module.run(options) or 0)
     except BrokenPipeError:
         # The reader has closed the pipe; without this, Python reports it again at exit.

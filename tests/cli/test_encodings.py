@@ -82,7 +82,7 @@ def test_texts_and_errors_are_printed(encoding: str, under: Under, own_place: Pa
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_config_can_be_read_again(encoding: str, under: Under) -> None:
-    typed = ["data.text_column=詩👍", "optimizer.lr=1e-5", 'data.prompt_column="1e-5"']
+    typed = ["data.text_column=詩👍", "optimizer.lr=1e-5", 'data.separator="1e-5"']
     code, shown = under(encoding, "validate", *typed, "--print")
     assert (code, OmegaConf.create(shown)) == (0, OmegaConf.create(frozen_yaml(compose(typed))))
 

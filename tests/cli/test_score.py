@@ -3,6 +3,9 @@
 import gzip
 import io
 import json
+import os
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -11,6 +14,7 @@ import sacrebleu
 from aigc.cli.parts.lines import split_lines
 from aigc.cli.parts.text_metrics import METRICS
 from tests.cli.scoring import CHINESE, PREDICTIONS, REFERENCES, lines, samples, scores
+from tests.conftest import REPOSITORY, write
 
 
 def test_the_scores_are_sacrebleus_and_rouges(files, score):
@@ -139,3 +143,15 @@ def test_a_score_that_is_not_a_number_is_null_in_json(own_place, score):
     lines(own_place / "short.txt", ["a"])
     found = scores(score("short.txt", "--metric", "distinct", "--json"))
     assert found == {"distinct_1": 100.0, "distinct_2": None}
+
+
+@pytest.mark.slow
+def test_a_signal_ends_at_once_what_leaves_nothing_behind(own_place):
+    write(own_place / "long.txt", "".join(f"{' '.join(str(n * k % 97) for k in range(400))}\n" for n in range(3_000)))
+    write(own_place / "other.txt", "".join(f"{' '.join(str(n * k % 89) for k in range(400))}\n" for n in range(3_000)))
+    command = [sys.executable, "-m", "aigc", "score", "long.txt", "other.txt", "--metric", "ter"]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}) as child:
+        with pytest.raises(subprocess.TimeoutExpired):  # it measures for minutes
+            child.wait(3)
+        child.terminate()
+        assert child.wait(20) == -signal.SIGTERM

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aigc.data.text import TextData
 from aigc.data.text.examples import Example, Layout
 from aigc.data.text.formats import reader_of
 from aigc.errors import InputError
@@ -142,9 +143,10 @@ def test_a_parquet_value_that_is_no_string_is_named_with_its_row(tmp_path: Path,
 
 
 def test_columns_that_contradict_each_other_are_refused() -> None:
-    with pytest.raises(InputError, match="belong together"):
-        Layout(prompt_column="a")
+    for columns in ({"prompt_column": "a"}, {"completion_column": "b"}):
+        with pytest.raises(InputError, match="set both or neither"):
+            TextData("a.txt", **columns)
     with pytest.raises(InputError, match="not all of them"):
-        Layout(text_column="t", prompt_column="a", completion_column="b")
+        TextData("a.txt", text_column="t", prompt_column="a", completion_column="b")
     with pytest.raises(InputError, match="allowed: line, paragraph, file"):
         Layout(document="page")
