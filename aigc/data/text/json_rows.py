@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from aigc.files.text import read_lines, read_text, text_kind
 _SPACE = re.compile(r"[ \t\r\n]*")
 Located = tuple[str, dict[str, Any] | None]
 """Where a row stands, for messages, and the row; None for a blank line."""
+
+_LONG_NUMBER = re.compile(rf"\d{{{sys.get_int_max_str_digits() + 1},}}")
+_LINES = "A .jsonl file holds one object a line. "
+_OTHER = "Let the name of another JSON file end in .json."
 
 _TYPES = {
     type(None): "null",
@@ -49,9 +54,10 @@ def lines(path: Path, columns: Sequence[str]) -> Iterator[Located]:
         try:
             value = _DECODER.decode(line.rstrip())
         except (ValueError, RecursionError) as error:
-            column, reason = getattr(error, "colno", 1), getattr(error, "msg", str(error))
-            what = f"not JSON: {reason}. A .jsonl file holds one object a line; name another JSON file .json."
-            raise InputError(f"{where}, column {column}: {what}{_kind(path)}") from error
+            column, what = _wrong(error, line, 0)[1:]
+            raise InputError(f"{where}, column {column}: {what} {_hint(line)}{_kind(path)}") from error
+        if isinstance(value, list) and number == 1:
+            raise InputError(f"{where}: a list where an object is needed. {_hint(line)}")
         yield where, _row(value, where, columns)
 
 
@@ -89,11 +95,28 @@ def _values(path: Path) -> list[tuple[int, Any]]:
         try:
             value, end = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
-            where = f"line {getattr(error, 'lineno', line)}, column {getattr(error, 'colno', 1)}"
-            raise InputError(f"{path}, {where}: not JSON: {getattr(error, 'msg', error)}.{_kind(path)}") from error
+            line, column, what = _wrong(error, text, at)
+            raise InputError(f"{path}, line {line}, column {column}: {what}{_kind(path)}") from error
         found.append((line, value))
         at = _next(text, end)
     return found
+
+
+def _wrong(error: Exception, text: str, begin: int) -> tuple[int, int, str]:
+    """Return line, column and reason of what is not JSON after an index."""
+    at, reason = begin, f"not JSON: {error}."
+    if isinstance(error, json.JSONDecodeError):
+        at, reason = error.pos, f"not JSON: {error.msg}."
+    elif number := _LONG_NUMBER.search(text, begin):
+        at = number.start()
+        reason = f"a number of {len(number[0]):,} digits, which is too long to read; write it as a string, in quotes."
+    return 1 + text.count("\n", 0, at), at - text.rfind("\n", 0, at), reason
+
+
+def _hint(line: str) -> str:
+    """Return what a .jsonl file holds, and how to name one whose first line is this."""
+    is_array = line.lstrip().startswith("[")
+    return _LINES + ("If it is an array of objects, let its name end in .json." if is_array else _OTHER)
 
 
 def _next(text: str, at: int) -> int:
@@ -103,7 +126,10 @@ def _next(text: str, at: int) -> int:
 
 
 def _inside(path: Path, value: dict[str, Any], columns: Collection[str]) -> Iterator[tuple[str, Any]]:
-    """The rows of a file that holds one object: a table by columns, the only list of objects in it, or itself."""
+    """The rows of a file that holds one object: a table by columns, a list of objects in it, or itself.
+
+    Of several lists, it is the one whose first object has all columns.
+    """
     table = {column: _cells(value.get(column)) for column in columns}
     cells = [one for one in table.values() if one is not None]
     if columns and len(cells) == len(table) and len({len(one) for one in cells}) == 1:
@@ -112,13 +138,17 @@ def _inside(path: Path, value: dict[str, Any], columns: Collection[str]) -> Iter
         return
     is_row = all(isinstance(value.get(column), str) for column in columns)
     lists = [key for key, one in value.items() if isinstance(one, list) and one and isinstance(one[0], dict)]
+    if len(fitting := [key for key in lists if value[key][0].keys() >= set(columns)]) == 1:
+        lists = fitting
     if is_row or not lists:
         yield f"{path}, line 1", value
         return
     if len(lists) > 1:
+        have = f"{', '.join(fitting)} have" if fitting else "none has"
         what = (
-            f"several lists of objects are in it: {', '.join(lists)}. Save the one that you mean as a file of its own."
+            f"several lists of objects are in it: {', '.join(lists)}, of which {have} the columns {', '.join(columns)}."
         )
+        what += " Save the one that you mean as a file of its own."
         raise InputError(f"{path}: {what}")
     log_once(f"{path}: the rows are those of the list {lists[0]!r} in it")
     for number, one in enumerate(value[lists[0]], 1):

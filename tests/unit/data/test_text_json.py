@@ -46,6 +46,13 @@ def test_each_layout_gives_the_same_examples(layout: str, write, caplog: pytest.
     assert ("the rows are those of the list 'data' in it" in caplog.text) == (layout == "one list in an object")
 
 
+def test_of_several_lists_the_columns_say_which(write, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "aigc")
+    content = json.dumps({"images": [{"id": 1, "file": "a.png"}], "licenses": [{"name": "MIT"}], "annotations": ROWS})
+    assert read(write("several.json", content), ALPACA) == PAIRS
+    assert "the rows are those of the list 'annotations' in it" in caplog.text
+
+
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1), st.sampled_from([None, 2]))
 def test_texts_come_back_as_they_were_written(tmp_path: Path, texts: list[str], indent: int | None) -> None:
     path = tmp_path / "a.json"
@@ -71,7 +78,12 @@ BAD = [
     ("a.json", '{"text": "a"}\n{"text": ', r"a\.json, line 2, column \d+: not JSON: Expecting value"),
     ("a.json", '{"text": "a"},\n{"text": "b"}', r"a\.json, line 1, column 14: not JSON"),
     ("a.json", "[" * 100_000, "not JSON"),
-    ("a.json", '[{"text": ' + "9" * 5000 + "}]", "not JSON: Exceeds the limit"),
+    ("a.json", '[{"a": 1,\n  "b": ' + "9" * 5000 + "}]", r"a\.json, line 2, column 8: a number of 5,000 digits"),
+    (
+        "a.jsonl",
+        '{"text": "a"}\n{"text": ' + "9" * 5000 + "}",
+        r"a\.jsonl, line 2, column 10: a number of 5,000 digits",
+    ),
     ("a.json", '[{"text": "a"}, ["b"]]', r"a\.json, item 2: a list where an object is needed, like"),
     ("a.json", '["a"]', "item 1: a string where an object is needed"),
     ("a.json", '"a" "b"', "line 1: a string where an object is needed"),
@@ -79,15 +91,22 @@ BAD = [
     (
         "a.json",
         '{"train": [{"text": "a"}], "test": [{"text": "b"}]}',
-        "several lists of objects are in it: train, test",
+        "several lists of objects are in it: train, test, of which train, test have the columns text",
     ),
+    ("a.json", '{"a": [{"b": "a"}], "c": [{"d": "b"}]}', "a, c, of which none has the columns text"),
     ("a.json", '{"rows": [{"txt": "a"}]}', "'rows', item 1: no column 'text'"),
     ("a.json", '[{"text": "a", "text": "b"}]', "item 1: 'text' is there several times"),
     ("a.jsonl", '{"text": "a"}\n{"text": "a", "text": "b"}\n', "line 2: 'text' is there several times"),
     ("a.json", '[{"text": "\\ud800"}]', r"item 1: \\ud800 is half of a surrogate pair"),
     ("a.json", "<!doctype html><p>Not found", r"not JSON: .* It is an HTML page, by its first bytes\."),
     ("a.jsonl", "<html>Not found", r"not JSON: .* It is an HTML page"),
-    ("a.jsonl", '[\n  {"text": "a"}\n]', r"line 1, .*one object a line; name another JSON file \.json"),
+    ("a.jsonl", '[\n  {"text": "a"}\n]', r"line 1, .*an array of objects, let its name end in \.json"),
+    (
+        "a.jsonl",
+        '[{"text": "a"}, {"text": "b"}]\n',
+        r"line 1: a list .*an array of objects, let its name end in \.json",
+    ),
+    ("a.jsonl", '{\n  "text": "a"\n}', r"line 1, .*another JSON file end in \.json"),
 ]
 
 
