@@ -1,4 +1,4 @@
-"""Guessing the encoding of text that is not UTF-8, for messages: nothing is ever read by a guess."""
+"""Guessing the encoding of text that is not UTF-8; the content of a file is never read by a guess."""
 
 import codecs
 import re
@@ -23,21 +23,21 @@ _FREQUENT_SHARE = 0.3
 """About half of the share that the ten most frequent letters have in Russian."""
 _WRONG_CASE = re.compile("[а-яё][А-ЯЁ]|[A-Za-z][Ёа-яёА-Я]|[Ёа-яёА-Я][A-Za-z]")
 _WRONG_WEIGHT = 8
-_TRIED = (
-    ("WINDOWS-1252", "cp1252"),
-    ("WINDOWS-1251", "cp1251"),
-    ("KOI8-R", "koi8_r"),
-    ("CP866", "cp866"),
-    ("EUC-JP", "euc_jp"),
-    ("SHIFT_JIS", "shift_jis"),
-    ("CP932", "cp932"),
-    ("EUC-KR", "euc_kr"),
-    ("CP949", "cp949"),
-    ("GB18030", "gb18030"),
-    ("BIG5", "big5"),
-    ("BIG5-HKSCS", "big5hkscs"),
-)
-"""Encodings by the names that iconv and Python know them by; of two that fit alike, the first is named."""
+CODECS = {
+    "WINDOWS-1252": "cp1252",
+    "WINDOWS-1251": "cp1251",
+    "KOI8-R": "koi8_r",
+    "CP866": "cp866",
+    "EUC-JP": "euc_jp",
+    "SHIFT_JIS": "shift_jis",
+    "CP932": "cp932",
+    "EUC-KR": "euc_kr",
+    "CP949": "cp949",
+    "GB18030": "gb18030",
+    "BIG5": "big5",
+    "BIG5-HKSCS": "big5hkscs",
+}
+"""Python's names of encodings by those that iconv knows; of two that fit alike, the first is named."""
 
 
 def advice(sample: bytes) -> str:
@@ -49,7 +49,7 @@ def advice(sample: bytes) -> str:
     name = guess(sample)
     if not name:
         return "Save it as UTF-8: iconv -f ENCODING -t UTF-8 OLD > NEW, with the encoding that it was written in."
-    text = _decoded(sample, dict(_TRIED)[name]) or ""
+    text = _decoded(sample, CODECS[name]) or ""
     first = next((line.strip() for line in text.splitlines() if not line.isascii()), "")
     begin = max(next((at for at, one in enumerate(first) if one > "\x7f"), 0) - _SHOWN // 2, 0)
     shown = first[begin : begin + _SHOWN]
@@ -59,7 +59,7 @@ def advice(sample: bytes) -> str:
 def guess(sample: bytes) -> str:
     """Return the encoding that text is most likely in, by the name that iconv knows it by; empty if none fits."""
     sample = sample[:_MOST]
-    found = {name: _LANGUAGES[codec](text) for name, codec in _TRIED if (text := _decoded(sample, codec))}
+    found = {name: _LANGUAGES[codec](text) for name, codec in CODECS.items() if (text := _decoded(sample, codec))}
     found["WINDOWS-1252"] = float(_is_western(sample))
     best = max(found, key=lambda name: found[name])
     return best if found[best] >= _PLAUSIBLE else ""

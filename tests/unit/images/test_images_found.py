@@ -226,6 +226,20 @@ def test_one_encoding_holds_for_all_names_of_an_archive(tmp_path: Path) -> None:
     assert packed_as("utf-8", "猫", "狗") == ("狗", "猫")
     assert packed_as(None, "猫", "狗") == ("狗", "猫")  # marked as UTF-8
     assert packed_as("cp437", "Größe", "Vögel") == ("Größe", "Vögel")
+    assert packed_as("cp437", "ÄRGER", "Übel") == ("ÄRGER", "Übel")
+    assert packed_as("big5", "小貓", "老虎", "大象") == ("大象", "小貓", "老虎")
+    assert packed_as("euc_kr", "고양이 사진", "강아지 사진") == ("강아지 사진", "고양이 사진")
+    assert packed_as("shift_jis", "ネコ", "いぬ") == ("いぬ", "ネコ")
+    assert packed_as("cp866", "кошка", "собака") == ("кошка", "собака")
+
+
+def test_a_guessed_encoding_of_names_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "aigc")
+    classes(archive_of(tmp_path / "a.zip", {f"{name}/1.png": packed(ONE) for name in ("猫", "狗")}, "gb18030"))
+    assert "are read as GB18030: 猫/1.png" in caplog.text
+    caplog.clear()
+    classes(archive_of(tmp_path / "b.zip", {f"{name}/1.png": packed(ONE) for name in ("猫", "狗")}, "utf-8"))
+    assert "read as" not in caplog.text
 
 
 def test_images_of_other_shapes_are_counted_and_alpha_is_said_once(

@@ -9,6 +9,7 @@ from pathlib import Path
 from aigc.data.images.decode import MOST_BYTES, Alpha, reason
 from aigc.data.images.files import Files, counts
 from aigc.data.images.formats.base import ImageFormat, OpenSettings
+from aigc.data.progress import log_once
 from aigc.errors import InputError
 from aigc.files.names import sort_out
 from aigc.files.zip_names import names_of
@@ -36,8 +37,12 @@ class Zip(Files):
         except _DAMAGE as error:
             raise InputError(f"{name}: no whole .zip archive: {reason(error)}. Copy or download it again.") from error
         members = self._archive.infolist()
-        named = zip(names_of(members), members, strict=True)
+        names, guessed = names_of(members)
+        named = zip(names, members, strict=True)
         self._members = {_path_of(path, name): one for path, one in named if not one.is_dir()}
+        if guessed:
+            first = next(path for path in names if not path.isascii())
+            log_once(f"{name}: the archive does not say how names are encoded; they are read as {guessed}: {first}")
         super().__init__(name, sort_out(self._members, counts), alpha)
 
     def _bytes(self, path: str, most: int | None = None) -> bytes:
