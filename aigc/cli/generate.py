@@ -12,6 +12,9 @@ from aigc.printing import print_json
 if TYPE_CHECKING:
     from aigc.inference.base import SavedModel
 
+_SHOWN = 8
+"""Numbers of blank lines."""
+
 
 class GenerateParser(VerbParser):
     """The verb's parser; its help shows the keys of the run on the same line, or else those of all kinds of models."""
@@ -75,18 +78,23 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _read_prompts(file: str | None) -> list[str]:
-    """Read the lines of a file, or of a pipe; none where there is neither."""
+    """Read the lines of a file, or of a pipe, without blank ones; none where there is neither."""
     from aigc.cli.parts.lines import read_lines, split_lines, stdin_bytes
     from aigc.errors import InputError
+    from aigc.runs.console import log
 
     if file is None and (sys.stdin is None or sys.stdin.isatty()):
         return []
-    if file is None:  # a pipe; an empty one, as in a job script, means no prompt
-        return split_lines(stdin_bytes(), "stdin")
-    lines = read_lines(file)
-    if not lines:
+    lines = split_lines(stdin_bytes(), "stdin") if file is None else read_lines(file)
+    prompts = [line for line in lines if line.strip()]
+    if not prompts and file is None:  # an empty pipe, as in a job script, means no prompt
+        return []
+    if not prompts:
         raise InputError(f"{file}: there are no prompts; expected one per line")
-    return lines
+    if blank := [number for number, line in enumerate(lines, 1) if not line.strip()]:
+        shown = ", ".join(map(str, blank[:_SHOWN])) + (", ..." if len(blank) > _SHOWN else "")
+        log.warning("%s: %d of %d lines are blank and left out: %s", file or "stdin", len(blank), len(lines), shown)
+    return prompts
 
 
 def _keys_help(typed: list[str]) -> str:

@@ -4,6 +4,7 @@ import codecs
 import re
 from collections.abc import Callable
 from functools import cache
+from typing import Literal
 
 _MOST = 1 << 13
 _SHOWN = 16
@@ -23,6 +24,7 @@ _FREQUENT_SHARE = 0.3
 """About half of the share that the ten most frequent letters have in Russian."""
 _WRONG_CASE = re.compile("[а-яё][А-ЯЁ]|[A-Za-z][Ёа-яёА-Я]|[Ёа-яёА-Я][A-Za-z]")
 _WRONG_WEIGHT = 8
+_FREQUENT_ROWS = {"gb2312": (0xB0, 0xD7), "big5": (0xA4, 0xC6)}
 CODECS = {
     "WINDOWS-1252": "cp1252",
     "WINDOWS-1251": "cp1251",
@@ -90,14 +92,16 @@ def _chinese(text: str) -> float:
     return _share(text, _is_common)
 
 
-@cache
 def _is_common(one: str) -> bool:
-    """Whether a character is of the frequent half of GB 2312 or of Big5."""
-    for encoding, first, last in (("gb2312", 0xB0, 0xD7), ("big5", 0xA4, 0xC6)):
-        encoded = one.encode(encoding, "ignore")
-        if len(encoded) == 2 and first <= encoded[0] <= last and "\u4e00" <= one <= "\u9fff":
-            return True
-    return False
+    return is_frequent(one, "gb2312") or is_frequent(one, "big5")
+
+
+@cache
+def is_frequent(ideograph: str, encoding: Literal["gb2312", "big5"]) -> bool:
+    """Return whether an ideograph is in the first half of GB 2312 or Big5, which holds the frequent ones."""
+    first, last = _FREQUENT_ROWS[encoding]
+    encoded = ideograph.encode(encoding, "ignore")
+    return len(encoded) == 2 and first <= encoded[0] <= last and "\u4e00" <= ideograph <= "\u9fff"
 
 
 def _japanese(text: str) -> float:

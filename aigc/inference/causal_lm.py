@@ -35,7 +35,7 @@ class SavedCausalLM(SavedTransformersModel):
         "Without a prompt, generation is unconditional."
     )
     options: ClassVar = {
-        "prompts": "read prompts from a file, one a line; - is stdin",
+        "prompts": "read prompts from a file, one a line, but for blank lines; - is stdin",
         "out": "FILE.txt or FILE.jsonl (stdout)",
         "force": "replace a file that exists",
     }

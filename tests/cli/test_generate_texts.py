@@ -10,6 +10,7 @@ import pytest
 from aigc.cli.parts.options import read_value
 from aigc.data.text.tokenizer import TokenizerSettings, make_tokenizer
 from aigc.inference.causal_lm import TextKeys
+from aigc.inference.parts.unknown import warn_of_unknown
 from tests.cli.image_runs import Verb, bare_run
 from tests.training.helpers import tiny_model
 
@@ -43,8 +44,17 @@ def test_a_prompt_gets_the_separator_that_the_model_has_learned(generate: Any, t
     assert prompts(generate("plain", "prompt=夜來", "--json")) == ["夜來"]
     assert prompts(generate("plain", "prompt=夜來", "separator=風", "--json")) == ["夜來風"]
     assert prompts(generate("pairs", "prompt=夜來", "separator=", "--json")) == ["夜來"]
-    (tmp_path / "p.txt").write_text("夜來\n花落，\n\n", "utf-8")
-    assert prompts(generate("pairs", "--prompts", "p.txt", "--json")) == ["夜來，", "花落，", ""]
+    assert prompts(generate("pairs", "prompt=", "--json")) == [""]
+
+
+def test_blank_lines_are_no_prompts_and_are_said(generate: Any, tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("夜來\n\n花落，\n \t\n", "utf-8")
+    done = generate("pairs", "--prompts", "p.txt", "--json")
+    assert prompts(done) == ["夜來，", "花落，"]
+    assert "p.txt: 2 of 4 lines are blank and left out: 2, 4" in done[2]
+    (tmp_path / "p.txt").write_text("\n \n", "utf-8")
+    code, shown, told = generate("pairs", "--prompts", "p.txt")
+    assert (code, shown, "p.txt" in told) == (2, "", True)
 
 
 def test_the_completion_alone_is_what_follows_prompt_and_separator(generate: Any) -> None:
@@ -76,6 +86,22 @@ def test_unknown_characters_are_counted_with_the_script_to_use(run: str, generat
     assert "traditional" in told
     assert "traditional" not in generate(run, "prompt=門前X")[2]
     assert generate(run, "prompt=門前風雨")[2] == ""
+
+
+def test_no_script_is_advised_that_the_prompt_is_in(caplog: pytest.LogCaptureFixture) -> None:
+    settings = TokenizerSettings(kind="character", min_frequency=1, unknown="token")
+    tokenizer = make_tokenizer(settings, ["东车门风飞龙马鸟鱼来见长国时书为会说这们"])
+
+    def told(prompt: str) -> str:
+        caplog.clear()
+        warn_of_unknown(tokenizer, [prompt])
+        return caplog.text
+
+    assert "unknown to this model: 镕酒" in told("镕酒东")
+    assert "simplified" not in told("镕酒东")
+    assert "龘" in told("龘")
+    assert "simplified" not in told("龘")
+    assert "simplified" in told("門")
 
 
 @pytest.mark.parametrize(

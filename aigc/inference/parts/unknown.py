@@ -3,9 +3,8 @@
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-import regex
-
 from aigc.data.text.tokenizer import unknown_characters
+from aigc.files.encodings import is_frequent
 from aigc.runs.console import log
 
 if TYPE_CHECKING:
@@ -39,11 +38,17 @@ def warn_of_unknown(tokenizer: "PreTrainedTokenizerFast", prompts: Sequence[str]
 
 
 def _hint(unknown: Sequence[str], vocabulary: Collection[str]) -> str:
-    """Return which script the model has learned, where Chinese characters are unknown to it."""
-    if not any(regex.match(r"\p{Han}", one) for one in unknown):
-        return ""
+    """Return which script the model has learned, where characters of the other one are unknown to it."""
     known = {script: sum(one in vocabulary for one in characters) for script, characters in _SCRIPTS.items()}
     script = max(known, key=lambda name: known[name])
     if known[script] <= 4 * min(known.values()):  # of both, or of neither
         return ""
+    if not any(_is_of_other(one, script) for one in unknown):
+        return ""
     return f". Its training texts are in {script} Chinese characters: write the prompt in them"
+
+
+def _is_of_other(one: str, script: str) -> bool:
+    """Whether a character is frequent in the other script and not written in this one."""
+    own, other = ("gb2312", "big5") if script == "simplified" else ("big5", "gb2312")
+    return is_frequent(one, other) and not one.encode(own, "ignore")
