@@ -6,7 +6,8 @@ from typing import Annotated, Any, ClassVar
 from aigc.config.types import Bound
 from aigc.data.loader import EpochLoader
 from aigc.data.text.base import TextModule
-from aigc.data.text.prepared import CorpusRecipe, PreparedText, prepare
+from aigc.data.text.prepared import PreparedText, prepare
+from aigc.data.text.recipe import CorpusRecipe
 from aigc.data.text.rows import Batch
 from aigc.data.text.sources import open_source
 from aigc.data.text.tokenizer import TokenizerSettings

@@ -16,8 +16,7 @@ Located = tuple[str, dict[str, Any] | None]
 """Where a row stands, for messages, and the row; None for a blank line."""
 
 _LONG_NUMBER = re.compile(rf"\d{{{sys.get_int_max_str_digits() + 1},}}")
-_LINES = "A .jsonl file holds one object a line. "
-_OTHER = "Let the name of another JSON file end in .json."
+_HINT = "A .jsonl file holds one object a line; name {} .json."
 
 _TYPES = {
     type(None): "null",
@@ -56,9 +55,7 @@ def lines(path: Path, columns: Sequence[str]) -> Iterator[Located]:
         except (ValueError, RecursionError) as error:
             column, what = _wrong(error, line, 0)[1:]
             raise InputError(f"{where}, column {column}: {what} {_hint(line)}{_kind(path)}") from error
-        if isinstance(value, list) and number == 1:
-            raise InputError(f"{where}: a list where an object is needed. {_hint(line)}")
-        yield where, _row(value, where, columns)
+        yield where, _row(value, where, columns, f" {_hint(line)}" if isinstance(value, list) else "")
 
 
 def whole(path: Path, columns: Sequence[str]) -> Iterator[Located]:
@@ -115,8 +112,7 @@ def _wrong(error: Exception, text: str, begin: int) -> tuple[int, int, str]:
 
 def _hint(line: str) -> str:
     """Return what a .jsonl file holds, and how to name one whose first line is this."""
-    is_array = line.lstrip().startswith("[")
-    return _LINES + ("If it is an array of objects, let its name end in .json." if is_array else _OTHER)
+    return _HINT.format("an array of objects" if line.lstrip().startswith("[") else "another JSON file")
 
 
 def _next(text: str, at: int) -> int:
@@ -161,10 +157,10 @@ def _cells(value: object) -> list[Any] | None:
     return cells if isinstance(cells, list) and not any(isinstance(one, dict | list) for one in cells) else None
 
 
-def _row(value: object, where: str, columns: Sequence[str]) -> dict[str, Any]:
+def _row(value: object, where: str, columns: Sequence[str], hint: str = "") -> dict[str, Any]:
     if not isinstance(value, dict):
         like = f', like {{"{columns[0]}": "..."}}' if columns else ""
-        raise InputError(f"{where}: {type_name(value)} where an object is needed{like}.")
+        raise InputError(f"{where}: {type_name(value)} where an object is needed{like}.{hint}")
     if isinstance(value, _Repeating) and (twice := [one for one in columns if one in value.repeated]):
         raise InputError(f"{where}: {twice[0]!r} is there several times, and which one is meant is not clear.")
     return value

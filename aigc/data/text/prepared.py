@@ -4,9 +4,8 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,68 +13,18 @@ from transformers import PreTrainedTokenizerFast
 
 from aigc.data.cache import entry_key, find_or_make
 from aigc.data.text.corpus import Corpus, Source, read_corpus
-from aigc.data.text.examples import Example, Layout
+from aigc.data.text.examples import Example
 from aigc.data.text.learned import LearnedElse, beyond, learn
 from aigc.data.text.objectives.base import Context, Objective
 from aigc.data.text.objectives.causal import Causal
+from aigc.data.text.recipe import CorpusRecipe, TextRecipe
 from aigc.data.text.rows import Rows
 from aigc.data.text.split import overlap, split
 from aigc.data.text.tokenised import tokenise
-from aigc.data.text.tokenizer import TokenizerSettings, fingerprint, load_pretrained, make_tokenizer, resolve
+from aigc.data.text.tokenizer import make_tokenizer, resolve
 from aigc.errors import InputError
 
-FORMAT = 1
-"""Raised whenever the same recipe would give other files."""
-
 _log = logging.getLogger("aigc")
-
-
-@dataclass(frozen=True)
-class TextRecipe:
-    """What decides how text is prepared, of any corpus."""
-
-    layout: Layout = field(default_factory=Layout)
-    tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
-    sequence_length: int = 256
-    packing: bool = True
-    objective: Objective = field(default_factory=Causal)
-    learned: Mapping[str, Any] = field(default_factory=dict)
-    """What the objective has learned for a model, which it keeps; empty to fit it to the examples."""
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing has to be made from training examples: neither a tokenizer, nor what the objective learns."""
-        learns = type(self.objective).fit is not Objective.fit
-        return self.tokenizer.kind == "pretrained" and (not learns or bool(self.learned))
-
-    def settings(self) -> dict[str, Any]:
-        """All of it but the objective and what it has learned, in JSON's types."""
-        settings = asdict(self)
-        del settings["objective"], settings["learned"]
-        settings["tokenizer"]["path"] = None  # where a tokenizer is does not matter, what it is does
-        for name in ("further", "further_only"):  # they follow from the objective
-            del settings["layout"][name]
-        return settings
-
-    def ingredients(self) -> dict[str, Any]:
-        """What decides the entry besides the corpus and `settings`."""
-        pretrained = load_pretrained(self.tokenizer.path or "") if self.tokenizer.kind == "pretrained" else None
-        found: dict[str, Any] = {
-            "format": FORMAT,
-            "pretrained": fingerprint(pretrained) if pretrained else None,
-            "versions": {name: version(name) for name in ("tokenizers", "transformers")},
-        }
-        objective = self.objective.settings()
-        # Entries of versions that knew next-token prediction alone do not name it.
-        return found if objective == Causal().settings() else found | {"objective": objective}
-
-
-@dataclass(frozen=True)
-class CorpusRecipe(TextRecipe):
-    """All that decides what is prepared of a corpus, but the corpus."""
-
-    validation_fraction: float = 0.1
-    seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 from aigc.data.progress import step
 from aigc.data.text.examples import Example
-from aigc.data.text.prepared import PreparedText, TextRecipe, find_or_prepare, write_splits
+from aigc.data.text.prepared import PreparedText, find_or_prepare, write_splits
+from aigc.data.text.recipe import TextRecipe
 from aigc.data.text.split import group_of, one_text
 from aigc.data.text.streams import Stream
 from aigc.data.text.tokenizer_settings import TokenizerSettings

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from aigc.data.text.corpus import Source, read_corpus
-from aigc.data.text.prepared import CorpusRecipe, PreparedText, check_unchanged, find_or_prepare, write_splits
+from aigc.data.text.prepared import PreparedText, check_unchanged, find_or_prepare, write_splits
+from aigc.data.text.recipe import CorpusRecipe
 from aigc.data.text.split import split
 
 

@@ -13,7 +13,8 @@ import pytest
 from aigc.data.cache import is_whole, writing
 from aigc.data.text import prepared
 from aigc.data.text.examples import Example, Layout
-from aigc.data.text.prepared import CorpusRecipe, PreparedText, prepare
+from aigc.data.text.prepared import PreparedText, prepare
+from aigc.data.text.recipe import CorpusRecipe
 from aigc.data.text.sources import open_source
 from aigc.data.text.tokenizer import TokenizerSettings
 from aigc.errors import InputError

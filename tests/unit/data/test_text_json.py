@@ -100,13 +100,13 @@ BAD = [
     ("a.json", '[{"text": "\\ud800"}]', r"item 1: \\ud800 is half of a surrogate pair"),
     ("a.json", "<!doctype html><p>Not found", r"not JSON: .* It is an HTML page, by its first bytes\."),
     ("a.jsonl", "<html>Not found", r"not JSON: .* It is an HTML page"),
-    ("a.jsonl", '[\n  {"text": "a"}\n]', r"line 1, .*an array of objects, let its name end in \.json"),
+    ("a.jsonl", '[\n  {"text": "a"}\n]', r"line 1, .*name an array of objects \.json"),
     (
         "a.jsonl",
         '[{"text": "a"}, {"text": "b"}]\n',
-        r"line 1: a list .*an array of objects, let its name end in \.json",
+        r"line 1: a list .*name an array of objects \.json",
     ),
-    ("a.jsonl", '{\n  "text": "a"\n}', r"line 1, .*another JSON file end in \.json"),
+    ("a.jsonl", '{\n  "text": "a"\n}', r"line 1, .*name another JSON file \.json"),
 ]
 
 
