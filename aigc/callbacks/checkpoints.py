@@ -57,6 +57,8 @@ class Checkpoints(Callback):
         self.asynchronous = asynchronous
         self.ranking: list[dict[str, Any]] = []
         """Step, value and all metrics of the best checkpoints, the very best first."""
+        self.earlier: dict[str, Any] | None = None
+        """The same of the result that the run had before it took more steps; it stays until it is bettered."""
         self.seconds = 0.0
         """Time that training has waited for saves, in this process."""
         self._saved_step = 0
@@ -70,7 +72,19 @@ class Checkpoints(Callback):
     @property
     def best(self) -> dict[str, Any] | None:
         """Step, value and all metrics of the best checkpoint so far."""
-        return self.ranking[0] if self.ranking else None
+        return next(iter(self._candidates()), None)
+
+    def _candidates(self) -> list[dict[str, Any]]:
+        """Return the best checkpoints, that of an earlier end among them."""
+        earlier = self.earlier
+        if earlier is None or self.monitor is None or earlier["step"] in [one["step"] for one in self.ranking]:
+            return self.ranking
+        value = earlier["metrics"].get(self.monitor, math.nan)
+        known = [] if math.isnan(value) else [earlier | {"value": value}]
+        return self._sorted([*self.ranking, *known])
+
+    def _sorted(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return sorted(found, key=lambda one: one["value"], reverse=self.mode == "max")[: self.keep_best]
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Take the monitor of the task where none is given, and set up the writer.
@@ -107,7 +121,7 @@ class Checkpoints(Callback):
 
     def best_whole(self, trainer: Trainer, module: Task) -> dict[str, Any] | None:
         """Return the best whose weights are at hand; warn of one whose file is lost or damaged."""
-        for one in self.ranking:
+        for one in self._candidates():
             reason = None if one["step"] == module.steps_done else damage(_folder(trainer).file(one["step"]))
             if reason is None:
                 return one
@@ -117,6 +131,8 @@ class Checkpoints(Callback):
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Forget best ones whose files a later best had replaced before an older checkpoint was gone back to."""
         self.ranking = [one for one in self.ranking if _folder(trainer).file(one["step"]).exists()]
+        if self.earlier and not _folder(trainer).file(self.earlier["step"]).exists():
+            self.earlier = None
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         """Save every `every_n_steps`; `BetweenSteps` saves by the clock, on which ranks must agree."""
@@ -225,13 +241,13 @@ class Checkpoints(Callback):
             "signatures": dict(module.signatures),
         }
         others = [one for one in self.ranking if one["step"] != module.steps_done]
-        ranking = sorted([*others, new], key=lambda one: one["value"], reverse=self.mode == "max")[: self.keep_best]
+        ranking = self._sorted([*others, new])
         improved = new in ranking
         self.ranking = ranking
         return improved
 
     def _best_steps(self) -> list[int]:
-        return [one["step"] for one in self.ranking]
+        return [one["step"] for one in self._candidates()]
 
 
 def _folder(trainer: Trainer) -> CheckpointFolder:

@@ -1,6 +1,6 @@
 """The length of a run that has begun: more steps for a finished one, and what a schedule makes of another length."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -10,6 +10,7 @@ from aigc.config.targets import is_subclass, signature
 from aigc.errors import InputError
 from aigc.runs import Run
 from aigc.runs.checkpoints import newest_step
+from aigc.runs.metrics_file import read_lines
 
 LIMITS = ("max_steps", "max_epochs", "max_time")
 """The settings of the trainer that end a run; another value lets a finished run take more steps."""
@@ -22,12 +23,26 @@ def check_length(run: Run, cfg: DictConfig) -> None:
         InputError: It asks for fewer.
     """
     settings, done = cfg.get("trainer"), newest_step(run.checkpoints)
-    most = settings.get("max_steps") if isinstance(settings, Mapping) else None
-    if isinstance(most, int) and done is not None and most < done:
+    if done is None or not isinstance(settings, Mapping):
+        return
+    most = settings.get("max_steps")
+    if isinstance(most, int) and most < done:
         raise InputError(
             f"trainer.max_steps={most}: step {done} of {run.id} is saved already; "
             f"give at least {done}, or start a new run with fewer steps"
         )
+    epochs, epoch = settings.get("max_epochs"), _epoch_of(run, done)
+    if isinstance(epochs, int) and epochs < epoch:
+        raise InputError(
+            f"trainer.max_epochs={epochs}: step {done} of {run.id} is saved already and belongs to epoch {epoch}; "
+            f"give at least {epoch}, or start a new run with fewer epochs"
+        )
+
+
+def _epoch_of(run: Run, step: int) -> int:
+    """Return the epoch of a step, counted from 1, by the values recorded up to it; 1 where there are none."""
+    epochs = (int(row["epoch"]) for row in read_lines(run.path / "metrics.jsonl") if row["step"] <= step)
+    return max(epochs, default=0) + 1
 
 
 def is_longer(run: Run, before: DictConfig, after: DictConfig) -> bool:
@@ -44,8 +59,11 @@ def is_longer(run: Run, before: DictConfig, after: DictConfig) -> bool:
         InputError: It does, and the run cannot be trained further.
     """
     changed = [name for name in LIMITS if before.trainer.get(name) != after.trainer.get(name)]
-    if not changed and not _other_ending(run, before, after):
+    others = before.get("callbacks") != after.get("callbacks") and _ended_early(run, before)
+    if not changed and not others:
         return False
+    if not others:
+        _check_ending(run, before, changed)
     if run.record.until_step is not None:
         raise InputError(f"{run.id} reproduces the first {run.record.until_step} steps of another run; start a new run")
     if newest_step(run.checkpoints) is None:
@@ -62,11 +80,29 @@ def is_longer(run: Run, before: DictConfig, after: DictConfig) -> bool:
     return True
 
 
-def _other_ending(run: Run, before: DictConfig, after: DictConfig) -> bool:
-    """Return whether a run that a callback ended before its last step has other callbacks now."""
+def _ended_early(run: Run, before: DictConfig) -> bool:
+    """Return whether a finished run ended before its last step: by its epochs, its time, or a callback."""
     most, done = before.trainer.get("max_steps"), newest_step(run.checkpoints) or 0
-    ended_early = most is None or done < most
-    return bool(ended_early and before.get("callbacks") != after.get("callbacks"))
+    return most is None or done < most
+
+
+def _check_ending(run: Run, before: DictConfig, changed: Sequence[str]) -> None:
+    """Check that one of the changed limits is among those that can have ended a finished run, if any of them can.
+
+    Raises:
+        InputError: None is, so that it would take no step.
+    """
+    if not _ended_early(run, before):
+        ending = ["max_steps"]
+    else:
+        ending = [name for name in ("max_epochs", "max_time") if before.trainer.get(name) is not None]
+    if newest_step(run.checkpoints) is None or not ending or set(changed) & set(ending):
+        return
+    ended = " or ".join(f"trainer.{name}={before.trainer[name]}" for name in ending)
+    raise InputError(
+        f"{run.id} is finished: {ended} ended it at step {newest_step(run.checkpoints)}, so another "
+        f"{' and '.join(f'trainer.{name}' for name in changed)} has no effect; change what ended it, too"
+    )
 
 
 def described_length(cfg: DictConfig) -> str:

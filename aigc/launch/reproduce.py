@@ -98,10 +98,21 @@ def reproduce(
         run=run,
         new=new_run,
         metrics=compare_metrics(run.path / _METRICS, new_run.path / _METRICS, until),
-        weights=compare_weights(then, after) if until is None and not diverged else None,
+        weights=compare_weights(then, after)
+        if until is None and not diverged and not _is_of_earlier_end(run)
+        else None,
         drifts=drifts,
         diverged=diverged,
     )
+
+
+def _is_of_earlier_end(run: Run) -> bool:
+    """Return whether the model is that of an end before more steps, which a run of all steps does not validate."""
+    result = run.record.result
+    if result is None or not result.earlier_end:
+        return False
+    log.info("the weights of %s are those of step %s, an earlier end: not compared", run.id, result.best_step)
+    return True
 
 
 class _Report:

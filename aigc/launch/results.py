@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from typing import Any
 
 from pytorch_lightning import Callback, LightningDataModule
@@ -61,8 +62,7 @@ def save_result(
     metrics: dict[str, float],
     signatures: dict[str, str],
     callbacks: dict[str, Callback],
-    best_step: int | None,
-    seconds: float,
+    result: Result,
 ) -> None:
     """Write final metrics, their signatures, time of all attempts, throughput and the hashes of all artifacts.
 
@@ -71,17 +71,15 @@ def save_result(
         metrics: Final metrics.
         signatures: Signatures of the metrics, by the same names.
         callbacks: Callbacks of the run, by name.
-        best_step: The step whose weights are kept; None for the last ones.
-        seconds: Duration of this attempt.
+        result: With the duration of this attempt alone.
     """
     throughput = next((c for c in callbacks.values() if isinstance(c, Throughput)), None)
     checkpoints = [path for pattern in ("*.ckpt", "step-*.ckpt/*") for path in run.checkpoints.glob(pattern)]
     kept = [*run.model.rglob("*"), *checkpoints, *run.samples.rglob("*"), run.path / "metrics.jsonl"]
     artifacts = {str(path.relative_to(run.path)): sha256_file(path) for path in sorted(kept) if path.is_file()}
     with run.edit_manifest() as manifest:
-        result = Result(
-            best_step=best_step, seconds=seconds + sum(attempt.seconds for attempt in manifest.attempts[:-1])
-        )
+        before = sum(attempt.seconds for attempt in manifest.attempts[:-1])
+        result = replace(result, seconds=result.seconds + before)
         if throughput is not None:
             result.per_second, result.unit = throughput.per_second(), throughput.unit
         manifest.note_result(metrics, signatures, artifacts, result)

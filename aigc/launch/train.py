@@ -30,7 +30,7 @@ from aigc.runs.console import log
 from aigc.runs.environment import source_digest
 from aigc.runs.files import retrying
 from aigc.runs.heartbeat import Heartbeat
-from aigc.runs.manifest import Attempt
+from aigc.runs.manifest import Attempt, Result
 from aigc.tasks import Task
 
 
@@ -78,6 +78,8 @@ class Training:
             rewind(loggers, 0)
         # Callbacks that act at the start of a batch come after those that save and restore the state before it.
         savers = [callback for callback in callbacks.values() if isinstance(callback, Checkpoints)]
+        for saver in savers:
+            saver.earlier = self._earlier_result(step)
         first = [*savers, ExactState(cfg.resume.allow), BetweenSteps(), *([] if until is None else [_StopAfter(until)])]
         first.append(_AfterCheck(lambda trainer, task: self._log_start(trainer, task, step)))
         others = [callback for callback in callbacks.values() if callback not in savers]
@@ -117,11 +119,14 @@ class Training:
             if best is not None and best["step"] != task.steps_done:
                 _load_weights(trainer, whole, CheckpointFolder(run.checkpoints).file(best["step"]))
             save_model_folder(run, whole, data)
-            metrics, best_step = (best["metrics"], best["step"]) if best else (task.latest, None)
+            metrics = best["metrics"] if best else task.latest
             signatures = best.get("signatures", task.signatures) if best else task.signatures
-            seconds = time.perf_counter() - began
+            result = Result(best_step=best["step"] if best else None, seconds=time.perf_counter() - began)
+            if best is not None and all(best not in saver.ranking for saver in savers):
+                result.earlier_end = True
+                log.info("step %d, the end before more steps, is still the best: it stays the result", best["step"])
             retrying(
-                lambda: save_result(run, metrics, signatures, callbacks, best_step, seconds),
+                lambda: save_result(run, metrics, signatures, callbacks, result),
                 f"write {run.path}/manifest.json",
             )
 
@@ -141,6 +146,14 @@ class Training:
         folder = CheckpointFolder(self.run.checkpoints)
         chosen = self.agreement.on("checkpoint", lambda: str(folder.begin() or ""))
         return (Path(chosen), step_of(Path(chosen))) if chosen else (None, 0)
+
+    def _earlier_result(self, step: int) -> dict[str, Any] | None:
+        """Return step, metrics and signatures of the result of a run that has finished before, on the same data."""
+        record = self.run.record
+        best = record.result.best_step if record.result else None
+        if best is None or best > step or "data" in self.cfg.resume.allow:
+            return None
+        return {"step": best, "metrics": record.metrics, "signatures": record.signatures}
 
     def _log_change(self, attempts: list[Attempt]) -> None:
         """Record the machine and code of this attempt, and warn where they changed."""
@@ -207,13 +220,15 @@ class _ReachedLastStep(Exception):
 
 
 class _StopAfter(Callback):
-    """Stops training between two steps."""
+    """Stops training between two steps; the last one is validated only where nothing else was recorded to compare."""
 
     def __init__(self, step: int):
         self.step = step
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self._end_after(trainer, module)
+        assert isinstance(module, Task)
+        if module.latest:
+            self._end_after(trainer, module)
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
         self._end_after(trainer, module)

@@ -76,6 +76,8 @@ class Result(Entry):
 
     best_step: int | None = always()
     """The step whose weights are kept; None for the last ones."""
+    earlier_end: bool | None = None
+    """Whether that step was validated only as the last one of a run that took more steps later."""
     seconds: float = always(0.0)
     """Duration of all attempts."""
     per_second: float | None = None

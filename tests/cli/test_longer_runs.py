@@ -142,3 +142,15 @@ def test_an_extended_run_is_reproduced(aigc, own_place):
     assert aigc("resume", "mine", LAST).returncode == 0
     done = aigc("reproduce", "mine")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_run_whose_result_is_that_of_an_earlier_end_is_reproduced(aigc, own_place):
+    # The perplexity falls, so that the first end stays the largest of the two.
+    largest = ["callbacks.checkpoints.mode=max", "trainer.validate_every_n_steps=null", "run.id=mine"]
+    assert aigc("train", *CONSTANT, FIRST, *largest).returncode == 0
+    done = aigc("resume", "mine", LAST)
+    assert done.returncode == 0, done.stderr
+    run = Run.open(own_place / "outputs/runs/mine")
+    assert run.record.result.best_step == 7
+    done = aigc("reproduce", "mine")
+    assert done.returncode == 0, done.stderr

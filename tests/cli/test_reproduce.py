@@ -183,6 +183,17 @@ def test_an_unfinished_run_is_reproduced_up_to_its_last_step(verb: Verb, run: Ru
     assert again.returncode == 0, again.stderr
 
 
+def test_a_step_that_only_a_validation_recorded_is_validated(verb: Verb, place: Path, cache: Path) -> None:
+    sparse = ["trainer.log_every_n_steps=100", "trainer.validate_every_n_steps=2", "run.id=sparse"]
+    done = aigc_in(place, cache, "train", *SMALL, *sparse)
+    assert done.returncode == 0, done.stderr
+    again = verb("reproduce", "sparse", "--steps", "2", "--json")
+    assert again.returncode == 0, again.stderr
+    found = json.loads(again.stdout)
+    assert (found["identical"], found["steps"]) == (True, 2)
+    assert found["values"] > 0
+
+
 def test_missing_data_are_an_error_that_names_where_the_run_was_started(verb: Verb, run: Run, place: Path) -> None:
     (place / "mine.txt").unlink()
     done = verb("reproduce", run.id)
