@@ -1,4 +1,4 @@
-"""Printing under any encoding: no text raises an error, and JSON and YAML on stdout can be read again."""
+"""Words of messages, and printing under any encoding: JSON and YAML on stdout can be read again."""
 
 import codecs
 import io
@@ -6,6 +6,17 @@ import json
 import sys
 from itertools import takewhile
 from typing import Any
+
+
+def plural(number: float, noun: str) -> str:
+    """Return a number with its noun, as `1 image`, `2,500 images` or `3 classes`."""
+    ending = "" if number == 1 else "es" if noun.endswith(("s", "ch")) else "s"
+    return f"{number:,} {noun}{ending}"
+
+
+def shortened(text: str, most: int = 200) -> str:
+    """Return a text that stands in a message, its end left out where it is longer than `most` characters."""
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def escape_unprintable() -> None:

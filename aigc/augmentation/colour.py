@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from aigc.augmentation.draws import angle, choose, lognormal, normal, sometimes, whole
+from aigc.printing import plural
 
 
 def colour(images: Tensor, probability: Tensor) -> Tensor:
@@ -24,7 +25,7 @@ def colour(images: Tensor, probability: Tensor) -> Tensor:
         ValueError: There are neither one nor three channels.
     """
     if images.shape[1] not in (1, 3):
-        raise ValueError(f"images have {images.shape[1]} channels; colours of 1 (grey) or 3 can be changed")
+        raise ValueError(f"images have {plural(images.shape[1], 'channel')}; colours of 1 (grey) or 3 can be changed")
     brightness = sometimes(normal(images, deviation=0.2), probability, 0)
     contrast = sometimes(lognormal(images, deviation=0.5), probability, 1)
     luma = sometimes(1 - 2 * whole(images, count=2), probability, 1)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from aigc.printing import plural
 from aigc.runs.console import log
 from aigc.tasks import Task
 
@@ -64,10 +65,8 @@ class Estimate(Callback):
         seconds, pauses = left * seconds_per_step, _pauses_left(trainer, module)
         if self._pauses:
             seconds += pauses * sum(self._pauses) / len(self._pauses)
-        more = f", and {pauses} validation{'s' * (pauses > 1)} of unknown length" if pauses and not self._pauses else ""
-        log.info(
-            "about %s for the %s steps left%s; peak memory %s", _words(seconds), f"{left:,}", more, _memory(module)
-        )
+        more = f", and {plural(pauses, 'validation')} of unknown length" if pauses and not self._pauses else ""
+        log.info("about %s left for %s%s; peak memory %s", _words(seconds), plural(left, "step"), more, _memory(module))
 
 
 def _pauses_left(trainer: Trainer, module: Task) -> int:

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from aigc.cli.parts.options import VerbParser, add_trust, use_trusted
-from aigc.printing import print_json
+from aigc.printing import plural, print_json
 
 if TYPE_CHECKING:
     from aigc.launch.reproduce import Reproduction
@@ -64,18 +64,21 @@ def run(options: argparse.Namespace) -> int:
 def text(found: "Reproduction") -> str:
     """Return the result in one to three lines."""
     metrics, weights = found.metrics, found.weights
-    size = f"{metrics.steps} steps, {metrics.metrics} metrics"
+    size = f"{plural(metrics.steps, 'step')}, {plural(metrics.metrics, 'metric')}"
     if found.identical:
         kept = f", weights {weights.digest[:_SHOWN]}" if weights else ""
-        return f"identical, {size} ({metrics.values} values){kept}\n{found.new.path}"
+        return f"identical, {size} ({plural(metrics.values, 'value')}){kept}\n{found.new.path}"
     lines = []
     if metrics.first:
-        lines.append(f"different {metrics.first}; {len(metrics.differences)} of {metrics.values} values differ")
+        lines.append(
+            f"different {metrics.first}; {len(metrics.differences)} of {plural(metrics.values, 'value')} differ"
+        )
     elif weights and not weights.identical:
         name = weights.differing[0]
         old, new = ((digest or "none")[:_SHOWN] for digest in weights.files[name])
         lines.append(
-            f"different weights: {name} was {old}, is {new}; all {metrics.values} values of {size} are the same"
+            f"different weights: {name} was {old}, is {new}; all {plural(metrics.values, 'value')} of {size} are "
+            "the same"
         )
     if found.diverged:
         lines.append(f"different end: {found.diverged}")

@@ -3,7 +3,7 @@
 import argparse
 
 from aigc.cli.parts.options import ConfigParser, fields_help, use_trusted
-from aigc.printing import print_json
+from aigc.printing import plural, print_json
 
 
 class _Parser(ConfigParser):
@@ -82,7 +82,7 @@ def _submit_sweep(options: argparse.Namespace) -> None:
         record = {"sweep": made.id, "job": job, "trials": len(made.trials), "path": str(made.folder)}
         print_json(record)
     else:
-        print(f"{made.id}  job {job}  {len(made.trials)} trials")
+        print(f"{made.id}  job {job}  {plural(len(made.trials), 'trial')}")
 
 
 def _on_cluster(overrides: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from aigc.cli.parts.options import ConfigParser, fields_help, use_trusted
 from aigc.config.problems import suggest
 from aigc.errors import AigcError, InputError
+from aigc.printing import plural
 
 READS = ("status", "table", "best")
 
@@ -119,7 +120,7 @@ def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
         again = "Optuna asks for others when sweep.trials is raised"
         if not made.axes:
             again = "the same command with --retry-failed runs failed ones again"
-        failed = "1 trial has failed" if tally.all_failed == 1 else f"{tally.all_failed} trials have failed"
+        failed = f"{plural(tally.all_failed, 'trial')} {'has' if tally.all_failed == 1 else 'have'} failed"
         not_run = f"{tally.left} {'was' if tally.left == 1 else 'were'} not run"
         raise AigcError(f"{failed}, {not_run}; `aigc sweep status {made.id}`; {again}")
     return 0

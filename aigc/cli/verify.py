@@ -3,7 +3,7 @@
 import argparse
 
 from aigc.cli.parts.options import VerbParser
-from aigc.printing import print_json
+from aigc.printing import plural, print_json
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,5 +36,5 @@ def run(options: argparse.Namespace) -> int:
                 f", was {finding.expected[:8]}, is {finding.found[:8]}" if finding.expected and finding.found else ""
             )
             print(f"{finding.file}: {finding.problem}{digests}")
-        print(f"{len(findings) - len(wrong)} of {len(findings)} files are unchanged")
+        print(f"{len(findings) - len(wrong)} of {plural(len(findings), 'file')} are unchanged")
     return 1 if wrong else 0

@@ -10,6 +10,7 @@ from aigc.config.problems import ConfigError, nearest, suggest
 from aigc.config.schema import is_single
 from aigc.config.types import shown
 from aigc.config.yaml_files import YamlFile, read_yaml
+from aigc.printing import plural
 
 ROOT = "train"
 _NAME = r"(?!\.{1,2}(?:/|$))(?:[^\s/@:,\[\]{}$]|\$\{[\w/@.]+\})+"
@@ -127,7 +128,7 @@ def find_circle(configs: list[str]) -> ConfigError | None:
 def _wrong_form(item: Any) -> str:
     if isinstance(item, Mapping):
         if len(item) != 1:
-            return f"{shown(dict(item))} has {len(item)} keys, and an item has one"
+            return f"{shown(dict(item))} has {plural(len(item), 'key')}, and an item has one"
         [(key, value)] = item.items()
         if not isinstance(key, str) or not _GROUP.fullmatch(key):
             return f"{shown(key)} is not a group"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from aigc.errors import InputError
+from aigc.printing import plural
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,7 @@ class ConfigError(InputError):
     def __init__(self, problems: Sequence[Problem]):
         self.problems = list(problems)
         lines = "\n".join(f"  {problem}" for problem in self.problems)
-        count = "1 error" if len(self.problems) == 1 else f"{len(self.problems)} errors"
-        super().__init__(f"config: {count}\n{lines}")
+        super().__init__(f"config: {plural(len(self.problems), 'error')}\n{lines}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -15,6 +15,7 @@ from aigc.data.workers import leave_signals_alone
 from aigc.distributed.collectives import all_true
 from aigc.distributed.data_rank import data_rank
 from aigc.errors import AigcError, InputError
+from aigc.printing import plural
 from aigc.runs.console import log
 
 _KEPT = 8
@@ -146,7 +147,8 @@ class StreamLoader:
         if done == 0:
             size = self.order.get("batch_size")
             raise InputError(
-                f"{self.name} gives a rank fewer than {self.group} batches of {size} rows in an epoch. Lower "
+                f"{self.name} gives a rank fewer than {plural(self.group, 'batch')} of {size} rows each in "
+                "an epoch. Lower "
                 "data.batch_size, data.sequence_length or trainer.accumulate_grad_batches, or give more text."
             )
         if left_out:

@@ -6,6 +6,7 @@ from aigc.config.problems import ConfigError, Problem
 from aigc.distributed.data_rank import compute_together
 from aigc.distributed.gradients import BareDDP
 from aigc.distributed.sharding import ShardedData
+from aigc.printing import plural
 
 
 def choose_strategy(name: str, world_size: int, together: int = 1, reduces: bool = True) -> Strategy | str:
@@ -41,7 +42,7 @@ def share_batches(name: str, world_size: int, together: int) -> None:
     if together > 1 and name != "model_parallel":
         what = f"only trainer.strategy=model_parallel splits layers, and it is {name}; use trainer=model_parallel"
     elif world_size % together:
-        what = f"{world_size} ranks (trainer.devices times trainer.nodes) are not a multiple of {together}"
+        what = f"{plural(world_size, 'rank')} (trainer.devices times trainer.nodes) are not a multiple of {together}"
     else:
         compute_together(together)
         return

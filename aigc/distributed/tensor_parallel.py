@@ -19,6 +19,7 @@ from torch.distributed.tensor.parallel import (
 from transformers import PreTrainedModel
 
 from aigc.config.problems import ConfigError, Problem
+from aigc.printing import plural
 
 
 class SummedGradient(ParallelStyle):
@@ -93,7 +94,7 @@ def _plan(model: nn.Module, size: int) -> dict[str, str]:
     for name in ("num_attention_heads", "num_key_value_heads", "intermediate_size"):
         number = getattr(config, name, None) or size
         if number % size:
-            raise _unfit(f"model.settings.{name}={number} is not divisible by {size} ranks")
+            raise _unfit(f"model.settings.{name}={number} is not divisible by {plural(size, 'rank')}")
     if getattr(config, "attention_dropout", 0):
         raise _unfit("ranks would use the same dropout mask (model.settings.attention_dropout must be 0)")
     return plan

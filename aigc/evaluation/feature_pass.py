@@ -13,6 +13,7 @@ from aigc.errors import InputError
 from aigc.metrics.image import FeatureStatistics, Statistics
 from aigc.metrics.image.extractors import Extracted, Extractor, train_classifier
 from aigc.metrics.image.extractors.classifier import SIZE
+from aigc.printing import plural
 
 _WAITING = 4
 """Largest number of batches of images that wait for others of their size."""
@@ -46,7 +47,7 @@ def measure_images(
     whole = FeatureStatistics(extractor, keep, reservoir, over_ranks=False)
     part = FeatureStatistics(extractor, over_ranks=False)
     apart = torch.tensor(sorted(heldout), dtype=torch.int64)
-    with step(f"measuring {len(images):,} images", len(images)) as advance:
+    with step(f"measuring {plural(len(images), 'image')}", len(images)) as advance:
         for numbers, batch in _batches(images, batch_size):
             extracted = extractor(batch)
             if not bool((finite := torch.isfinite(extracted.features).all(dim=1)).all()):

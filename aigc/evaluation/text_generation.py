@@ -22,6 +22,7 @@ from aigc.generation.sampling import Sampling
 from aigc.generation.texts import continues_texts, generate_texts
 from aigc.metrics.text import TextMetric
 from aigc.metrics.text.scorer import AdditiveScorer, CollectionScorer
+from aigc.printing import plural
 from aigc.runs.console import log
 from aigc.runs.files import retrying, write_atomic
 from aigc.tasks import LanguageTask, Task
@@ -126,7 +127,7 @@ class TextGeneration(Evaluation):
         """Say once in a process how many held-out examples leave nothing to write."""
         if used == chosen:
             return
-        what = f"{self.key}: {chosen - used:,} of {chosen:,} held-out examples leave nothing to write"
+        what = f"{self.key}: nothing is left to write in {chosen - used:,} of {plural(chosen, 'held-out example')}"
         if self.prompt_pattern:
             pattern = f"{self.key}.prompt_pattern {self.prompt_pattern!r}"
             what += f", as {pattern} takes the whole text or nothing; null gives the first half of each text"

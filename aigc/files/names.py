@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from aigc.printing import plural
+
 _OF_SYSTEMS = frozenset(
     {
         "__macosx",  # macOS's archives
@@ -94,7 +96,7 @@ class Found:
         listed = [f"{end or 'without an ending'} {count:,}{_of(end, advice)}" for end, count in most[:_SHOWN]]
         more = sum(count for _, count in most[_SHOWN:])
         listed += [f"others {more:,}"] if more else []
-        return f"{number:,} file{'' if number == 1 else 's'}: {', '.join(listed)}"
+        return f"{plural(number, 'file')}: {', '.join(listed)}"
 
 
 def sort_out(paths: Iterable[str], counts: Callable[[str], bool]) -> Found:

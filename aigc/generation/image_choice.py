@@ -8,6 +8,7 @@ from typing import Annotated
 from aigc.config.problems import choices
 from aigc.config.types import Bound
 from aigc.errors import InputError
+from aigc.printing import plural
 
 _MOST = 1_000_000
 """Images at a time: a larger number is a typing error."""
@@ -51,7 +52,7 @@ class ImageChoice:
                 raise InputError(f"seed={self.seed}: the largest seed is {_LARGEST_SEED}")
             return list(range(named[0], named[0] + wanted))
         if wanted not in (None, len(named)):
-            raise InputError(f"seed={self.seed} names {len(named)} images, and {key} asks for {wanted}")
+            raise InputError(f"seed={self.seed} names {plural(len(named), 'image')}, and {key} asks for {wanted}")
         return named
 
     def table(self) -> tuple[int, int] | None:

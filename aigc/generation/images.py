@@ -14,6 +14,7 @@ from aigc.generation.random_state import fixed_random_state
 from aigc.metrics.image import FeatureStatistics, Statistics
 from aigc.metrics.image.extractors import Extractor
 from aigc.metrics.image.quantisation import quantise
+from aigc.printing import plural
 from aigc.runs import stop
 
 _BLOCK = 16
@@ -132,7 +133,7 @@ def make(task: ImageSource, drawn: Drawn) -> Tensor:
     if images.ndim != 4 or images.shape[0] != len(drawn.latents) or not images.is_floating_point():
         raise InputError(
             f"task: {type(task).__name__}.generate must give a float tensor of shape (count, channels, height, width), "
-            f"and gives {images.dtype} of shape {tuple(images.shape)} for {len(drawn.latents)} latents"
+            f"and gives {images.dtype} of shape {tuple(images.shape)} for {plural(len(drawn.latents), 'latent')}"
         )
     if bool(images.isnan().any()):
         raise DivergedRun(f"images hold NaN after step {task.steps_done}; lower optimizer.lr and start again")

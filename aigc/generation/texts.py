@@ -21,6 +21,7 @@ from aigc.generation.random_state import fixed_random_state
 from aigc.generation.sampling import Sampling
 from aigc.models.context import context_length
 from aigc.models.end_tokens import end_tokens
+from aigc.printing import plural
 from aigc.runs import stop
 
 
@@ -186,7 +187,8 @@ def _check_length(encoded: list[list[int]], prompts: Sequence[str], context: int
         if len(ids) >= context:
             shown = prompt if len(prompt) <= 20 else prompt[:20] + "..."
             raise InputError(
-                f"prompt {shown!r} has {len(ids)} tokens with its start mark; the model's context is {context},"
+                f"prompt {shown!r} has {plural(len(ids), 'token')} with its start mark; the model's context is "
+                f"{context},"
                 " of which at least one is needed for the output: shorten the prompt"
             )
 

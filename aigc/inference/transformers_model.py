@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aigc.errors import InputError
 from aigc.inference.base import SAFETENSORS, Comparison, Generated, Request, SavedModel
+from aigc.printing import plural
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -86,7 +87,9 @@ class SavedTransformersModel(SavedModel):
         AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         ids = _fixed_tokens(model.config)
         difference = largest_difference(_logits(model, ids), _logits(fresh, ids))
-        return Comparison(f"logits of {ids.numel()} fixed tokens, {_WEIGHTS} written and loaded again", difference, 0.0)
+        return Comparison(
+            f"logits of {plural(ids.numel(), 'fixed token')}, {_WEIGHTS} written and loaded again", difference, 0.0
+        )
 
     def _read(self, folder: Path, **settings: Any) -> Any:
         """Read a model of the class that its configuration names; Transformers has it, so it runs no other code."""

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from aigc.config.class_sources import TargetError
 from aigc.config.targets import is_subclass, signature
 from aigc.errors import InputError
+from aigc.printing import plural
 from aigc.runs import Run
 from aigc.runs.checkpoints import newest_step
 from aigc.runs.metrics_file import read_lines
@@ -65,7 +66,9 @@ def is_longer(run: Run, before: DictConfig, after: DictConfig) -> bool:
     if not others:
         _check_ending(run, before, changed)
     if run.record.until_step is not None:
-        raise InputError(f"{run.id} reproduces the first {run.record.until_step} steps of another run; start a new run")
+        raise InputError(
+            f"{run.id} reproduces the first {plural(run.record.until_step, 'step')} of another run; start a new run"
+        )
     if newest_step(run.checkpoints) is None:
         raise InputError(
             f"{run.id} is finished and has no checkpoint to continue from; start a new run with more steps"

@@ -24,6 +24,7 @@ from aigc.launch.results import save_model_folder, save_result
 from aigc.launch.trainer import batches_per_epoch, build_trainer, last_step
 from aigc.logger import rewind
 from aigc.logger.lightning import log_config
+from aigc.printing import plural
 from aigc.runs import Run
 from aigc.runs.checkpoints import CheckpointFolder, step_of
 from aigc.runs.console import log
@@ -181,10 +182,10 @@ class Training:
         size = sum(p.numel() for p in task.parameters())
         log.info("%s", self.run.path)
         log.info(
-            "%s parameters, %s steps%s, %s on %s",
-            f"{size:,}",
-            f"{trainer.max_steps:,}",
-            f" (at most {trainer.max_epochs:,} epochs)" if (trainer.max_epochs or 0) > 0 else "",
+            "%s, %s%s, %s on %s",
+            plural(size, "parameter"),
+            plural(trainer.max_steps, "step"),
+            f" (at most {plural(trainer.max_epochs, 'epoch')})" if (trainer.max_epochs or 0) > 0 else "",
             trainer.precision,
             _device().replace("(1 threads)", "(1 thread)"),
         )

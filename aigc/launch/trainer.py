@@ -17,6 +17,7 @@ from aigc.distributed.strategies import choose_strategy
 from aigc.errors import InputError
 from aigc.launch.ranks.group import read_ranks
 from aigc.launch.ranks.lightning_environment import StartedRanks
+from aigc.printing import plural
 from aigc.runs.console import log
 
 
@@ -101,7 +102,7 @@ def last_step(settings: Any, batches: int | None) -> int:
         raise ConfigError([Problem("trainer.max_epochs", what)])
     if settings.max_steps is not None and of_epochs is not None and settings.max_steps < of_epochs:
         first = f"trainer.max_steps={settings.max_steps} ends training before trainer.max_epochs={settings.max_epochs}"
-        log.info("%s, which is %d steps; trainer.max_steps=null trains them all", first, of_epochs)
+        log.info("%s, which is %s; trainer.max_steps=null trains them all", first, plural(of_epochs, "step"))
     return int(min(number for number in (settings.max_steps, of_epochs) if number is not None))
 
 
@@ -115,7 +116,7 @@ def _whole_steps(batches: int, accumulate: int) -> int:
     """Round the batches of an epoch down to whole optimiser steps."""
     if batches < accumulate:
         raise InputError(
-            f"trainer.accumulate_grad_batches={accumulate}: an epoch has only {batches} batches; "
+            f"trainer.accumulate_grad_batches={accumulate}: an epoch has only {plural(batches, 'batch')}; "
             "lower it, or give more data"
         )
     return batches - batches % accumulate

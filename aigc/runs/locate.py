@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from aigc.errors import InputError
+from aigc.printing import plural
 from aigc.runs.manifest import MANIFEST_FILE
 
 CONFIG_FILE = "config.yaml"
@@ -61,7 +62,7 @@ def find_run(name: str | Path, root: Path | None = None) -> Path:
     if matches:
         listed = ", ".join(sorted(folder.name for folder in matches[:10]))
         more = f" and {len(matches) - 10} more" if len(matches) > 10 else ""
-        raise InputError(f"{text!r} matches {len(matches)} runs: {listed}{more}. Give a longer prefix.")
+        raise InputError(f"{text!r} matches {plural(len(matches), 'run')}: {listed}{more}. Give a longer prefix.")
     if Path(text).is_dir():
         return _check_run(Path(text))
     raise InputError(_unknown(text, root))

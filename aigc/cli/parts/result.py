@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from aigc.launch.clusters.run_state import read_states
-from aigc.printing import print_json
+from aigc.printing import plural, print_json
 from aigc.runs import Run
 from aigc.runs.table import MEASURES, describe, main_metrics
 
@@ -66,7 +66,7 @@ def print_description(run: Run) -> None:
         ("packages", ", ".join(f"{n} {v}" for n, v in list(manifest["packages"].items())[:4])),
         ("checkpoints", ", ".join(described["checkpoints"]) or "none"),
         ("model", str(run.model) if described["has_model"] else "none"),
-        ("samples", f"{len(described['samples'])} files"),
+        ("samples", plural(len(described["samples"]), "file")),
         ("folder", str(run.path)),
     ]
     if state.job_id:

@@ -13,7 +13,7 @@ from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.row_labels import row_labels, shown
 from aigc.launch.sweeps.table import Table, make_table
 from aigc.launch.sweeps.trials import SweepPlan, Trial
-from aigc.printing import print_json
+from aigc.printing import plural, print_json
 from aigc.runs.console import log, stderr
 from aigc.runs.status import Status
 
@@ -229,7 +229,7 @@ def _digits(value: float, style: str) -> str:
 
 
 def _trials(count: int) -> str:
-    return "1 trial" if count == 1 else f"{count} trials"
+    return plural(count, "trial")
 
 
 def _words(trial: Trial) -> str:

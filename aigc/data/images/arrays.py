@@ -13,6 +13,7 @@ from aigc.data.images.base import ImageArray, Images, Labels
 from aigc.data.images.decode import Alpha, flattened
 from aigc.data.progress import log_once
 from aigc.errors import InputError
+from aigc.printing import plural
 
 _CHANNELS = (1, 3, 4)
 _FORM = (
@@ -89,7 +90,7 @@ def log_shape(name: str, array: NDArray[Any], pixels: NDArray[np.uint8]) -> None
     """Log how an array was understood."""
     number, height, width, channels = pixels.shape
     shape = f"height {height}, width {width}, channels {channels}"
-    log_once(f"{name}: {array.dtype} of shape {array.shape}: {number:,} images, {shape}")
+    log_once(f"{name}: {array.dtype} of shape {array.shape}: {plural(number, 'image')}, {shape}")
 
 
 def channels_last(name: str, array: NDArray[Any]) -> NDArray[np.uint8]:

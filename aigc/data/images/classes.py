@@ -7,6 +7,7 @@ import numpy as np
 from aigc.data.images.base import Images, Labels
 from aigc.data.progress import log_once
 from aigc.errors import InputError
+from aigc.printing import plural
 
 _SHOWN = 8
 
@@ -35,7 +36,7 @@ def check_labels(path: str, labels: Labels | None, classes: Sequence[str]) -> No
             "two at least. Set data.labels=false, or give images of more classes."
         )
     if missing := [name for label, name in enumerate(classes) if label not in there]:
-        log_once(f"data.labels: {path} has no image of {len(missing)} classes: {', '.join(missing[:_SHOWN])}")
+        log_once(f"data.labels: {path} has no image of {plural(len(missing), 'class')}: {', '.join(missing[:_SHOWN])}")
 
 
 def log_unused(path: str, images: Images) -> None:

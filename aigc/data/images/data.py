@@ -25,6 +25,7 @@ from aigc.data.images.views import Views
 from aigc.data.loader import EpochLoader, unbatched, worker_settings
 from aigc.distributed.data_rank import data_rank
 from aigc.errors import InputError
+from aigc.printing import plural
 
 MOST_RESIDENT = 1 << 30
 """Bytes of images up to which `on_device: auto` keeps them on an accelerator."""
@@ -154,7 +155,8 @@ class ImageData(PreparedData[PreparedImages]):
         if number < needed:
             lower = "data.batch_size or data.batches_per_step" if self.batches_per_step > 1 else "data.batch_size"
             raise InputError(
-                f"{self.path} gives {number} images, fewer than {product}. Lower {lower}, or give more images."
+                f"{self.path} gives {plural(number, 'image')}, fewer than {product}. Lower {lower}, or give more "
+                "images."
             )
         if self.views.shift >= height:
             raise InputError(f"data.shift is {self.views.shift}; allowed: less than the images' height, {height}.")

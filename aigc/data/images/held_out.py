@@ -13,6 +13,7 @@ from aigc.data.images.prepared import PreparedImages, prepare
 from aigc.data.images.split import Indices, count_shared, split_images
 from aigc.data.progress import log_once
 from aigc.errors import InputError
+from aigc.printing import plural
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,6 @@ def validation_set(
             f"those of {train_source.name} {train.info['resolution']}. Set data.resolution."
         )
     if shared := count_shared(train, prepared, cache):
-        what = f"{shared:,} images of {source.name} are also in {train_source.name}"
+        what = f"{source.name} shares {plural(shared, 'image')} with {train_source.name}"
         log_once(f"{what}: validation is not independent of training", logging.WARNING)
     return HeldOut(prepared, None, None, [prepared.info["fingerprint"]])

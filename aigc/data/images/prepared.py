@@ -18,6 +18,7 @@ from aigc.data.images.fit import ImageRecipe, changes, fit
 from aigc.data.images.reading import decoded, log_skipped
 from aigc.data.progress import log_once, step
 from aigc.errors import InputError
+from aigc.printing import plural
 
 FORMAT = 1
 """Raised whenever the same recipe would give other files."""
@@ -90,7 +91,7 @@ def _build(recipe: ImageRecipe, source: Images, folder: Path) -> dict[str, Any]:
     kept: list[int] = []
     fitted: Counter[str] = Counter()
     shape: tuple[int, ...] = ()
-    what = f"decoding {len(source):,} images"
+    what = f"decoding {plural(len(source), 'image')}"
     with step(what, len(source)) as advance, (folder / "pixels.npy").open("wb") as file:
         for index, (size, pixels) in decoded(source, recipe.on_bad, partial(_sized, recipe=recipe)):
             if not kept:
@@ -135,7 +136,7 @@ def _log_fitted(name: str, info: dict[str, Any]) -> None:
         "scaled": f"scaled to {side}",
     }
     number = info["train"]["images"]
-    done = [f"{count:,} of {number:,} images are {what[one]}" for one, count in info.get("fitted", {}).items()]
+    done = [f"{count:,} of {plural(number, 'image')} are {what[one]}" for one, count in info.get("fitted", {}).items()]
     if done:
         log_once(f"{name}: {', '.join(done)}")
 

@@ -11,6 +11,7 @@ from aigc.data.hints import check_choice
 from aigc.data.images.base import ImageArray, Images
 from aigc.data.progress import log_once, step
 from aigc.errors import InputError
+from aigc.printing import plural
 
 OnBad = Literal["fail", "skip"]
 """How an image is treated that cannot be read: it is an error, or it is left out and logged."""
@@ -64,7 +65,7 @@ def decoded(
         else:
             yield index, result
     if skipped and len(skipped) == len(images):
-        raise InputError(f"{images.name}: none of {len(images):,} images can be read. {reason}")
+        raise InputError(f"{images.name}: none of {plural(len(images), 'image')} can be read. {reason}")
     if skipped:
         log_skipped(images, skipped)
 
@@ -116,5 +117,5 @@ def log_skipped(images: Images, skipped: Sequence[int]) -> None:
     """Say which images of a set are left out as they cannot be read, once in a process."""
     names = ", ".join(images.name_of(index) for index in skipped[:_SHOWN])
     more = ", ..." if len(skipped) > _SHOWN else ""
-    what = f"{len(skipped):,} of {len(images):,} images cannot be read and are left out"
+    what = f"{len(skipped):,} of {plural(len(images), 'image')} cannot be read and are left out"
     log_once(f"{images.name}: {what}: {names}{more}", logging.WARNING)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from aigc.data.cache import entry_key, find_or_make
 from aigc.data.images.prepared import PreparedImages
 from aigc.errors import InputError
+from aigc.printing import plural
 
 FORMAT = 1
 """Raised whenever the same settings would give another split."""
@@ -88,7 +89,8 @@ def _split(pixels: NDArray[np.uint8], labels: Sequence[int], fraction: float, se
     if len(chosen) < wanted:
         what = "none" if len(left) == 1 else f"none of some of the {len(left)} classes"
         raise InputError(
-            f"data.validation_fraction {fraction} of {len(classes)} distinct images leaves {what} to train on. "
+            f"data.validation_fraction {fraction} of {plural(len(classes), 'distinct image')} leaves {what} to "
+            "train on. "
             "Lower it, or give more images."
         )
     held_out = np.array([content in chosen for content in contents])

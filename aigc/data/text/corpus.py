@@ -11,6 +11,7 @@ from aigc.data.fingerprints import sha256_of
 from aigc.data.progress import log_once, step
 from aigc.data.text.examples import Example, Layout
 from aigc.errors import InputError
+from aigc.printing import plural
 
 _TICK = 1000
 
@@ -88,7 +89,7 @@ def read_corpus(source: Source, layout: Layout, objective: Reads | None = None) 
     if not kept:
         raise InputError(f"{source.name}: no example with a text ({seen} empty ones). Is it the right file and column?")
     if skipped := seen - len(kept):
-        log_once(f"{source.name}: {skipped:,} of {seen:,} examples have no text and are left out")
+        log_once(f"{source.name}: {skipped:,} of {plural(seen, 'example')} have no text and are left out")
     return Corpus(kept, skipped)
 
 

@@ -13,6 +13,7 @@ from aigc.data.text.sources import open_source
 from aigc.data.text.tokenizer import TokenizerSettings
 from aigc.data.text.validation_part import prepare_validation
 from aigc.errors import InputError
+from aigc.printing import plural
 
 
 class TextData(TextModule):
@@ -71,7 +72,8 @@ class TextData(TextModule):
         rows = prepared.info["train"]["rows"]
         if rows < self.batch_size:
             raise InputError(
-                f"{self.path} gives {rows} training rows of {self.sequence_length} tokens, fewer than data.batch_size "
+                f"{self.path} gives {plural(rows, 'training row')} of {self.sequence_length} tokens, fewer than "
+                "data.batch_size "
                 f"{self.batch_size}. Lower data.batch_size or data.sequence_length, or give more text."
             )
         return prepared

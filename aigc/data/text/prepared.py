@@ -23,6 +23,7 @@ from aigc.data.text.split import overlap, split
 from aigc.data.text.tokenised import tokenise
 from aigc.data.text.tokenizer import make_tokenizer, resolve
 from aigc.errors import InputError
+from aigc.printing import plural
 
 _log = logging.getLogger("aigc")
 
@@ -195,7 +196,7 @@ def _split(recipe: CorpusRecipe, corpus: Corpus, validation: Corpus | None) -> t
         train, heldout = split(corpus.examples, recipe.validation_fraction, recipe.seed)
         return {"train": train, "validation": heldout}, corpus.skipped
     if shared := overlap(corpus.examples, validation.examples):
-        _log.warning("%s texts of the validation corpus are also in the training corpus", f"{shared:,}")
+        _log.warning("validation corpus: %s also in the training corpus", plural(shared, "text"))
     return {"train": corpus.examples, "validation": validation.examples}, corpus.skipped + validation.skipped
 
 
@@ -203,16 +204,17 @@ def _report(name: str, numbers: Mapping[str, int | float], sequence_length: int)
     """Log what did not fit, and refuse a split of which nothing is left."""
     if numbers["examples"] and not numbers["documents"]:
         raise InputError(
-            f"None of the {numbers['examples']:,} {name} examples gives a token to learn. Check the tokenizer."
+            f"none of {plural(numbers['examples'], f'{name} example')} gives a token to learn. Check the tokenizer."
         )
-    longer = f"{name} documents are longer than data.sequence_length {sequence_length} and were"
+    longer = f"longer than data.sequence_length {sequence_length}"
+    document = f"{name} document"
     if numbers["split"]:
-        what = "%s %s split into %s pieces; nothing is left out"
-        _log.info(what, f"{numbers['split']:,}", longer, f"{numbers['pieces']:,}")
+        pieces = plural(numbers["pieces"], "piece")
+        _log.info("%s %s, split into %s: nothing is left out", plural(numbers["split"], document), longer, pieces)
     if (cut := numbers["cut"] - numbers["split"]) > 0:
-        _log.warning("%s %s cut: what does not fit is left out, of a prompt first", f"{cut:,}", longer)
+        _log.warning("%s %s, cut: what does not fit is left out, of a prompt first", plural(cut, document), longer)
     if numbers["dropped"]:
-        _log.warning("%s %s documents have no token to learn and were dropped", f"{numbers['dropped']:,}", name)
+        _log.warning("%s without a token to learn, dropped", plural(numbers["dropped"], document))
 
 
 def write_examples(path: Path, examples: Sequence[Example]) -> None:

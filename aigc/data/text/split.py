@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from aigc.data.text.examples import Example
 from aigc.errors import InputError
+from aigc.printing import plural
 
 
 def split(examples: Sequence[Example], fraction: float, seed: int) -> tuple[list[Example], list[Example]]:
@@ -34,7 +35,9 @@ def split(examples: Sequence[Example], fraction: float, seed: int) -> tuple[list
     distinct = set(groups)
     wanted = max(1, round(fraction * len(distinct)))
     if wanted >= len(distinct):
-        what = f"data.validation_fraction {fraction} of {len(distinct)} distinct texts leaves none to train on"
+        what = (
+            f"data.validation_fraction {fraction} of {plural(len(distinct), 'distinct text')} leaves none to train on"
+        )
         only = f": {one_text(examples)}" if len(examples) == 1 else ". Lower it, or give more data."
         raise InputError(what + only)
     chosen = set(heapq.nsmallest(wanted, distinct))

@@ -25,6 +25,7 @@ from aigc.data.text.formats.base import pick
 from aigc.data.text.hub import refused
 from aigc.errors import InputError
 from aigc.files.names import sort_out
+from aigc.printing import plural
 
 HUB = "hub:"
 _BESIDES = ", a folder, a pattern, or hub:NAME"
@@ -92,8 +93,8 @@ class Stream(ABC):
         if world_size == 1:
             return "one rank reads all"
         if strategy == "auto" and rows.num_shards % world_size == 0:
-            return f"each of {world_size} ranks reads files of its own"
-        return f"each of {world_size} ranks reads all files and keeps one document of {world_size}"
+            return f"each of {plural(world_size, 'rank')} reads files of its own"
+        return f"each of {plural(world_size, 'rank')} reads all files and keeps one document of {world_size}"
 
     def examples(self) -> Iterator[Example]:
         """All examples with a text, in the order of the shards.

@@ -16,6 +16,7 @@ from aigc.data.text.objectives.base import Context, Objective
 from aigc.data.text.packing import Integers, pack
 from aigc.data.text.tokenizer import unknown_tokens
 from aigc.errors import InputError
+from aigc.printing import plural
 
 _CHUNK = 1000
 
@@ -144,7 +145,7 @@ def tokenise(
         InputError: The objective cannot use an example.
     """
     collector = Collector(objective, context)
-    with step(f"tokenising {len(examples):,} {name} documents", len(examples)) as advance:
+    with step(f"tokenising {plural(len(examples), f'{name} document')}", len(examples)) as advance:
         for begin in range(0, len(examples), _CHUNK):
             chunk = examples[begin : begin + _CHUNK]
             collector.add(chunk)
@@ -152,7 +153,7 @@ def tokenise(
     done, ids, table = collector.take()
     whole, table = table, objective.cut(table, context)
     split = int((whole.lengths() > context.sequence_length).sum()) if len(table) > len(whole) else 0
-    with step(f"packing {len(table):,} {name} documents"):
+    with step(f"packing {plural(len(table), f'{name} document')}"):
         table, rows = into_rows(table, packing and objective.packs, context.sequence_length)
     in_rows, count = int(table.lengths().sum()), len(rows) - 1
     numbers = {

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from aigc.data.text.tokenizer import unknown_characters
 from aigc.files.encodings import is_frequent
+from aigc.printing import plural
 from aigc.runs.console import log
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def warn_of_unknown(tokenizer: "PreTrainedTokenizerFast", prompts: Sequence[str]
         return
     different = list(dict.fromkeys(unknown))
     shown = "".join(different[:_SHOWN]) + ("..." if len(different) > _SHOWN else "")
-    of = "the prompt" if len(prompts) == 1 else f"{len(prompts)} prompts"
+    of = "the prompt" if len(prompts) == 1 else plural(len(prompts), "prompt")
     log.warning(
         "%d of %d characters of %s are unknown to this model: %s%s",
         len(unknown),

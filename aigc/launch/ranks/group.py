@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from aigc.errors import InputError
 from aigc.launch.devices import check_devices, gpus
+from aigc.printing import plural
 
 _START_PATIENCE = timedelta(minutes=10)
 """How long ranks wait for each other at the start: a cluster may start some nodes later than others."""
@@ -69,7 +70,7 @@ def check_ranks(ranks: Ranks, cfg: DictConfig) -> None:
     if (ranks.nodes, ranks.local_world_size) != (nodes, devices):
         raise InputError(
             f"the config has trainer.nodes={nodes} and trainer.devices={devices}, and there are {ranks.world_size} "
-            f"processes, {ranks.local_world_size} on this of {ranks.nodes} nodes: start one for each device"
+            f"processes, {ranks.local_world_size} on this of {plural(ranks.nodes, 'node')}: start one for each device"
         )
 
 

@@ -30,6 +30,7 @@ from aigc.launch.clusters.kinds import class_name, current_job
 from aigc.launch.clusters.submit import for_owner_alone
 from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.trials import SweepPlan, Trial
+from aigc.printing import plural
 from aigc.runs import stop
 from aigc.runs.console import log, show_messages
 from aigc.runs.files import write_atomic, write_json
@@ -167,7 +168,9 @@ def frozen_plan(path: Path, task: int) -> SweepPlan:
     per_task = cfg.sweep.per_task
     own = trials[task * per_task : (task + 1) * per_task]
     if not own:
-        raise InputError(f"task {task} of a job array: {path} has only {len(trials)} trials, {per_task} per task")
+        raise InputError(
+            f"task {task} of a job array: {path} has only {plural(len(trials), 'trial')}, {per_task} per task"
+        )
     return dataclasses.replace(plan, trials=own)
 
 

@@ -6,6 +6,7 @@ from torch import Tensor
 from aigc.metrics.image.inputs import Array, as_statistic
 from aigc.metrics.image.measure import Comparison, ImageMeasure, real_of
 from aigc.metrics.image.pairs import PairConsumer
+from aigc.printing import plural
 from aigc.runs.console import log
 
 
@@ -84,7 +85,9 @@ def frechet_distance(mu1: Array, cov1: Array, mu2: Array, cov2: Array) -> float:
     mean1, first = _gaussian(mu1, cov1, "1")
     mean2, second = (part.to(first.device) for part in _gaussian(mu2, cov2, "2"))
     if mean1.shape != mean2.shape:
-        raise ValueError(f"mu1 has {len(mean1)} dimensions, but mu2 has {len(mean2)}: measure with one extractor")
+        raise ValueError(
+            f"mu1 has {plural(len(mean1), 'dimension')}, but mu2 has {len(mean2)}: measure with one extractor"
+        )
     rounding = len(mean1) * torch.finfo(torch.float64).eps
     variances, directions = torch.linalg.eigh(first)
     kept = variances > rounding * variances[-1]
@@ -105,7 +108,7 @@ def is_symmetric(covariance: Tensor) -> bool:
 def _gaussian(mu: Array, cov: Array, number: str) -> tuple[Tensor, Tensor]:
     mean, covariance = as_statistic(mu, f"mu{number}", 1), as_statistic(cov, f"cov{number}", 2)
     if len(mean) != len(covariance):
-        raise ValueError(f"mu{number} has {len(mean)} dimensions, but cov{number} has {len(covariance)}")
+        raise ValueError(f"mu{number} has {plural(len(mean), 'dimension')}, but cov{number} has {len(covariance)}")
     if not is_symmetric(covariance):
         raise ValueError(f"cov{number} is not symmetric: it is not a covariance")
     return mean, covariance

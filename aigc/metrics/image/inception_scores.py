@@ -10,6 +10,7 @@ from aigc.errors import InputError
 from aigc.metrics.image.inputs import Array, as_features
 from aigc.metrics.image.measure import Comparison, ImageMeasure
 from aigc.metrics.image.pairs import PairConsumer
+from aigc.printing import plural
 
 
 class InceptionScore(ImageMeasure):
@@ -38,7 +39,9 @@ class InceptionScore(ImageMeasure):
         """Return why it cannot measure: there are fewer images than parts, or no classes."""
         if not classes:
             return "the inception score needs an extractor with classes"
-        return f"splits is {self.splits}, but there are {generated} images" if generated < self.splits else None
+        return (
+            f"splits is {self.splits}, but there are {plural(generated, 'image')}" if generated < self.splits else None
+        )
 
     def scores(self, comparison: Comparison, consumer: PairConsumer | None) -> dict[str, float]:
         """Return mean and standard deviation over the parts."""

@@ -10,6 +10,7 @@ from aigc.errors import InputError
 from aigc.metrics.image.inputs import Array
 from aigc.metrics.image.measure import Comparison, ImageMeasure
 from aigc.metrics.image.pairs import PairConsumer, Points, visit_pairs
+from aigc.printing import plural
 
 _ROUNDING = 4
 """Units of rounding in a squared distance made of dot products, beside those that show in an image's own to itself."""
@@ -46,7 +47,9 @@ class PrecisionRecall(ImageMeasure):
     def refuses(self, generated: int, real: int, classes: int | None) -> str | None:
         """Return why it cannot measure: there are fewer images than neighbours."""
         fewest = min(generated, real)
-        return f"k is {self.k}, but there are {fewest} images: take a k below that" if self.k >= fewest else None
+        return (
+            f"k is {self.k}, but there are {plural(fewest, 'image')}: take a k below that" if self.k >= fewest else None
+        )
 
     def consumer(self) -> "Manifold":
         """Count what lies in the balls around both sets."""
@@ -107,7 +110,9 @@ class Manifold(PairConsumer):
         """Begin with no neighbour known, and no image in a ball."""
         for points, name in zip(sets, ("generated", "real"), strict=True):
             if self.k >= len(points):
-                raise InputError(f"k is {self.k}, but there are {len(points)} {name} images: take a k below that")
+                raise InputError(
+                    f"k is {self.k}, but there are {plural(len(points), f'{name} image')}: take a k below that"
+                )
         like = sets[0].centred
         self._halves = tuple((points.squares() / 2).to(like.dtype) for points in sets)
         self._to_itself = tuple(torch.zeros_like(halves) for halves in self._halves)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from aigc.metrics.image.inputs import Array, as_features, in_float64
+from aigc.printing import plural
 
 _BLOCK = {"cpu": 1024}
 _LARGE_BLOCK = 4096
@@ -120,7 +121,8 @@ def visit_pairs(generated: Array, real: Array, consumers: Sequence[PairConsumer]
 def _centre(generated: Tensor, real: Tensor) -> tuple[Points, Points]:
     if generated.shape[1] != real.shape[1]:
         raise ValueError(
-            f"generated: features have {generated.shape[1]} dimensions, but those of real have {real.shape[1]}: "
+            f"generated: features have {plural(generated.shape[1], 'dimension')}, but those of real have "
+            f"{real.shape[1]}: "
             "measure both with one extractor"
         )
     real = real.to(generated.device)

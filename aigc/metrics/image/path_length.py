@@ -9,6 +9,7 @@ from torch import Tensor
 
 from aigc.config.problems import choices
 from aigc.errors import InputError
+from aigc.printing import plural
 
 Interpolation = Literal["lerp", "slerp"]
 _PARALLEL = 1e-7
@@ -96,7 +97,8 @@ def perceptual_path_length(
     _check(epsilon, batch_size, lower, upper)
     if not len(starts) or (labels is not None and len(labels) != len(starts)):
         raise ValueError(
-            f"{len(starts)} latents and {0 if labels is None else len(labels)} labels: give as many, and some"
+            f"{plural(len(starts), 'latent')} and {plural(0 if labels is None else len(labels), 'label')}: give "
+            "as many, and some"
         )
     others = interpolate(starts, ends, epsilon, interpolation)
     found = []

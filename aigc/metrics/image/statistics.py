@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from aigc.errors import InputError
+from aigc.printing import plural
 
 
 class Statistics:
@@ -70,7 +71,8 @@ class Statistics:
         """
         if self.dimensions != other.dimensions:
             raise InputError(
-                f"features of {self.dimensions} dimensions ({self.description or 'extractor unknown'}) cannot be "
+                f"features of {plural(self.dimensions, 'dimension')} ({self.description or 'extractor unknown'}) "
+                "cannot be "
                 f"compared with features of {other.dimensions} ({other.description or 'extractor unknown'}): "
                 "measure both with one extractor"
             )

@@ -16,6 +16,7 @@ from aigc.errors import InputError
 from aigc.metrics.image.frechet import is_symmetric
 from aigc.metrics.image.moments import mean_and_covariance, sums
 from aigc.metrics.image.statistics import Statistics
+from aigc.printing import plural
 from aigc.runs.files import write_atomic
 
 _FEATURES = "feats"
@@ -90,7 +91,7 @@ def _statistics(arrays: _Arrays) -> Statistics:
         count = _count(arrays)
     kept = {name: _numbers(arrays, key, dtype, axes) for name, (key, dtype, axes) in _KEPT.items() if key in arrays}
     if "features" in kept and kept["features"].shape[1] != len(mean):
-        raise InputError(f"{_FEATURES} have {kept['features'].shape[1]} dimensions, but mu has {len(mean)}")
+        raise InputError(f"{_FEATURES} have {plural(kept['features'].shape[1], 'dimension')}, but mu has {len(mean)}")
     lengths = {_KEPT[name][0]: len(rows) for name, rows in kept.items()}
     if len(set(lengths.values())) > 1:
         lengths_text = ", ".join(f"{key} {length}" for key, length in lengths.items())

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from aigc.config.problems import suggest
 from aigc.errors import InputError
+from aigc.printing import plural
 
 # Ids, names, or for predictions scores of each class.
 Classes = Tensor | Sequence[str] | Sequence[int]
@@ -85,13 +86,17 @@ def prediction_ids(predictions: Classes, labels: Sequence[str], counted: Tensor)
             f"or names of classes; got {_told(given)}"
         )
     if len(given) != len(counted):
-        raise ValueError(f"{len(given)} predictions but {len(counted)} references: give as many of both")
+        raise ValueError(
+            f"{plural(len(given), 'prediction')} but {plural(len(counted), 'reference')}: give as many of both"
+        )
     if not scores:
         ids = given.long().to(counted.device)
         _check("predictions", predictions, ids, counted, labels)
         return ids
     if given.shape[1] != len(labels):
-        raise ValueError(f"predictions have {given.shape[1]} scores each, but there are {len(labels)} labels")
+        raise ValueError(
+            f"predictions have {plural(given.shape[1], 'score')} each, but there are {plural(len(labels), 'label')}"
+        )
     unknown = given.isnan().any(dim=1).to(counted.device) & counted
     if unknown.any():
         raise ValueError(f"predictions[{_first(unknown)}] has a score that is NaN")
@@ -126,7 +131,9 @@ def _check(what: str, given: Any, ids: Tensor, counted: Tensor, labels: Sequence
     if isinstance(given[index], str):
         raise ValueError(f"{what}[{index}] is {given[index]!r}, which is not a label: {suggest(given[index], labels)}")
     most = len(labels) - 1
-    raise ValueError(f"{what}[{index}] is {int(ids[index])}, but the ids of {len(labels)} labels are 0 to {most}")
+    raise ValueError(
+        f"{what}[{index}] is {int(ids[index])}, but the ids of {plural(len(labels), 'label')} are 0 to {most}"
+    )
 
 
 def _whole(given: Tensor) -> bool:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from aigc.printing import plural
+
 # One reference per prediction, or several; the number may differ from one prediction to the next.
 References = Sequence[str] | Sequence[Sequence[str]]
 Pair = tuple[str, list[str]]
@@ -32,7 +34,9 @@ def pair_up(predictions: Sequence[str], references: References) -> list[Pair]:
         raise TypeError(f"references must be a list of texts or a list of lists, got {_kind(references)}")
     texts = check_texts(predictions, "predictions")
     if len(texts) != len(references):
-        raise ValueError(f"{len(texts)} predictions but {len(references)} references: give as many of both")
+        raise ValueError(
+            f"{plural(len(texts), 'prediction')} but {plural(len(references), 'reference')}: give as many of both"
+        )
     pairs = []
     for index, (text, reference) in enumerate(zip(texts, references, strict=True)):
         several = [reference] if isinstance(reference, str) else check_texts(reference, f"references[{index}]")

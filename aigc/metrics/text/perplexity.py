@@ -11,6 +11,7 @@ import aigc
 from aigc.metrics.distributed_metric import SumMetric
 from aigc.metrics.exact import BITS, DIGITS, from_digits
 from aigc.metrics.text.text_metric import as_tensors
+from aigc.printing import plural
 
 LIMIT = 2.0**40
 """Nats from which on a loss is as good as infinite: sums of smaller ones cannot overflow."""
@@ -64,7 +65,7 @@ class Perplexity(SumMetric):
             if tokens < 0:
                 raise ValueError(f"the number of tokens must not be negative, got {int(tokens)}")
             if losses < 0 or (not tokens and losses != 0):
-                raise ValueError(f"a loss of {float(losses)} over {int(tokens)} tokens cannot be")
+                raise ValueError(f"a loss of {float(losses)} over {plural(int(tokens), 'token')} cannot be")
         for number, what in ((characters, "characters"), (bytes, "bytes")):
             if number is not None and (number != int(number) or number < 0):
                 raise ValueError(f"the number of {what} must be a whole one from 0 on, got {number}")
@@ -112,7 +113,7 @@ class Perplexity(SumMetric):
         wrong = counts & ((labels < 0) | (labels >= logits.shape[-1]))
         if bool(wrong.any()):
             raise ValueError(
-                f"label {int(labels[wrong][0])} is neither one of {logits.shape[-1]} tokens "
+                f"label {int(labels[wrong][0])} is neither one of {plural(logits.shape[-1], 'token')} "
                 f"nor the ignored label {self.ignore_index}"
             )
         exact = logits if logits.dtype == torch.float64 else logits.float()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigc.metrics.text.inputs import Pair, References, check_texts, pair_up
+from aigc.printing import plural
 
 Integers = NDArray[np.int64]
 Details = dict[str, Any]
@@ -117,7 +118,8 @@ class AdditiveScorer(Scorer):
         numbers = np.asarray(rows)
         if numbers.shape != (pairs, self._columns) or numbers.dtype.kind not in "biu":
             raise TypeError(
-                f"{self.name}._rows must give {self._columns} whole numbers (_columns) for each of {pairs} pairs, got "
+                f"{self.name}._rows must give {plural(self._columns, 'whole number')} (_columns) for each of "
+                f"{plural(pairs, 'pair')}, got "
                 f"an array of shape {numbers.shape} and type {numbers.dtype}"
             )
         return numbers

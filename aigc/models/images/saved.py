@@ -14,6 +14,7 @@ from aigc.config.problems import ConfigError
 from aigc.config.renamed import with_new_names
 from aigc.errors import InputError
 from aigc.models.images.base import ImageGenerator
+from aigc.printing import plural
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 _FORMAT = 1
@@ -77,7 +78,7 @@ def load_generator(folder: Path | str) -> tuple[ImageGenerator, list[str]]:
     except (InputError, RuntimeError, ArithmeticError, LookupError, AttributeError, AssertionError) as error:
         raise InputError(f"{path}: this generator cannot be built: {error}") from error
     if len(names) != generator.classes:
-        raise InputError(f"{path}: it names {len(names)} classes, and its generator has {generator.classes}")
+        raise InputError(f"{path}: it names {plural(len(names), 'class')}, and its generator has {generator.classes}")
     _load_weights(generator, folder / WEIGHTS)
     return generator.eval(), names
 

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from aigc.errors import InputError
+from aigc.printing import plural
 
 
 def split(images: Tensor, labels: Tensor | None, number: int) -> list[tuple[Tensor, Tensor | None]]:
@@ -19,6 +20,7 @@ def check_divisible(images: int, n_critic: int, micro_batches: int) -> None:
     """
     if images % (n_critic * micro_batches):
         raise InputError(
-            f"task: a batch of {images} images cannot be split into {n_critic} (task.n_critic) times {micro_batches} "
+            f"task: a batch of {plural(images, 'image')} cannot be split into {n_critic} (task.n_critic) times "
+            f"{micro_batches} "
             "(task.micro_batches) equal parts; change data.batch_size, or set data.batches_per_step to task.n_critic"
         )

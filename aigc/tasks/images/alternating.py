@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from aigc.config.problems import ConfigError, Problem
 from aigc.distributed.gradients import AveragedGradients, share_first
 from aigc.optim.embeddings import mark_embeddings
+from aigc.printing import plural
 from aigc.tasks.images.base import ImageTask
 from aigc.tasks.means import Means
 
@@ -124,7 +125,7 @@ class AlternatingTask(ImageTask):
             with torch.autocast(loss.device.type, enabled=False):  # or it would narrow what the loss kept in float32
                 self.manual_backward(loss)
         if number != count:
-            raise ValueError(f"minimise expected {count} losses (count) and got {number}")
+            raise ValueError(f"minimise expected {plural(count, 'loss')} (count) and got {number}")
         if averages and averages.finish():
             self.raise_if_non_finite()
         self._clip_gradient(which, network)

@@ -8,6 +8,7 @@ from torch import Tensor
 from aigc.data.images.batches import Batch
 from aigc.distributed.collectives import all_sum
 from aigc.errors import InputError
+from aigc.printing import plural
 from aigc.tasks.images.base import ImageTask
 
 
@@ -43,7 +44,8 @@ class ValidatedImageTask(ImageTask, ABC):
             if values.shape != (images,):
                 raise InputError(
                     f"task: {type(self).__name__}.validation_values must give one number for each image, and gives "
-                    f"{name} of shape {tuple(values.shape)} for {images} images; do not average over the batch"
+                    f"{name} of shape {tuple(values.shape)} for {plural(images, 'image')}; do not average over "
+                    "the batch"
                 )
             self._values.setdefault(name, []).append(values.detach()[: batch.get("samples", images)])
 

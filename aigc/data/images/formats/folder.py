@@ -13,6 +13,7 @@ from aigc.data.images.formats.saved import is_saved
 from aigc.data.progress import step
 from aigc.errors import InputError
 from aigc.files.search import holds_any, search
+from aigc.printing import plural
 
 _MANY = 10_000
 """Files whose hashing is shown."""
@@ -45,7 +46,7 @@ class Folder(Files):
     def _hash_files(self) -> list[str]:
         paths = [self.folder / path for path in self.paths]
         many = len(paths) >= _MANY
-        with step(f"hashing {len(paths):,} images", len(paths)) if many else nullcontext() as advance:
+        with step(f"hashing {plural(len(paths), 'image')}", len(paths)) if many else nullcontext() as advance:
             hashes = sha256_of(path for path in _reporting(paths, advance) if os.access(path, os.R_OK))
         return [hashes.get(path, "unreadable") for path in paths]
 

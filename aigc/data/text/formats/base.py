@@ -10,6 +10,7 @@ from aigc.data.text.examples import Example, Layout
 from aigc.data.text.json_rows import Located, type_name
 from aigc.errors import InputError
 from aigc.files.text import read_lines, text_kind
+from aigc.printing import plural
 
 __all__ = ["TextFormat", "check_header", "pick", "read_lines", "read_rows", "read_table"]
 
@@ -111,7 +112,9 @@ def check_header(header: Sequence[str], layout: Layout, where: str) -> None:
         if column not in header:
             raise missing_column(column, header, where, layout)
         if header.count(column) > 1:
-            what = f"the column '{column}' is there {header.count(column)} times; columns: {', '.join(header)}."
+            what = (
+                f"the column '{column}' is there {plural(header.count(column), 'time')}; columns: {', '.join(header)}."
+            )
             raise InputError(f"{where}: {what} Rename all but the one that you mean.")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from aigc.errors import InputError
 from aigc.launch.clusters.base import CurrentJob
 from aigc.launch.ranks.group import read_number
+from aigc.printing import plural
 
 VARIABLES = (
     *("SLURM_JOB_ID", "SLURM_JOB_NAME", "SLURM_JOB_NODELIST", "SLURM_NNODES", "SLURM_NTASKS", "SLURM_PROCID"),
@@ -32,7 +33,8 @@ def rank_variables(environ: Mapping[str, str]) -> dict[str, str]:
     tasks, nodes = (read_number(environ, name) for name in ("SLURM_NTASKS", "SLURM_NNODES"))
     if tasks % nodes:
         raise InputError(
-            f"SLURM has {tasks} tasks on {nodes} nodes; each node needs the same number: --ntasks-per-node"
+            f"SLURM has {plural(tasks, 'task')} on {plural(nodes, 'node')}; each node needs the same number: "
+            "--ntasks-per-node"
         )
     return {
         "RANK": environ["SLURM_PROCID"],

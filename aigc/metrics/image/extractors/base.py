@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from aigc.errors import InputError
 from aigc.metrics.image.extractors.pixels import as_rgb, resize
 from aigc.metrics.image.extractors.precision import full_precision
+from aigc.printing import plural
 
 
 class Extracted(NamedTuple):
@@ -111,7 +112,8 @@ class Extractor(nn.Module, ABC):
         declared = ((count, self.dimensions), None if self.classes is None else (count, self.classes))
         if shapes != declared:
             raise InputError(
-                f"extractor {self.name}: {count} images gave features of shape {shapes[0]} and logits of {shapes[1]}; "
+                f"extractor {self.name}: {plural(count, 'image')} gave features of shape {shapes[0]} and logits "
+                f"of {shapes[1]}; "
                 f"it declares {declared[0]} and {declared[1]} (dimensions={self.dimensions}, classes={self.classes})."
             )
 

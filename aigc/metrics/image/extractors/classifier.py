@@ -14,6 +14,7 @@ from aigc.errors import InputError
 from aigc.metrics.image.extractors.base import Extracted, Extractor
 from aigc.metrics.image.extractors.pixels import as_rgb, resize
 from aigc.metrics.image.extractors.precision import full_precision
+from aigc.printing import plural
 from aigc.runs.console import log
 from aigc.runs.files import write_atomic
 
@@ -127,7 +128,7 @@ def train_classifier(
 
 def _train(images: Tensor, labels: Tensor, seed: int, steps: int) -> Network:
     steps = max(steps, -(-EPOCHS * len(images) // BATCH))
-    log.info("training a classifier on %d images, %d steps", len(images), steps)
+    log.info("training a classifier on %s, %s", plural(len(images), "image"), plural(steps, "step"))
     chance = torch.Generator().manual_seed(seed)
     # An evaluation may be in inference mode, where nothing learns.
     with torch.inference_mode(False), torch.enable_grad(), full_precision(images.device.type):
@@ -189,7 +190,7 @@ def _checked(labels: Labels | None, count: int, most: int) -> Tensor:
     numbers = torch.as_tensor(labels).cpu()
     if numbers.is_floating_point() or numbers.dtype == torch.bool or numbers.shape != (count,) or not count:
         raise InputError(
-            f"labels are one whole number for each of {count} images; these are {numbers.dtype} of shape "
+            f"labels are one whole number for each of {plural(count, 'image')}; these are {numbers.dtype} of shape "
             f"{tuple(numbers.shape)}."
         )
     numbers = numbers.long()

@@ -5,6 +5,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from aigc.errors import InputError
+from aigc.printing import plural
 
 _CHANNELS = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
 
@@ -33,7 +34,7 @@ def as_rgb(images: Tensor) -> Tensor:
     if channels not in _CHANNELS:
         allowed = ", ".join(f"{number} ({name})" for number, name in _CHANNELS.items())
         what = "Channels come first: images.permute(0, 3, 1, 2) for those of files." if width in _CHANNELS else ""
-        raise InputError(f"images have {channels} channels. Allowed: {allowed}. {what}".strip())
+        raise InputError(f"images have {plural(channels, 'channel')}. Allowed: {allowed}. {what}".strip())
     if not height or not width:
         raise InputError(f"images of {height}x{width} have no pixel.")
     return images[:, :3] if channels >= 3 else images[:, :1].expand(-1, 3, -1, -1)

@@ -13,6 +13,7 @@ from aigc.errors import InputError
 from aigc.metrics.image.extractors.base import Extracted, Extractor
 from aigc.metrics.image.extractors.pixels import resize
 from aigc.metrics.image.extractors.weights import is_offline
+from aigc.printing import plural
 
 
 class VisionTransformer(Extractor):
@@ -145,7 +146,8 @@ def _load(kind: Any, path: str, name: str) -> Any:
     missing = sorted(info["missing_keys"])
     if missing:
         raise InputError(
-            f"extractor {name}: {path} holds no weights for {len(missing)} parts of {kind.__name__}, as {missing[0]}: "
+            f"extractor {name}: {path} holds no weights for {plural(len(missing), 'part')} of {kind.__name__}, as "
+            f"{missing[0]}: "
             "it is another network."
         )
     return network

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from aigc.errors import InputError
 from aigc.models.images.base import ImageGenerator
+from aigc.printing import plural
 
 
 class DiscriminatorOutput(NamedTuple):
@@ -68,7 +69,7 @@ class StyleGenerator(ImageGenerator):
         layers = coarse.shape[1]
         first = layers // 2 if crossover is None else crossover
         if not 0 < first < layers:
-            raise InputError(f"crossover={first}: the generator has {layers} layers; give 1 to {layers - 1}")
+            raise InputError(f"crossover={first}: the generator has {plural(layers, 'layer')}; give 1 to {layers - 1}")
         return torch.cat([coarse[:, :first], fine[:, first:]], 1)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:

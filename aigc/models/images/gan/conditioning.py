@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from aigc.models.images.gan.base import DiscriminatorOutput
 from aigc.models.images.gan.parts import Initialisation, initialised, spectral
+from aigc.printing import plural
 
 Conditioning = Literal["projection", "auxiliary"]
 
@@ -19,7 +20,7 @@ def needed(labels: Tensor | None, classes: int) -> Tensor:
     """
     if labels is None:
         raise ValueError(
-            f"labels are missing: this network is conditioned on {classes} classes; give int64 of shape (n,)"
+            f"labels are missing: this network is conditioned on {plural(classes, 'class')}; give int64 of shape (n,)"
         )
     return labels
 

@@ -15,6 +15,7 @@ from aigc.models.images.gan.base import Discriminator, DiscriminatorOutput, chec
 from aigc.models.images.gan.conditioning import needed
 from aigc.models.images.gan.parts import powers_of_two
 from aigc.models.images.gan.resampling import downsampler, upsampler
+from aigc.printing import plural
 
 RESOLUTIONS = powers_of_two(8, 512)
 Layer = TypeVar("Layer", bound=nn.Module)
@@ -203,5 +204,5 @@ def _widths(resolution: int, given: Sequence[int] | None) -> list[int]:
         raise InputError(
             f"R3GAN: widths are {list(given)}; give two numbers or more, from 1 on, the first for 4 x 4 pixels."
         )
-    check_resolution(f"R3GAN with {len(given)} widths", resolution, [2 << len(given)])
+    check_resolution(f"R3GAN with {plural(len(given), 'width')}", resolution, [2 << len(given)])
     return list(given)
