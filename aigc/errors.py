@@ -54,6 +54,8 @@ def exit_code(error: BaseException) -> int:
         return 130
     if isinstance(error, AigcError) and error.exit_code != AigcError.exit_code:
         return error.exit_code
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # such a name was typed, whatever it is for
+        return InputError.exit_code
     return 4 if is_out_of_memory(error) else 1
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 def plural(number: float, noun: str) -> str:
     """Return a number with its noun, as `1 image`, `2,500 images` or `3 classes`."""
-    ending = "" if number == 1 else "es" if noun.endswith(("s", "ch")) else "s"
+    ending = "" if number == 1 else "es" if noun.endswith(("s", "tch")) else "s"
     return f"{number:,} {noun}{ending}"
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 import atexit
-import difflib
+import errno
 import gc
 import importlib
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 from aigc import __version__
 from aigc.errors import AigcError, exit_code
 from aigc.launch.spinning import bound_spinning
-from aigc.printing import escape_unprintable
+from aigc.printing import escape_unprintable, shortened
 
 VERBS = {
     "train": "start a run",
@@ -58,8 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if verb in VERBS:
         bound_spinning()
         return _run(verb, arguments[1:])
-    if not verb.startswith("-") and (near := difflib.get_close_matches(verb, VERBS, n=1)):
-        print(f"aigc: no verb {verb!r}; did you mean {near[0]}? `aigc --help` lists all verbs", file=sys.stderr)
+    if not verb.startswith("-"):
+        from aigc.config.problems import suggest  # after --help, which does not need it
+
+        what = f"no verb {shortened(repr(verb), 60)}; {suggest(verb, VERBS, most=len(VERBS))}"
+        print(f"aigc: {what} (`aigc --help` describes them)", file=sys.stderr)
         return 2
     parser.parse_args(arguments)
     return 2
@@ -109,11 +112,13 @@ def _run(verb: str, arguments: list[str]) -> int:
 def _message(error: BaseException, options: argparse.Namespace) -> str:
     if isinstance(error, AigcError):
         return str(error)
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return f"{shortened(repr(str(error.filename)), 60)} is too long for the name of a file"
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     log = getattr(options, "log", None)
     where = f"the traceback is in {log}" if log else "--debug shows the traceback"
-    return f"{type(error).__name__}: {error}; {where}"
+    return f"{type(error).__name__}: {shortened(str(error), 2000)}; {where}"
 
 
 if __name__ == "__main__":

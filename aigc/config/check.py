@@ -1,10 +1,9 @@
 """Check every leaf of a config against the schema and the signatures of targets; report all problems together."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, Node, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aigc.config import schema
@@ -15,16 +14,18 @@ from aigc.config.fit import fit_problems
 from aigc.config.guards import refusals
 from aigc.config.interpolations import oversized
 from aigc.config.nodes import all_nodes, parameters_in
-from aigc.config.origins import origins_of
+from aigc.config.origins import Origins, origins_of
 from aigc.config.part_names import value_problems
 from aigc.config.problems import ConfigError, Problem, suggest
+from aigc.config.references import circle, reason, source
 from aigc.config.refused import refusal
 from aigc.config.sections import section_problems
 from aigc.config.targets import Signature, is_subclass, signature
 from aigc.config.trust import how_to_trust, is_trusted
-from aigc.config.types import MISSING, Parameter, Slot, allowed, mismatches, union_options
+from aigc.config.types import MISSING, Parameter, Slot, allowed, mismatches, shown, union_options
 
 _Found = tuple[str, str]
+_CIRCULAR = "refers to itself by way of interpolations"
 
 
 def check(cfg: DictConfig, deep: bool = False) -> None:
@@ -71,11 +72,15 @@ def find_problems(cfg: DictConfig, deep: bool = False) -> list[Problem]:
 def _described(cfg: DictConfig, found: list[_Found]) -> list[Problem]:
     """Return problems with the origins of their keys."""
     origins, problems = origins_of(cfg), dict(found)
-    return [
-        Problem(key, what, origins.of(key))
-        for key, what in problems.items()
-        if not _told_at_its_source(cfg, key, problems)
-    ]
+    described, told = [], set[str]()
+    for key, what in problems.items():
+        if key in told or _told_at_its_source(cfg, key, problems):
+            continue
+        if what == _CIRCULAR and (keys := circle(cfg, key)):
+            told.update(keys)  # one problem for all keys of the circle
+            what = _round_trip(keys, origins)
+        described.append(Problem(key, what, origins.of(key)))
+    return described
 
 
 def node_problems(key: str, node: Mapping[str, Any], expect: str) -> list[Problem]:
@@ -85,21 +90,18 @@ def node_problems(key: str, node: Mapping[str, Any], expect: str) -> list[Proble
 
 def _told_at_its_source(cfg: DictConfig, key: str, problems: Mapping[str, str]) -> bool:
     """Whether a key refers to another one with a problem; not for keys that refer to each other in a circle."""
-    source = _source(cfg, key)
+    named = source(cfg, key)
     passed: list[str | None] = [key]
-    while source is not None and source not in passed:
-        passed.append(source)
-        source = _source(cfg, source)
-    return source != key and len(passed) > 1 and passed[1] in problems
+    while named is not None and named not in passed:
+        passed.append(named)
+        named = source(cfg, named)
+    return named != key and len(passed) > 1 and passed[1] in problems
 
 
-def _source(cfg: DictConfig, key: str) -> str | None:
-    """Return the key that this one refers to, as `${cluster.gpus}` does; a problem is reported there only."""
-    node: Any = cfg
-    for name in key.split("."):  # resolves nothing: what a key above refers to may be missing
-        node = node._get_node(name) if isinstance(node, DictConfig) and not node._is_interpolation() else None
-    found = re.fullmatch(r"\$\{([\w.]+)\}", str(node._value())) if isinstance(node, Node) else None
-    return found.group(1) if found else None
+def _round_trip(keys: list[str], origins: Origins) -> str:
+    """Return what is wrong with keys that refer to each other, with where each but the first was set."""
+    between = [f"{key} ({origins.of(key)})" if origins.of(key) else key for key in keys[1:-1]]
+    return f"{_CIRCULAR}: " + " -> ".join([keys[0], *between, keys[-1]])
 
 
 def _plain(node: Any, key: str, found: list[_Found], reads: list[str]) -> Any:
@@ -123,11 +125,11 @@ def _plain(node: Any, key: str, found: list[_Found], reads: list[str]) -> Any:
         try:
             value = node[name]
         except RecursionError:
-            found.append((path, "its value refers to itself, by way of other keys"))
+            found.append((path, _CIRCULAR))
             values[name] = MISSING
             continue
         except OmegaConfBaseException as error:
-            found.append((path, str(error).splitlines()[0]))
+            found.append((path, _CIRCULAR if "Recursive interpolation" in str(error) else reason(error)))
             values[name] = MISSING
             continue
         if what := leak(path, reads):
@@ -165,7 +167,7 @@ def _slot_problems(key: str, value: Any, slot: Slot) -> Iterator[_Found]:
     if not slot.named:
         yield from _node_problems(key, value, slot)
     elif not isinstance(value, Mapping):
-        yield key, f"{value!r} is not a mapping of names to `_target_` nodes"
+        yield key, f"{shown(value)} is not a mapping of names to `_target_` nodes"
     else:
         for name, node in value.items():
             if node is not None and node is not MISSING:
@@ -176,14 +178,16 @@ def _node_problems(key: str, node: Any, slot: Slot | None) -> Iterator[_Found]:
     if not isinstance(node, Mapping) or "_target_" not in node:
         yield (
             key,
-            f"{node!r} is not a node with a _target_, which names the class to build" if node else "needs a _target_",
+            f"{shown(node)} is not a node with a _target_, which names the class to build"
+            if node
+            else "needs a _target_",
         )
         return
     target = node["_target_"]
     if target is MISSING:
         return
     if not isinstance(target, str):
-        yield f"{key}._target_", f"{target!r} is not the dotted path of a class"
+        yield f"{key}._target_", f"{shown(target)} is not the dotted path of a class"
         return
     if not is_trusted(target):
         yield f"{key}._target_", how_to_trust(target)
@@ -210,7 +214,10 @@ def _parameter_problems(
             continue
         if name not in known:
             if not takes.open or str(name).startswith("_"):
-                yield f"{key}.{name}", f"{node['_target_']} takes no {name!r}; {suggest(str(name), known, f'{key}.')}"
+                yield (
+                    f"{key}.{name}",
+                    f"{node['_target_']} takes no {shown(name)}; {suggest(str(name), known, f'{key}.')}",
+                )
             continue
         if (slot := known[name].slot) and isinstance(value, Mapping):
             yield from _slot_problems(f"{key}.{name}", value, slot)

@@ -22,10 +22,18 @@ def group_choices() -> dict[str, list[str]]:
 
 def config_files(config: str) -> list[Path]:
     """Return the files of a config by its path from the top, such as `data/text`; the one that is read comes first."""
-    return [path for folder in search_folders() if (path := folder / f"{config}.yaml").is_file()]
+    return [path for folder in search_folders() if _is_file(path := folder / f"{config}.yaml")]
 
 
 def misnamed(config: str) -> str:
     """Return what to say of a file with this name and another ending; empty where there is none."""
     paths = [folder / f"{config}.yml" for folder in search_folders()]
-    return next((f"{shown_path(path)} is there, and config files end in .yaml" for path in paths if path.is_file()), "")
+    there = [path for path in paths if _is_file(path)]
+    return f"{shown_path(there[0])} is there, and config files end in .yaml" if there else ""
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False

@@ -9,6 +9,7 @@ from pathlib import Path
 from aigc.config.exports import definitions, locate, offered
 from aigc.config.problems import suggest
 from aigc.config.renamed import new_name
+from aigc.config.types import shown
 
 
 class TargetError(ValueError):
@@ -41,20 +42,20 @@ def find_class(target: str) -> ClassSource:
     """
     parts = target.split(".")
     if len(parts) < 2 or not all(part.isidentifier() for part in parts):
-        raise TargetError(f"{target!r} is not the dotted path of a class, like package.module.Class")
+        raise TargetError(f"{shown(target)} is not the dotted path of a class, like package.module.Class")
     if new := new_name(target):
         raise TargetError(f"{target} is now {new}")
     module = find_module(parts[0])
     if module is None:
-        raise TargetError(f"package {parts[0]!r} is not installed; install it or correct the name")
+        raise TargetError(f"package {shown(parts[0])} is not installed; install it or correct the name")
     for index, part in enumerate(parts[1:-1], 2):
         inner = find_module(".".join(parts[:index]))
         if inner is None:
-            raise TargetError(f"{module.name} has no module {part!r}; {suggest(part, _submodules(module))}")
+            raise TargetError(f"{module.name} has no module {shown(part)}; {suggest(part, _submodules(module))}")
         module = inner
     found = _lookup(module, parts[-1])
     if found is None:
-        raise TargetError(f"{module.name} has no class {parts[-1]!r}; {suggest(parts[-1], _class_names(module))}")
+        raise TargetError(f"{module.name} has no class {shown(parts[-1])}; {suggest(parts[-1], _class_names(module))}")
     return found
 
 

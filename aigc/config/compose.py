@@ -16,8 +16,10 @@ from aigc.config.merge import merge_files
 from aigc.config.origins import COMMAND_LINE, Origins, set_origins
 from aigc.config.overrides import apply_override, parse_overrides
 from aigc.config.problems import ConfigError, Problem, nearest
+from aigc.config.references import reason
 from aigc.config.replaced import Replaced, drop_untaken, written_target
 from aigc.config.schema import Config, fields_of, is_single, sections, slots
+from aigc.config.types import shown
 
 
 def compose(overrides: Sequence[str] = ()) -> DictConfig:
@@ -105,7 +107,7 @@ def _finished(
             _replace_class(cfg, override, typed, origins)
             apply_override(cfg, override)
         except OmegaConfBaseException as error:
-            problems.append(Problem(override.key_or_group, str(error).splitlines()[0], COMMAND_LINE))
+            problems.append(Problem(override.key_or_group, reason(error), COMMAND_LINE))
         origins.typed(override.key_or_group, override.input_line)
     if found := oversized(cfg):
         raise ConfigError([*problems, Problem(*found, origins.of(found[0]))])
@@ -213,7 +215,7 @@ def _wrong_choices(groups: list[Any]) -> list[Problem]:
                 near = nearest(str(choice), known[group])
                 meant = f"did you mean {near}? " if near else ""
                 meant = f"{other}; " if (other := misnamed(f"{group}/{choice}")) else meant
-                what = f"no choice {choice!r}; {meant}choices: {', '.join(known[group])}"
+                what = f"no choice {shown(choice)}; {meant}choices: {', '.join(known[group])}"
                 problems.append(Problem(group, what, f"{COMMAND_LINE}: {override.input_line}"))
     return problems
 

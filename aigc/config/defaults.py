@@ -60,7 +60,7 @@ def check_defaults(file: YamlFile, config: str) -> None:
         if default.group is not None and len(default.configs) > 1 and is_single(default.group):
             raise file.error(f"there is one {default.group}, and these are several", "defaults", default.line)
         if default.group is not None and default.override and default.group not in group_choices():
-            what = f"no group {default.group!r} to override; {suggest(default.group, group_choices())}"
+            what = f"no group {shown(default.group)} to override; {suggest(default.group, group_choices())}"
             raise file.error(what, "defaults", default.line)
         if default.group in _root_groups() and not default.override and config != ROOT:
             what = f"{default.group} has a choice already; write `- override /{default.group}: CHOICE`"
@@ -176,17 +176,17 @@ def _missing(name: str, group: str | None, own: str) -> str:
     """Return the message of a config that does not exist, named in the defaults list of another one."""
     folder, _, last = name.rpartition("/")
     if near_miss := misnamed(name):
-        return f"no config {name!r}; {near_miss}"
+        return f"no config {shown(name)}; {near_miss}"
     if group is not None:
         top, _, rest = group.partition("/")
         known = [one.removeprefix(f"{rest}/") for one in group_choices().get(top, [])]
-        return f"no choice {last!r} of {group}; {suggest(last, known)}"
+        return f"no choice {shown(last)} of {group}; {suggest(last, known)}"
     others = [f"{top}/{one}" for top, choices in group_choices().items() for one in choices]
     others = [one for one in others if one != own]
     ending = [one for one in others if name.endswith(f"/{one.partition('/')[2]}")]
     meant = (
         max(ending, key=len) if ending else nearest(name, [one for one in others if one.rpartition("/")[0] == folder])
     )
-    return f"no config {name!r}" + (
+    return f"no config {shown(name)}" + (
         f"; did you mean /{meant}?" if meant else "; a config of another folder begins with /"
     )

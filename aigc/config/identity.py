@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from aigc.config.class_sources import TargetError
 from aigc.config.compose import fill_defaults
 from aigc.config.monitor import checkpoint_monitor
+from aigc.config.references import reason
 from aigc.config.targets import signature
 from aigc.config.trees import map_mappings
 from aigc.errors import InputError
@@ -115,7 +116,7 @@ def _resolved_in_parts(cfg: DictConfig) -> dict[Any, Any]:
         return {name: _plain(cfg, name) for name in cfg if name not in NOT_COUNTED}
     except OmegaConfBaseException as error:
         key = f"{error.full_key}: " if error.full_key else ""
-        raise InputError(f"{key}{str(error).splitlines()[0]}") from error
+        raise InputError(f"{key}{reason(error)}") from error
 
 
 def _delete_uncounted(plain: dict[Any, Any], whole_sections: bool = True) -> None:

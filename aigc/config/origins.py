@@ -65,6 +65,8 @@ class Origins:
             if key in self._origins:
                 return self._origins[key]
             key = key.rpartition(".")[0]
+            if f"{key}._target_" in self._origins:  # the class says which keys its node has
+                return self._origins[f"{key}._target_"]
         return ""
 
 

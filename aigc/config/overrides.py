@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from aigc.config.origins import COMMAND_LINE
 from aigc.config.problems import ConfigError, Problem
+from aigc.config.types import shown
 
 _KEY = re.compile(r"[+~]{0,2}[A-Za-z_][\w/@:$-]*(\.[\w/@:$-]+)*", re.ASCII)
 
@@ -33,7 +34,7 @@ def parse_overrides(overrides: Sequence[str], sweeps: bool = False, origin: str 
         try:
             one = _parse_or_quote(parser, text)
         except HydraException:
-            what = f"cannot read {text!r}: {_why_unreadable(text)}; expected key=value, group=choice or ~key"
+            what = f"cannot read {shown(text)}: {_why_unreadable(text)}; expected key=value, group=choice or ~key"
             problems.append(Problem("", what, origin))
             continue
         if one.is_sweep_override() and not sweeps:
@@ -55,8 +56,8 @@ def _why_unreadable(text: str) -> str:
     if not equals:
         return "a key without a value" if _KEY.fullmatch(text) else "not a key with a value"
     if not _KEY.fullmatch(key):
-        return f"{key!r} is not a key" if key else "a value without a key"
-    return f"the value {value!r} has an unmatched bracket or quote, or a stray comma"
+        return f"{shown(key)} is not a key" if key else "a value without a key"
+    return f"the value {shown(value)} has an unmatched bracket or quote, or a stray comma"
 
 
 def _parse_or_quote(parser: Any, text: str) -> Any:

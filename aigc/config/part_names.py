@@ -6,7 +6,7 @@ from typing import Any
 
 from aigc.config.class_sources import TargetError, find_module, named_classes
 from aigc.config.problems import choices
-from aigc.config.types import Parameter, Slot, mismatches
+from aigc.config.types import Parameter, Slot, mismatches, shown
 
 
 def value_problems(key: str, value: Any, parameter: Parameter) -> Iterator[tuple[str, str]]:
@@ -18,7 +18,7 @@ def value_problems(key: str, value: Any, parameter: Parameter) -> Iterator[tuple
             yield key, str(error)
             return
         if value not in names:
-            yield key, f"{value!r} is not known. {choices(value, names)} A class of your own is named by _target_."
+            yield key, f"{shown(value)} is not known. {choices(value, names)} A class of your own is named by _target_."
         return
     yield from mismatches(key, value, parameter.type)
 

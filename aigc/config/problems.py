@@ -5,7 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from aigc.errors import InputError
-from aigc.printing import plural
+from aigc.printing import plural, shortened
+
+_LONGEST = 200
+"""Longer names are no slip of the finger, and comparing them takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +20,8 @@ class Problem:
     origin: str = ""
 
     def __str__(self) -> str:
-        where = f" ({self.origin})" if self.origin else ""
-        return f"{self.key}{where}: {self.what}" if self.key else f"{self.what}{where}"
+        where = f" ({shortened(self.origin)})" if self.origin else ""
+        return f"{shortened(self.key)}{where}: {self.what}" if self.key else f"{self.what}{where}"
 
 
 class ConfigError(InputError):
@@ -32,11 +35,16 @@ class ConfigError(InputError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that was most likely meant, or None."""
+    return next(iter(similar(name, known)), None)
+
+
+def similar(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> list[str]:
+    """Return the known names that may have been meant, the most likely first."""
     names = list(known)
     same = [one for one in names if one.casefold() == name.casefold()]
     begun = [one for one in names if len(name) > 2 and one.casefold().startswith(name.casefold())]
-    found = same or difflib.get_close_matches(name, names, n=1, cutoff=0.6) or begun
-    return found[0] if found else None
+    close = [] if len(name) > _LONGEST else difflib.get_close_matches(name, names, n=most, cutoff=cutoff)
+    return same or close or begun
 
 
 def choices(name: object, allowed: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from aigc.config.defaults import check_defaults
 from aigc.config.locate import search_folders
+from aigc.config.types import shown
 from aigc.config.yaml_files import YamlFile, read_yaml
 
 
@@ -71,7 +72,7 @@ def _package(file: YamlFile) -> str | None:
         if words and words[0].startswith("@"):
             if len(words) != 2 or words[0] != "@package":
                 raise file.error(
-                    f"{line.strip()!r} is not `# @package NAME`, such as `# @package _global_`", line=number
+                    f"{shown(line.strip())} is not `# @package NAME`, such as `# @package _global_`", line=number
                 )
             return words[1]
     return None

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from aigc.config.types import shown
 from aigc.files.names import name_problem
 
 _TIME = re.compile(r"\d+:\d\d:[0-5]\d:[0-5]\d")
@@ -32,4 +33,4 @@ def _length_problems(trainer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     time = trainer.get("max_time")
     if isinstance(time, str) and not (_TIME.fullmatch(time) and time.strip("0:")):
         what = 'is not a time; write days:hours:minutes:seconds, in YAML with quotes: "00:08:30:00"'
-        yield "trainer.max_time", f"{time!r} {what}"
+        yield "trainer.max_time", f"{shown(time)} {what}"

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aigc.files.text import UnreadableTextError, read_text
+from aigc.printing import shortened
 
 TRUSTED = ("aigc", "torch", "torchvision", "pytorch_lightning", "torchmetrics", "transformers")
 
@@ -48,7 +49,7 @@ def is_trusted(target: str) -> bool:
 
 def how_to_trust(target: str) -> str:
     """Return how to use classes of one's own package."""
-    package = target.split(".")[0]
+    package = shortened(target.split(".")[0], 60)
     if target.startswith("lightning.pytorch."):
         return f"write pytorch_lightning.{target.removeprefix('lightning.pytorch.')}, the name by which it is installed"
     return (

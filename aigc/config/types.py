@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aigc.config.problems import suggest
+from aigc.printing import shortened
 
 MISSING = object()
 """Placeholder of a value that is reported elsewhere (`???` or an interpolation that fails)."""
@@ -114,11 +115,12 @@ def allowed(expected: Any) -> str:
         return " or ".join(allowed(option) for option in union_options(expected))
     if origin in (list, tuple, Sequence, set):
         size = "" if _length(expected) is None else f" of {_length(expected)}"
-        return f"a list{size} (each {allowed(arguments[0])})" if arguments else "a list"
+        of_any = not arguments or arguments[0] in (Any, object)
+        return f"a list{size}" if of_any else f"a list{size} (each {allowed(arguments[0])})"
     if origin in (dict, Mapping):
         return "a mapping"
     names = {int: "an integer", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
-    names |= {list: "a list", tuple: "a list", dict: "a mapping"}
+    names |= {list: "a list", tuple: "a list", dict: "a mapping", Any: "a value", object: "a value"}
     return names.get(expected, getattr(expected, "__name__", str(expected)))
 
 
@@ -134,7 +136,7 @@ def union_options(expected: Any) -> tuple[Any, ...]:
 def shown(value: Any) -> str:
     """Return a value as messages show it, at most 60 characters."""
     text = "null" if value is None else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return shortened(text, 60)
 
 
 def _fits_exactly(value: Any, expected: Any) -> bool:
@@ -196,6 +198,11 @@ def _within(value: Any, bound: Bound) -> bool:
 
 
 def _bound_words(bound: Bound) -> str:
-    low = f"of at least {bound.minimum:g}" if bound.minimum is not None else ""
-    high = f"at most {bound.maximum:g}" if bound.maximum is not None else ""
+    low = f"of at least {_written(bound.minimum)}" if bound.minimum is not None else ""
+    high = f"at most {_written(bound.maximum)}" if bound.maximum is not None else ""
     return " and ".join(part for part in (low, high) if part)
+
+
+def _written(number: float) -> str:
+    """Return a limit with all its digits: `4294967295`, `0.5`."""
+    return str(int(number)) if number == int(number) else f"{number:g}"

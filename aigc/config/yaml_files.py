@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from aigc.config.locate import shown_path
 from aigc.config.problems import ConfigError, Problem
+from aigc.config.references import reason
 from aigc.files.text import UnreadableTextError, decode_text
 
 _MOST_DEPTH = 60
@@ -47,7 +48,7 @@ class YamlFile:
         try:
             made = OmegaConf.create(self.value if self.value is not None else {})
         except OmegaConfBaseException as error:
-            raise self.error(str(error).splitlines()[0], str(error.full_key or "")) from error
+            raise self.error(reason(error), str(error.full_key or "")) from error
         if not isinstance(made, DictConfig):
             raise self.error("a config file holds keys and values")
         return made

@@ -1,17 +1,16 @@
 """Hints for messages: the nearest name that exists."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 
-from aigc.config.problems import choices
+from aigc.config.problems import choices, nearest
 from aigc.errors import InputError
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?` with the nearest known name, or nothing if none is near."""
-    near = get_close_matches(name, list(known), n=1)
-    return f" Did you mean '{near[0]}'?" if near else ""
+    near = nearest(name, known)
+    return f" Did you mean '{near}'?" if near else ""
 
 
 def near(path: Path) -> str:

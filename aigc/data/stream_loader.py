@@ -147,7 +147,7 @@ class StreamLoader:
         if done == 0:
             size = self.order.get("batch_size")
             raise InputError(
-                f"{self.name} gives a rank fewer than {plural(self.group, 'batch')} of {size} rows each in "
+                f"{self.name} gives a rank fewer than {plural(self.group, 'batch')} of size {size} in "
                 "an epoch. Lower "
                 "data.batch_size, data.sequence_length or trainer.accumulate_grad_batches, or give more text."
             )

@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+from aigc.config.problems import similar
 from aigc.errors import InputError
 from aigc.printing import plural
 from aigc.runs.manifest import MANIFEST_FILE
@@ -76,14 +77,12 @@ def _find_latest(root: Path) -> Path:
 
 
 def _unknown(text: str, root: Path) -> str:
-    import difflib
-
     ids = [folder.name for folder in run_folders(root)]
     if not ids:
         return f"there is no run {text!r}: {root} holds no runs yet. Start one with `aigc train`."
     # The name may be that of an experiment, or a mistyped id: compare both.
     names = {name: name for name in reversed(ids)} | {name.rsplit("-", 3)[0]: name for name in reversed(ids)}
-    close = dict.fromkeys(names[match] for match in difflib.get_close_matches(text, names, n=3, cutoff=0.5))
+    close = dict.fromkeys(names[match] for match in similar(text, names, most=3, cutoff=0.5))
     nearest = f" Nearest: {', '.join(close)}." if close else ""
     return f"there is no run {text!r} in {root}.{nearest} `aigc ls` lists all runs."
 

@@ -124,3 +124,12 @@ def test_an_unknown_verb_and_option_are_reported(aigc):
     done = aigc("train", "--nothing")
     assert done.returncode == 2
     assert "aigc train --help" in done.stderr
+
+
+@pytest.mark.parametrize("typed", [["show"], ["resume"], ["validate", "experiment="], ["train", "data.path="]])
+def test_a_name_that_no_file_can_have_is_bad_input(aigc, own_place, typed):
+    *verb, key = typed if len(typed) > 1 else [*typed, ""]
+    done = aigc(*verb, key + "x" * 5000)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr) < 1000
+    assert not (own_place / "outputs/runs").exists()

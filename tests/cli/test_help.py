@@ -68,3 +68,20 @@ def test_generate_lists_its_sampling_controls(aigc):
     shown = aigc("generate", "--help").stdout
     for key in ("prompt", "temperature", "top_k", "top_p", "repetition_penalty", "num_beams", "num_samples", "seed"):
         assert f"  {key} [" in shown
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("callbacks.early_stopping", "aigc help callbacks callbacks=early_stopping"),
+        ("trainer.max_stepz", "trainer.max_steps"),
+        ("callbackss", "callbacks"),
+        ("optimizer.rate", "allowed: amsgrad, betas"),
+        ("data.tokenizer.nope", "vocabulary_size"),
+    ],
+)
+def test_help_of_an_unknown_key_names_what_is_there(aigc, key, hint):
+    done = aigc("help", key)
+    assert done.returncode == 2
+    assert hint in done.stderr
+    assert "and 1" not in done.stderr

@@ -2,7 +2,7 @@
 
 import json
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -32,8 +32,7 @@ def key_help(key: str, overrides: Sequence[str] = ()) -> str:
     found = {name: one for name, one in known.items() if name == key or name.startswith(f"{key}.")}
     choices = group_choices().get(key, [])
     if not found and not choices:
-        tops = {name.partition(".")[0] for name in known} | group_choices().keys()
-        raise ConfigError([Problem(key, f"no such key; {suggest(key, known if '.' in key else tops)}")])
+        raise ConfigError([Problem(key, f"no such key; {_meant(key, known)}")])
     lines = [f"choices ({key}=CHOICE): {', '.join(choices)}"] if choices else []
     node = OmegaConf.select(cfg, key, throw_on_missing=False)
     if isinstance(node, Mapping) and "_target_" in node:
@@ -42,6 +41,18 @@ def key_help(key: str, overrides: Sequence[str] = ()) -> str:
     for name, parameter in found.items():
         lines += ["", *_described(name, parameter, OmegaConf.select(cfg, name, throw_on_missing=False))]
     return "\n".join(lines).strip("\n") + "\n"
+
+
+def _meant(key: str, known: Collection[str]) -> str:
+    """Return what may have been meant by a key, of which the first unknown name is compared with those beside it."""
+    above, names = "", key.split(".")
+    beside = {one.partition(".")[0] for one in known} | group_choices().keys()
+    while names[0] in beside:
+        above += f"{names.pop(0)}."
+        beside = {one.removeprefix(above).partition(".")[0] for one in known if one.startswith(above)}
+    if names[0] in group_choices().get(group := above.rstrip("."), []):
+        return f"{names[0]} is a choice of {group}: `aigc help {group} {group}={names[0]}`"
+    return suggest(names[0], beside, above)
 
 
 def class_help(target: str) -> str:
@@ -73,7 +84,7 @@ def _described(name: str, parameter: Parameter, value: Any) -> Iterator[str]:
     here = "" if value is None or isinstance(value, Mapping) else _written(value)
     yield f"{name}  [{default}]" + (f"  here: {here}" if here not in ("", default) else "")
     kind = allowed(parameter.type)
-    if kind != "Any":
+    if parameter.type not in (Any, object):
         yield f"    {kind}"
     yield from (f"    {line}" for line in textwrap.wrap(parameter.doc, 110))
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from aigc.errors import InputError
+from aigc.printing import plural
 
 
 def quantise(images: Tensor) -> Tensor:
@@ -46,5 +47,5 @@ def dequantise(images: Tensor) -> Tensor:
 def _which_are_nan(values: Tensor) -> str:
     rows = values.isnan().reshape(len(values) if values.ndim else 1, -1).any(1).nonzero()[:, 0].tolist()
     first = ", ".join(map(str, rows[:5])) + (" ..." if len(rows) > 5 else "")
-    what = f"image {first} holds" if len(rows) == 1 else f"{len(rows)} images ({first}) hold"
+    what = f"image {first} holds" if len(rows) == 1 else f"{plural(len(rows), 'image')} ({first}) hold"
     return f"{what} NaN, counted from 0 in a batch of {len(values) if values.ndim else 1}: the model has diverged."
