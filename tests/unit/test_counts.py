@@ -9,9 +9,9 @@ import pytest
 import aigc
 from aigc.printing import plural, shortened
 
-COUNTED = re.compile(
-    r" (?:[a-z-]+ )?(epochs|errors|examples|files|images|prompts|ranks|rows|steps|texts|trials|values)\b"
-)
+ADJECTIVES = "distinct|fixed|held-out|train|training|validation|whole"
+NOUNS = "epochs|errors|examples|files|images|prompts|ranks|rows|steps(?! its)|texts|trials|values"
+COUNTED = re.compile(rf" (?:(?:{ADJECTIVES}) )?(?:{NOUNS})\b")
 
 
 @pytest.mark.parametrize(
