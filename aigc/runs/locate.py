@@ -5,7 +5,6 @@ import os
 import re
 from pathlib import Path
 
-from aigc.config.problems import similar
 from aigc.errors import InputError
 from aigc.printing import plural
 from aigc.runs.manifest import MANIFEST_FILE
@@ -77,6 +76,8 @@ def _find_latest(root: Path) -> Path:
 
 
 def _unknown(text: str, root: Path) -> str:
+    from aigc.config.problems import similar  # importing aigc.runs stays light without it
+
     ids = [folder.name for folder in run_folders(root)]
     if not ids:
         return f"there is no run {text!r}: {root} holds no runs yet. Start one with `aigc train`."

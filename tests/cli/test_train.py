@@ -81,7 +81,10 @@ def test_a_profile_is_written(aigc, own_place):
     shrink_models(own_place)
     done = aigc("train", "debug=profile", "trainer.max_steps=2")
     assert done.returncode == 0, done.stderr
-    assert list(only_run(own_place).path.glob("*profile*"))
+    paths = list(only_run(own_place).path.glob("*-profile.txt"))
+    assert {path.name for path in paths} == {"fit-profile.txt", "validate-profile.txt"}
+    shown = " ".join(done.stdout.split())
+    assert all(f"profile {path}" in shown for path in paths)
 
 
 def test_overfit_learns_its_batch(aigc, own_place):

@@ -27,6 +27,7 @@ def print_result(run: Run, as_json: bool = False) -> None:
     rows += [("run", str(run.path)), ("model", str(run.model))]
     if run.samples.exists():
         rows.append(("samples", str(run.samples)))
+    rows += [("profile", str(path)) for path in sorted(run.path.glob("*-profile*.txt"))]  # Lightning's name
     if manifest.get("signatures"):
         rows.append(("signatures", f"aigc show {run.id}"))
     width = max(len(name) for name, *_ in [*scores, *rows])

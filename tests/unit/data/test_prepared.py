@@ -179,7 +179,7 @@ def test_texts_shared_with_a_validation_corpus_are_logged(
     corpus: Path, write, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     data = make(corpus, tmp_path, validation=write("v.txt", "第3行 line 3\n別\n"))
-    assert "1 texts of the validation corpus are also in the training corpus" in caplog.text
+    assert "1 text also in the training corpus" in caplog.text
     assert data.info["train"]["examples"] == 40
     assert [example.text for example in data.heldout] == ["第3行 line 3", "別"]
 
@@ -237,10 +237,10 @@ def test_long_texts_are_said_to_be_split_and_long_pairs_to_be_cut(
 ) -> None:
     caplog.set_level("INFO", "aigc")
     make(write("long.txt", "x" * 100 + "\nshort\n"), tmp_path, replace(RECIPE, validation_fraction=0.0))
-    said = "1 train documents are longer than data.sequence_length 16 and were split into 7 pieces; nothing is left out"
+    said = "1 train document longer than data.sequence_length 16, split into 7 pieces: nothing is left out"
     assert said in caplog.messages
     caplog.clear()
     pairs = replace(RECIPE, layout=Layout(prompt_column="q", completion_column="a"), validation_fraction=0.0)
     make(write("p.jsonl", json.dumps({"q": "q" * 50, "a": "a"}) + "\n"), tmp_path, pairs)
-    assert any("sequence_length 16 and were cut: what does not fit is left out" in one for one in caplog.messages)
+    assert any("sequence_length 16, cut: what does not fit is left out" in one for one in caplog.messages)
     assert not any("split" in one for one in caplog.messages)

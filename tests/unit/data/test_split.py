@@ -72,7 +72,7 @@ def test_a_fraction_out_of_range_is_refused(fraction: float) -> None:
 
 
 def test_a_split_that_leaves_nothing_to_train_on_is_refused() -> None:
-    with pytest.raises(InputError, match="of 1 distinct texts leaves none to train on"):
+    with pytest.raises(InputError, match="of 1 distinct text leaves none to train on"):
         split([Example("a"), Example(" a ")], 0.1, 0)
 
 

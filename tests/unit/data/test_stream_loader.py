@@ -36,7 +36,7 @@ def test_an_epoch_has_whole_steps_and_resumes_after_any_batch(
         return StreamLoader(numbers(length), {"batch_size": 1}, group, limit)
 
     if not whole:
-        with pytest.raises(InputError, match=f"fewer than {group} batches of 1 rows in an epoch"):
+        with pytest.raises(InputError, match=r"fewer than \d+ batch(es)? of size 1 in an epoch"):
             list(loader())
         return
     first = loader()

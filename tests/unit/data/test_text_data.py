@@ -137,7 +137,7 @@ def test_a_prompt_carries_no_loss(tmp_path: Path) -> None:
 def test_too_little_text_for_a_batch_says_both_numbers(write, tmp_path: Path) -> None:
     path = write("few.txt", "一\n二\n三\n")
     data = TextData(str(path), cache=str(tmp_path / "cache"), batch_size=8)
-    with pytest.raises(InputError, match=r"gives 1 training rows of 256 tokens, fewer than data.batch_size 8\. Lower"):
+    with pytest.raises(InputError, match=r"gives 1 training row of 256 tokens, fewer than data.batch_size 8\. Lower"):
         data.prepare_data()
 
 
@@ -182,5 +182,5 @@ def test_data_before_preparation_say_what_to_call() -> None:
 def test_each_step_is_logged_in_one_line(write, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "aigc"):
         TextData(str(write("a.txt", "一\n二\n")), cache=str(tmp_path / "c"), batch_size=1).prepare_data()
-    assert "tokenising 1 train documents" in caplog.messages
-    assert "packing 1 train documents" in caplog.messages
+    assert "tokenising 1 train document" in caplog.messages
+    assert "packing 1 train document" in caplog.messages

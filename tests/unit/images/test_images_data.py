@@ -167,7 +167,7 @@ def test_classes_whose_images_are_all_damaged_are_no_classes(
         prepared(a_1=pixels(0, 6, 6), a_2=pixels(1, 6, 6), b_1=b"damaged", c_1=b"damaged")
     caplog.set_level(logging.INFO, logger="aigc")
     data = prepared(b_1=pixels(1, 6, 6))
-    assert "has no image of 1 classes: c" in caplog.text
+    assert "has no image of 1 class: c" in caplog.text
     assert data.classes == ("a", "b", "c")
     caplog.clear()
     log_once.cache_clear()  # as in another process

@@ -140,7 +140,7 @@ def test_a_set_of_its_own_for_validation_must_be_like_that_for_training(
     other = saved(tmp_path / "other.npz", NOISE[28:], np.arange(12) % 2)
     with caplog.at_level(logging.WARNING, "aigc"):
         data = opened(train, tmp_path / "c", validation_path=other, validation_fraction=0.5, labels=True)
-    assert "2 images of" in caplog.text
+    assert "shares 2 images with" in caplog.text
     assert len(contents(data.val_dataloader())) == 12
     assert data.info["train"] == {"images": 30}
     assert torch.equal(next(iter(data.val_dataloader()))["labels"], torch.tensor([0, 1, 0, 1]))
@@ -156,7 +156,7 @@ def test_shares_that_leave_nothing_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"validation_fraction 0\.7 of 4 distinct images leaves none of some"):
         opened(two, tmp_path / "c", validation_fraction=0.7, labels=True, batch_size=1)
     path = saved(tmp_path / "a.npz", np.repeat(NOISE[:1], 9, axis=0))
-    with pytest.raises(InputError, match=r"validation_fraction 0\.1 of 1 distinct images leaves none"):
+    with pytest.raises(InputError, match=r"validation_fraction 0\.1 of 1 distinct image leaves none"):
         opened(path, tmp_path / "c", validation_fraction=0.1)
     with pytest.raises(InputError, match=r"validation_fraction is 1\.0; allowed"):
         ImageData(path, validation_fraction=1.0)

@@ -176,8 +176,8 @@ def test_details_follow_the_last_update() -> None:
 @pytest.mark.parametrize(
     ("predictions", "references", "error", "told"),
     [
-        ([0, 1], [0], ValueError, "2 predictions but 1 references"),
-        (torch.zeros(2, 5), [0], ValueError, "2 predictions but 1 references"),
+        ([0, 1], [0], ValueError, "2 predictions but 1 reference"),
+        (torch.zeros(2, 5), [0], ValueError, "2 predictions but 1 reference"),
         ([0, 5], [0, 0], ValueError, r"predictions\[1\] is 5, but the ids of 5 labels are 0 to 4"),
         ([0], [-100], ValueError, r"references\[0\] is -100, but the ids"),
         (["好评", "坏评"], ["好评", "好评"], ValueError, r"predictions\[1\] is '坏评', which is not a label"),

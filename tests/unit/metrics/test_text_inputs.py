@@ -28,8 +28,8 @@ SCORERS: list[Callable[[], Scorer]] = [CHRFScorer, lambda: FormAccuracyScorer("a
 METRICS = [CHRF, lambda: FormAccuracy("a")]
 WRONG = [
     (["a", "b"], ["a", "b", "c"], ValueError, "2 predictions but 3 references"),
-    (["a"], [], ValueError, "1 predictions but 0 references"),
-    ([], ["a"], ValueError, "0 predictions but 1 references"),
+    (["a"], [], ValueError, "1 prediction but 0 references"),
+    ([], ["a"], ValueError, "0 predictions but 1 reference"),
     (["a", "b"], [["a"], []], ValueError, r"references\[1\] is empty"),
     ("ab", ["a", "b"], TypeError, "predictions must be a list of texts, got one text"),
     (["a", "b"], "ab", TypeError, "references must be .*got one text"),

@@ -292,7 +292,7 @@ def test_rows_that_are_no_whole_numbers_are_refused() -> None:
         def _rows(self, pairs: list) -> list:
             return [[1, 2] for _ in pairs]
 
-    with pytest.raises(TypeError, match=r"Half._rows must give 1 whole numbers .* type float64"):
+    with pytest.raises(TypeError, match=r"Half._rows must give 1 whole number .* type float64"):
         Half().update(["a"])
-    with pytest.raises(TypeError, match=r"Wide._rows must give 1 whole numbers .* shape \(1, 2\)"):
+    with pytest.raises(TypeError, match=r"Wide._rows must give 1 whole number .* shape \(1, 2\)"):
         Wide().update(["a"])

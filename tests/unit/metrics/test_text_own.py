@@ -206,7 +206,7 @@ def test_form_accuracy_is_a_share_over_all_batches() -> None:
     metric.update(["aa", "a"])
     assert {name: float(score) for name, score in metric.compute().items()} == {"form_accuracy": 75.0}
     assert metric.details() == {"form_accuracy": 75.0, "matches": 3, "predictions": 4}
-    with pytest.raises(ValueError, match="1 predictions but 2 references"):
+    with pytest.raises(ValueError, match="1 prediction but 2 references"):
         metric.update(["a"], ["a", "b"])
     assert metric.signature.startswith("form:a+|")
     assert FormAccuracyScorer(str.isupper).measure(["A"]).signature.startswith("form:isupper|")

@@ -214,7 +214,7 @@ class Refusing(AdditiveScorer):
     ("scorers", "predictions", "references", "said"),
     [
         ({"mine": Refusing()}, ["a"], ["a"], "mine: not these"),
-        ({"bleu": BLEUScorer()}, ["a"] * 1500, ["a"] * 1400, "bleu: 1500 predictions but 1400 references"),
+        ({"bleu": BLEUScorer()}, ["a"] * 1500, ["a"] * 1400, "bleu: 1,500 predictions but 1,400 references"),
         ({"bleu": BLEUScorer()}, [], [], "bleu: BLEU has no text"),
         ({"bleu": BLEUScorer()}, ["a"], None, "bleu: BLEU compares predictions with references"),
         ({"bleu": BLEUScorer(), "again": BLEUScorer()}, ["a"], ["a"], "again: another metric gives bleu too"),

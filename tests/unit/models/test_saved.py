@@ -101,7 +101,7 @@ def test_only_a_generator_is_built(target, said, saved):
         ({"generator": []}, "generator must be a mapping"),
         ({"generator": {"_target_": 3}}, "generator must be a mapping"),
         ({"classes": "ABC"}, "classes must be a list"),
-        ({"classes": ["A"]}, "names 1 classes, and its generator has 3"),
+        ({"classes": ["A"]}, "names 1 class, and its generator has 3"),
         ({"generator": {"_target_": "tests.unit.models.tiny_generators.TinyGenerator", "resolution": 7}}, "channels"),
     ],
 )
