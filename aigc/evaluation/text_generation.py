@@ -127,7 +127,7 @@ class TextGeneration(Evaluation):
         """Say once in a process how many held-out examples leave nothing to write."""
         if used == chosen:
             return
-        what = f"{self.key}: nothing is left to write in {chosen - used:,} of {plural(chosen, 'held-out example')}"
+        what = f"{self.key}: nothing to write in {chosen - used:,} of {plural(chosen, 'held-out example')}"
         if self.prompt_pattern:
             pattern = f"{self.key}.prompt_pattern {self.prompt_pattern!r}"
             what += f", as {pattern} takes the whole text or nothing; null gives the first half of each text"

@@ -5,6 +5,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from aigc.errors import InputError
+from aigc.printing import plural
 
 
 def gpus(cfg: DictConfig) -> int | None:
@@ -54,4 +55,4 @@ def check_devices(cfg: DictConfig) -> None:
             "version, or use trainer.accelerator=cpu"
         )
     if found is not None and devices > found:
-        raise InputError(f"trainer.devices={devices}: torch sees {found} GPUs here; give {found} or fewer")
+        raise InputError(f"trainer.devices={devices}: torch sees {plural(found, 'GPU')} here; give {found} or fewer")

@@ -32,7 +32,7 @@ def lines(tmp_path, monkeypatch):
 def test_it_is_logged_once_with_the_steps_and_validations_left(lines):
     (line,) = lines()
     assert re.fullmatch(
-        r"about \d+ s for the 36 steps left, and 4 validations of unknown length; peak memory \d+\.\d GiB", line
+        r"about \d+ s left for 36 steps, and 4 validations of unknown length; peak memory \d+\.\d GiB", line
     )
 
 
@@ -57,7 +57,7 @@ def test_a_measured_validation_is_counted_and_steps_are_not_slower_for_it(lines,
     monkeypatch.setattr(estimate, "_SECONDS", 25.0)
     # Of 40 steps with validations at 10, 20, 30 and 40, at step 14 there are 26 steps and three validations left.
     (line,) = lines(more=[clock])
-    assert line.startswith("about 26 min for the 26 steps left; ")
+    assert line.startswith("about 26 min left for 26 steps; ")
 
 
 def test_a_run_that_ends_before_enough_is_measured_is_not_estimated(lines, monkeypatch):

@@ -100,7 +100,8 @@ def test_examples_that_leave_nothing_to_write_are_said_once(tmp_path, caplog):
     fit(tmp_path, task, data, evaluation, val_check_interval=1)
     said = [one for one in caplog.messages if "nothing to write" in one]
     assert len(said) == 1
-    assert said[0].startswith(f"evaluation.generation: {len(data.heldout)} of {len(data.heldout)} held-out examples")
+    said_of = f"{len(data.heldout)} of {len(data.heldout)} held-out examples"
+    assert said[0].startswith(f"evaluation.generation: nothing to write in {said_of}")
     assert "evaluation.generation.prompt_pattern '.+'" in said[0]
     assert "val/bleu" not in task.latest
 

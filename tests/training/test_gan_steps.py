@@ -210,5 +210,5 @@ def test_more_losses_than_announced_are_refused(tmp_path):
     task = small_gan(micro_batches=2)
     plain = task.minimise
     task.minimise = lambda which, losses, count, **counts: plain(which, losses, **counts)
-    with pytest.raises(ValueError, match=r"expected 1 losses \(count\) and got 2"):
+    with pytest.raises(ValueError, match=r"expected 1 loss \(count\) and got 2"):
         fit(task, tmp_path, batches(1))

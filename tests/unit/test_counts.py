@@ -10,7 +10,7 @@ import aigc
 from aigc.printing import plural, shortened
 
 ADJECTIVES = "distinct|fixed|held-out|train|training|validation|whole"
-NOUNS = "epochs|errors|examples|files|images|prompts|ranks|rows|steps(?! its)|texts|trials|values"
+NOUNS = "GPUs|epochs|errors|examples|files|images|prompts|ranks|rows|steps(?! its)|texts|trials|values"
 COUNTED = re.compile(rf" (?:(?:{ADJECTIVES}) )?(?:{NOUNS})\b")
 
 

@@ -57,7 +57,7 @@ def test_a_trial_that_asks_for_two_takes_both_or_none(two_gpus: None) -> None:
     assert places.lease(cfg) is None
     held.release()
     assert places.lease(cfg) is not None
-    with pytest.raises(InputError, match="there are 2 GPUs here"):
+    with pytest.raises(InputError, match="this machine has 2 GPUs"):
         places.check(compose(["trainer.accelerator=gpu", "trainer.devices=3"]))
 
 

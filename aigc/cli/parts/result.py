@@ -62,7 +62,10 @@ def print_description(run: Run) -> None:
         ("seed", str(manifest["seed"])),
         ("code", code),
         ("data", str(manifest["data_fingerprint"])[:16]),
-        ("hardware", f"{manifest['hardware'].get('cpu')}, {len(manifest['hardware'].get('gpus') or [])} GPUs"),
+        (
+            "hardware",
+            f"{manifest['hardware'].get('cpu')}, {plural(len(manifest['hardware'].get('gpus') or []), 'GPU')}",
+        ),
         ("threads", str((manifest.get("threads") or {}).get("torch"))),
         ("packages", ", ".join(f"{n} {v}" for n, v in list(manifest["packages"].items())[:4])),
         ("checkpoints", ", ".join(described["checkpoints"]) or "none"),

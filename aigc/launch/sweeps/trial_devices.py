@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from aigc.errors import InputError
 from aigc.launch.clusters.kinds import current_job
+from aigc.printing import plural
 from aigc.runs.environment import available_cores
 from aigc.runs.locks import try_lock
 
@@ -39,7 +40,9 @@ class TrialDevices:
     def check(self, cfg: DictConfig) -> None:
         """Check that a trial can run here; raises InputError where it needs more GPUs than there are."""
         if self._gpus_of(cfg) and self._devices(cfg) > len(self.gpus):
-            raise InputError(f"trainer.devices={cfg.trainer.devices}: there are {len(self.gpus)} GPUs here; give fewer")
+            raise InputError(
+                f"trainer.devices={cfg.trainer.devices}: this machine has {plural(len(self.gpus), 'GPU')}; give fewer"
+            )
 
     def lease(self, cfg: DictConfig) -> "Lease | None":
         """Lease the devices of one trial; None when too few are free."""
