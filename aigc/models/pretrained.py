@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aigc.errors import InputError
 from aigc.models.weight_files import damaged_weights
+from aigc.printing import plural
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -64,7 +65,7 @@ def _missing_weights(path: str, folder: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return f"{path}/{index.name} is damaged ({type(error).__name__}): download or copy it again"
     missing = [name for name in names if not (folder / name).is_file()]
-    return f"{path} lacks {len(missing)} of {len(names)} files of weights: {missing[0]}" if missing else None
+    return f"{path} lacks {len(missing)} of {plural(len(names), 'file')} of weights: {missing[0]}" if missing else None
 
 
 def check_weights(path: str) -> None:

@@ -12,6 +12,7 @@ from aigc.data.images.arrays import numbered
 from aigc.data.images.base import Labels
 from aigc.data.progress import log_once
 from aigc.errors import InputError
+from aigc.printing import plural
 
 NAME = "dataset.json"
 MOST_BYTES = 1 << 28
@@ -70,11 +71,12 @@ def labels_of(name: str, content: bytes, paths: Sequence[str]) -> FileLabels | N
     table = _table(name, given[-1])
     missing = [path for path in paths if path not in table]
     if len(missing) == len(paths):
-        log_once(f"{name}: it names none of the {len(paths):,} images, such as {paths[0]}, and is not used for labels")
+        images = plural(len(paths), "image")
+        log_once(f"{name}: it names none of {images}, such as {paths[0]}, and is not used for labels")
         return None
     if missing:
         shown = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
-        what = f"{len(missing):,} of {len(paths):,} images have no label in it: {shown}"
+        what = f"{len(missing):,} of {plural(len(paths), 'image')} have no label in it: {shown}"
         raise InputError(f"{name}: {what}. Add their labels or take the images away, {_OR_ELSE}.")
     return _numbered(name, table, paths)
 

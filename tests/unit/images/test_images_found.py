@@ -167,7 +167,7 @@ def test_labels_of_other_images_leave_the_class_folders(
     place = folder({f"{inside}a/1.png": ONE, f"{inside}b/2.png": ONE, f"{inside}dataset.json": table(labels)})
     images = open_images(str(place))
     assert (images.classes, images.labels_from) == (("a", "b"), "class folders")
-    assert f"{place}/{inside}dataset.json: it names none of the 2 images" in caplog.text
+    assert f"{place}/{inside}dataset.json: it names none of 2 images" in caplog.text
 
 
 @pytest.mark.parametrize("labels", [None, [["a/1.png", [0.3, 0.7]], ["b/2.png", [0.5, 0.5]]]])
