@@ -128,3 +128,12 @@ def test_a_file_of_few_texts_is_measured_whole(own_place, in_process):
     assert code == 0, error
     kept = {name: value for name, value in run.record.metrics.items() if name.startswith("val/")}
     assert json.loads(out)["metrics"] == kept
+
+
+def test_rows_that_are_longer_than_the_model_sees_are_refused_before_data_are_prepared(own_place, in_process):
+    run = train(own_place, "trainer.max_steps=1")
+    write(own_place / "few.txt", "one\ntwo\n")
+    code, out, error = in_process("eval", run.id, "data.path=few.txt", "data.sequence_length=4096")
+    assert (code, out) == (2, "")
+    assert "data.sequence_length (command line: data.sequence_length=4096)" in error
+    assert "few.txt" not in error, "nothing was read"

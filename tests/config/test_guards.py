@@ -58,3 +58,20 @@ def test_numbers_out_of_range_are_refused_before_torch_is_imported(typed, key):
     with pytest.raises(ConfigError) as caught:
         check(compose([typed]))
     assert [problem.key for problem in caught.value.problems] == [key]
+
+
+@pytest.mark.parametrize(
+    ("typed", "key"),
+    [
+        (["data=text", "data.path="], "data.path"),
+        (["data=streamed", "data.path="], "data.path"),
+        (["data.validation_path="], "data.validation_path"),
+        (["experiment=gan/images", "data.path="], "data.path"),
+        (["experiment=gan/letters", "data.validation_path="], "data.validation_path"),
+        (["model=pretrained", "model.path="], "model.path"),
+    ],
+)
+def test_empty_paths_are_refused_without_reading_any_file(typed, key):
+    with pytest.raises(ConfigError) as caught:
+        check(compose(typed))
+    assert [problem.key for problem in caught.value.problems] == [key]

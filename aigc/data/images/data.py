@@ -103,6 +103,8 @@ class ImageData(PreparedData[PreparedImages]):
         download: bool = False,
     ) -> None:
         super().__init__(path, batch_size, shuffle, num_workers, seed, cache)
+        if validation_path == "":
+            raise InputError("the path is empty; null holds out a part of data.path")
         check_choice("data.alpha", alpha, get_args(Alpha))
         check_minimum("shift", shift, 0)
         check_minimum("batches_per_step", batches_per_step, 1)

@@ -52,6 +52,8 @@ class TextData(TextModule):
         **shared: Any,
     ) -> None:
         super().__init__(path, seed=seed, **shared)
+        if validation_path == "":
+            raise InputError("the path is empty; null holds out a part of data.path")
         self.validation_path = validation_path
         self.recipe = CorpusRecipe(
             layout=self.layout,

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from aigc.config.origins import locating
 from aigc.errors import InputError
 from aigc.evaluation import Evaluation
 from aigc.launch import components
@@ -24,7 +25,8 @@ def validate_model(run: Run, cfg: DictConfig, overrides: Sequence[str]) -> tuple
         InputError: As `validate`, or the task has more weights than model/ holds.
     """
     components.prepare_machine(cfg)
-    data = components.build_data(cfg, run.model, only_validation=True)
+    with locating(cfg):
+        data = components.build_data(cfg, run.model, only_validation=True)
     task = components.build_task(cfg, data, run.model)
     check_whole(task, run)
     return validate(run, task, data, cfg, overrides)
