@@ -1,6 +1,7 @@
 """Language models from Transformers: by name, by folder, or from a configuration with random weights."""
 
 import copy
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -152,7 +153,8 @@ class TransformersModel(ModelFactory):
             what = f"Transformers has no AutoModelFor{self.head} for {config.model_type}, the type of this model"
             raise ConfigError([Problem("model.path" if self.path else "model.architecture", what)])
         _check_context(config, length)
-        with torch.device("meta"):  # its layers without their weights
+        # Its layers without their weights; a model that computes with its weights here is left to `create`.
+        with suppress(RuntimeError), torch.device("meta"):
             self._empty(config)
 
     def from_folder(self, folder: Path) -> Self:

@@ -55,13 +55,12 @@ class Files(Images):
         log_left_out(name, found, endings.advice())
 
     def _takes_labels(self, path: str) -> bool:
-        """Take the labels of a file, if it is one of labels for the images of its folder."""
+        """Take the labels of a file, if it names images; those outside its folder have no label in it."""
         folder = path.removesuffix(NAME)
-        if not all(one.startswith(folder) for one in self.paths):
-            return False
         name, content = f"{self.name.rstrip('/')}/{path}", self._bytes(path, label_file.MOST_BYTES)
-        found = labels_of(name, content, [one.removeprefix(folder) for one in self.paths])
-        if found is None:
+        below = [one.removeprefix(folder) if one.startswith(folder) else f"../{one}" for one in self.paths]
+        found = labels_of(name, content, below)
+        if found is None or (found.labels is None and not all(one.startswith(folder) for one in self.paths)):
             return False
         self.labels, self.classes = found
         if found.labels is None and _classes(self.paths)[1]:

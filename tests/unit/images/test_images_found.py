@@ -151,6 +151,14 @@ def test_wrong_labels_are_an_error_and_never_hide_classes(
     assert len(str(error.value)) < len(str(place)) + 300
 
 
+def test_labels_for_one_of_two_folders_are_labels_of_some_images(folder: Callable[..., Path]) -> None:
+    images = {"train/1.png": ONE, "train/2.png": ONE, "val/3.png": ONE}
+    labels = table([["1.png", 0], ["2.png", 1]])
+    with pytest.raises(InputError, match=r"train/dataset\.json: 1 of 3 images have no label in it: \.\./val/3\.png"):
+        open_images(str(folder(images | {"train/dataset.json": labels})))
+    assert open_images(str(folder(images | {"train/dataset.json": table(None)}, "null"))).classes == ("train", "val")
+
+
 def test_a_path_named_twice_with_one_label_is_harmless(folder: Callable[..., Path]) -> None:
     labels = [[path, number % 2] for number, path in enumerate(NAMES)]
     images = open_images(str(folder(IMAGES | {"dataset.json": table(labels + labels[:1])})))
