@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
     from aigc.config.origins import origins_of
     from aigc.config.overrides import SeveralValues
     from aigc.launch.clusters.submit import check_runs_here
+    from aigc.launch.devices import check_cores
     from aigc.launch.length import described_length, is_longer
     from aigc.launch.start import check_place, runs_root
 
@@ -47,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
         return run_sweep(options.overrides, options)
     check(cfg)  # this and what follows needs no torch, whose import takes seconds
     check_runs_here(cfg)
+    check_cores(cfg)
     check_early(cfg)
     check_place(cfg)
     print_first_line(f"{cfg.experiment}, {described_length(cfg)}")

@@ -1,11 +1,14 @@
 """The devices of a run: resolve `auto`, and check that they exist."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from aigc.errors import InputError
 from aigc.printing import plural
+from aigc.runs.environment import available_cores
 
 
 def gpus(cfg: DictConfig) -> int | None:
@@ -24,6 +27,34 @@ def own_device(cfg: DictConfig, local_rank: int) -> Any:
         return torch.device("cuda", local_rank)
     wants_mps = cfg.trainer.accelerator in ("auto", "mps") and torch.backends.mps.is_available()
     return torch.device("mps" if wants_mps else "cpu")
+
+
+def check_cores(cfg: DictConfig) -> None:
+    """Check that this machine has a CPU core for each rank that would be started here; torch is not needed.
+
+    Each rank is a process with a copy of everything. A number of threads that was set means that a person has counted.
+
+    Raises:
+        InputError: There are more ranks than cores, and no GPUs.
+    """
+    devices, cores = cfg.trainer.devices, available_cores()
+    on_cpu = cfg.trainer.accelerator == "cpu" or (cfg.trainer.accelerator == "auto" and not visible_gpus())
+    if not isinstance(devices, int) or cores is None or not on_cpu or cfg.trainer.num_threads is not None:
+        return
+    if devices > max(1, cores):
+        raise InputError(
+            f"trainer.devices={devices}: this process may use {plural(cores, 'CPU core')}, and every rank is a "
+            f"process of its own; give at most {cores}, or set trainer.num_threads=1 to start them all the same"
+        )
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs that this process may use, by number, without torch."""
+    installed = sorted(path.name for path in Path("/proc/driver/nvidia/gpus").glob("*"))
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [name for name in chosen.split(",") if name.strip() and not name.startswith("-")] if installed else []
+    return [str(number) for number in range(len(installed))]
 
 
 def settle_devices(cfg: DictConfig) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from aigc.errors import InputError
 from aigc.launch.attempt import attempt_config
-from aigc.launch.devices import check_devices, settle_devices
+from aigc.launch.devices import check_cores, check_devices, settle_devices
 from aigc.launch.prepared_run import PreparedRun
 from aigc.launch.ranks.supervisor import run_ranks
 from aigc.launch.worker import work
@@ -31,6 +31,7 @@ def run_local(prepared: PreparedRun, overrides: Sequence[str] = ()) -> None:
     cfg = prepared.cfg or attempt_config(run, overrides)
     settle_devices(cfg)
     check_devices(cfg)
+    check_cores(cfg)
     settings = cfg.trainer
     if settings.nodes > 1:
         raise InputError(f"trainer.nodes={settings.nodes}: this is one machine; submit to a cluster with `aigc submit`")

@@ -25,7 +25,7 @@ from aigc.launch.memory import advice
 from aigc.launch.prepared_run import PreparedRun
 from aigc.launch.ranks.exits import KilledRank, RankExit, RankExits, exit_of, log_path
 from aigc.launch.ranks.group import Agreement, Ranks, check_ranks, joined, read_ranks
-from aigc.launch.ranks.lifeline import LIFELINE, hold_lifeline
+from aigc.launch.ranks.lifeline import LIFELINE, hold_lifeline, save_first
 from aigc.launch.train import Training
 from aigc.printing import escape_unprintable
 from aigc.runs import Run, stop
@@ -60,6 +60,7 @@ def work_as_rank(run: Run, ranks: Ranks, overrides: Sequence[str] = ()) -> None:
     if ranks.first:
         RankExits(run.path).clear()
     with joined(ranks, run.config) as agreement:
+        save_first()
         if ranks.first:
             _train_first_rank(PreparedRun(run), overrides, agreement)
         else:
@@ -218,6 +219,7 @@ def _work_as_started(path: Path, overrides: Sequence[str]) -> int:
         settle_devices(cfg)
         check_ranks(ranks, cfg)
         if ranks.world_size == 1:
+            save_first()
             work(PreparedRun(run), overrides)
         else:
             work_as_rank(run, ranks, overrides)

@@ -9,12 +9,14 @@ from aigc.cli.main import main
 from aigc.cli.parts.first_line import print_first_line
 from aigc.launch.start import check_place
 from aigc.runs import Run
+from aigc.runs.environment import available_cores
 from tests.conftest import write
 from tests.importing import imported
 
 TAKEN = ["train", "run.id=taken"]
 SMALL = ["train", "model=pretrained", "model.path=./small"]
 REFUSED = {
+    "trainer.devices": ["train", "trainer.accelerator=cpu", f"trainer.devices={(available_cores() or 1) + 1}"],
     "data.path": ["train", "data=text", "data.path=nowhere/poems.txt"],
     "data.validation_path": ["train", "data=text", "data.path=poems.txt", "data.validation_path=poems.docx"],
     "data.path (command line: data.path=)": ["train", "data=text", "data.path="],

@@ -3,6 +3,9 @@
 import os
 import shutil
 import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +13,17 @@ import pytest
 import torch
 
 from aigc.distributed.shard_files import read_shards
-from aigc.errors import RunInUse
+from aigc.errors import PreemptedRun, RunInUse
+from aigc.launch.ranks.lifeline import LIFELINE
 from aigc.runs import Run
 from aigc.runs.checkpoints import damage
 from aigc.runs.status import Status, read_status
 from tests.launch.forking import Child
 from tests.launch.tiny_runs import GAN, LANGUAGE_MODEL, assert_same, place_at, reached, run_in, start, the_run
+from tests.training.in_process import begin as begin_run
+from tests.training.in_process import tiny_config
 from tests.training.resumable import final_state
-from tests.waiting import takes_at_most, wait_until
+from tests.waiting import PATIENCE, takes_at_most, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +36,7 @@ RANKS = [
     "model.settings.embd_pdrop=0",
     "trainer.precision=32-true",
     "trainer.accelerator=cpu",
+    "trainer.num_threads=1",
     "trainer.log_every_n_steps=1",
     f"trainer.max_steps={STEPS}",
     "trainer.validate_every_n_steps=6",
@@ -174,6 +181,33 @@ def test_ranks_do_not_outlive_a_launcher_that_is_killed(tmp_path: Path) -> None:
     wait_until(lambda: free(run))
 
 
+def test_a_rank_that_waits_for_others_does_not_outlive_its_launcher(own_place: Path) -> None:
+    """The first rank waits for a second one, which a launcher that was killed has never started."""
+    cfg = tiny_config(own_place, "trainer.devices=2")
+    run = begin_run(cfg, own_place)
+    reader, writer = os.pipe()
+    with socket.socket() as free_port:
+        free_port.bind(("127.0.0.1", 0))
+        port = free_port.getsockname()[1]
+    ranks = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), LIFELINE: str(reader)}
+    command = [sys.executable, "-m", "aigc.launch.worker", str(run.path)]
+    rank = subprocess.Popen(command, env=os.environ | ranks | address, pass_fds=[reader])
+    os.close(reader)
+    try:
+        wait_until(lambda: rank.poll() is not None or listens(port))
+        assert rank.poll() is None
+        os.close(writer)
+        assert rank.wait(PATIENCE / 3) == PreemptedRun.exit_code
+    finally:
+        rank.kill()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
 def free(run: Run) -> bool:
     """Whether no process holds it any more."""
     try:
@@ -290,6 +324,6 @@ def test_unsharded_weights_resume_in_any_number_of_shards(whole: Run, folder: Pa
 
 
 def test_a_task_with_several_optimisers_is_not_sharded(tmp_path: Path) -> None:
-    child = start(place_at(tmp_path), ["train", *GAN, "trainer.strategy=fsdp", "trainer.devices=2", "logger=none"])
+    child = start(place_at(tmp_path), ["train", *GAN, "trainer.strategy=fsdp", *TWO[:1], "trainer.num_threads=1", "logger=none"])
     assert child.wait() == 2, child.output
     assert "trainer.strategy: fsdp " in child.output

@@ -1,9 +1,12 @@
 """The place of a process among the ranks, by what torchrun or SLURM say, against what the config says."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from aigc.config import compose
 from aigc.errors import InputError
+from aigc.launch import devices
 from aigc.launch.clusters.kinds import adopt_ranks
 from aigc.launch.devices import check_devices, gpus, settle_devices
 from aigc.launch.ranks.group import Ranks, check_ranks, read_ranks
@@ -65,3 +68,27 @@ def test_gpus_that_are_not_there_are_missed(monkeypatch):
     check_devices(compose(["trainer=gpu", "trainer.devices=2"]))
     with pytest.raises(InputError, match="torch sees 2 GPUs here"):
         check_devices(compose(["trainer=gpu", "trainer.devices=3"]))
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_refused"),
+    [
+        (["trainer.accelerator=cpu", "trainer.devices=3"], True),
+        (["trainer.accelerator=auto", "trainer.devices=3"], True),
+        (["trainer.accelerator=cpu", "trainer.devices=2"], False),
+        (["trainer.accelerator=cpu", "trainer.devices=3", "trainer.num_threads=1"], False),
+        (["trainer.accelerator=gpu", "trainer.devices=3"], False),
+        (["trainer.accelerator=cpu", "trainer.devices=auto"], False),
+    ],
+)
+def test_more_ranks_than_cores_are_refused_unless_threads_are_set(typed, is_refused, monkeypatch):
+    monkeypatch.setattr(devices, "available_cores", lambda: 2)
+    monkeypatch.setattr(devices, "visible_gpus", list)
+    with pytest.raises(InputError, match=r"trainer\.devices=3.*2 CPU cores") if is_refused else nullcontext():
+        devices.check_cores(compose(typed))
+
+
+def test_gpus_are_no_cores(monkeypatch):
+    monkeypatch.setattr(devices, "available_cores", lambda: 2)
+    monkeypatch.setattr(devices, "visible_gpus", lambda: ["0", "1", "2"])
+    devices.check_cores(compose(["trainer.devices=3"]))

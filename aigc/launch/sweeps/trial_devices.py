@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from aigc.errors import InputError
 from aigc.launch.clusters.kinds import current_job
+from aigc.launch.devices import check_cores, visible_gpus
 from aigc.printing import plural
 from aigc.runs.environment import available_cores
 from aigc.runs.locks import try_lock
@@ -38,7 +39,8 @@ class TrialDevices:
         """Threads of each rank; the same for all trials, as their number changes last digits."""
 
     def check(self, cfg: DictConfig) -> None:
-        """Check that a trial can run here; raises InputError where it needs more GPUs than there are."""
+        """Check that a trial can run here; raises InputError where it needs more GPUs or cores than there are."""
+        check_cores(cfg)
         if self._gpus_of(cfg) and self._devices(cfg) > len(self.gpus):
             raise InputError(
                 f"trainer.devices={cfg.trainer.devices}: this machine has {plural(len(self.gpus), 'GPU')}; give fewer"
@@ -92,15 +94,6 @@ def _own_threads() -> int | None:
     """Return the number of threads that a person has set; None where they have not."""
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list is for nested threads
     return int(first) if first.isdecimal() and int(first) > 0 else None
-
-
-def visible_gpus() -> list[str]:
-    """Return the GPUs that this process may use, by number, without torch."""
-    installed = sorted(path.name for path in Path("/proc/driver/nvidia/gpus").glob("*"))
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [name for name in chosen.split(",") if name.strip() and not name.startswith("-")] if installed else []
-    return [str(number) for number in range(len(installed))]
 
 
 def _lock(gpu: str, owner: str) -> IO[str] | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aigc.errors import InterruptedRun, PreemptedRun, exit_code
-from aigc.launch.ranks.lifeline import LIFELINE, hold_lifeline
+from aigc.launch.ranks.lifeline import LIFELINE
 from aigc.runs import stop
 from tests.waiting import PATIENCE, takes_at_most
 
@@ -208,17 +208,44 @@ def test_an_inner_listening_keeps_the_request_of_the_outer() -> None:
         assert stop.asked() is signal.SIGUSR2
 
 
-def test_a_starter_that_is_gone_is_told_and_not_the_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+_HELD = """
+import time
+from aigc.errors import PreemptedRun
+from aigc.launch.ranks.lifeline import hold_lifeline, save_first
+from aigc.runs import stop
+
+with stop.listening():
+    hold_lifeline()
+    if {joined}:
+        save_first()
+    print("ready", flush=True)
+    while stop.asked() is None:
+        time.sleep(0.01)
+    try:
+        stop.check("; kept")
+    except PreemptedRun as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_launcher_that_is_gone_ends_the_process(joined: bool) -> None:
+    """One that has joined the others saves and says why; one that waits for them ends at once."""
     reader, writer = os.pipe()
-    monkeypatch.setenv(LIFELINE, str(reader))
-    with stop.listening():
-        hold_lifeline()
-        os.close(writer)
-        while stop.asked() is None:
-            time.sleep(0.01)
-        with pytest.raises(PreemptedRun, match=r"asked to stop \(the launching process is gone\); kept$"):
-            stop.check("; kept")
+    child = subprocess.Popen(
+        [sys.executable, "-c", _HELD.format(joined=joined)],
+        env=os.environ | {LIFELINE: str(reader)},
+        pass_fds=[reader],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     os.close(reader)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    os.close(writer)
+    told, _ = child.communicate(timeout=PATIENCE)
+    assert told == ("asked to stop (the launching process is gone); kept\n" if joined else "")
+    assert child.returncode == (0 if joined else PreemptedRun.exit_code)
 
 
 def test_listening_outside_the_main_thread_does_nothing() -> None:
