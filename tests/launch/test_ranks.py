@@ -324,6 +324,8 @@ def test_unsharded_weights_resume_in_any_number_of_shards(whole: Run, folder: Pa
 
 
 def test_a_task_with_several_optimisers_is_not_sharded(tmp_path: Path) -> None:
-    child = start(place_at(tmp_path), ["train", *GAN, "trainer.strategy=fsdp", *TWO[:1], "trainer.num_threads=1", "logger=none"])
+    child = start(
+        place_at(tmp_path), ["train", *GAN, "trainer.strategy=fsdp", *TWO[:1], "trainer.num_threads=1", "logger=none"]
+    )
     assert child.wait() == 2, child.output
     assert "trainer.strategy: fsdp " in child.output
