@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 _CONFIG = "config.json"
-_WEIGHTS = ("*.safetensors", "*.bin")
+_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _GGUF = b"GGUF"
 _GGUF_WORDS = (

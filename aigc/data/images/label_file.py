@@ -104,7 +104,11 @@ def _table(name: str, given: Any) -> Mapping[str, Any]:
 
 
 def _pairs(name: str, given: Any) -> Iterator[tuple[str, Any]]:
-    for one in given if isinstance(given, list) else [given]:
+    """Yield paths with their labels; none from a list without any, as the names of classes in another tool's file."""
+    listed = given if isinstance(given, list) else [given]
+    if isinstance(given, list) and not any(isinstance(one, list | tuple) for one in listed):
+        return
+    for one in listed:
         if not isinstance(one, list | tuple) or len(one) != 2 or not isinstance(one[0], str):
             what = f"labels: {_shown(one)} where a path with its label is needed"
             raise InputError(f"{name}: {what}. Give {_FORM}, {_OR_ELSE}.")

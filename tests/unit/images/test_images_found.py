@@ -125,7 +125,7 @@ def test_labels_of_stylegan_are_read_from_folders_and_archives(
         (b'{"labels": {"a/1.png": 1, "a/1.png": 2}}', "a/1.png has two labels, 1 and 2"),
         (table(5), "labels: 5 where a path"),
         (table("x" * 1000), "labels: "),
-        (table([1, 2]), "labels: 1 where a path"),
+        (table([[NAMES[0], 1], "x"]), 'labels: "x" where a path'),
         (table([[NAMES[0], 1, 2]]), "where a path"),
         (b'{"labels": [["a", 1]', "it is not JSON"),
         (b"", "it is not JSON"),
@@ -167,7 +167,7 @@ def test_a_path_named_twice_with_one_label_is_harmless(folder: Callable[..., Pat
 
 
 @pytest.mark.parametrize("inside", ["", "set/"])
-@pytest.mark.parametrize("labels", [[], {}, [["other.png", 1]], {"a/9.png": 3}])
+@pytest.mark.parametrize("labels", [[], {}, [["other.png", 1]], {"a/9.png": 3}, ["cat", "dog"], [0, 1]])
 def test_labels_of_other_images_leave_the_class_folders(
     inside: str, labels: object, folder: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
