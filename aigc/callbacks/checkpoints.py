@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
+from aigc.callbacks.intervals import validation_interval
 from aigc.callbacks.monitored import check_recorded, recorded_names
 from aigc.config.problems import ConfigError, Problem, suggest
 from aigc.config.types import Bound
@@ -206,8 +207,8 @@ class Checkpoints(Callback):
         if self._improve(module) and trainer.is_global_zero:
             trainer.strategy.checkpoint_io.wait()
             # With more steps, an end that is off the schedule is not measured, and the best of before count again.
-            batches = module.steps_done * trainer.accumulate_grad_batches
-            unscheduled = self._ended or (trainer.state.fn != "fit" and batches % trainer.val_check_interval)
+            off_schedule = trainer.state.fn != "fit" and module.steps_done % validation_interval(trainer)
+            unscheduled = self._ended or off_schedule
             others = [step for step in before if unscheduled and step not in self._best_steps()]
             _folder(trainer).added(self._saved_step, self.keep, [*self._best_steps(), *others])
 

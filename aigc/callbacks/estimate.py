@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import Timer
 
+from aigc.callbacks.intervals import measuring_intervals
 from aigc.printing import plural
 from aigc.runs.console import log
 from aigc.tasks import Task
@@ -65,19 +67,27 @@ class Estimate(Callback):
         seconds, pauses = left * seconds_per_step, _pauses_left(trainer, module)
         if self._pauses:
             seconds += pauses * sum(self._pauses) / len(self._pauses)
+        limit = _time_left(trainer, module, seconds_per_step)
+        if limit is not None and limit < seconds:
+            log.info("about %s left until the time limit; peak memory %s", _words(limit), _memory(module))
+            return
         more = f", and {plural(pauses, 'validation')} of unknown length" if pauses and not self._pauses else ""
         log.info("about %s left for %s%s; peak memory %s", _words(seconds), plural(left, "step"), more, _memory(module))
 
 
 def _pauses_left(trainer: Trainer, module: Task) -> int:
     """Return how many validations, and evaluations between steps, follow until the end."""
-    periods: list[int | None] = []
-    if module.has_validation(getattr(trainer, "datamodule", None)):
-        periods.append(int(trainer.val_check_interval) // trainer.accumulate_grad_batches)
-    evaluations = [one for one in trainer.callbacks if getattr(one, "at_validation", True) is False]
-    periods += [getattr(one, "every_n_steps", None) for one in evaluations]
     done, last = module.steps_done, trainer.max_steps
-    return sum((last // every - done // every + (last % every > 0)) if every else 1 for every in periods)
+    intervals = measuring_intervals(trainer, module)
+    return sum(last // every - done // every + (last % every > 0) for every in intervals)
+
+
+def _time_left(trainer: Trainer, module: Task, seconds_per_step: float) -> float | None:
+    """Return the seconds until a timer ends the run, which takes at least `trainer.min_steps`; None without one."""
+    timers = [one.time_remaining() for one in trainer.callbacks if isinstance(one, Timer)]
+    known = [max(0.0, left) for left in timers if left is not None]
+    least = ((trainer.min_steps or 0) - module.steps_done) * seconds_per_step
+    return max(min(known), least) if known else None
 
 
 def _memory(module: Task) -> str:

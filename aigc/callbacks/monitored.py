@@ -6,6 +6,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from aigc.callbacks.intervals import measuring_intervals
 from aigc.config.problems import ConfigError, Problem, choices
 from aigc.runs.console import log
 from aigc.tasks import Task
@@ -37,10 +38,10 @@ class Monitored(Callback):
                 what = "nothing is measured; validate (data.validation_fraction), evaluate, or follow train/loss"
                 raise ConfigError([Problem(key, f"{monitor} is never recorded: {what}")])
             check_recorded(key, monitor, known, complete)
-        at_end_only = trainer.val_check_interval >= trainer.max_steps * trainer.accumulate_grad_batches
-        for key, _ in self._stopping():
-            if at_end_only and module.has_validation(trainer.datamodule):
-                log.warning("%s looks at the end only: set trainer.validate_every_n_steps", key)
+        if all(every >= trainer.max_steps for every in measuring_intervals(trainer, module)):
+            for key, _ in self._monitors(trainer, module):
+                what = "looks at validations and evaluations, and there is none before the end"
+                log.warning("%s %s: set trainer.validate_every_n_steps", key.removesuffix(".monitor"), what)
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Step the schedules whose value was recorded."""

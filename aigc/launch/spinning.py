@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from aigc.runs.environment import available_cores
+
 OWN_SETTINGS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """The variables with which a person decides this."""
 SPINS = 20_000
@@ -21,7 +23,7 @@ def bound_spinning() -> None:
 
 
 def is_busy(loadavg: Path = Path("/proc/loadavg")) -> bool:
-    """Return whether others have kept at least half of the cores busy for the last minute, and do so now.
+    """Return whether others have kept at least half of this process's cores busy for the last minute, and do so now.
 
     Args:
         loadavg: The file in which Linux says so; without it, the machine counts as quiet.
@@ -29,6 +31,6 @@ def is_busy(loadavg: Path = Path("/proc/loadavg")) -> bool:
     try:
         minute, _, _, running = loadavg.read_text(encoding="ascii").split()[:4]
         others = int(running.partition("/")[0]) - 1
-        return min(float(minute), others) >= (os.cpu_count() or 1) / 2
+        return min(float(minute), others) >= (available_cores() or 1) / 2
     except (OSError, ValueError):
         return False

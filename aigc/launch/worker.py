@@ -21,12 +21,11 @@ from aigc.launch.attempt import attempt_config
 from aigc.launch.clusters.kinds import adopt_ranks
 from aigc.launch.devices import settle_devices
 from aigc.launch.length import is_longer
-from aigc.launch.memory import advice
 from aigc.launch.prepared_run import PreparedRun
 from aigc.launch.ranks.exits import KilledRank, RankExit, RankExits, exit_of, log_path
 from aigc.launch.ranks.group import Agreement, Ranks, check_ranks, joined, read_ranks
 from aigc.launch.ranks.lifeline import LIFELINE, hold_lifeline, save_first
-from aigc.launch.train import Training
+from aigc.launch.spinning import bound_spinning
 from aigc.printing import escape_unprintable
 from aigc.runs import Run, stop
 from aigc.runs.console import log, log_to, show_messages
@@ -70,6 +69,8 @@ def work_as_rank(run: Run, ranks: Ranks, overrides: Sequence[str] = ()) -> None:
 
 def _train_other_rank(run: Run, agreement: Agreement) -> None:
     """Train as a rank other than the first."""
+    from aigc.launch.train import Training
+
     cfg = OmegaConf.create(agreement.on("config", str))
     assert isinstance(cfg, DictConfig)
     if cfg:  # empty where the run is finished
@@ -83,6 +84,8 @@ def _last_step(run: Run) -> int | None:
 
 def _train_first_rank(prepared: PreparedRun, overrides: Sequence[str], agreement: Agreement) -> None:
     """Train as the only rank or the first of several, which keeps the run folder."""
+    from aigc.launch.train import Training
+
     run = prepared.run
     with run.working(), log_to(run.log):
         before = read_status(run.path)
@@ -143,6 +146,8 @@ def _user_error(run: Run, error: BaseException, step: int, ranks: Ranks) -> Base
     if number is not None and ("DataLoader worker" in str(error) or isinstance(error, KeyboardInterrupt)):
         return stop.ended_by(number)
     if is_out_of_memory(error):
+        from aigc.launch.memory import advice
+
         reason = str(error).partition(". ")[0]
         out_of_memory = AigcError(f"out of memory after step {step}: {reason}\n{advice(attempt_config(run), error)}")
         out_of_memory.__cause__ = error  # the exit code is derived from it
@@ -192,6 +197,7 @@ def _revert_attempt(run: Run, before: StatusRecord) -> None:
 
 def main() -> int:
     """Train the run folder named on the command line, as the rank given by the environment."""
+    bound_spinning()  # before torch is imported
     escape_unprintable()
     parser = argparse.ArgumentParser(prog="python -m aigc.launch.worker", description=__doc__)
     parser.add_argument("run", metavar="RUN_FOLDER")

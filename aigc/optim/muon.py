@@ -73,6 +73,15 @@ class Muon(Optimizer):
         super().load_state_dict(state_dict)
         self._share_groups()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle holds: torch's own state leaves out the two optimisers."""
+        return {**super().__getstate__(), "_muon": self._muon, "_adamw": self._adamw}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore what `__getstate__` returned."""
+        super().__setstate__(state)
+        self._share_groups()
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Step on the gradients of all parameters that have one; returns the loss of the closure."""
         loss = None

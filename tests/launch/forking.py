@@ -31,6 +31,7 @@ PRELOADED = [
     "aigc.cli.train",
     "aigc.evaluation",
     "aigc.launch.start",
+    "aigc.launch.train",
     "aigc.launch.worker",
     "sacrebleu",
     "tests.launch.faults",

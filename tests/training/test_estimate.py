@@ -4,6 +4,7 @@ import re
 
 import pytest
 from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import Timer
 
 from aigc.callbacks import Estimate, ExactState, estimate
 from tests.training.helpers import sgd_task, text_data, tiny_model, trainer
@@ -63,3 +64,14 @@ def test_a_measured_validation_is_counted_and_steps_are_not_slower_for_it(lines,
 def test_a_run_that_ends_before_enough_is_measured_is_not_estimated(lines, monkeypatch):
     monkeypatch.setattr(estimate, "_STEPS", 39)
     assert lines() == []
+
+
+def test_a_time_limit_that_comes_first_is_what_is_left(lines, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(estimate, "time", clock)
+    (line,) = lines(more=[clock, Timer("00:00:00:40")])  # real seconds, of which none pass
+    assert re.match(r"about (39|40) s left until the time limit; ", line)
+    (line,) = lines(more=[clock, Timer("01:00:00:00")])
+    assert line.startswith("about 1 min left for 36 steps")
+    (line,) = lines(more=[clock, Timer("00:00:00:40")], min_steps=39)
+    assert line.startswith("about 1 min left until the time limit")

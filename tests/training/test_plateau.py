@@ -56,6 +56,13 @@ def test_a_resumed_run_goes_on_with_its_state(own_place):
     assert told[0]["last_epoch"] == 3
 
 
+@pytest.mark.parametrize("every", [None, 10, 5])
+def test_it_is_said_where_nothing_is_measured_before_the_end(every, own_place, caplog):
+    written = "null" if every is None else every
+    train(own_place, f"trainer.validate_every_n_steps={written}", nodes={"scheduler": PLATEAU})
+    assert ("scheduler looks at validations" in caplog.text) == (every != 5)
+
+
 def test_an_unknown_monitor_is_refused_before_the_first_step(own_place):
     with pytest.raises(ConfigError) as caught:
         train(own_place, nodes={"scheduler": PLATEAU | {"monitor": "val/los"}})

@@ -1,6 +1,7 @@
 """Optimisers of our own: their updates, and their state."""
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -133,3 +134,17 @@ def test_beta2_of_a_schedule_needs_betas():
 
     with pytest.raises(InputError, match="Muon has no betas"):
         WarmupCosine(Muon(Network().parameters()), total_steps=3, final_beta2=0.99)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))])
+def test_a_copy_of_muon_steps_as_the_original_does(copied):
+    network = Network()
+    optimizer = Muon(network.parameters(), lr=1e-2)
+    stepped(network, optimizer, steps=2)
+    other, of_other = copied((network, optimizer))
+    first, second = stepped(network, optimizer), stepped(other, of_other)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert of_other.param_groups[0]["lr"] == 1e-2
+    of_other.param_groups[0]["lr"] = of_other.param_groups[1]["lr"] = 0.0
+    third = stepped(other, of_other, steps=1)
+    assert all(torch.equal(third[name], second[name]) for name in second), "groups are shared in the copy, too"

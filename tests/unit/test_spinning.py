@@ -1,6 +1,8 @@
 """Processes that aigc starts bound how long OpenMP's threads spin, unless a person has decided."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -35,7 +37,7 @@ def test_a_verb_bounds_the_spins(busy: bool, spins: int, own_place, monkeypatch:
     ],
 )
 def test_a_machine_is_busy_where_others_have_run_and_do(said: str | None, busy: bool, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(spinning, "available_cores", lambda: 4)
     if said is not None:
         (tmp_path / "loadavg").write_text(said)
     assert is_busy(tmp_path / "loadavg") is busy
@@ -46,6 +48,20 @@ def test_a_person_s_own_setting_stays(name: str, value: str, own_place, monkeypa
     monkeypatch.setenv(name, value)
     assert main(["ls"]) == 0
     assert {other: os.environ.get(other) for other in OWN_SETTINGS} == dict.fromkeys(OWN_SETTINGS) | {name: value}
+
+
+def test_a_worker_that_another_launcher_starts_bounds_them_before_torch_is_loaded() -> None:
+    code = (
+        "import os, sys\n"
+        "sys.argv = ['worker', '/no/such/run']\n"
+        "from aigc.launch import worker\n"
+        "assert worker.main() == 2\n"
+        "print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    spins, has_torch = done.stdout.split()
+    assert int(spins) in (SPINS, SPINS_WHEN_BUSY)
+    assert has_torch == "False"
 
 
 def test_it_is_no_drift_of_the_environment() -> None:
