@@ -23,7 +23,7 @@ test-full: install-dev ## every test with every case
 	AIGC_TEST_EXHAUSTIVE=1 $(TESTS)
 
 test-quick: install-dev ## the tests that take no longer than a few seconds each
-	$(TESTS) -n 2 -m "not slow"
+	$(TESTS) -m "not slow"
 
 lint: install-dev ## format, lint, types
 	$(BIN)/ruff format --check .
