@@ -5,13 +5,11 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
-from lightning_fabric.utilities.data import sized_len
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 
+from aigc.callbacks.order import batches_used, order_of
 from aigc.callbacks.position import Order, Position, loop_state, moved
 from aigc.callbacks.random_state import random_state, restore_random_state
-from aigc.data.loader import EpochLoader
-from aigc.data.stream_loader import StreamLoader
 from aigc.distributed.collectives import gather_objects
 from aigc.distributed.data_rank import data_rank
 from aigc.errors import InputError
@@ -47,7 +45,7 @@ class ExactState(Callback):
         """Add the state, and write the position of training into the loops of Lightning."""
         assert isinstance(module, Task)
         module.raise_if_diverged()
-        order = _order(trainer, trainer.train_dataloader, trainer.num_training_batches)
+        order = order_of(trainer, trainer.train_dataloader, trainer.num_training_batches)
         position, place = self._position(trainer, order)
         state = self._before_evaluation or self._to_restore or random_state(trainer.strategy.root_device)
         checkpoint["loops"] = loop_state(position, checkpoint["loops"], order.resumable)
@@ -75,7 +73,7 @@ class ExactState(Callback):
             raise InputError("the checkpoint was not written by this version of aigc and cannot be resumed")
         saved = Order(**own["order"])
         loader = trainer.datamodule.train_dataloader()
-        now = _order(trainer, loader, _limited(sized_len(loader), trainer.limit_train_batches))
+        now = order_of(trainer, loader, batches_used(loader, trainer.limit_train_batches))
         position = Position(**own["position"])
         self._begin = moved(position, saved, now, self.allow)
         _move_last_step(trainer, own["step"], self._begin, now)
@@ -207,20 +205,6 @@ class ExactState(Callback):
         return epoch, batch_in_epoch
 
 
-def _order(trainer: Trainer, loader: Any, batches: int | float) -> Order:
-    ranks = data_rank()[1]
-    described: dict[str, Any] = {"world_size": ranks, "together": trainer.world_size // ranks}
-    if isinstance(loader, EpochLoader | StreamLoader):
-        described |= loader.state_dict()
-    if isinstance(loader, StreamLoader):
-        number = None
-    elif batches == float("inf"):
-        raise InputError("data: the training loader has no length, so a run could not be resumed")
-    else:
-        number = int(batches)
-    return Order(number, trainer.accumulate_grad_batches, precision=str(trainer.precision), **described)
-
-
 def _move_last_step(trainer: Trainer, step: int, begin: Position, now: Order) -> None:
     """Keep the number of epochs where another batch size changes their steps: the last step follows from it."""
     loop = trainer.fit_loop.epoch_loop
@@ -235,13 +219,6 @@ def _move_last_step(trainer: Trainer, step: int, begin: Position, now: Order) ->
 def _without_super(module: Task, hook: str) -> InputError:
     name = type(module).__name__
     return InputError(f"task: {name}.{hook} must call super().{hook}(...): otherwise the run could not be resumed")
-
-
-def _limited(length: int | None, limit: int | float | None) -> int | float:
-    """Return how many batches Lightning uses, infinity without a length; its default limit is the share 1.0."""
-    if length is None:
-        return float("inf")
-    return length if not isinstance(limit, int) else min(length, limit)
 
 
 def _mine(own: dict[str, Any], world_size: int) -> dict[str, Any]:

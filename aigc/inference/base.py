@@ -70,6 +70,8 @@ class SavedModel(ABC):
     """Options that `aigc generate` takes for it (`prompts`, `out`, `force`), each with its help."""
     formats: ClassVar[Mapping[str, str]]
     """Names of its export formats, each with what reads it."""
+    always_exported: ClassVar[Sequence[str]] = ()
+    """Names of files that every format writes: where one is in the way, nothing is loaded."""
 
     def __init__(self, run: Run) -> None:
         self.run = run

@@ -32,6 +32,7 @@ class SavedImageGenerator(SavedModel, ImageMaker):
         "out": "FILE.png, FOLDER or FILE.webp (./<run id>-<seed>.png)",
         "force": "replace files that exist",
     }
+    always_exported = ("config.json",)
     formats: ClassVar = {
         SAFETENSORS: "weights and configuration, for aigc.models.images.saved.load_generator",
         "torchscript": "for torch.jit.load, also in C++ (PyTorch calls it deprecated)",

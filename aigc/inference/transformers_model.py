@@ -26,6 +26,7 @@ class SavedTransformersModel(SavedModel):
 
     makes = "predictions"
     keys: ClassVar[type] = NoKeys
+    always_exported = ("config.json",)
     formats: ClassVar = {SAFETENSORS: "weights, configuration and tokenizer, for Transformers"}
 
     def load(self) -> tuple[Any, Any]:

@@ -26,6 +26,7 @@ from aigc.data.random_streams import Stream, stream_seed
 from aigc.distributed.data_rank import data_rank
 from aigc.evaluation.base import Evaluation
 from aigc.launch import data_state
+from aigc.launch.length import takes_total_steps
 from aigc.launch.ranks.group import read_ranks
 from aigc.logger import MetricsFileLogger
 from aigc.logger.lightning import logger_arguments, resume_from_step
@@ -119,17 +120,16 @@ def _check_fit(cfg: DictConfig, task: Task) -> None:
 def build_schedule(cfg: DictConfig) -> Callable[..., LRScheduler]:
     """Return a factory of schedules, which passes the number of steps to those that take it."""
     node = dict(cfg.scheduler.items())
-    takes = signature(node["_target_"]).parameters
     follows = issubclass(target_class(node["_target_"], LRScheduler, "scheduler"), ReduceLROnPlateau)
-    if follows and "monitor" not in takes:
+    if follows and "monitor" not in signature(node["_target_"]).parameters:
         monitor, best = node.pop("monitor", None), checkpoint_monitor(cfg)
         mode = better(cfg, monitor) if monitor else best[1] if best else None
         if mode is not None:
             node.setdefault("mode", mode)
-    make = factory(DictConfig(node), LRScheduler, "scheduler")
+    make, is_told = factory(DictConfig(node), LRScheduler, "scheduler"), takes_total_steps(node)
 
     def scheduler(optimizer: torch.optim.Optimizer, total_steps: int) -> LRScheduler:
-        return make(optimizer=optimizer, **({"total_steps": total_steps} if "total_steps" in takes else {}))
+        return make(optimizer=optimizer, **({"total_steps": total_steps} if is_told else {}))
 
     return scheduler
 

@@ -135,13 +135,14 @@ def length_dependent(cfg: DictConfig) -> list[str]:
     keys = [key for section in ("scheduler", "optimizer", "task") for key in _spanning(section, plain.get(section))]
     node, steps = plain.get("scheduler"), cfg.trainer.max_steps
     if isinstance(node, Mapping):
-        keys += ["scheduler"] if _takes_total_steps(node) else []
+        keys += ["scheduler"] if takes_total_steps(node) else []
         # A frozen config holds the number to which `${trainer.max_steps}` was resolved.
         keys += [f"scheduler.{name}" for name, value in node.items() if type(value) is int and value == steps]
     return sorted(set(keys))
 
 
-def _takes_total_steps(node: Mapping[Any, Any]) -> bool:
+def takes_total_steps(node: Mapping[Any, Any]) -> bool:
+    """Return whether a schedule is told the number of steps: it takes it, and the config does not give it."""
     try:
         return "total_steps" in signature(str(node.get("_target_"))).parameters and "total_steps" not in node
     except TargetError:

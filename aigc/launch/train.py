@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from aigc.callbacks import BetweenSteps, Checkpoints, Ending, Estimate, ExactState, KeepStatus, Monitored
+from aigc.callbacks.stop_after import ReachedLastStep, StopAfter
 from aigc.distributed.sharding import ShardedData
 from aigc.distributed.strategies import share_batches
 from aigc.errors import InputError
@@ -81,7 +82,7 @@ class Training:
         savers = [callback for callback in callbacks.values() if isinstance(callback, Checkpoints)]
         for saver in savers:
             saver.earlier = self._earlier_result(step)
-        first = [*savers, ExactState(cfg.resume.allow), BetweenSteps(), *([] if until is None else [_StopAfter(until)])]
+        first = [*savers, ExactState(cfg.resume.allow), BetweenSteps(), *([] if until is None else [StopAfter(until)])]
         first.append(_AfterCheck(lambda trainer, task: self._log_start(trainer, task, step)))
         others = [callback for callback in callbacks.values() if callback not in savers]
         limits = components.time_limit(cfg, others)
@@ -99,7 +100,7 @@ class Training:
                 task.call_hook("on_fit_done")
                 if task.validated_at != task.steps_done and task.has_validation(data):
                     trainer.validate(task, datamodule=data, verbose=False)
-            except _ReachedLastStep:
+            except ReachedLastStep:
                 return
             except (MisconfigurationException, ModuleNotFoundError) as error:  # as Lightning's callbacks check theirs
                 raise InputError(" ".join(str(error).split())) from error
@@ -214,34 +215,6 @@ class _AfterCheck(Callback):
     def on_checkpoint_read(self, trainer: Trainer, module: Task, checkpoint: dict[str, Any]) -> None:
         """Call the function; `ExactState` has checked the checkpoint before."""
         self.then(trainer, module)
-
-
-class _ReachedLastStep(Exception):
-    """Training has reached the step that it was asked to stop after."""
-
-
-class _StopAfter(Callback):
-    """Stops training between two steps; the last one is validated only where nothing else was recorded to compare."""
-
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
-        assert isinstance(module, Task)
-        if module.latest:
-            self._end_after(trainer, module)
-
-    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *args: Any) -> None:
-        self._end_after(trainer, module)
-
-    def _end_after(self, trainer: Trainer, module: LightningModule) -> None:
-        assert isinstance(module, Task)
-        if module.steps_done < self.step:
-            return
-        for callback in trainer.callbacks:
-            if isinstance(callback, Checkpoints):
-                callback.save(trainer, module)
-        raise _ReachedLastStep
 
 
 def _first_mismatch(error: RuntimeError) -> str:

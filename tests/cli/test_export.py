@@ -202,3 +202,13 @@ def test_a_checkpoint_of_a_real_run_is_exported(trained, call, tmp_path, cache, 
     assert code == 0, error
     assert "largest difference 0" in told
     assert (tmp_path / "best/model.safetensors").read_bytes() == (trained.model / "model.safetensors").read_bytes()
+
+
+def test_a_file_in_the_way_is_found_before_the_model_is_loaded(call, tmp_path, run):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/config.json").write_text("mine")
+    weights = run.model / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:9])  # loading it would be the first error
+    code, _, error = call("tiny", "--out", "mine")
+    assert code == 2
+    assert "--force" in error

@@ -18,7 +18,8 @@ from aigc.runs.console import log, stderr
 from aigc.runs.status import Status
 
 if TYPE_CHECKING:
-    from aigc.launch.sweeps.driver import Driver, Tally
+    from aigc.launch.sweeps.driver import Driver
+    from aigc.launch.sweeps.tally import Tally
 
 
 def show_plan(plan: SweepPlan, as_json: bool) -> None:

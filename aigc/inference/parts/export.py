@@ -6,7 +6,7 @@ They lie in a folder beside the one asked for until all of this is done, so that
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -48,6 +48,7 @@ def export(run: Run, form: str, folder: Path, checkpoint: str | None = None, for
         raise InputError(f"--out {folder}: that is a file; name a folder")
     model = saved_model(run) if checkpoint is None else model_of_task(run)
     model.check_format(form)
+    _check_free(folder, model.always_exported, force)
     with _beside(folder) as temporary:
         what, difference, allowed = model.export(form, temporary, checkpoint)
         if not difference <= allowed:  # NaN fails, too
@@ -78,12 +79,17 @@ def _beside(folder: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _move(temporary: Path, folder: Path, force: bool) -> list[Path]:
-    """Give all files their names; each is replaced in one step."""
-    names = sorted(path.relative_to(temporary) for path in temporary.rglob("*") if path.is_file())
+def _check_free(folder: Path, names: Iterable[str | Path], force: bool) -> None:
+    """Check that no file is in the way, or may be replaced; raises InputError."""
     there = [folder / name for name in names if (folder / name).exists()]
     if there and not force:
         raise InputError(f"{there[0]} exists already; --force replaces it, --out names another folder")
+
+
+def _move(temporary: Path, folder: Path, force: bool) -> list[Path]:
+    """Give all files their names; each is replaced in one step."""
+    names = sorted(path.relative_to(temporary) for path in temporary.rglob("*") if path.is_file())
+    _check_free(folder, names, force)
     files: list[Path] = []
     readable = temporary.stat().st_mode & 0o666  # safetensors creates files that only the owner may read
     try:

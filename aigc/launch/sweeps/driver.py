@@ -10,12 +10,12 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 
 from aigc.config.trust import named_packages
 from aigc.launch.sweeps.folder import SweepFolder
 from aigc.launch.sweeps.process import IN_USE, REFUSED, TrialProcess, work_on
+from aigc.launch.sweeps.tally import Running, Tally
 from aigc.launch.sweeps.trial_devices import Lease, TrialDevices
 from aigc.launch.sweeps.trials import SweepPlan, Trial
 from aigc.runs import stop
@@ -29,38 +29,6 @@ _PAUSE = 0.1
 """Seconds between two polls."""
 RECHECK_SECONDS = 2.0
 """Seconds until a trial that another driver runs is checked again."""
-
-
-@dataclass
-class Running:
-    """A trial that runs."""
-
-    trial: Trial
-    process: BaseProcess
-    lease: Lease
-    since: float = field(default_factory=time.monotonic)
-
-
-@dataclass
-class Tally:
-    """Counts of trials by outcome."""
-
-    finished: list[Trial] = field(default_factory=list)
-    failed: dict[int, str] = field(default_factory=dict)
-    """Why trials failed under this command, by number."""
-    failed_elsewhere: dict[int, str] = field(default_factory=dict)
-    """Why trials failed under another command, earlier or at the same time."""
-    skipped: int = 0
-    """Finished before this driver started."""
-    pruned: int = 0
-    """Stopped early because of poor values."""
-    left: int = 0
-    """Not run, as this driver was stopped or too many trials failed."""
-
-    @property
-    def all_failed(self) -> int:
-        """Number of trials that failed, under any command."""
-        return len(self.failed) + len(self.failed_elsewhere)
 
 
 class Driver:
