@@ -17,6 +17,7 @@ from aigc.config.class_sources import (
     resolve_expression,
     top_level,
 )
+from aigc.config.docstrings import argument_docs
 from aigc.config.trust import TRUSTED
 from aigc.config.types import Fields, Parameter
 
@@ -225,30 +226,6 @@ def _alias(module: Module, expression: ast.expr, depth: int = 0) -> tuple[Module
                     inner = find_module(imported_from(module, statement))
                     return _alias(inner, ast.Name(alias.name), depth + 1) if inner else None
     return None
-
-
-def argument_docs(doc: str) -> dict[str, str]:
-    """Return the text of each parameter in the `Args:` section of a Google docstring."""
-    docs: dict[str, str] = {}
-    lines = iter(doc.expandtabs().splitlines())
-    for line in lines:
-        if line.strip() == "Args:":
-            break
-    current, indent = "", None
-    for line in lines:
-        if not line.strip():
-            break
-        depth = len(line) - len(line.lstrip())
-        indent = depth if indent is None else indent
-        if depth == 0:
-            break
-        if depth == indent and ":" in line:
-            name, _, text = line.strip().partition(":")
-            current = name.split(" ")[0].lstrip("*")
-            docs[current] = text.strip()
-        elif current:
-            docs[current] += " " + line.strip()
-    return docs
 
 
 def _literal(node: ast.expr | None) -> Any:

@@ -75,3 +75,24 @@ def test_empty_paths_are_refused_without_reading_any_file(typed, key):
     with pytest.raises(ConfigError) as caught:
         check(compose(typed))
     assert [problem.key for problem in caught.value.problems] == [key]
+
+
+@pytest.mark.parametrize(
+    ("typed", "key"),
+    [
+        ("LinearLR scheduler.start_factor=0", "start_factor"),
+        ("LinearLR scheduler.end_factor=1.5", "end_factor"),
+        ("ConstantLR scheduler.factor=2", "factor"),
+        ("ReduceLROnPlateau scheduler.factor=1", "factor"),
+        ("CosineAnnealingWarmRestarts scheduler.T_0=0", "T_0"),
+    ],
+)
+def test_values_of_a_schedule_that_torch_refuses_are_refused_by_validate(typed, key):
+    name, _, setting = typed.partition(" ")
+    with pytest.raises(ConfigError) as caught:
+        check(compose([f"scheduler._target_=torch.optim.lr_scheduler.{name}", setting]))
+    (problem,) = caught.value.problems
+    assert problem.key == f"scheduler.{key}"
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    with pytest.raises(ValueError):  # noqa: PT011
+        getattr(torch.optim.lr_scheduler, name)(optimizer, **{key: float(setting.partition("=")[2])})

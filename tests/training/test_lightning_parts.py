@@ -2,11 +2,12 @@
 
 import importlib.util
 import json
+import zipfile
 
 import pytest
 import torch
 from omegaconf import OmegaConf
-from pytorch_lightning import callbacks, loggers
+from pytorch_lightning import callbacks
 from safetensors.torch import load_file
 from torch.optim import lr_scheduler
 
@@ -165,17 +166,36 @@ def test_tensorboard_has_the_config_and_each_step_once(target, own_place):
     assert "_hparams_/session_start_info" in events.PluginTagToContent("hparams")
 
 
-@pytest.mark.parametrize("name", ["MLFlowLogger", "CometLogger"])
-def test_loggers_of_packages_that_may_not_be_installed(name, own_place, monkeypatch):
+@pytest.mark.parametrize(("name", "package"), [("MLFlowLogger", "mlflow"), ("CometLogger", "comet_ml")])
+def test_a_logger_whose_package_is_missing_is_refused_with_its_name(name, package, own_place):
+    if importlib.util.find_spec(package):
+        pytest.skip(f"{package} is installed")
+    with pytest.raises((InputError, ConfigError), match=package.removesuffix("_ml")):
+        train(own_place, nodes={"logger.extra": {"_target_": f"pytorch_lightning.loggers.{name}"}})
+
+
+def test_mlflow_has_every_step(own_place, monkeypatch):
+    mlflow = pytest.importorskip("mlflow", reason="an optional package")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    package = {"MLFlowLogger": "mlflow", "CometLogger": "comet"}[name]
-    node = {"_target_": f"pytorch_lightning.loggers.{name}"}
-    if importlib.util.find_spec({"comet": "comet_ml"}.get(package, package)) is None:
-        with pytest.raises((InputError, ConfigError), match=package):
-            train(own_place, nodes={"logger.extra": node})
-    elif name == "MLFlowLogger":
-        finished(train(own_place, nodes={"logger.extra": node | {"tracking_uri": f"file:{own_place}/mlruns"}}))
-    assert hasattr(loggers, name)
+    uri = f"file:{own_place}/mlruns"
+    finished(train(own_place, nodes={"logger.extra": _logger("MLFlowLogger", tracking_uri=uri)}))
+    client = mlflow.MlflowClient(uri)
+    (run,) = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    assert [one.step for one in client.get_metric_history(run.info.run_id, "train/loss")] == list(range(1, STEPS + 1))
+
+
+def test_comet_has_every_step(own_place, monkeypatch):
+    comet = pytest.importorskip("comet_ml", reason="an optional package")
+    monkeypatch.setenv("COMET_START_ONLINE", "false")  # online=False of Lightning's class records nothing
+    finished(train(own_place, nodes={"logger.extra": _logger("CometLogger", offline_directory=str(own_place))}))
+    comet.get_running_experiment().end()
+    (archive,) = own_place.glob("*.zip")
+    with zipfile.ZipFile(archive) as packed:
+        assert packed.read("messages.json").count(b'"train/loss"') == STEPS
+
+
+def _logger(name, **settings):
+    return {"_target_": f"pytorch_lightning.loggers.{name}", **settings}
 
 
 def test_one_row_for_each_step_though_several_callbacks_record(own_place):
