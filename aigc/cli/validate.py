@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> None:
     """Check, and print the result."""
     from aigc.config import check, compose
+    from aigc.config.followed import idle_followers
     from aigc.config.origins import origins_of
     from aigc.launch.clusters.submit import check_cluster
 
@@ -45,3 +46,5 @@ def run(options: argparse.Namespace) -> None:
         print(f"{cfg.experiment}: the config is valid; files that it names were not read")
         for note in origins_of(cfg).notes:
             print(f"note: {note}")
+        for key in idle_followers(cfg):
+            print(f"note: {key} looks at validations and evaluations, and there is none before the end")

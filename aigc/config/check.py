@@ -157,6 +157,7 @@ def _root_problems(plain: Mapping[str, Any]) -> Iterator[_Found]:
             yield from section_problems(key, plain[key])
         elif key in slots:
             yield from _slot_problems(key, plain[key], slots[key])
+            yield from section_problems(key, plain[key])
         else:
             yield from mismatches(key, plain[key], parameter.type)
 

@@ -18,6 +18,8 @@ def section_problems(section: str, settings: Any) -> Iterator[tuple[str, str]]:
         return
     if section == "trainer":
         yield from _length_problems(settings)
+    if section == "callbacks":
+        yield from _timer_problems(settings)
     name = settings.get(key) if (key := _NAMES.get(section)) else None
     if isinstance(name, str) and (what := name_problem(name)):
         yield f"{section}.{key}", what
@@ -30,7 +32,18 @@ def _length_problems(trainer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     least = trainer.get("min_steps")
     if isinstance(least, int) and isinstance(steps, int) and least > steps:
         yield "trainer.min_steps", f"{least} is more than trainer.max_steps, which is {steps}"
-    time = trainer.get("max_time")
+    yield from _time_problems("trainer.max_time", trainer.get("max_time"))
+
+
+def _timer_problems(callbacks: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the problems of Lightning's timers, which refuse a duration only when they are built."""
+    for name, node in callbacks.items():
+        target = node.get("_target_") if isinstance(node, Mapping) else None
+        if isinstance(target, str) and target.startswith("pytorch_lightning.") and target.endswith(".Timer"):
+            yield from _time_problems(f"callbacks.{name}.duration", node.get("duration"))
+
+
+def _time_problems(key: str, time: Any) -> Iterator[tuple[str, str]]:
     if isinstance(time, str) and not (_TIME.fullmatch(time) and time.strip("0:")):
         what = 'is not a time; write days:hours:minutes:seconds, in YAML with quotes: "00:08:30:00"'
-        yield "trainer.max_time", f"{shown(time)} {what}"
+        yield key, f"{shown(time)} {what}"

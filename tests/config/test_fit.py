@@ -2,6 +2,7 @@
 
 import pytest
 
+from aigc.cli.main import main
 from aigc.config import ConfigError, check, compose
 from tests.conftest import write
 
@@ -60,3 +61,32 @@ def test_own_classes_that_declare_nothing_are_not_compared(own_place, monkeypatc
     check(compose(["evaluation=narrow"]))
     with pytest.raises(ConfigError, match=r"evaluation\.a .*CausalLM"):
         check(compose(["evaluation=narrow", "task=mine"]))
+
+
+@pytest.mark.parametrize(
+    ("typed", "keys"),
+    [
+        (["callbacks=early_stopping", "trainer.validate_every_n_steps=null"], ["callbacks.early_stopping"]),
+        (
+            ["callbacks=early_stopping", "trainer.validate_every_n_steps=9", "trainer.max_steps=9"],
+            ["callbacks.early_stopping"],
+        ),
+        (["callbacks=early_stopping"], []),
+        (["scheduler=plateau", "trainer.validate_every_n_steps=null"], ["scheduler"]),
+        (["experiment=gan/emoji", "callbacks=early_stopping"], []),
+        (["experiment=gan/digits", "callbacks=early_stopping"], ["callbacks.early_stopping"]),
+        (["trainer.validate_every_n_steps=null"], []),
+    ],
+)
+def test_what_follows_a_value_that_is_measured_at_the_end_only_is_noted(typed, keys, capsys):
+    assert main(["validate", *typed]) == 0
+    noted = [line.split()[1] for line in capsys.readouterr().out.splitlines() if "none before the end" in line]
+    assert noted == keys
+
+
+@pytest.mark.parametrize("duration", ["1 hour", "01:00", "00:00:00:00"])
+def test_a_timer_needs_a_time(duration):
+    typed = ["+callbacks.x._target_=pytorch_lightning.callbacks.Timer", f"+callbacks.x.duration={duration}"]
+    with pytest.raises(ConfigError) as caught:
+        check(compose(typed))
+    assert [problem.key for problem in caught.value.problems] == ["callbacks.x.duration"]
