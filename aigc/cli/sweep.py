@@ -85,12 +85,16 @@ def run_sweep(overrides: list[str], options: argparse.Namespace) -> int:
         return 0
     from aigc.launch.clusters.submit import check_runs_here
     from aigc.launch.sweeps.process import warm_up
+    from aigc.launch.sweeps.trial_devices import TrialDevices
 
     warm_up()
     made = continued_plan(overrides)
     check_runs_here(made.cfg)
     if made.cfg.trainer.nodes > 1:
         raise InputError(f"trainer.nodes={made.cfg.trainer.nodes}: a sweep runs its trials on this machine")
+    devices = TrialDevices(made.cfg)
+    for cfg in [trial.cfg for trial in made.trials] or [made.cfg]:  # before a folder is made
+        devices.check(cfg)
     retry_failed = getattr(options, "retry_failed", False)
     if made.axes and retry_failed:
         raise InputError("--retry-failed: Optuna does not ask for a failed trial again; raise sweep.trials")

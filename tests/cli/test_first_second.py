@@ -64,6 +64,13 @@ def test_what_is_missing_or_taken_is_refused_before_torch_is_imported(arguments,
     assert sorted(path.name for path in place.rglob("*")) == before
 
 
+def test_a_sweep_of_more_ranks_than_cores_leaves_no_folder(place, capsys):
+    devices = f"trainer.devices={(available_cores() or 1) + 1}"
+    assert main(["sweep", "trainer.accelerator=cpu", devices, "seed=0,1"]) == 2
+    assert "trainer.devices" in capsys.readouterr().err
+    assert not (place / "outputs/sweeps").exists()
+
+
 def test_none_of_this_imports_torch(place):
     commands = [*REFUSED.values(), IMAGES]
     codes = [f"from aigc.cli.main import main\nassert main({arguments!r}) == 2" for arguments in commands]
