@@ -15,6 +15,9 @@ from aigc.config.monitor import undirected
 from aigc.config.targets import class_attribute, named_base
 from aigc.config.trust import is_trusted
 
+_MATCHES = {"data": ("learns_from", "holds"), "model": ("trains", "makes")}
+"""Attributes that must be equal: that of the task, and that of the class in a section."""
+
 
 def fit_problems(plain: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the key and the problem of each part that does not fit the task.
@@ -25,8 +28,8 @@ def fit_problems(plain: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     try:
         task = _target(plain.get("task"))
         data = _target(plain.get("data"))
-        yield from _of_data(task, data)
-        yield from _of_model(task, _target(plain.get("model")))
+        for key in _MATCHES:
+            yield from _of_part(task, key, _target(plain.get(key)))
         if data and class_attribute(data, "endless") and plain["trainer"].get("max_epochs") is not None:
             yield "trainer.max_epochs", f"an epoch of {_name(data)} has no known length; set trainer.max_steps instead"
         for name, node in (plain.get("evaluation") or {}).items():
@@ -52,20 +55,13 @@ def model_problems(plain: Mapping[str, Any], files: bool = False) -> Iterator[tu
             yield from import_name(function)(model, data, files)
 
 
-def _of_data(task: str | None, data: str | None) -> Iterator[tuple[str, str]]:
-    wanted = class_attribute(task, "learns_from") if task else None
-    held = class_attribute(data, "holds") if data else None
-    if wanted and held and wanted != held:
-        what = f"{_name(task)} learns from {wanted}, and {_name(data)} holds {held}; choose other data or another task"
-        yield "data._target_", what
-
-
-def _of_model(task: str | None, model: str | None) -> Iterator[tuple[str, str]]:
-    wanted = class_attribute(task, "trains") if task else None
-    made = class_attribute(model, "makes") if model else None
-    if wanted and made and wanted != made:
-        what = f"{_name(task)} trains {wanted}, and {_name(model)} makes {made}; choose another model or another task"
-        yield "model._target_", what
+def _of_part(task: str | None, key: str, part: str | None) -> Iterator[tuple[str, str]]:
+    wants, has = _MATCHES[key]
+    wanted = class_attribute(task, wants) if task else None
+    offered = class_attribute(part, has) if part else None
+    if wanted and offered and wanted != offered:
+        what = f"{_name(task)} {wants.replace('_', ' ')} {wanted}, and {_name(part)} {has} {offered}"
+        yield f"{key}._target_", f"{what}; choose a fitting {key} config or another task"
 
 
 def _of_evaluation(task: str | None, key: str, evaluation: str | None) -> Iterator[tuple[str, str]]:
