@@ -206,7 +206,7 @@ def _wrong_choices(groups: list[Any]) -> list[Problem]:
         if override.is_delete() or override.value() is None:
             continue
         group, value = override.key_or_group, override.value()
-        if isinstance(value, list) and is_single(group):
+        if isinstance(value, list) and len(value) > 1 and is_single(group):
             what = f"{len(value)} choices, and there is one {group}; `aigc sweep` tries several: {group}=a,b"
             problems.append(Problem(group, what, f"{COMMAND_LINE}: {override.input_line}"))
             continue

@@ -12,8 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 _MOST_VALUES = 100_000
 _MOST_DEPTH = 60
 _TEXT_PER_VALUE = 64
-_INNERMOST = re.compile(r"\$\{([^${}]*)\}")
-_WORD = re.compile(r"[\w.\[\]]+")
+_INNERMOST = re.compile(r"(?<!\\)(?:\\\\)*\$\{([^${}]*)\}")
+"""An interpolation without one inside; after a backslash it is a text."""
+_OF_KEY = re.compile(r"\s*(?:oc\.select|oc\.deprecated|oc\.dict\.\w+)\s*:\s*([^\s,]+)")
+"""A resolver whose first argument is a key."""
 _UNKNOWN = "\0"
 
 
@@ -56,9 +58,10 @@ class _Sizes:
     def _of_reference(self, reference: str, key: str, depth: int) -> float:
         if _UNKNOWN in reference:  # its name is found only when it is resolved: it may be any key
             return self._largest
-        if ":" not in reference:
-            return self._of_key(_absolute(reference, key), depth)
-        return sum(self._of_key(_absolute(word, key), depth) for word in _WORD.findall(reference))
+        resolver = _OF_KEY.match(reference)
+        if resolver is None and ":" in reference:
+            return 1.0
+        return self._of_key(_absolute(resolver[1] if resolver else reference, key), depth)
 
     def _literal(self, reference: str, key: str) -> str:
         """Return what a reference in the middle of another one stands for, where that is a plain value."""

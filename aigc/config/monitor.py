@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from aigc.config.class_sources import TargetError, named_classes
 from aigc.config.targets import class_attribute, signature
 
-_SMALLER = re.compile(r"(?:\w+_)?(?:loss|perplexity|nll)|bits_per_\w+")
+_SMALLER = re.compile(r"(?:\w+_)?(?:loss|nll|perplexity(?:_per_\w+)?)|bits_per_\w+")
 """Names of values of which smaller ones are always better."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from aigc.config.types import shown
 from aigc.files.names import name_problem
 
-_TIME = re.compile(r"\d+:\d\d:[0-5]\d:[0-5]\d")
+_TIME = re.compile(r"\d+:\d\d:\d\d:\d\d")
 _NAMES = {"run": "id", "sweep": "name"}
 """The key of each section that names a folder."""
 

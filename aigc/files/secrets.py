@@ -27,7 +27,11 @@ _PLAIN_VALUE = re.compile(r"(?i)null|none|~|true|false|\?\?\?")
 _PATTERNS = [
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), REDACTED),
     (re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/:@]*:[^\s/@]+@"), rf"\1{REDACTED}@"),
-    (re.compile(r"(?i)([?&](?:\w+_)?(?:key|token|secret|password|sig|signature)=)[^&\s#\"']+"), rf"\1{REDACTED}"),
+    (re.compile(r"(\bhttps?://)(?=[^\s/:@]*\d)[\w-]{16,}@"), rf"\1{REDACTED}@"),
+    (
+        re.compile(r"(?i)([?&](?:\w+_)?(?:key|token|secret|passw(?:or)?d|pwd|auth|sig|signature)=)[^&\s#\"']+"),
+        rf"\1{REDACTED}",
+    ),
     (re.compile(r"(?i)([?&]X-(?:Amz|Goog)-Signature=)[^&\s#\"']+"), rf"\1{REDACTED}"),
     (re.compile(r"(?<![A-Za-z0-9])hf_[A-Za-z0-9]{20,}"), REDACTED),
     (re.compile(r"(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,})"), REDACTED),
@@ -39,7 +43,7 @@ _PATTERNS = [
     (re.compile(r"(?<![A-Za-z0-9])wandb_v1_\w{20,}"), REDACTED),
     # Elsewhere, and here after an @ or /, 40 hexadecimal digits are a git commit.
     (re.compile(r"(?i)(wandb[^\n]{0,60}?)(?<![@/0-9a-z])[0-9a-f]{40}(?![0-9a-z])"), rf"\1{REDACTED}"),
-    (re.compile(r"(?i)(\bauthorization\s*[:=]\s*basic\s+)[A-Za-z0-9+/=]{4,}"), rf"\1{REDACTED}"),
+    (re.compile(r"(?i)(\bauthorization\s*[:=]\s*(?:basic|token|digest)\s+)[A-Za-z0-9+/=]{4,}"), rf"\1{REDACTED}"),
     (re.compile(r"(?i)(\bbearer\s+)[A-Za-z0-9._~+/=-]{16,}"), rf"\1{REDACTED}"),
 ]
 

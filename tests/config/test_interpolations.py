@@ -52,6 +52,15 @@ def test_what_grows_without_end_is_found_in_no_time(name):
         {"a": 1, "b": "${a}", "c": {"d": "${..b}", "e": ["${c.d}", "${seed}"]}, "seed": 3},
         {"a": "${b}", "b": "${a}"},  # a circle of texts, which resolving tells
         {"a": "${oc.env:NOT_SET,x}", "b": "${nowhere}", "c": "${a}${a}"},
+        {"data": {"path": "${oc.env:NOT_SET,data/corpus.txt}", "other": "${oc.env:NOT_SET,./data}"}},
+        {
+            "data": {
+                "path": "${oc.decode:'${oc.env:NOT_SET,data.path}'}",
+                "other": "\\${data}",
+                "third": "../x ${.path}",
+            }
+        },
+        {"data": {"path": "${oc.select:paths.data,data}"}, "paths": {}},
         {f"k{n}": "${base}" for n in range(1000)} | {"base": list(range(50))},
     ],
 )

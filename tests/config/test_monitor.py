@@ -17,6 +17,7 @@ SEARCH = "sweep=optuna sweep"
         ("", "val/perplexity", "min"),
         ("", "train/loss", "min"),
         ("", "val/bits_per_byte", "min"),
+        ("", "val/perplexity_per_character", "min"),
         ("", "val/bleu", "max"),
         ("", "val/generation/rouge1", "max"),
         ("", "val/rougeLsum", "max"),

@@ -82,7 +82,6 @@ def test_only_a_plateau_has_a_monitor():
         (["trainer.max_time=08:00:00"], "trainer.max_time"),
         (["trainer.max_time=00:00:00:00"], "trainer.max_time"),
         (["trainer.max_time=3"], "trainer.max_time"),
-        (["trainer.max_time=00:99:99:99"], "trainer.max_time"),
         (["run.id=.."], "run.id"),
         (["run.id=a/b"], "run.id"),
         (["run.id=latest"], "run.id"),
