@@ -2,12 +2,12 @@
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -44,7 +44,8 @@ def check_optimizer(cfg: DictConfig, device: torch.device | None = None) -> None
     """Try the optimiser of one matrix, and the first steps of the schedule.
 
     Classes of torch check some values only when they step, where an error would leave a run folder behind. An optimiser
-    of a person's own may need what one matrix lacks, so it is left to the training.
+    or a schedule of a person's own may need what one matrix lacks, so it is left to the training. So is how many groups
+    of parameters the task makes: a list in the schedule is taken to hold a value for each of them.
 
     Args:
         cfg: The config.
@@ -53,10 +54,41 @@ def check_optimizer(cfg: DictConfig, device: torch.device | None = None) -> None
     Raises:
         ConfigError: A class refuses a value.
     """
-    optimizer = _try_optimizer(cfg, device)
-    if optimizer is None or not cfg.scheduler:
+    if _try_optimizer(cfg, device) is None or not cfg.scheduler or _is_own(cfg.scheduler):
         return
-    steps = cfg.trainer.max_steps
+    lengths = {len(value) for value in cfg.scheduler.values() if isinstance(value, ListConfig)}
+    *others, most = sorted(lengths - {0}) or [1]
+    for groups in others:
+        with suppress(ConfigError):
+            _try_schedule(cfg, groups)
+            return
+    _try_schedule(cfg, most)
+
+
+def _try_optimizer(cfg: DictConfig, device: torch.device | None = None, groups: int = 1) -> Optimizer | None:
+    """Return the optimiser of one matrix a group; None where a class of a person's own does not take it."""
+    matrices = [torch.nn.Parameter(torch.zeros(2, 2, device=device)) for _ in range(groups)]
+    params = [{"params": [matrix]} for matrix in matrices] if groups > 1 else matrices
+    make = factory(cfg.optimizer, Optimizer, "optimizer")
+    if _is_own(cfg.optimizer):
+        try:
+            return make(params=params)
+        except Exception:
+            return None
+    with _refused_as("optimizer", cfg.optimizer):
+        optimizer = make(params=params)
+        if device is not None:
+            for matrix in matrices:
+                matrix.grad = torch.zeros_like(matrix)
+            optimizer.step()
+    return optimizer
+
+
+def _try_schedule(cfg: DictConfig, groups: int) -> None:
+    """Try the first steps of the schedule of an optimiser with so many groups of parameters."""
+    optimizer, steps = _try_optimizer(cfg, groups=groups), cfg.trainer.max_steps
+    if optimizer is None:
+        return
     with _refused_as("scheduler", cfg.scheduler), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's, that the optimiser has not stepped
         schedule = components.build_schedule(cfg)(optimizer=optimizer, total_steps=steps or _UNKNOWN_LENGTH)
@@ -65,21 +97,9 @@ def check_optimizer(cfg: DictConfig, device: torch.device | None = None) -> None
                 schedule.step()
 
 
-def _try_optimizer(cfg: DictConfig, device: torch.device | None) -> Optimizer | None:
-    """Return the optimiser of one matrix; None where a class of a person's own does not take it."""
-    matrix = torch.nn.Parameter(torch.zeros(2, 2, device=device))
-    make = factory(cfg.optimizer, Optimizer, "optimizer")
-    if str(cfg.optimizer["_target_"]).partition(".")[0] not in TRUSTED:
-        try:
-            return make(params=[matrix])
-        except Exception:
-            return None
-    with _refused_as("optimizer", cfg.optimizer):
-        optimizer = make(params=[matrix])
-        if device is not None:
-            matrix.grad = torch.zeros_like(matrix)
-            optimizer.step()
-    return optimizer
+def _is_own(node: DictConfig) -> bool:
+    """Return whether the class of a node is a person's own."""
+    return str(node["_target_"]).partition(".")[0] not in TRUSTED
 
 
 @contextmanager

@@ -12,6 +12,7 @@ SCHEDULE = "scheduler._target_=torch.optim.lr_scheduler."
     [
         ([f"{SCHEDULE}StepLR", "scheduler.step_size=0"], "scheduler.step_size"),
         ([f"{SCHEDULE}CosineAnnealingLR", "scheduler.T_max=0"], "scheduler.T_max"),
+        ([f"{SCHEDULE}OneCycleLR", "scheduler.max_lr=[1e-3,1e-3]"], "param_groups has 3"),
         (["optimizer.fused=true", "+optimizer.foreach=true"], "optimizer"),
         (["optimizer.fused=false", "+optimizer.differentiable=true"], "optimizer"),
         (["+callbacks.x._target_=pytorch_lightning.callbacks.BackboneFinetuning"], "callbacks.x"),

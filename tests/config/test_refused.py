@@ -153,3 +153,55 @@ def test_what_classes_refuse_is_found_by_building_them(overrides, key):
         check_buildable(compose(overrides))
     (problem,) = caught.value.problems
     assert problem.key == key
+
+
+ONE_CYCLE = [*_schedule("OneCycleLR"), "trainer.max_steps=40"]
+PLATEAU = ["scheduler=plateau", "experiment=null"]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [*ONE_CYCLE, "scheduler.max_lr=[1e-3,1e-3,1e-3]"],
+        [*ONE_CYCLE, "scheduler.max_lr=[1e-3,1e-3,2e-3]", "+scheduler.max_momentum=[0.9,0.9,0.8]"],
+        [*PLATEAU, "scheduler.min_lr=[0,1e-5,1e-5]"],
+        [*_schedule("MultiStepLR"), "scheduler.milestones=[2,4]"],
+        [*_schedule("MultiStepLR"), "scheduler.milestones=[]"],
+    ],
+)
+def test_lists_of_a_schedule_may_hold_a_value_for_each_group_of_parameters(overrides):
+    from aigc.launch.deep_check import check_buildable
+
+    check_buildable(compose(overrides))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [*ONE_CYCLE, "scheduler.max_lr=[1e-3,1e-3,1e-3]", "+scheduler.pct_start=2.0"],
+        [*_schedule("CyclicLR"), "scheduler.base_lr=[0.1,0.1]", "scheduler.max_lr=[1.0,1.0,1.0]"],
+        [*PLATEAU, "scheduler.min_lr=[0,1e-5,1e-5]", "scheduler.factor=2.0"],
+    ],
+)
+def test_lists_that_no_number_of_groups_fits_and_other_values_are_refused(overrides):
+    from aigc.launch.deep_check import check_buildable
+
+    with pytest.raises(ConfigError) as caught:
+        check_buildable(compose(overrides))
+    assert [problem.key for problem in caught.value.problems] == ["scheduler"]
+
+
+def test_a_schedule_of_a_persons_own_is_left_to_the_training(own_place, monkeypatch):
+    from aigc.launch.deep_check import check_buildable
+
+    source = """
+from torch.optim.lr_scheduler import LRScheduler
+
+class ByName(LRScheduler):
+    def get_lr(self):
+        return [group["lr"] * (0.5 if group["name"] == "embeddings" else 1) for group in self.optimizer.param_groups]
+"""
+    write(own_place / "mine_s.py", source)
+    write(own_place / "pyproject.toml", '[tool.aigc]\ntrusted = ["mine_s"]\n')
+    monkeypatch.syspath_prepend(own_place)
+    check_buildable(compose(["scheduler._target_=mine_s.ByName"]))

@@ -126,6 +126,16 @@ def test_schedules_of_torch(name, own_place):
         assert len(set(rates.values())) > 1
 
 
+@pytest.mark.parametrize(
+    "node",
+    [{"_target_": "OneCycleLR", "max_lr": [1e-3, 1e-3, 2e-3]}, {"_target_": "ReduceLROnPlateau", "min_lr": [0.0] * 3}],
+    ids=["OneCycleLR", "ReduceLROnPlateau"],
+)
+def test_a_schedule_with_a_value_for_each_group_of_parameters(node, own_place):
+    node = node | {"_target_": f"torch.optim.lr_scheduler.{node['_target_']}"}
+    finished(train(own_place, nodes={"scheduler": node}))
+
+
 def test_every_other_schedule_of_torch_is_refused_or_of_another_kind():
     refused = {"ChainedScheduler", "LambdaLR", "MultiplicativeLR", "SequentialLR"}
     assert {name for name in lr_scheduler.__all__ if name != "LRScheduler"} == set(_SCHEDULES) | refused
