@@ -1,19 +1,16 @@
 """Folders of pretrained weights and tokenizers in the layout of Transformers; nothing here imports torch at once."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigc.errors import InputError
-from aigc.models.weight_files import damaged_weights
+from aigc.models.weight_files import PATTERNS, damaged_weights, weight_files
 from aigc.printing import plural
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 _CONFIG = "config.json"
-_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
-_INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _GGUF = b"GGUF"
 _GGUF_WORDS = (
     "the format of llama.cpp, which is not read: give the folder that it was made from (config.json, *.safetensors)"
@@ -40,13 +37,13 @@ def path_problem(path: str) -> str | None:
 def weights_problem(path: str) -> str | None:
     """Return what is wrong with a path of pretrained weights, as `path_problem` does.
 
-    A folder needs a config.json, and the files of weights that its index names, or some where it has no index.
+    A folder needs a config.json, and the files of weights that Transformers would load.
     """
     folder = local_folder(path)
     if folder is None:
         return path_problem(path)
     if (folder / _CONFIG).is_file():
-        return _missing_weights(path, folder) or damaged_weights(folder)
+        return _files_problem(path, folder)
     if any(folder.glob("*.gguf")):
         return f"{path} holds weights in GGUF, {_GGUF_WORDS}"
     other = next((one.name for one in folder.iterdir() if one.name.lower() == _CONFIG), None)
@@ -55,17 +52,17 @@ def weights_problem(path: str) -> str | None:
     return f"{path} has no {_CONFIG}, which describes the weights in *.safetensors beside it"
 
 
-def _missing_weights(path: str, folder: Path) -> str | None:
-    index = next((one for name in _INDICES if (one := folder / name).is_file()), None)
-    if index is None:
-        found = any(any(folder.glob(pattern)) for pattern in _WEIGHTS)
-        return None if found else f"{path} has {_CONFIG} and no weights: {' or '.join(_WEIGHTS)} must lie beside it"
+def _files_problem(path: str, folder: Path) -> str | None:
     try:
-        names = sorted({str(name) for name in json.loads(index.read_bytes())["weight_map"].values()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        return f"{path}/{index.name} is damaged ({type(error).__name__}): download or copy it again"
-    missing = [name for name in names if not (folder / name).is_file()]
-    return f"{path} lacks {len(missing)} of {plural(len(names), 'file')} of weights: {missing[0]}" if missing else None
+        files = weight_files(folder)
+    except InputError as error:
+        return str(error)
+    if not files:
+        return f"{path} has {_CONFIG} and no weights: {' or '.join(PATTERNS)} must lie beside it"
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        return f"{path} lacks {len(missing)} of {plural(len(files), 'file')} of weights: {missing[0]}"
+    return damaged_weights(files)
 
 
 def check_weights(path: str) -> None:

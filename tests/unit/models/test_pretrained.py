@@ -211,22 +211,54 @@ def begin(path: str, data: TextData) -> None:
     factory.create(data)
 
 
+def sharded(folder: Path) -> Path:
+    """Save the weights in several files and their index."""
+    model = GPT2LMHeadModel.from_pretrained(saved(folder, 0))
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="4KB")
+    assert len(list(folder.glob("model-*.safetensors"))) > 1
+    return folder
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"weight_map": {"a": "model.safetensors", "b": "two.safetensors"}}, "lacks 1 of 2 files of weights: two"),
+        ({"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}, "lacks 1 of 2 files of weights: two"),
         ({"weight_map": 5}, "model.safetensors.index.json is damaged"),
         ([], "model.safetensors.index.json is damaged"),
-        ({"weight_map": {"a": "model.safetensors"}}, None),
+        ({"weight_map": {"a": "one.safetensors"}}, None),
     ],
 )
 def test_files_of_weights_that_an_index_names_must_be_there(
     content: object, message: str | None, tmp_path: Path
 ) -> None:
     folder = saved(tmp_path / "m", 0)
+    (folder / "model.safetensors").rename(folder / "one.safetensors")
     (folder / "model.safetensors.index.json").write_text(json.dumps(content))
     problem = weights_problem(str(folder))
     assert problem is None if message is None else message in (problem or "")
+
+
+STALE = json.dumps({"weight_map": {"a": "gone-1.bin", "b": "gone-2.bin"}})
+
+
+@pytest.mark.parametrize(
+    ("make", "stale"),
+    [
+        (lambda folder: saved(folder, 0), "model.safetensors.index.json"),
+        (lambda folder: saved(folder, 0), "pytorch_model.bin.index.json"),
+        (lambda folder: saved(folder, 0), "model-00001-of-00002.safetensors"),
+        (lambda folder: saved(folder, 0), "pytorch_model.bin"),
+        (sharded, "pytorch_model.bin.index.json"),
+        (sharded, "pytorch_model.bin"),
+        (sharded, "model-00099-of-00099.safetensors"),
+    ],
+)
+def test_files_that_are_not_loaded_do_not_matter(make: Any, stale: str, tmp_path: Path) -> None:
+    folder = make(tmp_path / "m")
+    (folder / stale).write_text(STALE)
+    assert weights_problem(str(folder)) is None
+    TransformersCausalLM(path=str(folder)).create(text_data(tmp_path, kind="pretrained", path=str(folder)))
 
 
 @pytest.mark.parametrize(
