@@ -1,14 +1,11 @@
 """Which data `aigc eval` measures on: nothing that the model was trained on, unless a person asks for it by name."""
 
-import filecmp
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigc import assets
+from aigc.cli.parts.contents import contents_of, files_of, is_same, shared
 from aigc.errors import InputError
-from aigc.files.search import search
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -39,18 +36,19 @@ def settle_measured(run: "Run", cfg: "DictConfig", overrides: Sequence[str]) -> 
         return
     if not (isinstance(before, str) and isinstance(path, str)):
         return
+    split = typed & {f"data.{name}" for name in _SPLIT}
+    if split and now.get("validation_path"):  # that of the run: a part of the data is asked for instead
+        now.validation_path = None
     base = Path(run.record.cwd or "")
-    same = path == before if "data.path" not in typed else _is_same(before, base, path)
+    same = _is_same(before, base, path) if typed & {"data", "data.path"} else path == before
     if same:
         if not now.get("validation_path"):
             _check_split(run.id, trained, now)
         return
-    held_out = {f"data.{name}" for name in _SPLIT}
-    whole = "data.path" in typed and not typed & held_out and _takes(now, "validation_path")
-    shared = sorted(files_of(before, base) & files_of(path))
-    if shared and (whole or not now.get("validation_path")):
+    whole = "data.path" in typed and not split and _takes(now, "validation_path")
+    if (whole or not now.get("validation_path")) and (name := _trained_on(before, base, path)):
         raise InputError(
-            f"data.path={path}: {run.id} was trained on {Path(shared[0]).name} in it; give other data, or measure on "
+            f"data.path={path}: {run.id} was trained on {name} in it; give other data, or measure on "
             f"all of it with data.validation_path={path}"
         )
     if whole:
@@ -58,40 +56,19 @@ def settle_measured(run: "Run", cfg: "DictConfig", overrides: Sequence[str]) -> 
         now.path = before if "data" not in typed else path
 
 
-def files_of(path: str, base: Path | None = None) -> set[str]:
-    """Return the files that a path of data means, with links followed; a path that is none, such as a Hub name, itself.
-
-    Args:
-        path: A file, a folder, a pattern, or another name of data.
-        base: The folder that a relative path refers to; None is the working directory.
-    """
-    try:
-        found = (base or Path.cwd()) / assets.resolve(path)
-    except InputError:
-        return {path}
-    if found.is_dir():
-        return {os.path.realpath(found / name) for name in search(found, lambda _: True).files}
-    if found.exists():
-        return {os.path.realpath(found)}
-    return _matches(found.absolute()) or {path}
-
-
-def _matches(pattern: Path) -> set[str]:
-    """Return the files that fit a pattern."""
-    root = Path(pattern.anchor)
-    try:
-        return {os.path.realpath(one) for one in root.glob(str(pattern.relative_to(root))) if one.is_file()}
-    except ValueError:  # no pattern
-        return set()
-
-
 def _is_same(before: str, base: Path, now: str) -> bool:
-    """Whether two paths mean the same files, or two files with the same content."""
+    """Whether two paths mean the same files, or files with the same content in the same order."""
     old, new = files_of(before, base), files_of(now)
-    if old == new or len(old) != 1 or len(new) != 1:
-        return old == new
-    (one,), (other,) = old, new
-    return Path(one).is_file() and Path(other).is_file() and filecmp.cmp(one, other, shallow=False)
+    return old == new or is_same(contents_of(old), contents_of(new))
+
+
+def _trained_on(before: str, base: Path, now: str) -> str:
+    """Return the name of a file that was trained on and is in other data, too; empty if none is."""
+    old, new = files_of(before, base), files_of(now)
+    if by_path := sorted(set(old) & set(new)):
+        return Path(by_path[0]).name
+    by_content = shared(contents_of(new), contents_of(old))
+    return by_content[0].name if by_content else ""
 
 
 def _check_split(run_id: str, trained: Mapping[Any, Any], now: Mapping[Any, Any]) -> None:
@@ -103,6 +80,10 @@ def _check_split(run_id: str, trained: Mapping[Any, Any], now: Mapping[Any, Any]
     other = "what is held out now was trained on; measure on other data with data.path"
     if trained.get("_target_") != now.get("_target_"):
         raise InputError(f"data._target_: {run_id} was trained on these data by {trained.get('_target_')}, so {other}")
+    if own := trained.get("validation_path"):
+        raise InputError(
+            f"data.validation_path: {run_id} was trained on all of data.path and validated on {own}, so {other}"
+        )
     for key in _split_by(str(now.get("_target_"))):
         value, before = (_given(node, key) for node in (now, trained))
         if value != before:

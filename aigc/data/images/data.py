@@ -72,7 +72,7 @@ class ImageData(PreparedData[PreparedImages]):
     holds = "images"
 
     often_changed: ClassVar = ("path", "resolution", "labels", "batch_size")
-    split_by: ClassVar = ("validation_fraction", "seed", "labels", "resolution", "channels", "crop")
+    split_by: ClassVar = ("validation_fraction", "seed", "labels", "resolution", "channels", "crop", "alpha")
     early_checks: ClassVar = {
         "path": "aigc.data.images.sources.check_path",
         "validation_path": "aigc.data.images.sources.check_path",

@@ -35,7 +35,16 @@ class TextData(TextModule):
         InputError: An argument is out of its range.
     """
 
-    split_by: ClassVar = ("validation_fraction", "seed", "document", "text_column", "prompt_column")
+    split_by: ClassVar = (
+        "validation_fraction",
+        "seed",
+        "document",
+        "text_column",
+        "prompt_column",
+        "completion_column",
+        "separator",
+        "objective",
+    )
     early_checks: ClassVar = {
         "path": "aigc.data.text.sources.check_path",
         "validation_path": "aigc.data.text.sources.check_path",

@@ -50,7 +50,15 @@ class StreamedText(TextModule):
         InputError: An argument is out of its range.
     """
 
-    split_by: ClassVar = ("validation_documents", "document", "text_column", "prompt_column")
+    split_by: ClassVar = (
+        "validation_documents",
+        "document",
+        "text_column",
+        "prompt_column",
+        "completion_column",
+        "separator",
+        "objective",
+    )
     endless = True
     """The length of an epoch is not known. `aigc.config.fit` refuses to count epochs."""
     early_checks: ClassVar = {"path": "aigc.data.text.sources.check_path"}
