@@ -103,6 +103,8 @@ def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:
             return _value(node.value, known)[_value(node.slice, known)]
         case ast.Call(func=ast.Name(id=name), keywords=[]) if name in _CALLS:
             return _CALLS[name](*(_value(item, known) for item in node.args))
+        case ast.Call(func=ast.Attribute(value=text, attr="strip"), args=[], keywords=[]):
+            return str.strip(_value(text, known))
     raise _UnknownError
 
 

@@ -44,7 +44,7 @@ class PreparedData(LightningDataModule, ABC, Generic[Prepared]):
 
     def __init__(self, path: str, batch_size: int, shuffle: bool, num_workers: int, seed: int, cache: str) -> None:
         super().__init__()
-        if path == "":
+        if not path.strip():
             raise InputError("the path is empty; name a file, a folder, or other data")
         check_minimum("batch_size", batch_size, 1)
         check_minimum("num_workers", num_workers, 0)

@@ -59,7 +59,7 @@ class TransformersModel(ModelFactory):
         dtype: Literal["float32", "bfloat16"] = "float32",
         attention: Literal["sdpa", "eager", "flash_attention_2", "flex_attention"] = "sdpa",
     ):
-        if path == "":
+        if path is not None and not path.strip():
             raise InputError("the path is empty; name a folder or a model on the Hub")
         self.head = head
         self.architecture = architecture

@@ -52,6 +52,7 @@ def test_a_refusal_is_one_of_torch_and_torch_refuses_nothing_else(name, data):
         ("trainer.gradient_clip_val=nan", "trainer.gradient_clip_val"),
         ("trainer.gradient_clip_val=-1", "trainer.gradient_clip_val"),
         ("run.patience=inf", "run.patience"),
+        *((f"{key}={blank}", key) for key in ("data.path", "data.validation_path") for blank in ("''", "' '", "'\t'")),
     ],
 )
 def test_numbers_out_of_range_are_refused_before_torch_is_imported(typed, key):

@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from aigc.errors import InputError
+
 ImageArray = NDArray[np.uint8]
 """uint8 of shape (height, width, 3): red, green, blue."""
 
@@ -22,12 +24,15 @@ class Images(ABC):
         labels: The class of each image, int64 of shape (n,), from 0; None without classes.
         classes: The names of the classes, by label; empty without classes.
         labels_from: What the classes are in the set, for messages.
+        label_error: What is wrong with a file of labels beside the images, which have no labels then; an error only
+            where labels are used.
     """
 
     name: str
     labels: Labels | None = None
     classes: tuple[str, ...] = ()
     labels_from: str = "classes"
+    label_error: InputError | None = None
 
     @abstractmethod
     def __len__(self) -> int:
@@ -93,6 +98,7 @@ class Subset(Images):
         self.name = whole.name
         self.classes = whole.classes
         self.labels_from = whole.labels_from
+        self.label_error = whole.label_error
         self.labels = None if whole.labels is None else whole.labels[np.asarray(self.indices, np.int64)]
 
     def __len__(self) -> int:

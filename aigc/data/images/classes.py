@@ -39,13 +39,21 @@ def check_labels(path: str, labels: Labels | None, classes: Sequence[str]) -> No
         log_once(f"data.labels: {path} has no image of {plural(len(missing), 'class')}: {', '.join(missing[:_SHOWN])}")
 
 
+def raise_label_error(images: Images) -> None:
+    """Raise what is wrong with the labels of a set, where they are used."""
+    if images.label_error is not None:
+        raise images.label_error
+
+
 def log_unused(path: str, images: Images) -> None:
-    """Say once in a process that a set has classes which are not used.
+    """Say once in a process that a set has classes which are not used, or labels that could not be.
 
     Args:
         path: `data.path`, for messages.
         images: The set.
     """
+    if images.label_error is not None:
+        log_once(f"{images.label_error} The images are used without labels.")
     number = len(images.classes)
     if images.labels is not None and number > 1:
         shown = ", ".join(images.classes[:_SHOWN]) + (", ..." if number > _SHOWN else "")

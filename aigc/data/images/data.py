@@ -13,7 +13,7 @@ from aigc.data.hints import check_choice
 from aigc.data.images.arrays import ArrayImages
 from aigc.data.images.base import Images
 from aigc.data.images.batches import Batch, ImageRows, Resident, ValidationImages
-from aigc.data.images.classes import check_labels, log_unused
+from aigc.data.images.classes import check_labels, log_unused, raise_label_error
 from aigc.data.images.decode import Alpha
 from aigc.data.images.fit import Channels, Crop, ImageRecipe
 from aigc.data.images.held_out import HeldOut, split_off, validation_set
@@ -103,7 +103,7 @@ class ImageData(PreparedData[PreparedImages]):
         download: bool = False,
     ) -> None:
         super().__init__(path, batch_size, shuffle, num_workers, seed, cache)
-        if validation_path == "":
+        if validation_path is not None and not validation_path.strip():
             raise InputError("the path is empty; null holds out a part of data.path")
         check_choice("data.alpha", alpha, get_args(Alpha))
         check_minimum("shift", shift, 0)
@@ -129,6 +129,7 @@ class ImageData(PreparedData[PreparedImages]):
     def _prepare(self) -> PreparedImages:
         self._source = self._open(self.path)
         if self.labels:
+            raise_label_error(self._source)
             check_labels(self.path, self._source.labels, self._source.classes)
         else:
             log_unused(self.path, self._source)

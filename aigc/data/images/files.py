@@ -24,7 +24,8 @@ class Files(Images):
 
     Classes are those of StyleGAN's `dataset.json` where it lies beside the images and names them. Else, where every
     image lies in a folder of the set, one level down, and there are two such folders or more, these are the classes,
-    sorted by name. A folder that holds all of them, as archives often have, does not count.
+    sorted by name. A folder that holds all of them, as archives often have, does not count. A `dataset.json` that is
+    damaged or of another tool gives no classes and is the `label_error`.
 
     Args:
         name: The name of the set in messages.
@@ -32,7 +33,7 @@ class Files(Images):
         alpha: How transparency is treated.
 
     Raises:
-        InputError: There is no image, or one with a name that cannot be shown, or labels are wrong.
+        InputError: There is no image, or one with a name that cannot be shown.
     """
 
     def __init__(self, name: str, found: Found, alpha: Alpha) -> None:
@@ -55,11 +56,15 @@ class Files(Images):
         log_left_out(name, found, endings.advice())
 
     def _takes_labels(self, path: str) -> bool:
-        """Take the labels of a file, if it names images; those outside its folder have no label in it."""
+        """Take the labels of a file that names images, or its error; images outside its folder have no label in it."""
         folder = path.removesuffix(NAME)
-        name, content = f"{self.name.rstrip('/')}/{path}", self._bytes(path, label_file.MOST_BYTES)
+        name = f"{self.name.rstrip('/')}/{path}"
         below = [one.removeprefix(folder) if one.startswith(folder) else f"../{one}" for one in self.paths]
-        found = labels_of(name, content, below)
+        try:
+            found = labels_of(name, self._bytes(path, label_file.MOST_BYTES), below)
+        except InputError as error:
+            self.label_error = error
+            return True
         if found is None or (found.labels is None and not all(one.startswith(folder) for one in self.paths)):
             return False
         self.labels, self.classes = found

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aigc.data.images.base import Images
+from aigc.data.images.classes import raise_label_error
 from aigc.data.images.fit import ImageRecipe
 from aigc.data.images.prepared import PreparedImages, prepare
 from aigc.data.images.split import Indices, count_shared, split_images
@@ -67,6 +68,8 @@ def validation_set(
     Raises:
         InputError: Classes or sizes differ, or an image cannot be read.
     """
+    if same_classes:
+        raise_label_error(source)
     if same_classes and source.classes != train_source.classes:
         raise InputError(
             f"data.validation_path: {source.name} has the classes {', '.join(source.classes) or '(none)'}, and "

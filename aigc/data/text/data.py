@@ -61,7 +61,7 @@ class TextData(TextModule):
         **shared: Any,
     ) -> None:
         super().__init__(path, seed=seed, **shared)
-        if validation_path == "":
+        if validation_path is not None and not validation_path.strip():
             raise InputError("the path is empty; null holds out a part of data.path")
         self.validation_path = validation_path
         self.recipe = CorpusRecipe(

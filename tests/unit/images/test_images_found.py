@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,8 +135,13 @@ def test_labels_of_stylegan_are_read_from_folders_and_archives(
     ],
 )
 @pytest.mark.parametrize("images", [IMAGES, {"cat/1.png": ONE, "dog/2.png": ONE}], ids=["gan", "classes"])
-def test_wrong_labels_are_an_error_and_never_hide_classes(
-    content: bytes, said: str, images: dict[str, np.ndarray], folder: Callable[..., Path]
+def test_wrong_labels_are_an_error_where_labels_are_used_and_never_hide_classes(
+    content: bytes,
+    said: str,
+    images: dict[str, np.ndarray],
+    folder: Callable[..., Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     if images is not IMAGES:
         for name, path in zip(NAMES, [*images, "cat/3.png"], strict=True):
@@ -144,19 +150,34 @@ def test_wrong_labels_are_an_error_and_never_hide_classes(
             said = said.replace(name, path)
         images = images | {"cat/3.png": ONE}
     place = folder(images | {"dataset.json": content})
+    cache = str(tmp_path / "cache")
     with pytest.raises(InputError) as error:
-        open_images(str(place))
+        ImageData(str(place), labels=True, batch_size=1, cache=cache).prepare_data()
     assert f"{place}/dataset.json: " in str(error.value)
     assert said in str(error.value)
+    caplog.set_level(logging.INFO, "aigc")
+    data = ImageData(str(place), batch_size=1, cache=cache)
+    data.prepare_data()
+    assert (data.classes, data.prepared.labels) == ((), None), "the file may be of this set: its folders say nothing"
+    assert [said in message for message in caplog.messages if "dataset.json" in message] == [True]
     assert len(str(error.value)) < len(str(place)) + 300
 
 
 def test_labels_for_one_of_two_folders_are_labels_of_some_images(folder: Callable[..., Path]) -> None:
     images = {"train/1.png": ONE, "train/2.png": ONE, "val/3.png": ONE}
     labels = table([["1.png", 0], ["2.png", 1]])
-    with pytest.raises(InputError, match=r"train/dataset\.json: 1 of 3 images have no label in it: \.\./val/3\.png"):
-        open_images(str(folder(images | {"train/dataset.json": labels})))
+    error = open_images(str(folder(images | {"train/dataset.json": labels}))).label_error
+    assert "train/dataset.json: 1 of 3 images have no label in it: ../val/3.png" in str(error)
     assert open_images(str(folder(images | {"train/dataset.json": table(None)}, "null"))).classes == ("train", "val")
+
+
+def test_wrong_labels_of_the_images_for_validation_are_named(folder: Callable[..., Path], tmp_path: Path) -> None:
+    train = folder({"cat/1.png": ONE, "dog/2.png": ONE}, "train")
+    other = folder({"cat/1.png": ONE, "dog/2.png": ONE, "dataset.json": b"["}, "other")
+    settings: dict[str, Any] = {"validation_path": str(other), "batch_size": 1, "cache": str(tmp_path / "cache")}
+    with pytest.raises(InputError, match=r"other/dataset\.json: it is not JSON"):
+        ImageData(str(train), labels=True, **settings).prepare_data()
+    ImageData(str(train), **settings).prepare_data()
 
 
 def test_a_path_named_twice_with_one_label_is_harmless(folder: Callable[..., Path]) -> None:
