@@ -82,7 +82,7 @@ class Checkpoints(Callback):
             return self.ranking
         value = earlier["metrics"].get(self.monitor, math.nan)
         known = [] if math.isnan(value) else [earlier | {"value": value}]
-        return self._sorted([*self.ranking, *known])
+        return self._sorted([*known, *self.ranking])  # the first of equal ones stays
 
     def _sorted(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return sorted(found, key=lambda one: one["value"], reverse=self.mode == "max")[: self.keep_best]

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> None:
     from aigc.config import check
     from aigc.errors import InputError
     from aigc.launch.attempt import attempt_config
-    from aigc.launch.length import described_length, is_longer
+    from aigc.launch.length import described_length, is_longer, what_extends
     from aigc.runs import Run
     from aigc.runs.console import log, show_messages
     from aigc.runs.status import Status
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
     if is_over and options.overrides:
         raise InputError(
             f"{one.id} is finished: there is nothing to resume, so {options.overrides[0]} has no effect; "
-            "trainer.max_steps=N trains it further"
+            f"{what_extends(one, attempt_config(one))} trains it further"
         )
     if is_over:
         show_messages()

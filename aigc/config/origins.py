@@ -18,6 +18,8 @@ class Origins:
 
     def __init__(self) -> None:
         self._origins: dict[str, str] = {}
+        self._above: dict[str, str] = {}
+        """Origins of keys that only a typed key below them has set; they say nothing of its siblings."""
         self._left_out: dict[str, list[str]] = {}
         self._notes: list[str] = []
 
@@ -52,7 +54,7 @@ class Origins:
         self._replace(key, origin)
         while "." in key:
             key = key.rpartition(".")[0]
-            self._origins.setdefault(key, origin)
+            self._above.setdefault(key, origin)
 
     def _replace(self, key: str, origin: str) -> None:
         self._origins = {name: old for name, old in self._origins.items() if not name.startswith(f"{key}.")}
@@ -61,6 +63,8 @@ class Origins:
     def of(self, key: str) -> str:
         """Return where the key, or the nearest key above it, was set; empty when it was not."""
         key = key.partition("[")[0]
+        if key in self._above and key not in self._origins:
+            return self._above[key]
         while key:
             if key in self._origins:
                 return self._origins[key]

@@ -95,23 +95,74 @@ def _check_ending(run: Run, before: DictConfig, changed: Sequence[str]) -> None:
     Raises:
         InputError: None is, so that it would take no step.
     """
-    if not _ended_early(run, before):
-        ending = ["max_steps"]
-    else:
-        ending = [name for name in ("max_epochs", "max_time") if before.trainer.get(name) is not None]
+    ending = _ending_limits(run, before)
     if newest_step(run.checkpoints) is None or not ending or set(changed) & set(ending):
         return
-    ended = " or ".join(f"trainer.{name}={before.trainer[name]}" for name in ending)
+    ended = " or ".join(
+        [*(f"trainer.{name}={before.trainer[name]}" for name in ending), *_ending_callbacks(run, before)]
+    )
     raise InputError(
         f"{run.id} is finished: {ended} ended it at step {newest_step(run.checkpoints)}, so another "
         f"{' and '.join(f'trainer.{name}' for name in changed)} has no effect; change what ended it, too"
     )
 
 
+def _ending_limits(run: Run, before: DictConfig) -> list[str]:
+    """Return the limits that can have ended a finished run; none where only a callback can."""
+    if not _ended_early(run, before):
+        return ["max_steps"]
+    return [name for name in ("max_epochs", "max_time") if before.trainer.get(name) is not None]
+
+
+def _ending_callbacks(run: Run, before: DictConfig) -> list[str]:
+    """Return the keys of the callbacks that may have ended a finished run."""
+    if not _ended_early(run, before):
+        return []
+    nodes = {name: node for name, node in (before.get("callbacks") or {}).items() if node}
+    bases = [f"pytorch_lightning.callbacks.{name}" for name in ("EarlyStopping", "Timer")]
+    return [
+        f"callbacks.{name}"
+        for name, node in nodes.items()
+        if any(is_subclass(str(node.get("_target_")), base) for base in bases)
+    ]
+
+
+def what_extends(run: Run, before: DictConfig) -> str:
+    """Return what trains a finished run further, as `trainer.max_steps=N`, by what can have ended it.
+
+    Args:
+        run: The finished run.
+        before: The config of its last attempt.
+    """
+    limits = [f"a larger trainer.{name} than {before.trainer[name]}" for name in _ending_limits(run, before)]
+    return " or ".join([*limits, *(f"another {key}" for key in _ending_callbacks(run, before))]) or "another end"
+
+
+def check_taken(run: Run, cfg: DictConfig, step: int, reason: str | None) -> None:
+    """Check that a run that takes no step in an attempt was not finished before, as more steps were asked for.
+
+    Args:
+        run: The run.
+        cfg: The config of this attempt.
+        step: The step at which it began and ended.
+        reason: Why it ended before its last step; None where it is at its last step.
+
+    Raises:
+        InputError: It was.
+    """
+    attempts = [one for one in run.record.attempts[:-1] if not one.was_refused]
+    if not attempts or attempts[-1].exit_code != 0:
+        return
+    most = cfg.trainer.max_steps
+    name = "max_steps" if most is not None and most <= step else "max_epochs"
+    why = (reason or f"trainer.{name}={cfg.trainer[name]} ends it there").rstrip(".")
+    raise InputError(f"{run.id} is finished at step {step}, and this takes no more steps: {why}. Change that, too")
+
+
 def described_length(cfg: DictConfig) -> str:
     """Return the length that a schedule is made for: `500 steps`, or the first of `500 steps or 3 epochs`."""
-    given = {unit: cfg.trainer.get(f"max_{unit}") for unit in ("steps", "epochs")}
-    return " or ".join(f"{value:,} {unit}" for unit, value in given.items() if value is not None)
+    given = {unit: cfg.trainer.get(f"max_{unit}s") for unit in ("step", "epoch")}
+    return " or ".join(plural(value, unit) for unit, value in given.items() if value is not None)
 
 
 def schedule_extends(cfg: DictConfig) -> bool:

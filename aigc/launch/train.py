@@ -19,7 +19,7 @@ from aigc.launch import components
 from aigc.launch.deep_check import check_optimizer
 from aigc.launch.devices import own_device
 from aigc.launch.hardware import describe_machine
-from aigc.launch.length import described_length, length_dependent, schedule_extends
+from aigc.launch.length import check_taken, described_length, length_dependent, schedule_extends
 from aigc.launch.ranks.group import Agreement
 from aigc.launch.results import save_model_folder, save_result
 from aigc.launch.trainer import batches_per_epoch, build_trainer, last_step
@@ -86,7 +86,8 @@ class Training:
         first.append(_AfterCheck(lambda trainer, task: self._log_start(trainer, task, step)))
         others = [callback for callback in callbacks.values() if callback not in savers]
         limits = components.time_limit(cfg, others)
-        last = [*limits.values(), Monitored(callbacks), Ending(callbacks | limits), KeepStatus(self.beat), Estimate()]
+        ending = Ending(callbacks | limits)
+        last = [*limits.values(), Monitored(callbacks), ending, KeepStatus(self.beat), Estimate()]
         batches = batches_per_epoch(data)
         steps = last_step(cfg.trainer, batches)
         trainer = build_trainer(
@@ -131,6 +132,8 @@ class Training:
                 lambda: save_result(run, metrics, signatures, callbacks, result),
                 f"write {run.path}/manifest.json",
             )
+            if step and task.steps_done == step:
+                check_taken(run, cfg, step, ending.reason)
 
     def _full_task(self, trainer: Trainer, task: Task, data: Any) -> Task:
         """Return the task with all weights; where they are sharded, only the first rank has them."""

@@ -208,6 +208,14 @@ def test_override_of_a_frozen_config_replaces_a_whole_group():
     assert origins_of(changed).of("data.batch_size").startswith("command line")
 
 
+def test_what_is_typed_for_a_frozen_config_is_not_the_origin_of_keys_beside_it():
+    changed = override(compose(), ["trainer.max_steps=66", "+callbacks.x.a=1"], ["trainer", "callbacks"])
+    origins = origins_of(changed)
+    assert origins.of("trainer.max_steps") == "command line: trainer.max_steps=66"
+    assert origins.of("trainer.max_time") == ""
+    assert origins.of("callbacks.x") == "command line: +callbacks.x.a=1"
+
+
 @pytest.mark.parametrize(
     ("override", "key"),
     [

@@ -3,9 +3,10 @@
 import pytest
 from omegaconf import OmegaConf
 
+from aigc.callbacks import Checkpoints
 from aigc.errors import InputError
 from aigc.launch.attempt import attempt_config
-from aigc.launch.length import is_longer
+from aigc.launch.length import described_length, is_longer
 from aigc.runs import Run
 from aigc.runs.checkpoints import BEST, step_of
 from aigc.runs.files import sha256_file
@@ -43,6 +44,28 @@ def test_a_result_that_more_steps_better_is_replaced(own_place):
     assert (run.record.result.best_step, run.record.result.earlier_end) == (LAST, None)
     assert sha256_file(run.model / "model.safetensors") != weights
     assert {step_of(path) for path in run.checkpoints.glob("step-*.ckpt")} == {LAST}
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_the_earlier_of_two_equal_results_stays(mode):
+    saver = Checkpoints(monitor="val/x", mode=mode)
+    saver.earlier = {"step": 3, "metrics": {"val/x": 1.0}}
+    saver.ranking = [{"step": 5, "value": 1.0, "metrics": {"val/x": 1.0}}]
+    assert saver.best["step"] == 3
+    saver.ranking[0]["value"] += 1 if mode == "max" else -1
+    assert saver.best["step"] == 5
+
+
+@pytest.mark.parametrize(
+    ("limits", "written"),
+    [
+        ({"max_steps": 1, "max_epochs": 1}, "1 step or 1 epoch"),
+        ({"max_steps": 2500}, "2,500 steps"),
+        ({"max_epochs": 3}, "3 epochs"),
+    ],
+)
+def test_the_length_is_described(limits, written):
+    assert described_length(OmegaConf.create({"trainer": limits})) == written
 
 
 def ended(place, step, epoch, **limits):
