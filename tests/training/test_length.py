@@ -8,6 +8,7 @@ from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
 from aigc.config import ConfigError
 from aigc.config.schema import Trainer
 from aigc.launch.trainer import last_step
+from aigc.printing import plural
 from aigc.runs import Run
 from aigc.runs.status import Status
 from tests.launch.tiny_runs import LANGUAGE_MODEL, place_at
@@ -115,7 +116,7 @@ def test_a_finished_run_takes_more_epochs(aigc, own_place):
     for name, epochs in (("short", 1), ("long", 2)):
         done = aigc(*always, f"trainer.max_epochs={epochs}", f"run.id={name}", "trainer.log_every_n_steps=1")
         assert done.returncode == 0, done.stderr
-        assert f"{epochs} epochs" in done.stderr.splitlines()[0]
+        assert plural(epochs, "epoch") in done.stderr.splitlines()[0]
     done = aigc("resume", "short", "trainer.max_epochs=2")
     assert done.returncode == 0, done.stderr
     short, long = (Run.open(own_place / "outputs/runs" / name) for name in ("short", "long"))
