@@ -145,7 +145,9 @@ def _root_problems(plain: Mapping[str, Any]) -> Iterator[_Found]:
     groups = group_choices()
     for key in plain:
         if key not in root.parameters:
-            what = f"no such key; {suggest(str(key), root.parameters)}"
+            section, _, rest = str(key).partition(".")
+            nested = f"write it below {section}, as `{rest}:`" if rest and section in root.parameters else ""
+            what = f"no such key; {nested or suggest(str(key), root.parameters)}"
             near = [group for group in groups if group in what]
             yield key, what + (f" (choices: {', '.join(groups[near[0]])})" if near and "did you mean" in what else "")
     for key, parameter in root.parameters.items():

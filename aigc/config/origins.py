@@ -25,6 +25,8 @@ class Origins:
 
     def read(self, file: YamlFile, package: str) -> None:
         """Record every key of one file; `package` is the key it is merged into, empty for the root."""
+        if package:
+            self._origins.setdefault(package, f"{shown_path(file.path)}:1")
         for key, line in file.lines.items():
             if key.partition(".")[0].partition("[")[0] != "defaults":
                 self._origins[f"{package}.{key}" if package else key] = f"{shown_path(file.path)}:{line}"

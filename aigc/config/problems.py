@@ -54,7 +54,7 @@ def choices(name: object, allowed: Iterable[str]) -> str:
     return (f"Did you mean {near}? " if near else "") + f"Allowed: {', '.join(names)}."
 
 
-def suggest(name: str, known: Iterable[str], prefix: str = "", most: int = 12) -> str:
+def suggest(name: str, known: Iterable[str], prefix: str = "", most: int = 16) -> str:
     """Return `did you mean X?` when a known name is near, else the list of known names."""
     names = sorted(known)
     near = nearest(name, names)

@@ -20,6 +20,7 @@ _MOST_DEPTH = 60
 _MOST_VALUES = 100_000
 _MOST_DIGITS = 400
 _PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null", "merge")}
+_TEXT_KEYS = {f"tag:yaml.org,2002:{name}" for name in ("str", "merge")}
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,10 @@ def _parse(path: Path, content: bytes) -> YamlFile:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{shown_path(path)}:{mark.line + 1}:{mark.column + 1}" if mark else shown_path(path)
-        raise ConfigError([Problem("", f"invalid YAML: {error.problem or error.context}", where)]) from error
+        what = f"invalid YAML: {error.problem or error.context}"
+        if mark and text.split("\n")[mark.line][mark.column :].startswith("\t"):
+            what = "invalid YAML: a tab; indent with spaces"
+        raise ConfigError([Problem("", what, where)]) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         character = error.character  # CSafeLoader gives its number
@@ -162,6 +166,9 @@ def _lines(path: Path, node: yaml.Node, key: str) -> Iterator[tuple[str, int]]:
     if isinstance(node, yaml.MappingNode):
         for name, value in node.value:
             _check_value(path, name, key)
+            if not key and name.tag not in _TEXT_KEYS:
+                what = f"YAML takes {name.value} for a value of another type than text, and sections have names"
+                raise ConfigError([Problem(str(name.value), what, f"{shown_path(path)}:{name.start_mark.line + 1}")])
             if not isinstance(name, yaml.ScalarNode):
                 what = "a list or a mapping is not a key"
                 raise ConfigError([Problem(key, what, f"{shown_path(path)}:{name.start_mark.line + 1}")])
@@ -178,7 +185,9 @@ def _lines(path: Path, node: yaml.Node, key: str) -> Iterator[tuple[str, int]]:
 
 def _check_value(path: Path, node: yaml.Node, key: str) -> None:
     what = ""
-    if node.tag not in _PLAIN:
+    if isinstance(node.value, str) and "\0" in node.value:
+        what = "a text with a NUL character, which no name and no text has"
+    elif node.tag not in _PLAIN:
         what = f"the tag {node.tag} is not allowed; a value is a text, a number, true, false, null, a list or a mapping"
     elif node.tag.endswith(":int") and node.value.lstrip("+-").startswith("0") and node.value.lstrip("+-0").isdigit():
         what = f"{node.value} begins with 0, which YAML takes for base 8; leave the 0 out, or quote a text"

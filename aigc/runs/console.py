@@ -71,7 +71,7 @@ def show_messages(level: int = logging.INFO) -> None:
     warnings.filterwarnings("ignore", message="You passed in a `val_dataloader` but have no `validation_step`")
     for name in _LIGHTNING:
         logging.getLogger(name).setLevel(logging.WARNING)
-        for child in ("", ".utilities.rank_zero"):
+        for child in ("", ".utilities.rank_zero", ".trainer.connectors.checkpoint_connector"):
             logging.getLogger(name + child).addFilter(_NoAdverts())
 
 

@@ -31,7 +31,21 @@ def keys():
     """Keys of every section and slot, and some that there are not."""
     fields = [f"{name}.{key}" for name, section in schema.sections().items() for key in section.parameters]
     nested = ["data.tokenizer", "data.tokenizer.kind", "model.settings.n_layer", "evaluation.generation.metrics.bleu"]
-    odd = ["", ".", "a..b", "trainer.", "1", "文", "task._target_", "defaults.x", "_target_", "hydra.run.dir", "a b"]
+    odd = [
+        "",
+        ".",
+        "1.x",
+        "on",
+        "a..b",
+        "trainer.",
+        "1",
+        "文",
+        "task._target_",
+        "defaults.x",
+        "_target_",
+        "hydra.run.dir",
+        "a b",
+    ]
     return [*schema.fields_of(schema.Config).parameters, *fields, *nested, *odd]
 
 

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from aigc.config import ConfigError, compose
+from aigc.config.check import find_problems
 from aigc.config.yaml_files import read_yaml
 from aigc.errors import InputError
 from aigc.runs import Run
@@ -54,6 +55,7 @@ BOMB = "\n".join([f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" if n else "a0
         ("seed: !!binary aGVsbG8=", 3),
         ("a:\n  seed: 010", 4),
         ("seed: 1:30", 3),
+        ('data:\n  path: "a\\0b"', 4),
         ("a: 190:20:30.15", 3),
         (f"seed: {'9' * 5000}", 3),
         ("? [a, b]\n: 1", 3),
@@ -95,3 +97,19 @@ def test_the_config_of_a_foreign_run_folder_can_do_no_more_than_be_wrong(text, t
     run = bare_run(tmp_path, "foreign", text)
     with pytest.raises(InputError, match="damaged"):
         _ = Run(run.path).config
+
+
+@pytest.mark.parametrize("key", ["1", "on", "1.5", "~", "2001-01-01"])
+def test_a_key_at_the_top_that_is_no_text_is_named(key, own_place):
+    problem = refused(f"{key}: 3\n", own_place)
+    assert (problem.key, problem.origin) == (key, "conf/experiment/mine.yaml:3")
+
+
+def test_hints_say_what_to_write_instead(own_place):
+    assert "tab" in refused("trainer:\n\tmax_steps: 1\n", own_place).what
+    write(own_place / "conf/experiment/mine.yaml", HEADER + "trainer.max_steps: 3\n")
+    [problem] = find_problems(compose(["experiment=mine"]))
+    assert "below trainer" in problem.what
+    write(own_place / "conf/experiment/mine.yaml", "# @package foo\nseed: 1\n")
+    [problem] = find_problems(compose(["experiment=mine"]))
+    assert (problem.key, problem.origin) == ("foo", "conf/experiment/mine.yaml:1")

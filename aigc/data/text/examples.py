@@ -98,6 +98,8 @@ class Layout:
                 "Give a table, for example a .jsonl file."
             )
         if self.text_column is not None or self.prompt_column is not None:
-            raise InputError(
-                f"{name}: this file has no columns; set data.text_column=null. data.document says what an example is."
-            )
+            named = {"text_column": self.text_column, "prompt_column": self.prompt_column}
+            named["completion_column"] = self.completion_column
+            keys = " ".join(f"data.{key}=null" for key, column in named.items() if column is not None)
+            what = f"this file has no columns; set {keys}. data.document says what an example is."
+            raise InputError(f"{name}: {what}")
