@@ -24,8 +24,23 @@ _FREQUENT_SHARE = 0.3
 """About half of the share that the ten most frequent letters have in Russian."""
 _WRONG_CASE = re.compile("[а-яё][А-ЯЁ]|[A-Za-z][Ёа-яёА-Я]|[Ёа-яёА-Я][A-Za-z]")
 _WRONG_WEIGHT = 8
+_WORD = re.compile("[а-яё]{3}|[А-ЯЁ]{3}")
+_WESTERN = re.compile("[À-ÖØ-öø-ÿŒœ]")
+_THAI_WORD = re.compile("(?:[เ-ไ]?[ก-ฮ][\u0e30-\u0e3a\u0e45-\u0e4e]{0,4}|[ฯๆ])+")
+_THAI_VOWEL = re.compile("[\u0e30-\u0e3a\u0e40-\u0e4e]")
+_LONGER, _THAI = 20, 0.95
+"""Below so many characters, Thai counts for less than text all of whose characters are usual in Chinese or Japanese."""
+_THAI_VOWELS = (0.2, 0.7)
+"""Share of vowels and marks among Thai characters."""
+_LONG, _LONG_THAI = 10, 6
+"""Characters from which text that keeps all rules of Hebrew, or of Thai, rarely does so by chance."""
+_HEBREW_WORD = re.compile("[אבגדהוזחטיכלמנסעפצקרשת]+[םןץףך]?")
+_BEYOND = re.compile("[^\x00-\x7f]+")
 _FREQUENT_ROWS = {"gb2312": (0xB0, 0xD7), "big5": (0xA4, 0xC6)}
 CODECS = {
+    "CP874": "cp874",
+    "WINDOWS-1255": "cp1255",
+    "CP862": "cp862",
     "WINDOWS-1252": "cp1252",
     "WINDOWS-1251": "cp1251",
     "KOI8-R": "koi8_r",
@@ -61,10 +76,12 @@ def advice(sample: bytes) -> str:
 def guess(sample: bytes) -> str:
     """Return the encoding that text is most likely in, by the name that iconv knows it by; empty if none fits."""
     sample = sample[:_MOST]
+    if _is_latin(sample):  # read as characters of two bytes, letters of the alphabet would be halves of them
+        western = _decoded(sample, "cp1252")
+        return "WINDOWS-1252" if western and _share(western, _WESTERN.match) >= _PLAUSIBLE else ""
     found = {name: _LANGUAGES[codec](text) for name, codec in CODECS.items() if (text := _decoded(sample, codec))}
-    found["WINDOWS-1252"] = float(_is_western(sample))
-    best = max(found, key=lambda name: found[name])
-    return best if found[best] >= _PLAUSIBLE else ""
+    best = max(found, key=lambda name: found[name], default="")
+    return best if best and found[best] >= _PLAUSIBLE else ""
 
 
 def _decoded(sample: bytes, encoding: str) -> str | None:
@@ -75,7 +92,7 @@ def _decoded(sample: bytes, encoding: str) -> str | None:
         return None
 
 
-def _is_western(sample: bytes) -> bool:
+def _is_latin(sample: bytes) -> bool:
     """Whether the bytes above ASCII stand between letters, as accented ones do: alone, but for a few like `öß`."""
     runs = [len(run) for run in _RUNS.findall(sample)]
     letters = sum(chr(byte).isalpha() for byte in sample if byte < 0x80)
@@ -88,7 +105,8 @@ def _share(text: str, fits: Callable[[str], object]) -> float:
     return sum(bool(fits(one)) for one in beyond) / len(beyond) if beyond else 0.0
 
 
-def _chinese(text: str) -> float:
+def chinese_share(text: str) -> float:
+    """Return the share of the frequent ideographs of Chinese among the characters beyond ASCII."""
     return _share(text, _is_common)
 
 
@@ -109,15 +127,36 @@ def _japanese(text: str) -> float:
 
 
 def _korean(text: str) -> float:
+    if _share(text, _is_common_syllable) < _PLAUSIBLE * _share(text, _HANGUL.match):  # halves of other characters
+        return 0.0
     share = _share(text, _HANGUL.match)
     return share if len(_HANGUL.findall(text)) >= _SURE else _PLAUSIBLE * share
 
 
+def _is_common_syllable(one: str) -> bool:
+    return bool(_HANGUL.match(one)) and len(one.encode("euc_kr", "ignore")) == 2
+
+
 def _russian(text: str) -> float:
     """Read in another encoding, words have capitals after small letters, Latin letters, or rare characters."""
-    if _share(text, _FREQUENT.match) < _FREQUENT_SHARE:
+    if _share(text, _FREQUENT.match) < _FREQUENT_SHARE or not _WORD.search(text):
         return 0.0
     return _share(text, _CYRILLIC.match) - _WRONG_WEIGHT * len(_WRONG_CASE.findall(text)) / len(text)
+
+
+def _thai(text: str) -> float:
+    """Vowels and marks stand at the places that the script has for them, and are neither few nor most."""
+    beyond = "".join(_BEYOND.findall(text))
+    least, most = _THAI_VOWELS
+    usual = len(beyond) >= _LONG_THAI and least <= len(_THAI_VOWEL.findall(beyond)) / len(beyond) <= most
+    fits = usual and all(map(_THAI_WORD.fullmatch, _BEYOND.findall(text)))
+    return (1.0 if len(beyond) >= _LONGER else _THAI) if fits else 0.0
+
+
+def _hebrew(text: str) -> float:
+    """Letters that have another form at the end of a word have it only there."""
+    words = _BEYOND.findall(_PUNCTUATION.sub(" ", text))
+    return float(sum(map(len, words)) >= _LONG and all(map(_HEBREW_WORD.fullmatch, words)))
 
 
 def _none(text: str) -> float:
@@ -125,6 +164,9 @@ def _none(text: str) -> float:
 
 
 _LANGUAGES: dict[str, Callable[[str], float]] = {
+    "cp874": _thai,
+    "cp1255": _hebrew,
+    "cp862": _hebrew,
     "cp1252": _none,  # by its bytes
     "cp1251": _russian,
     "koi8_r": _russian,
@@ -134,7 +176,7 @@ _LANGUAGES: dict[str, Callable[[str], float]] = {
     "cp932": _japanese,
     "euc_kr": _korean,
     "cp949": _korean,
-    "gb18030": _chinese,
-    "big5": _chinese,
-    "big5hkscs": _chinese,
+    "gb18030": chinese_share,
+    "big5": chinese_share,
+    "big5hkscs": chinese_share,
 }

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from zipfile import ZipInfo
 
-from aigc.files.encodings import CODECS, guess
+from aigc.files.encodings import CODECS, chinese_share, guess
 
 _SAYS_UTF8 = 0x800
 _WESTERN = re.compile(rb"(?:[\x00-\x7f]|[\x80-\xa5\xe1](?=[a-z])|(?<=[a-z])[\x80-\xa5\xe1])*")
 """Accented letters of code page 437, each beside a small letter."""
 _PAIRS = re.compile(rb"(?:[\x00-\x7f]|[\x81-\xfe][\x80-\xfe])*")
 """Characters of two bytes, of which none is that of a Latin letter."""
+_LEAST = 0.5
+"""Share of frequent characters in Chinese names."""
 
 
 def names_of(members: Sequence[ZipInfo]) -> tuple[list[str], str]:
@@ -21,7 +23,7 @@ def names_of(members: Sequence[ZipInfo]) -> tuple[list[str], str]:
     the encoding that they are likely in, else code page 437, as the format has it.
 
     Returns:
-        The names, and the encoding if it is a guess, else an empty string.
+        The names, and the encoding if nothing says that it is the right one, else an empty string.
     """
     raw = [_raw(one) for one in members]
     unmarked = [name for name in raw if name is not None]
@@ -30,7 +32,7 @@ def names_of(members: Sequence[ZipInfo]) -> tuple[list[str], str]:
         one.filename if name is None else name.decode(CODECS.get(encoding, encoding))
         for one, name in zip(members, raw, strict=True)
     ]
-    return names, "" if encoding in ("utf-8", "cp437") else encoding
+    return names, "" if encoding == "utf-8" else encoding
 
 
 def _raw(member: ZipInfo) -> bytes | None:
@@ -49,9 +51,14 @@ def _encoding(names: Sequence[bytes]) -> str:
     if all(_WESTERN.fullmatch(name) for name in names):
         return "cp437"
     together = b"\n".join(part for name in names for part in name.split(b"/") if not part.isascii())
-    likely = guess(together) or ("GB18030" if _PAIRS.fullmatch(together) else "")
+    likely = guess(together) or ("GB18030" if _may_be_chinese(together) else "")
     fits = likely not in ("", "WINDOWS-1252") and all(_is(name, CODECS[likely]) for name in names)
     return likely if fits else "cp437"
+
+
+def _may_be_chinese(names: bytes) -> bool:
+    """Whether names can be Chinese with many rare characters, as those of persons have."""
+    return bool(_PAIRS.fullmatch(names)) and chinese_share(names.decode("gb18030", "ignore")) >= _LEAST
 
 
 def _is(name: bytes, encoding: str) -> bool:

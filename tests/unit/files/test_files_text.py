@@ -134,6 +134,9 @@ RUSSIAN = "Сегодня утром шёл сильный дождь, поэт�
 FRENCH = "Le café de l'été était déjà fermé, où étiez-vous hier ?\nÇa m'a coûté 12 à peine.\n"
 GERMAN = "Die Größe der Straße überrascht.\nSchöne Grüße aus Köln!\n"
 GREEK = "Σήμερα το πρωί έβρεχε πολύ και άργησα στο σχολείο.\n"
+POLISH = "Dziś rano padał silny deszcz, więc spóźniłem się.\nTen film był świetny, choć długi!\n"
+TURKISH = "Bu sabah çok yağmur yağdı, okula geç kaldım.\nBu şarkı güzeldi!\n"
+HEBREW = "הבוקר ירד גשם חזק ולכן איחרתי לבית הספר.\nהסרט היה מעניין מאוד.\n"
 THAI = "วันนี้ฝนตกหนักมาก ฉันจึงไปโรงเรียนสาย\n"
 
 
@@ -154,7 +157,16 @@ THAI = "วันนี้ฝนตกหนักมาก ฉันจึง�
         (FRENCH, "latin-1", "WINDOWS-1252"),
         (GERMAN, "cp1252", "WINDOWS-1252"),
         (GREEK, "cp1253", ""),
-        (THAI, "tis_620", ""),
+        (THAI, "tis_620", "CP874"),
+        ("ขอบคุณมากครับ\n", "cp874", "CP874"),
+        (HEBREW, "cp1255", "WINDOWS-1255"),
+        (HEBREW, "cp862", "CP862"),
+        (FRENCH, "cp850", ""),
+        (POLISH, "cp852", ""),
+        (POLISH, "cp1250", ""),
+        (POLISH, "iso8859_2", ""),
+        (TURKISH, "cp857", ""),
+        (GREEK, "cp737", ""),
     ],
 )
 def test_the_encoding_of_whole_texts_is_guessed_or_left_open(text: str, encoding: str, name: str) -> None:

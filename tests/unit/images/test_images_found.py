@@ -260,6 +260,28 @@ def test_one_encoding_holds_for_all_names_of_an_archive(tmp_path: Path) -> None:
     assert packed_as("euc_kr", "고양이 사진", "강아지 사진") == ("강아지 사진", "고양이 사진")
     assert packed_as("shift_jis", "ネコ", "いぬ") == ("いぬ", "ネコ")
     assert packed_as("cp866", "кошка", "собака") == ("кошка", "собака")
+    assert packed_as("cp874", "แมวน้ำ", "หมาป่า") == ("หมาป่า", "แมวน้ำ")
+    assert packed_as("gb18030", "王喆", "李犇") == ("李犇", "王喆")  # every other one is rare
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [
+        ("cp852", ("żaba", "słoń")),
+        ("cp852", ("książka", "święto", "księżyc")),
+        ("cp1250", ("gęś", "pająk")),
+        ("cp737", ("γάτα", "σκύλος")),
+        ("cp737", ("άλογο", "δέντρο", "σπίτι")),
+        ("cp1253", ("ελέφαντας", "αυτοκίνητο")),
+    ],
+)
+def test_names_in_an_encoding_that_is_not_known_are_not_those_of_another_language(
+    encoding: str, names: tuple[str, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "aigc")
+    found = classes(archive_of(tmp_path / "a.zip", {f"{name}/1.png": packed(ONE) for name in names}, encoding))
+    assert found == tuple(sorted(name.encode(encoding).decode("cp437") for name in names))
+    assert "are read as cp437: " in caplog.text
 
 
 def test_a_guessed_encoding_of_names_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
