@@ -21,8 +21,6 @@ class Ending(Callback):
     """
 
     def __init__(self, callbacks: Mapping[str, Callback]):
-        self.reason: str | None = None
-        """Why the run has ended before its last step; None where it has not."""
         self._callbacks = callbacks
         self._asked = False
         self._waits = False
@@ -61,8 +59,11 @@ class Ending(Callback):
         """Log why the run ends before its last step."""
         assert isinstance(module, Task)
         if trainer.should_stop and module.steps_done < trainer.max_steps:
-            self.reason = next(filter(None, map(_reason, self._callbacks.items())), "a callback asked for it")
-            log.info("ended at step %s of %s: %s", f"{module.steps_done:,}", f"{trainer.max_steps:,}", self.reason)
+            log.info("ended at step %s of %s: %s", f"{module.steps_done:,}", f"{trainer.max_steps:,}", self.reason())
+
+    def reason(self) -> str:
+        """Return why a callback has ended the run before its last step."""
+        return next(filter(None, map(_reason, self._callbacks.items())), "a callback asked for it")
 
 
 def _reason(named: tuple[str, Callback]) -> str | None:

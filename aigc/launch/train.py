@@ -133,7 +133,7 @@ class Training:
                 f"write {run.path}/manifest.json",
             )
             if step and task.steps_done == step:
-                check_taken(run, cfg, step, ending.reason)
+                check_taken(run, cfg, step, ending.reason() if step < trainer.max_steps else None)
 
     def _full_task(self, trainer: Trainer, task: Task, data: Any) -> Task:
         """Return the task with all weights; where they are sharded, only the first rank has them."""

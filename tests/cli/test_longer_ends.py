@@ -79,3 +79,12 @@ def test_what_is_advised_for_a_finished_run_is_what_ended_it(finished, in_proces
     code, _, error = in_process("resume", "mine", "trainer.max_epochs=2")
     assert code == 0, error
     assert last(run) == 2 * EPOCH
+
+
+def test_less_time_than_the_run_has_taken_is_refused(finished, in_process):
+    run = finished("trainer.max_steps=100000", "trainer.max_time=00:00:00:02")
+    attempts = run.manifest["attempts"]
+    code, _, error = in_process("resume", "mine", "trainer.max_time=00:00:00:01")
+    assert code == 2
+    assert "trainer.max_time: " in error.splitlines()[-1]
+    assert (run.manifest["attempts"], run.status) == (attempts, "finished")
