@@ -20,7 +20,6 @@ _MOST_DEPTH = 60
 _MOST_VALUES = 100_000
 _MOST_DIGITS = 400
 _PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null", "merge")}
-_TEXT_KEYS = {f"tag:yaml.org,2002:{name}" for name in ("str", "merge")}
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,13 @@ class YamlFile:
         Raises:
             ConfigError: It is not a mapping, or holds a malformed interpolation or key.
         """
+        if not isinstance(self.value, dict | None):
+            raise self.error("a config file holds keys and values")
         try:
-            made = OmegaConf.create(self.value if self.value is not None else {})
+            made = OmegaConf.create(self.value or {})
         except OmegaConfBaseException as error:
             raise self.error(reason(error), str(error.full_key or "")) from error
-        if not isinstance(made, DictConfig):
-            raise self.error("a config file holds keys and values")
+        assert isinstance(made, DictConfig)
         return made
 
 
@@ -166,15 +166,15 @@ def _lines(path: Path, node: yaml.Node, key: str) -> Iterator[tuple[str, int]]:
     if isinstance(node, yaml.MappingNode):
         for name, value in node.value:
             _check_value(path, name, key)
-            if not key and name.tag not in _TEXT_KEYS:
-                what = f"YAML takes {name.value} for a value of another type than text, and sections have names"
-                raise ConfigError([Problem(str(name.value), what, f"{shown_path(path)}:{name.start_mark.line + 1}")])
             if not isinstance(name, yaml.ScalarNode):
                 what = "a list or a mapping is not a key"
                 raise ConfigError([Problem(key, what, f"{shown_path(path)}:{name.start_mark.line + 1}")])
             if not name.value:
                 raise ConfigError([Problem(key, "an empty key", f"{shown_path(path)}:{name.start_mark.line + 1}")])
             inner = f"{key}.{name.value}" if key else str(name.value)
+            if name.tag.rpartition(":")[2] not in ("str", "merge", *(["int"] if key else [])):
+                what = f"YAML takes {name.value} for a value of another type than text; put it in quotes"
+                raise ConfigError([Problem(inner, what, f"{shown_path(path)}:{name.start_mark.line + 1}")])
             yield inner, name.start_mark.line + 1
             yield from _lines(path, value, inner)
     elif isinstance(node, yaml.SequenceNode):

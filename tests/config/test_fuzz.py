@@ -24,6 +24,7 @@ DEFAULTS = [
     *("[optional lm/nope]", "['optional /data': nope]", "['${nowhere}']", "['/data': '${seed}']", "[hydra/x]"),
     "[/train]",
 ]
+ODD_LINES = [*("\t{", "- 1", "x", "---", ": :", "}", "\ufeff", "%"), *("1: 3", "on: 3", "1.5: {a: b}", "~: 3")]
 HEADERS = [*["# @package _global_"] * 3, "# @package", "# @package a b", "", "# 中文"]
 
 
@@ -31,21 +32,7 @@ def keys():
     """Keys of every section and slot, and some that there are not."""
     fields = [f"{name}.{key}" for name, section in schema.sections().items() for key in section.parameters]
     nested = ["data.tokenizer", "data.tokenizer.kind", "model.settings.n_layer", "evaluation.generation.metrics.bleu"]
-    odd = [
-        "",
-        ".",
-        "1.x",
-        "on",
-        "a..b",
-        "trainer.",
-        "1",
-        "文",
-        "task._target_",
-        "defaults.x",
-        "_target_",
-        "hydra.run.dir",
-        "a b",
-    ]
+    odd = ["", ".", "a..b", "trainer.", "1", "文", "task._target_", "defaults.x", "_target_", "hydra.run.dir", "a b"]
     return [*schema.fields_of(schema.Config).parameters, *fields, *nested, *odd]
 
 
@@ -65,7 +52,7 @@ def case(draw):
     for _ in range(draw.choice([0, 1, 1, 2])):
         lines += written(draw.choice(keys()), draw.choice(VALUES))
     if draw.random() < 0.05:
-        lines.insert(draw.randrange(len(lines)), draw.choice(["\t{", "- 1", "x", "---", ": :", "}", "\ufeff", "%"]))
+        lines.insert(draw.randrange(len(lines)), draw.choice(ODD_LINES))
     return "\n".join(lines) + "\n"
 
 

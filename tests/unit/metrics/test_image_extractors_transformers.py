@@ -118,7 +118,7 @@ def test_dinov2_gives_the_class_token(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "message"),
     [
-        (CLIP, "bare", r"no weights for 1 parts of CLIPVision\w+, as visual_projection\.weight: it is another network"),
+        (CLIP, "bare", r"no weights for 1 part of CLIPVision\w+, as visual_projection\.weight: it is another network"),
         (CLIP, "dinov2", r"no weights for \d+ parts of CLIPVision"),
         (DINOv2, "clip", r"no weights for \d+ parts of Dinov2Model"),
         (DINOv2, "", "is neither a folder with a model nor one that can be fetched"),
