@@ -87,7 +87,8 @@ def _parse(path: Path, content: bytes) -> YamlFile:
         mark = error.problem_mark or error.context_mark
         where = f"{shown_path(path)}:{mark.line + 1}:{mark.column + 1}" if mark else shown_path(path)
         what = f"invalid YAML: {error.problem or error.context}"
-        if mark and text.split("\n")[mark.line][mark.column :].startswith("\t"):
+        at_mark = [line[mark.column :] for line in text.splitlines()[mark.line : mark.line + 1]] if mark else []
+        if any(rest.startswith("\t") for rest in at_mark):
             what = "invalid YAML: a tab; indent with spaces"
         raise ConfigError([Problem("", what, where)]) from error
     except yaml.reader.ReaderError as error:
