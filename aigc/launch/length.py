@@ -138,25 +138,19 @@ def what_extends(run: Run, before: DictConfig) -> str:
     return " or ".join([*limits, *(f"another {key}" for key in _ending_callbacks(run, before))]) or "another end"
 
 
-def check_taken(run: Run, cfg: DictConfig, step: int, reason: str | None) -> None:
-    """Check that a run that takes no step in an attempt was not finished before, as more steps were asked for.
+def no_step_taken(run: Run, cfg: DictConfig, step: int, reason: str | None) -> InputError:
+    """Return the error of a finished run that was asked for more steps, and takes none.
 
     Args:
         run: The run.
         cfg: The config of this attempt.
         step: The step at which it began and ended.
         reason: Why it ended before its last step; None where it is at its last step.
-
-    Raises:
-        InputError: It was.
     """
-    attempts = [one for one in run.record.attempts[:-1] if not one.was_refused]
-    if not attempts or attempts[-1].exit_code != 0:
-        return
     most = cfg.trainer.max_steps
     name = "max_steps" if most is not None and most <= step else "max_epochs"
     why = (reason or f"trainer.{name}={cfg.trainer[name]} ends it there").rstrip(".")
-    raise InputError(f"{run.id} is finished at step {step}, and this takes no more steps: {why}. Change that, too")
+    return InputError(f"{run.id} is finished at step {step}, and this takes no more steps: {why}. Change that, too")
 
 
 def described_length(cfg: DictConfig) -> str:

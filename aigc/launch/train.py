@@ -19,7 +19,7 @@ from aigc.launch import components
 from aigc.launch.deep_check import check_optimizer
 from aigc.launch.devices import own_device
 from aigc.launch.hardware import describe_machine
-from aigc.launch.length import check_taken, described_length, length_dependent, schedule_extends
+from aigc.launch.length import described_length, length_dependent, no_step_taken, schedule_extends
 from aigc.launch.ranks.group import Agreement
 from aigc.launch.results import save_model_folder, save_result
 from aigc.launch.trainer import batches_per_epoch, build_trainer, last_step
@@ -45,14 +45,24 @@ class Training:
         beat: Receives the current step and activity.
         agreement: Shares the decisions of the first rank.
         data: The opened data; None opens them.
+        was_finished: Whether the run was finished before, and is to take more steps.
     """
 
-    def __init__(self, run: Run, cfg: DictConfig, beat: Heartbeat, agreement: Agreement, data: Any = None):
+    def __init__(
+        self,
+        run: Run,
+        cfg: DictConfig,
+        beat: Heartbeat,
+        agreement: Agreement,
+        data: Any = None,
+        was_finished: bool = False,
+    ):
         self.run = run
         self.cfg = cfg
         self.beat = beat
         self.agreement = agreement
         self.data = data
+        self.was_finished = was_finished
 
     def train(self, until: int | None = None) -> None:
         """Train to the end, or until a step; with `until`, that step is not validated and no model is saved.
@@ -132,8 +142,8 @@ class Training:
                 lambda: save_result(run, metrics, signatures, callbacks, result),
                 f"write {run.path}/manifest.json",
             )
-            if step and task.steps_done == step:
-                check_taken(run, cfg, step, ending.reason() if step < trainer.max_steps else None)
+            if self.was_finished and task.steps_done == step:
+                raise no_step_taken(run, cfg, step, ending.reason() if step < trainer.max_steps else None)
 
     def _full_task(self, trainer: Trainer, task: Task, data: Any) -> Task:
         """Return the task with all weights; where they are sharded, only the first rank has them."""

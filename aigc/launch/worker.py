@@ -89,7 +89,8 @@ def _train_first_rank(prepared: PreparedRun, overrides: Sequence[str], agreement
     run = prepared.run
     with run.working(), log_to(run.log):
         before = read_status(run.path)
-        if before.status is Status.FINISHED and not is_longer(run, attempt_config(run), attempt_config(run, overrides)):
+        was_finished = before.status is Status.FINISHED
+        if was_finished and not is_longer(run, attempt_config(run), attempt_config(run, overrides)):
             agreement.on("config", str)
             return  # another process was faster
         remove_half_written(run.path)
@@ -104,7 +105,7 @@ def _train_first_rank(prepared: PreparedRun, overrides: Sequence[str], agreement
                 cfg = prepared.cfg or attempt_config(run, log_earlier=True)
                 settle_devices(cfg)
                 agreement.on("config", lambda: OmegaConf.to_yaml(cfg))
-                Training(run, cfg, beat, agreement, prepared.data).train(_last_step(run))
+                Training(run, cfg, beat, agreement, prepared.data, was_finished).train(_last_step(run))
         except BaseException as error:
             shown = _user_error(run, error, beat.step, agreement.ranks)
             code, message = exit_code(shown), " ".join(str(shown).split()) or type(shown).__name__
