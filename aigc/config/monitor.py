@@ -1,7 +1,7 @@
 """Values that checkpoints, callbacks and schedules follow, and which of them are better, without importing anything."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -44,11 +44,15 @@ def better(cfg: Mapping[Any, Any], value: str) -> str | None:
     score = value.rpartition("/")[2]
     if _SMALLER.fullmatch(score):
         return "min"
-    for metrics in (set(_metrics(cfg)), named_classes("aigc.metrics", "metric_name").values()):
-        found = {larger for metric in metrics for name, larger in _scores(metric) if _is_of(score, name)}
-        if found:
-            return {True: "max", False: "min", None: None}[found.pop()] if len(found) == 1 else None
-    return None
+    found = _directions(_metrics(cfg), score)
+    if not found:  # reading all metrics takes a tenth of a second
+        found = _directions(named_classes("aigc.metrics", "metric_name").values(), score)
+    return {True: "max", False: "min", None: None}[found.pop()] if len(found) == 1 else None
+
+
+def _directions(metrics: Iterable[str], score: str) -> set[bool | None]:
+    """Return whether larger ones of a score are better, as each of these metrics that gives it says."""
+    return {larger for metric in metrics for name, larger in _scores(metric) if _is_of(score, name)}
 
 
 def undirected(cfg: Mapping[Any, Any]) -> Iterator[tuple[str, str, str]]:
