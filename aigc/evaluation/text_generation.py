@@ -16,6 +16,7 @@ from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Bound, Slot
 from aigc.data.progress import log_once
 from aigc.data.text.examples import Example
+from aigc.data.text.prompts import Prompt, text_prompts
 from aigc.data.text.tokenizer import encode
 from aigc.evaluation.base import Evaluation
 from aigc.generation.sampling import Sampling
@@ -32,7 +33,7 @@ from aigc.tasks.memory import advised, half
 class Pair(NamedTuple):
     """A prompt, its true continuation, and the part of the prompt that belongs to the text itself."""
 
-    given: str
+    given: Prompt
     reference: str
     kept: str
 
@@ -96,7 +97,7 @@ class TextGeneration(Evaluation):
     def evaluate(self, trainer: Trainer, module: LanguageTask) -> None:
         """Generate, measure, save and print texts."""
         data: Any = trainer.datamodule
-        pairs = self.pairs(data.heldout)
+        pairs = self.pairs(data.heldout, data)
         self._log_left_out(min(len(data.heldout), self.samples), len(pairs))
         if not pairs:
             return
@@ -112,16 +113,16 @@ class TextGeneration(Evaluation):
         values, signatures = self.measure(pairs[mine], written[mine])
         self.record(module, values, signatures)
         self._save(self.samples_folder(trainer) / f"step-{module.steps_done:06d}.jsonl", pairs, written)
-        self._show(prompts, written)
+        self._show([p.text for p in prompts], written)
 
-    def pairs(self, heldout: list[Example]) -> list[Pair]:
+    def pairs(self, heldout: list[Example], data: Any) -> list[Pair]:
         """Return the chosen examples; a text that is too short to split is left out."""
         chosen = heldout
         if len(heldout) > self.samples:
             picked = random.Random(0).sample(range(len(heldout)), self.samples)
             chosen = [heldout[index] for index in sorted(picked)]
-        pairs = [Pair(e.prompt, e.text, "") if e.prompt else self._cut(e.text) for e in chosen]
-        return [pair for pair in pairs if pair.given and pair.reference]
+        pairs = [self._pair(example, data) for example in chosen]
+        return [pair for pair in pairs if pair.given.text and pair.reference]
 
     def _log_left_out(self, chosen: int, used: int) -> None:
         """Say once in a process how many held-out examples leave nothing to write."""
@@ -154,16 +155,20 @@ class TextGeneration(Evaluation):
             signatures |= dict.fromkeys(scores, metric.signature)
         return values, signatures
 
-    def _cut(self, text: str) -> Pair:
-        found = self._pattern.match(text) if self._pattern else None
-        at = found.end() if found else len(text) // 2
-        return Pair(text[:at], text[at:], text[:at])
+    def _pair(self, example: Example, data: Any) -> Pair:
+        asked = data.question(example) if hasattr(data, "question") else None  # data of one's own may hold texts alone
+        if asked is not None:
+            return Pair(*asked, "")
+        found = self._pattern.match(example.text) if self._pattern else None
+        at = found.end() if found else len(example.text) // 2
+        given, reference = example.text[:at], example.text[at:]
+        return Pair(text_prompts(data.tokenizer, [given])[0], reference, given)
 
     def _save(self, path: Path, pairs: list[Pair], written: list[str]) -> None:
         """Write a line for each prompt; `text` is the whole text where a part of it was given."""
         lines = []
         for pair, output in zip(pairs, written, strict=True):
-            row = {"prompt": pair.given, "output": output, "reference": pair.reference}
+            row = {"prompt": pair.given.text, "output": output, "reference": pair.reference}
             lines.append(json.dumps({**row, "text": pair.kept + output} if pair.kept else row, ensure_ascii=False))
         retrying(lambda: write_atomic(path, "\n".join(lines) + "\n"), f"write {path}")
 

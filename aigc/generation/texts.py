@@ -14,7 +14,8 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from aigc.data.text.tokenizer import encode, suppressed_tokens
+from aigc.data.text.prompts import Prompt, text_prompts
+from aigc.data.text.tokenizer import suppressed_tokens
 from aigc.distributed.collectives import world_size
 from aigc.errors import InputError
 from aigc.generation.random_state import fixed_random_state
@@ -33,7 +34,7 @@ def continues_texts(model: Any) -> bool:
 def generate_texts(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
-    prompts: Sequence[str],
+    prompts: Sequence[str | Prompt],
     sampling: Sampling,
     shorten: bool = False,
 ) -> list[list[str]]:
@@ -44,7 +45,7 @@ def generate_texts(
     Args:
         model: A causal language model; its mode is restored.
         tokenizer: Its tokenizer.
-        prompts: Any texts; an empty one starts a document.
+        prompts: Any texts, which are made prompts by `text_prompts`, or prompts that have their ids.
         sampling: The sampling controls.
         shorten: Cut off the beginning of a prompt that is too long for the model's context, instead of raising.
 
@@ -55,15 +56,15 @@ def generate_texts(
     """
     if sampling.temperature == 0 and sampling.num_samples > sampling.num_beams:
         raise InputError("temperature=0 always gives the same text; for several, raise temperature or num_beams")
-    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    encoded = [start + ids or [tokenizer.eos_token_id] for ids in encode(tokenizer, list(prompts))]
+    whole = [one if isinstance(one, Prompt) else text_prompts(tokenizer, [one])[0] for one in prompts]
+    encoded = [list(prompt.ids) for prompt in whole]
     context = context_length(model.config)
     if context is not None:
         wanted = min(sampling.max_new_tokens or 1, context - 1)
         if shorten:
-            encoded = [_shortened(ids, len(start), context - wanted) for ids in encoded]
-        _check_length(encoded, prompts, context)
-    texts: list[list[str]] = [[] for _ in prompts]
+            encoded = [_shortened(list(prompt.ids), prompt.kept, context - wanted) for prompt in whole]
+        _check_length(encoded, [prompt.text for prompt in whole], context)
+    texts: list[list[str]] = [[] for _ in whole]
     training = model.training
     model.eval()
     try:

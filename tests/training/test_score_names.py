@@ -25,8 +25,8 @@ def test_two_evaluations_of_one_class_overwrite_nothing(tmp_path):
     assert "val/generation/bleu" not in task.latest
     lines = {path: path.read_text(encoding="utf-8").splitlines() for path in tmp_path.rglob("step-000001.jsonl")}
     assert {str(path.relative_to(tmp_path)): len(rows) for path, rows in lines.items()} == {
-        "samples/step-000001.jsonl": len(first.pairs(data.heldout)),
-        "samples/short/step-000001.jsonl": len(second.pairs(data.heldout)),
+        "samples/step-000001.jsonl": len(first.pairs(data.heldout, data)),
+        "samples/short/step-000001.jsonl": len(second.pairs(data.heldout, data)),
     }
     assert all("output" in json.loads(row) for rows in lines.values() for row in rows)
 

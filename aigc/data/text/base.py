@@ -14,6 +14,7 @@ from aigc.data.loader import unbatched, worker_settings
 from aigc.data.text.examples import Example, Layout
 from aigc.data.text.objectives import Causal, Objective
 from aigc.data.text.prepared import PreparedText
+from aigc.data.text.prompts import Prompt
 from aigc.data.text.rows import Batch, DealtRows
 from aigc.distributed.data_rank import data_rank
 from aigc.errors import InputError
@@ -135,6 +136,10 @@ class TextModule(PreparedData[PreparedText]):
     def heldout(self) -> list[Example]:
         """The validation examples in order."""
         return self.prepared.heldout
+
+    def question(self, example: Example) -> tuple[Prompt, str] | None:
+        """Return what a held-out example asks a model to answer, and the true answer; None for a text without a prompt."""
+        return self.objective.question(example, self.prepared.context)
 
     @abstractmethod
     def example_rows(self, count: int = 1) -> Batch:

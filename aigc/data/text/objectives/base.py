@@ -17,6 +17,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from aigc.data.text.documents import Documents, Table
 from aigc.data.text.examples import Example
 from aigc.data.text.packing import IGNORE, Integers, ranges
+from aigc.data.text.prompts import Prompt, text_prompts
 from aigc.errors import InputError
 
 _MULTIPLE = 8
@@ -120,6 +121,13 @@ class Objective(ABC):
         Raises:
             ValueError: An example cannot be used.
         """
+
+    def question(self, example: Example, context: Context) -> tuple[Prompt, str] | None:
+        """Return what a held-out example asks a model to answer, and the true answer; None for a text without a prompt.
+
+        Evaluation generates from it; the ids of the prompt are those that the example's answer follows in training.
+        """
+        return (text_prompts(context.tokenizer, [example.prompt])[0], example.text) if example.prompt else None
 
     def cut(self, table: Table, context: Context) -> Table:
         """Cut documents that are longer than a row; the order stays."""
