@@ -138,7 +138,7 @@ class TextModule(PreparedData[PreparedText]):
         return self.prepared.heldout
 
     def question(self, example: Example) -> tuple[Prompt, str] | None:
-        """Return what a held-out example asks a model to answer, and the true answer; None for a text without a prompt."""
+        """Return what a held-out example asks a model to answer, and the true answer; None without a prompt."""
         return self.objective.question(example, self.prepared.context)
 
     @abstractmethod
