@@ -158,7 +158,7 @@ class TextGeneration(Evaluation):
     def _pair(self, example: Example, data: Any) -> Pair:
         asked = data.question(example) if hasattr(data, "question") else None  # data of one's own may hold texts alone
         if asked is not None:
-            return Pair(*asked, "")
+            return Pair(asked[0], asked[1], "")
         found = self._pattern.match(example.text) if self._pattern else None
         at = found.end() if found else len(example.text) // 2
         given, reference = example.text[:at], example.text[at:]
