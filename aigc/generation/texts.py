@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import (
-    GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     StoppingCriteria,
@@ -15,9 +14,9 @@ from transformers import (
 )
 
 from aigc.data.text.prompts import Prompt, text_prompts
-from aigc.data.text.tokenizer import suppressed_tokens
 from aigc.distributed.collectives import world_size
 from aigc.errors import InputError
+from aigc.generation.configuration import configuration
 from aigc.generation.random_state import fixed_random_state
 from aigc.generation.sampling import Sampling
 from aigc.models.context import context_length
@@ -111,7 +110,7 @@ def _generate_batch(
     output = model.generate(
         input_ids=ids,
         attention_mask=mask,
-        generation_config=_configuration(model, tokenizer, sampling, min(limits, default=256)),
+        generation_config=configuration(model, tokenizer, sampling, min(limits, default=256)),
         stopping_criteria=StoppingCriteriaList([_WhenAsked(), *_at_texts(tokenizer, sampling.stops, width)]),
     )
     ends = set(end_tokens(model, tokenizer))
@@ -144,28 +143,6 @@ class _AtTexts(StoppingCriteria):
 
 def _at_texts(tokenizer: PreTrainedTokenizerFast, stops: Sequence[str], begin: int) -> list[StoppingCriteria]:
     return [_AtTexts(tokenizer, stops, begin)] if stops else []
-
-
-def _configuration(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, sampling: Sampling, max_new_tokens: int
-) -> GenerationConfig:
-    rows, ends = model.config.get_text_config().vocab_size, end_tokens(model, tokenizer)
-    never = sorted({*suppressed_tokens(tokenizer), *range(len(tokenizer), rows)} - {*ends})
-    drawn = sampling.num_beams == 1 and sampling.temperature > 0
-    return GenerationConfig(
-        do_sample=drawn,
-        temperature=sampling.temperature if drawn else None,
-        top_k=(sampling.top_k or 0) if drawn else None,
-        top_p=sampling.top_p if drawn else None,
-        repetition_penalty=sampling.repetition_penalty,
-        num_beams=max(sampling.num_beams, 1 if drawn else sampling.num_samples),
-        num_return_sequences=sampling.num_samples,
-        max_new_tokens=max_new_tokens,
-        suppress_tokens=never or None,
-        eos_token_id=ends,
-        pad_token_id=tokenizer.eos_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-    )
 
 
 def _text(tokenizer: PreTrainedTokenizerFast, ids: list[int], ends: set[int], stops: Sequence[str]) -> str:

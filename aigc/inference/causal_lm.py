@@ -39,6 +39,7 @@ class SavedCausalLM(SavedTransformersModel):
         "out": "FILE.txt or FILE.jsonl (stdout)",
         "force": "replace a file that exists",
     }
+    pipeline = "text-generation"
 
     def generate(self, request: Request) -> Iterator[Generated]:
         """Write `num_samples` texts for each prompt; see `SavedModel.generate`."""
@@ -69,6 +70,21 @@ class SavedCausalLM(SavedTransformersModel):
             for prompt, several in zip(prompts, texts, strict=True)
             for text in several
         ]
+
+    def _complete(self, model: Any, tokenizer: Any) -> None:
+        from aigc.inference.parts.generation_settings import add_start, sampling_of, set_defaults
+
+        if sampling := sampling_of(self.run):
+            set_defaults(model, tokenizer, sampling)
+        if not tokenizer.chat_template:
+            add_start(tokenizer)
+
+    def _usage(self, model: Any, tokenizer: Any) -> str:
+        from aigc.inference.parts.card_usage import text_usage
+        from aigc.inference.parts.generation_settings import sampling_of
+
+        sampling = sampling_of(self.run)
+        return text_usage(tokenizer, sampling.stops if sampling else ())
 
     def _separator(self) -> str:
         """Return what the run's data put between a prompt and its completion, as the model has learned it."""

@@ -26,8 +26,10 @@ class SavedTransformersModel(SavedModel):
 
     makes = "predictions"
     keys: ClassVar[type] = NoKeys
-    always_exported = ("config.json",)
+    always_exported = ("config.json", "README.md")
     formats: ClassVar = {SAFETENSORS: "weights, configuration and tokenizer, for Transformers"}
+    pipeline: ClassVar[str | None] = None
+    """What the Hub calls that which the model does; None lets it find out."""
 
     def load(self) -> tuple[Any, Any]:
         """Load (model, tokenizer); see `SavedModel.load`."""
@@ -73,16 +75,21 @@ class SavedTransformersModel(SavedModel):
     def export(self, form: str, folder: Path, checkpoint: str | None) -> Comparison:
         """Compare logits of fixed tokens, to the last bit; see `SavedModel.export`."""
         from transformers import AutoTokenizer
+        from transformers.utils import logging
 
         from aigc.inference.parts.outputs import largest_difference
         from aigc.launch import data_state
 
+        logging.disable_progress_bar()
+        step = None
         if checkpoint is None:
             (model, tokenizer), state = self.load(), data_state.read(self.run.model)
         else:
-            model, tokenizer, state = self._of_checkpoint(checkpoint)
+            model, tokenizer, state, step = self._of_checkpoint(checkpoint)
+        self._complete(model, tokenizer)
         model.save_pretrained(folder, safe_serialization=True)
         tokenizer.save_pretrained(folder)
+        self._write_card(model, tokenizer, folder, step)
         data_state.write(state, folder)
         fresh = self._read(folder, attn_implementation=model.config._attn_implementation, dtype=model.dtype)
         AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -104,11 +111,28 @@ class SavedTransformersModel(SavedModel):
         loader: Any = kind
         return loader.from_pretrained(folder, use_safetensors=True, **local, **settings).eval()
 
-    def _of_checkpoint(self, name: str) -> tuple[Any, Any, dict[str, Any]]:
+    def _of_checkpoint(self, name: str) -> tuple[Any, Any, dict[str, Any], int]:
         from aigc.inference.parts.checkpoint import load_task
 
-        task, data, _ = load_task(self.run, name)
-        return task.merged_model().eval(), data.tokenizer, data.state_dict()
+        task, data, step = load_task(self.run, name)
+        return task.merged_model().eval(), data.tokenizer, data.state_dict(), step
+
+    def _complete(self, model: Any, tokenizer: Any) -> None:
+        """Set what other tools need to know before they use the model as this one does."""
+
+    def _usage(self, model: Any, tokenizer: Any) -> str:
+        """Return how the exported model is loaded, in Markdown."""
+        from aigc.inference.parts.card_usage import usage
+
+        return usage(type(model).__name__)
+
+    def _write_card(self, model: Any, tokenizer: Any, folder: Path, step: int | None) -> None:
+        from aigc.inference.parts.model_card import CARD, Described, model_card
+
+        described = Described(
+            type(model).__name__, model.num_parameters(), self._usage(model, tokenizer), self.pipeline, step
+        )
+        (folder / CARD).write_text(model_card(self.run, described), encoding="utf-8")
 
 
 def _fixed_tokens(config: Any) -> "Tensor":

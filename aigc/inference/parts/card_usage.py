@@ -1,0 +1,49 @@
+"""How an exported model is loaded by other tools, for its card; `FOLDER` is the folder or the name on the Hub."""
+
+from typing import Any
+
+from aigc.data.text.tokenizer import END
+
+_PRETOKENIZER = "llama.cpp knows no tokenizers that were trained for one model alone, as this one was."
+
+
+def usage(kind: str) -> str:
+    """Return how Transformers loads a model of a class."""
+    return _code(
+        "python",
+        f"from transformers import AutoTokenizer, {kind}",
+        f'model = {kind}.from_pretrained("FOLDER")',
+        'tokenizer = AutoTokenizer.from_pretrained("FOLDER")',
+    )
+
+
+def text_usage(tokenizer: Any, stops: tuple[str, ...]) -> str:
+    """Return how a language model writes texts in Transformers, vLLM and llama.cpp.
+
+    Args:
+        tokenizer: Its tokenizer, with or without a chat template.
+        stops: Texts that end a completion.
+    """
+    given = '[{"role": "user", "content": "TEXT"}]' if getattr(tokenizer, "chat_template", None) else '"TEXT"'
+    parts = [
+        "Sampling settings and end tokens are in `generation_config.json`. With Transformers:",
+        _code(
+            "python",
+            "from transformers import pipeline",
+            'write = pipeline("text-generation", model="FOLDER")',
+            f"print(write({given}, max_new_tokens=100)[0]['generated_text'])",
+        ),
+        "With vLLM:",
+        _code("bash", "vllm serve FOLDER"),
+    ]
+    if tokenizer.eos_token == END:
+        parts.append(_PRETOKENIZER)
+    else:
+        parts += ["With llama.cpp:", _code("bash", "python convert_hf_to_gguf.py FOLDER", "llama-cli -m FOLDER/*.gguf")]
+    if stops:
+        parts.append("Completions end before " + " or ".join(f"`{text!r}`" for text in stops) + ".")
+    return "\n\n".join(parts)
+
+
+def _code(language: str, *lines: str) -> str:
+    return "\n".join([f"```{language}", *lines, "```"])
