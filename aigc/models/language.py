@@ -14,6 +14,7 @@ from aigc.config.problems import ConfigError, Problem, suggest
 from aigc.config.types import Slot
 from aigc.errors import InputError
 from aigc.models.adapters.base import Adapter, attach
+from aigc.models.attention import Attention, check_attention, loaded_with
 from aigc.models.base import ModelFactory
 from aigc.models.configuration import (
     of_architecture,
@@ -27,6 +28,7 @@ from aigc.models.configuration import (
 from aigc.models.context import KEY, context_length, too_long
 from aigc.models.embeddings import add_rows, log_misfit
 from aigc.models.end_tokens import set_end_tokens
+from aigc.models.isolation import find_isolation
 from aigc.models.pretrained import local_folder, weights_problem
 
 
@@ -41,7 +43,8 @@ class TransformersModel(ModelFactory):
         settings: What the architecture's configuration class takes (n_layer, hidden_size, num_labels ...).
         adapter: A `_target_` node of an adapter, which freezes the pretrained weights and trains few others.
         dtype: Of the weights; bfloat16 only where an adapter leaves them frozen.
-        attention: The implementation; packed rows of a CausalLM need sdpa.
+        attention: The implementation; auto is the fastest that the device has: flash attention where it is installed,
+            flex attention on another GPU, SDPA elsewhere.
     """
 
     makes = "language models"
@@ -57,7 +60,7 @@ class TransformersModel(ModelFactory):
         settings: dict[str, Any] | None = None,
         adapter: Annotated[dict[str, Any] | None, Slot("aigc.models.adapters.base.Adapter")] = None,
         dtype: Literal["float32", "bfloat16"] = "float32",
-        attention: Literal["sdpa", "eager", "flash_attention_2", "flex_attention"] = "sdpa",
+        attention: Attention = "auto",
     ):
         if path is not None and not path.strip():
             raise InputError("the path is empty; name a folder or a model on the Hub")
@@ -94,9 +97,6 @@ class TransformersModel(ModelFactory):
                 "computes in bfloat16 all the same), or train an adapter"
             )
             found.append(Problem("model.dtype", what))
-        if self.attention != "sdpa" and self.head == "CausalLM":  # eager attention would add the mask to the scores
-            what = f"{self.attention} does not take the boolean mask that keeps packed documents apart; set it to sdpa"
-            found.append(Problem("model.attention", what))
         return found
 
     @property
@@ -126,9 +126,25 @@ class TransformersModel(ModelFactory):
             if getattr(model, "generation_config", None) is not None:
                 setattr(model.generation_config, name, value)
         _check_context(model.config, data.sequence_length)
+        self._set_attention(model, packs=bool(getattr(data, "packs", False)))
         if self.adapter is not None:
             attach(build(self.adapter, Adapter, "model.adapter"), model)
         return model
+
+    def _set_attention(self, model: PreTrainedModel, packs: bool) -> None:
+        check_attention(model, self.attention)
+        model.aigc_attention = self.attention
+        if self.head != "CausalLM":
+            return
+        with refusing(self.architecture):
+            isolation = find_isolation(model)
+        if isolation is None and packs:
+            what = (
+                f"{type(model).__name__} carries one document of a row into the next, whatever its mask; "
+                "set data.packing=false"
+            )
+            raise ConfigError([Problem("data.packing", what)])
+        model.aigc_isolation = isolation
 
     @property
     def folder(self) -> Path | None:
@@ -162,6 +178,7 @@ class TransformersModel(ModelFactory):
         fresh = copy.copy(self)
         fresh.architecture, fresh.path, fresh.settings = None, str(folder), {}
         fresh.adapter, fresh.dtype = None, "float32"  # model/ holds merged weights
+        fresh.attention = "eager" if self.attention == "eager" else "auto"  # it may be read where there is no GPU
         return fresh
 
     def _random(self, data: Any) -> PreTrainedModel:
@@ -182,10 +199,10 @@ class TransformersModel(ModelFactory):
             model: PreTrainedModel = self._auto_class.from_pretrained(
                 source_of(str(self.path)), config=config, trust_remote_code=False, **self._loading()
             )
-        return model
+        return model.train()  # Transformers returns it in evaluation mode, without dropout, and Lightning keeps that
 
     def _loading(self) -> dict[str, Any]:
-        return {"attn_implementation": self.attention, "dtype": getattr(torch, self.dtype)}
+        return {"attn_implementation": loaded_with(self.attention), "dtype": getattr(torch, self.dtype)}
 
     def _architectures(self) -> list[str]:
         return list(self._auto_class._model_mapping._model_mapping)
@@ -200,6 +217,8 @@ class TransformersCausalLM(TransformersModel):
         settings: What the architecture's configuration class takes (n_layer, hidden_size ...).
         adapter: A `_target_` node of an adapter, which freezes the pretrained weights and trains few others.
         dtype: Of the weights; bfloat16 only where an adapter leaves them frozen.
+        attention: The implementation; auto is the fastest that the device has and that keeps packed documents apart:
+            flash attention where it is installed, flex attention on another GPU, SDPA elsewhere.
     """
 
     def __init__(
@@ -209,8 +228,9 @@ class TransformersCausalLM(TransformersModel):
         settings: dict[str, Any] | None = None,
         adapter: Annotated[dict[str, Any] | None, Slot("aigc.models.adapters.base.Adapter")] = None,
         dtype: Literal["float32", "bfloat16"] = "float32",
+        attention: Attention = "auto",
     ):
-        super().__init__("CausalLM", architecture, path, settings, adapter, dtype)
+        super().__init__("CausalLM", architecture, path, settings, adapter, dtype, attention)
 
 
 def _check_context(config: Any, length: int | None) -> None:

@@ -169,7 +169,6 @@ def test_shards_of_a_part_of_the_weights_are_refused(base, tmp_path):
             {"path": "weights", "head": "MaskedLMM"},
             "model.head: Transformers has no AutoModelForMaskedLMM; did you mean",
         ),
-        ({"path": "weights", "attention": "eager"}, "model.attention"),
         ({"head": "MaskedLM"}, "give either architecture"),
     ],
 )

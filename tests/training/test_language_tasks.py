@@ -8,9 +8,10 @@ from torch import nn
 
 from aigc.config.problems import ConfigError
 from aigc.data.text.packing import IGNORE
+from aigc.models.isolation import document_mask
 from aigc.tasks import CausalLM
 from aigc.tasks.language import tokens
-from aigc.tasks.language.causal_lm import document_mask, shifted
+from aigc.tasks.language.causal_lm import shifted
 from tests.training.helpers import text_data, tiny_model, trainer
 from tests.training.language_tasks import KINDS, TextRows, make, network
 from tests.training.resumable import TASKS, Resumable, differences, final_state, rows, train
@@ -63,14 +64,13 @@ def test_rows_of_one_document_need_no_mask(tmp_path, monkeypatch):
     run_model = task.run_model
     monkeypatch.setattr(task, "run_model", lambda **inputs: given.append(inputs) or run_model(**inputs))
     with torch.no_grad():
-        masked, unmasked = task(batch), task._logits(batch["input_ids"])
+        masked, unmasked = task(batch), task.model(batch["input_ids"]).logits
         counts = batch["segment_ids"] > 0
         torch.testing.assert_close(unmasked[counts], masked[counts], atol=1e-5, rtol=1e-4)
         on_accelerator = {**batch, "segment_ids": batch["segment_ids"].to("meta")}
         task(on_accelerator)
     assert given[0]["attention_mask"] is not None
-    assert given[2]["attention_mask"] is None
-    assert given[2]["position_ids"] is None
+    assert {*given[1]} == {"input_ids", "use_cache"}
 
 
 def test_a_mask_keeps_documents_apart_and_the_future_hidden():

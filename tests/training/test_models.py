@@ -44,5 +44,6 @@ def test_a_folder_gives_the_same_weights_and_rows_are_only_added(tmp_path):
     first.save_pretrained(tmp_path / "saved")
     second = TransformersCausalLM(path=str(tmp_path / "saved")).create(data)
     assert all((a == b).all() for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert second.training  # so that dropout works
     small = TransformersCausalLM(architecture="gpt2", settings=SETTINGS["gpt2"] | {"vocab_size": 5}).create(data)
     assert small.get_input_embeddings().num_embeddings == len(data.tokenizer)

@@ -133,6 +133,11 @@ class TextModule(PreparedData[PreparedText]):
         self.tokenizer.save_pretrained(folder)
 
     @property
+    def packs(self) -> bool:
+        """Whether a row may hold several documents."""
+        return self.packing and self.objective.packs
+
+    @property
     def heldout(self) -> list[Example]:
         """The validation examples in order."""
         return self.prepared.heldout

@@ -19,6 +19,7 @@ from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Bound
 from aigc.distributed.collectives import all_sum
 from aigc.models.adapters.base import adapter_of, base_digest_of
+from aigc.models.attention import check_isolation, set_attention
 from aigc.optim.embeddings import mark_embeddings
 from aigc.optim.plateau import lightning_schedule
 from aigc.tasks.base import Task
@@ -76,6 +77,15 @@ class LanguageTask(Task, ABC):
         self._validated: Tensor = torch.zeros(2, dtype=torch.float64)
         if activation_checkpointing:
             _checkpoint_activations(model)
+
+    def setup(self, stage: str) -> None:
+        """Choose the attention implementation for the device; the model is moved to it later."""
+        set_attention(self.model, self.trainer.strategy.root_device, str(self.trainer.precision))
+
+    def on_fit_start(self) -> None:
+        """Check, on the device, that packed documents do not see each other."""
+        super().on_fit_start()
+        check_isolation(self.model)
 
     @classmethod
     def memory_advice(cls, cfg: DictConfig) -> list[str]:
