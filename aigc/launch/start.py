@@ -19,6 +19,7 @@ from aigc.launch.length import LIMITS
 from aigc.launch.prepared_run import PreparedRun
 from aigc.runs import Run, list_runs
 from aigc.runs.console import log
+from aigc.runs.references import settle_runs
 from aigc.runs.reserve import check_free, try_place
 
 
@@ -47,7 +48,7 @@ def start(cfg: DictConfig, overrides: Sequence[str], command: Sequence[str] | No
         InputError: The config, the data or the output folder is wrong; nothing was written except the data cache.
     """
     check_targets(cfg)
-    settle_devices(cfg)
+    _settle(cfg)
     check_place(cfg)
     _check_optimizer(cfg)
     data = _prepared_data(cfg)
@@ -71,7 +72,7 @@ def start_or_resume(cfg: DictConfig, overrides: Sequence[str], command: Sequence
     Raises:
         InputError: As `start`, and when `run.id` names a run of another config.
     """
-    settle_devices(cfg)
+    _settle(cfg)
     found = _find_same(cfg) if cfg.run.resume == "auto" else None
     if found is not None:
         log.info("run.resume=auto: resuming %s (%s)", found.id, found.status)
@@ -85,6 +86,14 @@ def start_or_resume(cfg: DictConfig, overrides: Sequence[str], command: Sequence
         if found is None:
             raise
         return PreparedRun(found)  # the same command was started twice at once, and the other one was faster
+
+
+def _settle(cfg: DictConfig) -> None:
+    """Replace what another machine or another hour would understand differently."""
+    settle_devices(cfg)
+    for part in (cfg.get("model"), cfg.get("data")):
+        if part:
+            settle_runs(part, runs_root(cfg))
 
 
 def carried_over(run: Run, cfg: DictConfig, overrides: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from aigc.errors import InputError
 from aigc.models.pretrained import local_folder
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def _named(settings: object) -> tuple[str, int] | None:
 
 def _read(path: str) -> object:
     """Return the configuration in a model's folder; None where it cannot be read, which its loading reports."""
-    folder = local_folder(path)
     try:
+        folder = local_folder(path)
         return json.loads((folder / "config.json").read_bytes()) if folder else None
-    except (OSError, ValueError, RecursionError):
+    except (InputError, OSError, ValueError, RecursionError):
         return None

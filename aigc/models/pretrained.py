@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from aigc.errors import InputError
 from aigc.models.weight_files import PATTERNS, damaged_weights, weight_files
 from aigc.printing import plural
+from aigc.runs.references import is_reference, model_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -18,7 +19,13 @@ _GGUF_WORDS = (
 
 
 def local_folder(path: str) -> Path | None:
-    """Return the folder that a path names, if there is one; otherwise it may be a name on the Hub."""
+    """Return the folder that a path names, if there is one; otherwise it may be a name on the Hub.
+
+    Raises:
+        InputError: The path names a run that has no model.
+    """
+    if is_reference(path):
+        return model_folder(path)
     folder = Path(path).expanduser()
     return folder if folder.is_dir() else None
 
@@ -26,6 +33,12 @@ def local_folder(path: str) -> Path | None:
 def path_problem(path: str) -> str | None:
     """Return what is wrong with a path, as far as the file system tells; None for a folder or a name on the Hub."""
     place = Path(path).expanduser()
+    if is_reference(path):
+        try:
+            local_folder(path)
+        except InputError as error:
+            return str(error)
+        return None
     if place.is_dir():
         return None
     if place.is_file():
@@ -39,9 +52,11 @@ def weights_problem(path: str) -> str | None:
 
     A folder needs a config.json, and the files of weights that Transformers would load.
     """
+    if problem := path_problem(path):
+        return problem
     folder = local_folder(path)
     if folder is None:
-        return path_problem(path)
+        return None
     if (folder / _CONFIG).is_file():
         return _files_problem(path, folder)
     if any(folder.glob("*.gguf")):

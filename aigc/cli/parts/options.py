@@ -59,7 +59,12 @@ class ConfigParser(VerbParser):
     def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse, and keep the arguments for the help."""
         self._typed = [text for text in args or [] if not text.startswith("-")]
-        return super().parse_intermixed_args(args, namespace)
+        options = super().parse_intermixed_args(args, namespace)
+        if any("run:" in text for text in options.overrides):
+            from aigc.runs.references import settle_typed
+
+            options.overrides = settle_typed(options.overrides)
+        return options
 
 
 def add_overrides(parser: argparse.ArgumentParser, what: str = "key=value, group=choice or ~key") -> None:
