@@ -1,5 +1,6 @@
 """Tokens that end a text: the tokenizer's own, and further ones that pretrained weights name, as chat models do."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -14,7 +15,9 @@ def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> li
     return [one for one in dict.fromkeys(named) if one is not None]
 
 
-def set_end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, source: str | None) -> None:
+def set_end_tokens(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, source: str | None, further: Sequence[int] = ()
+) -> None:
     """Make the tokenizer's end token one of those of the model; further ones of pretrained weights are kept.
 
     `generation_config` holds all of them. The model's own configuration holds one where it held one before, as some
@@ -24,13 +27,14 @@ def set_end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, s
         model: Its configurations are changed.
         tokenizer: The tokenizer that it is trained with.
         source: Where its weights and their own tokenizer are from; None for random weights.
+        further: Ids that end a text besides, such as those of a chat template.
     """
     generation, own = getattr(model, "generation_config", None), tokenizer.eos_token_id
     in_config = _named(model.config)
     kept = _of_this_tokenizer([*in_config, *_named(generation)], tokenizer, source)
     model.config.eos_token_id = _joined([one for one in in_config if one in kept], own) if len(in_config) > 1 else own
     if generation is not None:
-        generation.eos_token_id = _joined(kept, own)
+        generation.eos_token_id = _joined([*kept, *further], own)
 
 
 def _named(config: Any) -> list[int]:

@@ -116,7 +116,8 @@ class TransformersModel(ModelFactory):
         added = add_rows(model, len(data.tokenizer))
         if self.path:
             log_misfit(self.path, data.tokenizer, added)
-        set_end_tokens(model, data.tokenizer, source_of(self.path) if self.path else None)
+        source = source_of(self.path) if self.path else None
+        set_end_tokens(model, data.tokenizer, source, getattr(data, "end_ids", ()))
         special = {name: getattr(data.tokenizer, name) for name in ("bos_token_id", "pad_token_id")}
         if model.config.is_encoder_decoder and getattr(model.config, "decoder_start_token_id", None) is None:
             pad = special["pad_token_id"]

@@ -1,6 +1,8 @@
 """What data modules of text share: arguments, tokenizer, objective, validation."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -11,10 +13,12 @@ from aigc.config import build
 from aigc.config.types import Bound, Slot
 from aigc.data.base import PreparedData, check_minimum
 from aigc.data.loader import unbatched, worker_settings
-from aigc.data.text.examples import Example, Layout
-from aigc.data.text.objectives import Causal, Objective
+from aigc.data.text.chat.settings import ChatSettings
+from aigc.data.text.examples import Example
+from aigc.data.text.objectives import Objective
 from aigc.data.text.prepared import PreparedText
 from aigc.data.text.prompts import Prompt
+from aigc.data.text.reading import Reading, ReadingSettings
 from aigc.data.text.rows import Batch, DealtRows
 from aigc.distributed.data_rank import data_rank
 from aigc.errors import InputError
@@ -25,8 +29,11 @@ class TextModule(PreparedData[PreparedText]):
 
     Args:
         path: The corpus.
+        format: How the rows hold what is learned: `text`, `prompt_completion`, or conversations as `messages`,
+            `sharegpt` or `alpaca`; `auto` goes by the names of the columns, and by those that are named below.
         objective: What is learned from an example, a `_target_` node of aigc.data.text.objectives; null is next-token
-            prediction.
+            prediction, of conversations that of the assistant's answers.
+        chat: How conversations become texts, and which answers are learned.
         text_column: Column that holds the text; `text` when no column is named.
         prompt_column: Column that holds the prompt, which stands before the completion and carries no loss.
         completion_column: Column that holds the completion, which is learned.
@@ -61,7 +68,9 @@ class TextModule(PreparedData[PreparedText]):
         self,
         path: str,
         *,
+        format: str = "auto",
         objective: Annotated[dict[str, Any] | None, Slot("aigc.data.text.objectives.Objective")] = None,
+        chat: ChatSettings | None = None,
         text_column: str | None = None,
         prompt_column: str | None = None,
         completion_column: str | None = None,
@@ -81,22 +90,36 @@ class TextModule(PreparedData[PreparedText]):
             raise InputError("data.prompt_column needs data.completion_column: set both or neither")
         if text_column is not None and prompt_column is not None:
             raise InputError("set data.text_column, or data.prompt_column with data.completion_column, not all of them")
-        super().__init__(path, batch_size, shuffle, num_workers, seed, cache)
-        check_minimum("sequence_length", sequence_length, 2)
-        self.objective = Causal() if objective is None else build(objective, Objective, "data.objective")
-        self.layout = Layout(
+        self.reading_settings = ReadingSettings(
+            format,
+            None if objective is None else build(objective, Objective, "data.objective"),
             text_column,
             prompt_column,
             completion_column,
             separator,
             document,
-            self.objective.columns(),
-            not self.objective.reads_texts,
+            chat or ChatSettings(),
         )
+        super().__init__(path, batch_size, shuffle, num_workers, seed, cache)
+        check_minimum("sequence_length", sequence_length, 2)
         self.learned: dict[str, Any] = {}
         """What the objective has learned for a model that others have trained; empty to learn it from these data."""
         self.sequence_length = sequence_length
         self.packing = packing
+
+    @abstractmethod
+    def _columns(self) -> Sequence[str] | None:
+        """The columns of the corpus; None for plain text."""
+
+    @cached_property
+    def reading(self) -> Reading:
+        """How the rows are read; the corpus may have to be looked into for it."""
+        return self.reading_settings.settle(self.path, self._columns)
+
+    @property
+    def objective(self) -> Objective:
+        """What is learned from an example."""
+        return self.reading.objective
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the objective has learned; checkpoints and model/ hold it. Empty where it learns nothing."""
@@ -111,7 +134,7 @@ class TextModule(PreparedData[PreparedText]):
         Raises:
             InputError: The data hold what the model does not know, or their objective is another one.
         """
-        if type(self.objective).fit is Objective.fit or (self._prepared and self.state_dict() == state_dict):
+        if not self.objective.learns or (self._prepared and self.state_dict() == state_dict):
             return
         if state_dict["objective"] != self.objective.name:
             raise InputError(
@@ -136,6 +159,11 @@ class TextModule(PreparedData[PreparedText]):
     def packs(self) -> bool:
         """Whether a row may hold several documents."""
         return self.packing and self.objective.packs
+
+    @property
+    def end_ids(self) -> list[int]:
+        """The ids with which a text ends, besides the tokenizer's end token."""
+        return self.objective.end_ids(self.prepared.context)
 
     @property
     def heldout(self) -> list[Example]:

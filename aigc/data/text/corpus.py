@@ -3,7 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +28,10 @@ class Source(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """A hash of the content: equal content gives an equal hash on every machine."""
+
+    @abstractmethod
+    def columns(self) -> list[str] | None:
+        """The columns, of several files those of the first one that has any; None for plain text."""
 
     @abstractmethod
     def examples(self, layout: Layout) -> Iterator[Example]:
@@ -83,13 +87,13 @@ def read_corpus(source: Source, layout: Layout, objective: Reads | None = None) 
         for seen, read in enumerate(source.examples(layout), 1):
             example = learned(read, objective, f"{source.name}, example {seen}") if objective else read
             if example.text.strip():
-                kept.append(example)
+                kept.append(replace(example, row=seen) if example.values else example)
             if seen % _TICK == 0:
                 advance(_TICK)
     if not kept:
         raise InputError(f"{source.name}: no example with a text ({seen} empty ones). Is it the right file and column?")
     if skipped := seen - len(kept):
-        log_once(f"{source.name}: {skipped:,} of {plural(seen, 'example')} have no text and are left out")
+        log_once(f"{source.name}: {skipped:,} of {plural(seen, 'example')} have no text to learn and are left out")
     return Corpus(kept, skipped)
 
 

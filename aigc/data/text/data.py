@@ -43,9 +43,12 @@ class TextData(TextModule):
         "prompt_column",
         "completion_column",
         "separator",
+        "format",
+        "chat",
         "objective",
     )
     early_checks: ClassVar = {
+        "format": "aigc.data.text.format_names.check_format",
         "path": "aigc.data.text.sources.check_path",
         "validation_path": "aigc.data.text.sources.check_path",
     }
@@ -64,19 +67,27 @@ class TextData(TextModule):
         if validation_path is not None and not validation_path.strip():
             raise InputError("the path is empty; null holds out a part of data.path")
         self.validation_path = validation_path
-        self.recipe = CorpusRecipe(
-            layout=self.layout,
+        self._recipe = CorpusRecipe(
             tokenizer=tokenizer or TokenizerSettings(),
             sequence_length=self.sequence_length,
             packing=self.packing,
-            objective=self.objective,
             validation_fraction=0.0 if validation_path else validation_fraction,
             seed=seed,
         )
 
+    @property
+    def recipe(self) -> CorpusRecipe:
+        """All that decides what is prepared, but the corpus."""
+        reading = self.reading
+        return replace(self._recipe, layout=reading.layout, objective=reading.objective, learned=self.learned)
+
+    def _columns(self) -> list[str] | None:
+        alone = self.validation_path if self.only_validation else None
+        return open_source(alone or self.path).columns()
+
     def _prepare(self) -> PreparedText:
         validation = open_source(self.validation_path) if self.validation_path else None
-        recipe = replace(self.recipe, learned=self.learned)
+        recipe = self.recipe
         if self.only_validation and recipe.is_settled:
             return prepare_validation(recipe, validation or open_source(self.path), bool(validation), self.cache)
         prepared = prepare(recipe, open_source(self.path), validation, self.cache)

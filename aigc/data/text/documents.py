@@ -20,11 +20,14 @@ class Table:
         numbers: The names of the numbers.
         cells: (documents, 2 * sequences + numbers) int64: first id (an index into all ids of that name) and length of
             each sequence, then the numbers.
+        with_tokens: How many sequences, the first ones, hold tokens; those of others take no room in a row. None means
+            all.
     """
 
     sequences: tuple[str, ...]
     numbers: tuple[str, ...]
     cells: Integers
+    with_tokens: int | None = None
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -42,8 +45,9 @@ class Table:
         return self.cells[:, 2 * len(self.sequences) + self.numbers.index(name)]
 
     def lengths(self) -> Integers:
-        """How many ids all sequences of a document have together, (documents,)."""
-        total: Integers = self.cells[:, 1 : 2 * len(self.sequences) : 2].sum(axis=1)
+        """How many tokens all sequences of a document have together, (documents,)."""
+        counted = len(self.sequences) if self.with_tokens is None else self.with_tokens
+        total: Integers = self.cells[:, 1 : 2 * counted : 2].sum(axis=1)
         return total
 
     def with_cells(self, cells: Integers) -> "Table":

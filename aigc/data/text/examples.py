@@ -1,6 +1,6 @@
 """Examples, and in which columns of a corpus they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,11 +17,13 @@ class Example:
         text: What is learned.
         prompt: What comes before it and carries no loss; empty for plain text.
         values: The values of further columns that an objective asked for, by column.
+        row: Which row of the corpus it is, from 1, for messages; 0 where that is not known.
     """
 
     text: str
     prompt: str = ""
     values: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    row: int = field(default=0, compare=False)
 
     def plain(self) -> dict[str, Any]:
         """The same in JSON's types."""
@@ -40,6 +42,7 @@ class Layout:
         separator: The text between the two; it belongs to the prompt.
         document: What one example of a file without columns is.
         further: Columns that an objective reads besides; they may hold anything.
+        optional: Such columns that need not be there; their values are None then.
         further_only: Whether the objective reads none but these.
 
     Raises:
@@ -52,6 +55,7 @@ class Layout:
     separator: str = ""
     document: Document = "line"
     further: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     further_only: bool = False
 
     def __post_init__(self) -> None:
@@ -70,13 +74,17 @@ class Layout:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All columns that are read."""
+        """All columns that must be there."""
         return self.texts + self.further
 
+    def present(self, columns: Collection[str]) -> list[str]:
+        """Return the columns that are read of those of a table: all that must be there, and optional ones."""
+        return [*self.columns, *(name for name in self.optional if name in columns)]
+
     def example(self, values: Sequence[Any]) -> Example:
-        """The example that `values`, one for each of `columns`, make up."""
+        """The example that `values`, one for each of `columns` and then of `optional`, make up."""
         number = len(self.texts)
-        further = dict(zip(self.further, values[number:], strict=True))
+        further = dict(zip((*self.further, *self.optional), values[number:], strict=True))
         if number == 0:
             return Example("", values=further)
         if number == 1:

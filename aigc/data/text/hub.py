@@ -30,6 +30,10 @@ class DatasetSource(Source):
         """The hash of the content."""
         return self._fingerprint
 
+    def columns(self) -> list[str] | None:
+        """The columns."""
+        return list(self.dataset.column_names)
+
     def examples(self, layout: Layout) -> Iterator[Example]:
         """The examples in the order of the rows.
 
@@ -39,7 +43,7 @@ class DatasetSource(Source):
         for column in layout.columns:
             if column not in self.dataset.column_names:
                 raise missing_column(column, self.dataset.column_names, self.name, layout)
-        rows = self.dataset.select_columns(list(layout.columns))
+        rows = self.dataset.select_columns(layout.present(self.dataset.column_names))
         for number, row in enumerate(rows, 1):
             yield layout.example(pick(row, layout, f"{self.name}, row {number}"))
 

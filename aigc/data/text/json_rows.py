@@ -4,13 +4,16 @@ import json
 import re
 import sys
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from aigc.data.progress import log_once
 from aigc.errors import InputError
-from aigc.files.text import read_lines, read_text, text_kind
+from aigc.files.text import opened, read_lines, read_text, text_kind
 
+_FIRST = 1 << 16
+"""Bytes in which the first object of an array is looked for."""
 _SPACE = re.compile(r"[ \t\r\n]*")
 Located = tuple[str, dict[str, Any] | None]
 """Where a row stands, for messages, and the row; None for a blank line."""
@@ -80,6 +83,28 @@ def whole(path: Path, columns: Sequence[str]) -> Iterator[Located]:
         rows = ((f"{path}, line {line}", one) for line, one in values)
     for where, value in rows:
         yield where, _row(value, where, columns)
+
+
+def first_keys(path: Path) -> list[str] | None:
+    """Return the keys of the first row of a .json file, or of a table by columns; only the beginning is read if it can.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    with opened(path) as file:
+        head = file.read(_FIRST).decode("utf-8", "ignore").lstrip("\ufeff \t\r\n")
+    if head.startswith("["):
+        with suppress(ValueError, RecursionError):  # a longer object, or none
+            value, _ = _DECODER.raw_decode(head, _next(head, 1))
+            return list(value) if isinstance(value, dict) else None
+    values = _values(path)
+    value = values[0][1] if values else None
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if not isinstance(value, dict):
+        return None
+    lists = [one for one in value.values() if isinstance(one, list) and one and isinstance(one[0], dict)]
+    return list(lists[0][0]) if len(lists) == 1 and len(values) == 1 else list(value)
 
 
 def _values(path: Path) -> list[tuple[int, Any]]:

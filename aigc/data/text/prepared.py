@@ -170,6 +170,7 @@ def write_splits(
     texts = [text for example in sample for text in recipe.objective.texts(example)]
     settings = resolve(recipe.tokenizer, texts)
     tokenizer = make_tokenizer(settings, texts)
+    recipe.objective.complete_tokenizer(tokenizer, learned)
     tokenizer.save_pretrained(folder / "tokenizer")
     context = Context(recipe.sequence_length, folder / "tokenizer", learned)
     vars(context)["tokenizer"] = tokenizer  # it need not be loaded again

@@ -29,15 +29,14 @@ class TextRecipe:
     @property
     def is_settled(self) -> bool:
         """Whether nothing has to be made from training examples: neither a tokenizer, nor what the objective learns."""
-        learns = type(self.objective).fit is not Objective.fit
-        return self.tokenizer.kind == "pretrained" and (not learns or bool(self.learned))
+        return self.tokenizer.kind == "pretrained" and (not self.objective.learns or bool(self.learned))
 
     def settings(self) -> dict[str, Any]:
         """All of it but the objective and what it has learned, in JSON's types."""
         settings = asdict(self)
         del settings["objective"], settings["learned"]
         settings["tokenizer"]["path"] = None  # where a tokenizer is does not matter, what it is does
-        for name in ("further", "further_only"):  # they follow from the objective
+        for name in ("further", "optional", "further_only"):  # they follow from the objective
             del settings["layout"][name]
         return settings
 
@@ -49,6 +48,8 @@ class TextRecipe:
             "pretrained": fingerprint(pretrained) if pretrained else None,
             "versions": {name: version(name) for name in ("tokenizers", "transformers")},
         }
+        if pretrained and self.objective.uses_chat_template:
+            found["chat_template"] = pretrained.chat_template
         objective = self.objective.settings()
         # Entries of versions that knew next-token prediction alone do not name it.
         return found if objective == Causal().settings() else found | {"objective": objective}

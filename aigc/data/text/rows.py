@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from aigc.data.sampler import deal
-from aigc.data.text.documents import Table, gather
+from aigc.data.text.documents import gather
 from aigc.data.text.objectives.base import Context, Objective
 from aigc.data.text.packing import Integers, ranges
 
@@ -35,7 +35,8 @@ class Rows(Dataset[Batch]):
         self.context = context
         self.seed = seed
         self._ids: dict[str, NDArray[Any]] = {
-            name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in objective.sequences
+            name: np.load(folder / f"{name}.npy", mmap_mode="r")
+            for name in (*objective.sequences, *objective.annotations)
         }
         self._documents: Integers = np.load(folder / "documents.npy", mmap_mode="r")
         self._rows: Integers = np.load(folder / "rows.npy", mmap_mode="r")
@@ -60,7 +61,7 @@ class Rows(Dataset[Batch]):
         rows = np.asarray(indices)
         counts = self._rows[rows + 1] - self._rows[rows]
         cells = self._documents[ranges(self._rows[rows], counts)]
-        table = Table(self.objective.sequences, self.objective.numbers, cells)
+        table = self.objective.table(cells)
         keys = [(self.seed, epoch, int(index)) for index in rows]
         return self.objective.collate(gather(self._ids, table, counts, keys), self.context)
 

@@ -1,6 +1,6 @@
 """From the path of a config to a corpus: a file, a folder of files, a saved data set, or one of the Hub."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from aigc import assets
@@ -30,6 +30,10 @@ class FileSource(Source):
         """SHA-256 over the names and bytes of the files."""
         return digest_files(self.files)
 
+    def columns(self) -> list[str] | None:
+        """The columns of the first file that has any."""
+        return first_columns(self.files.values())
+
     def examples(self, layout: Layout) -> Iterator[Example]:
         """The examples of all files.
 
@@ -41,6 +45,12 @@ class FileSource(Source):
             layout.check_columns(self.name)
         for path, one in read:
             yield from one.read(path, layout)
+
+
+def first_columns(files: Iterable[Path]) -> list[str] | None:
+    """Return the columns of the first of some files that has any."""
+    found = (one.columns(path) for path in files if (one := reader_of(path)).has_columns)
+    return next((columns for columns in found if columns), None)
 
 
 def open_source(path: str) -> Source:

@@ -3,12 +3,15 @@
 import hashlib
 import json
 from dataclasses import replace
+from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
 from aigc.config.types import Bound
 from aigc.data.base import check_minimum
 from aigc.data.stream_loader import StreamLoader
 from aigc.data.text.base import TextModule
+from aigc.data.text.examples import Layout
+from aigc.data.text.objectives import Causal
 from aigc.data.text.prepared import PreparedText
 from aigc.data.text.rows import Batch
 from aigc.data.text.split import group_of
@@ -57,11 +60,16 @@ class StreamedText(TextModule):
         "prompt_column",
         "completion_column",
         "separator",
+        "format",
+        "chat",
         "objective",
     )
     endless = True
     """The length of an epoch is not known. `aigc.config.fit` refuses to count epochs."""
-    early_checks: ClassVar = {"path": "aigc.data.text.sources.check_path"}
+    early_checks: ClassVar = {
+        "format": "aigc.data.text.format_names.check_format",
+        "path": "aigc.data.text.sources.check_path",
+    }
 
     def __init__(
         self,
@@ -78,27 +86,35 @@ class StreamedText(TextModule):
         super().__init__(path, shuffle=shuffle, num_workers=num_workers, seed=seed, **shared)
         check_minimum("validation_documents", validation_documents, 0)
         check_minimum("shuffle_buffer", shuffle_buffer, 0)
-        self.recipe = StreamRecipe(
-            layout=self.layout,
+        self._recipe = StreamRecipe(
             tokenizer=tokenizer or StreamTokenizer(),
             sequence_length=self.sequence_length,
             packing=self.packing,
-            objective=self.objective,
             validation_documents=validation_documents,
         )
         self.row_settings = StreamRowSettings(self.packing, shuffle, shuffle_buffer, seed)
-        self._stream: Stream | None = None
 
     @property
+    def recipe(self) -> StreamRecipe:
+        """All that decides what is made of the beginning, but the stream."""
+        reading = self.reading
+        return replace(self._recipe, layout=reading.layout, objective=reading.objective, learned=self.learned)
+
+    @cached_property
+    def _opened(self) -> Stream:
+        return open_stream(self.path, Layout(), Causal())
+
+    @cached_property
     def stream(self) -> Stream:
         """The corpus."""
-        if self._stream is None:
-            self._stream = open_stream(self.path, self.layout, self.objective)
-        return self._stream
+        self._opened.read_as(self.reading.layout, self.reading.objective)
+        return self._opened
+
+    def _columns(self) -> list[str] | None:
+        return self._opened.columns()
 
     def _prepare(self) -> PreparedText:
-        recipe = replace(self.recipe, learned=self.learned)
-        return prepare_stream(recipe, self.stream, self.cache, self.only_validation)
+        return prepare_stream(self.recipe, self.stream, self.cache, self.only_validation)
 
     def rows(self, rank: int = 0, world_size: int = 1) -> StreamRows:
         """The training rows of one rank."""

@@ -23,6 +23,7 @@ from aigc.data.text.files import find_files, packed_copies, text_files
 from aigc.data.text.formats import reader_of, suffixes
 from aigc.data.text.formats.base import pick
 from aigc.data.text.hub import refused
+from aigc.data.text.sources import first_columns
 from aigc.errors import InputError
 from aigc.files.names import sort_out
 from aigc.printing import plural
@@ -45,8 +46,20 @@ class Stream(ABC):
 
     def __init__(self, name: str, layout: Layout, objective: Reads) -> None:
         self.name = name
+        self.read_as(layout, objective)
+
+    def read_as(self, layout: Layout, objective: Reads) -> None:
+        """Read it in another way.
+
+        Raises:
+            InputError: Columns are named for plain text.
+        """
         self.layout = layout
         self.objective = objective
+
+    @abstractmethod
+    def columns(self) -> list[str] | None:
+        """The columns; None for plain text."""
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -119,10 +132,18 @@ class FileStream(Stream):
     """
 
     def __init__(self, name: str, files: list[Path], layout: Layout, objective: Reads) -> None:
-        super().__init__(name, layout, objective)
         self.files = files
-        if not any(reader_of(path).has_columns for path in files):
-            layout.check_columns(name)
+        super().__init__(name, layout, objective)
+
+    def read_as(self, layout: Layout, objective: Reads) -> None:
+        """Read it in another way; files without columns take no layout that names some."""
+        super().read_as(layout, objective)
+        if not any(reader_of(path).has_columns for path in self.files):
+            layout.check_columns(self.name)
+
+    def columns(self) -> list[str] | None:
+        """The columns of the first file that has any."""
+        return first_columns(self.files)
 
     def fingerprint(self) -> str:
         """SHA-256 over the files' names and what they are: the content of those below 1 MiB, else size and time.
@@ -189,6 +210,10 @@ class HubStream(Stream):
         if "train" not in rows:
             raise InputError(f"{name}: no split is called 'train'; splits: {', '.join(map(str, rows))}.")
         self._rows: Any = rows["train"]
+
+    def columns(self) -> list[str] | None:
+        """The columns of the first row."""
+        return list(next(iter(self._rows), {}))
 
     def fingerprint(self) -> str:
         """SHA-256 over the files' addresses, which have the revision in them, and over what the Hub says of them."""

@@ -84,7 +84,7 @@ class Collector:
         Raises:
             InputError: The objective cannot use one.
         """
-        done, sequences = self.done, self.objective.sequences
+        done, sequences = self.done, (*self.objective.sequences, *self.objective.annotations)
         fresh: dict[str, list[int]] = {name: [] for name in sequences}
         try:
             for encoded in self.objective.encode(examples, self.context):
@@ -109,11 +109,12 @@ class Collector:
     def take(self) -> tuple[Collected, dict[str, NDArray[Any]], Table]:
         """What was collected since the last time, with the ids of each sequence and the documents cut to rows."""
         done, self.done = self.done, Collected()
-        sequences, numbers = self.objective.sequences, self.objective.numbers
+        objective = self.objective
+        sequences = (*objective.sequences, *objective.annotations)
         empty = np.empty(0, self.dtype)
         ids = {name: np.concatenate([*done.ids.get(name, []), empty]) for name in sequences}
-        width = 2 * len(sequences) + len(numbers)
-        table = Table(sequences, numbers, np.asarray(done.cells, np.int64).reshape(-1, width))
+        width = 2 * len(sequences) + len(objective.numbers)
+        table = objective.table(np.asarray(done.cells, np.int64).reshape(-1, width))
         return done, ids, table
 
 
@@ -168,7 +169,7 @@ def tokenise(
         "split": split,
         "pieces": len(table) - len(whole) + split,
         "dropped": done.dropped,
-        "unknown_share": _unknown(list(ids.values()), context.tokenizer),
+        "unknown_share": _unknown([ids[one] for one in objective.sequences], context.tokenizer),
         "fill_ratio": in_rows / max(1, count * context.sequence_length),
     }
     return TokenisedSplit(ids, table, rows, numbers)

@@ -121,12 +121,18 @@ def fingerprint(tokenizer: PreTrainedTokenizerFast) -> str:
     return hashlib.sha256(f"{tokenizer.backend_tokenizer.to_str()}\0{special}".encode()).hexdigest()
 
 
-def encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[list[int]]:
-    """Token ids of each text, without special tokens: a text that spells one, like `<|end|>`, stays text."""
+def encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], special: bool = False) -> list[list[int]]:
+    """Token ids of each text; none is added.
+
+    Args:
+        tokenizer: The tokenizer.
+        texts: The texts.
+        special: Whether a text that spells a special token, like `<|end|>`, means it; otherwise it stays text.
+    """
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
-    before, backend.encode_special_tokens = backend.encode_special_tokens, True
+    before, backend.encode_special_tokens = backend.encode_special_tokens, not special
     try:
         return [encoding.ids for encoding in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
     finally:

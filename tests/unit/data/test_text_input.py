@@ -140,7 +140,7 @@ def test_null_cells_are_empty_texts_that_are_counted(write, tmp_path: Path, capl
     path = parquet(tmp_path / "a.parquet", ["text"], ["a", None, "b"])
     corpus = read_corpus(open_source(str(path)), Layout())
     assert ([one.text for one in corpus.examples], corpus.skipped) == (["a", "b"], 1)
-    assert f"{path}: 1 of 3 examples have no text and are left out" in caplog.messages
+    assert f"{path}: 1 of 3 examples have no text to learn and are left out" in caplog.messages
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,14 @@ class TextFormat(ABC):
     suffixes: tuple[str, ...]
     has_columns: bool = True
 
+    def columns(self, path: Path) -> list[str] | None:
+        """Return the columns of a file, of JSON those of its first row; None where it has none, or no row.
+
+        Raises:
+            InputError: The file cannot be read or is malformed.
+        """
+        return None
+
     @abstractmethod
     def read(self, path: Path, layout: Layout) -> Iterator[Example]:
         """Read the examples of a file in order; empty ones are examples, too.
@@ -62,7 +70,7 @@ def pick(row: Mapping[str, object], layout: Layout, where: str) -> list[Any]:
                 f"{where}: column '{column}' holds {type_name(value)} where a string is needed. "
                 "Correct or drop the row."
             )
-    return values + [row[column] for column in layout.columns[texts:]]
+    return values + [row[column] for column in layout.columns[texts:]] + [row.get(one) for one in layout.optional]
 
 
 def _is_null(value: object) -> bool:
@@ -108,8 +116,8 @@ def check_header(header: Sequence[str], layout: Layout, where: str) -> None:
     Raises:
         InputError: One is missing or repeated.
     """
-    for column in layout.columns:
-        if column not in header:
+    for column in (*layout.columns, *layout.optional):
+        if column not in header and column not in layout.optional:
             raise missing_column(column, header, where, layout)
         if header.count(column) > 1:
             what = (
@@ -124,7 +132,7 @@ def read_table(path: Path, rows: Iterator[tuple[int, list[str]]], layout: Layout
     if set(layout.columns) - set(header):
         check_separator(path, header, layout)
     check_header(header, layout, f"{path}, line 1")
-    wanted = [header.index(column) for column in layout.columns]
+    wanted = [header.index(column) if column in header else None for column in (*layout.columns, *layout.optional)]
     for number, row in rows:
         if row in ([], [""]):
             yield Example("")
@@ -134,7 +142,7 @@ def read_table(path: Path, rows: Iterator[tuple[int, list[str]]], layout: Layout
             hint = " Fields in quotation marks are read in .csv files, with commas." if quoted else ""
             raise InputError(f"{path}, line {number}: {what}{hint}")
         else:
-            yield layout.example([row[i] for i in wanted])
+            yield layout.example([None if i is None else row[i] for i in wanted])
 
 
 def check_separator(path: Path, header: Sequence[str], layout: Layout) -> None:

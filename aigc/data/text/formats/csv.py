@@ -16,6 +16,10 @@ class CommaSeparated(TextFormat):
 
     suffixes = (".csv",)
 
+    def columns(self, path: Path) -> list[str] | None:
+        """Return the header."""
+        return next(_rows(path, Layout()), (1, None))[1]
+
     def read(self, path: Path, layout: Layout) -> Iterator[Example]:
         """Read the rows below the header."""
         return read_table(path, _rows(path, layout), layout)

@@ -13,6 +13,10 @@ class JSONArray(TextFormat):
 
     suffixes = (".json",)
 
+    def columns(self, path: Path) -> list[str] | None:
+        """Return the keys of the first object, or of an object that is a table by columns."""
+        return json_rows.first_keys(path)
+
     def read(self, path: Path, layout: Layout) -> Iterator[Example]:
         """Read the objects."""
         return read_rows(json_rows.whole(path, layout.columns), layout)

@@ -13,6 +13,10 @@ class JSONLines(TextFormat):
 
     suffixes = (".jsonl", ".ndjson")
 
+    def columns(self, path: Path) -> list[str] | None:
+        """Return the keys of the first object."""
+        return next((list(row) for _, row in json_rows.lines(path, ()) if row), None)
+
     def read(self, path: Path, layout: Layout) -> Iterator[Example]:
         """Read the objects."""
         return read_rows(json_rows.lines(path, layout.columns), layout)

@@ -2,7 +2,9 @@
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from aigc.data.text.examples import Example, Layout
 from aigc.data.text.formats.base import TextFormat, check_header, pick
@@ -18,22 +20,35 @@ class Parquet(TextFormat):
 
     suffixes = (".parquet",)
 
+    def columns(self, path: Path) -> list[str] | None:
+        """Return the names in the schema."""
+        with _table(path) as file:
+            return list(file.schema_arrow.names)
+
     def read(self, path: Path, layout: Layout) -> Iterator[Example]:
         """Read the rows."""
-        import pyarrow as pa  # type: ignore[import-untyped]
-        import pyarrow.parquet as pq  # type: ignore[import-untyped]
+        with _table(path) as file:
+            names = file.schema_arrow.names
+            check_header(names, layout, str(path))
+            number = 0
+            for batch in file.iter_batches(columns=layout.present(names)):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield layout.example(pick(row, layout, f"{path}, row {number}"))
 
-        try:
-            with pq.ParquetFile(_checked(path)) as file:
-                check_header(file.schema_arrow.names, layout, str(path))
-                number = 0
-                for batch in file.iter_batches(columns=list(layout.columns)):
-                    for row in batch.to_pylist():
-                        number += 1
-                        yield layout.example(pick(row, layout, f"{path}, row {number}"))
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            reason = str(error).splitlines()[0].rstrip(".")
-            raise InputError(f"{path}: not a whole parquet file: {reason}. Copy or download it again.") from error
+
+@contextmanager
+def _table(path: Path) -> Iterator[Any]:
+    """Open a file."""
+    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+    try:
+        with pq.ParquetFile(_checked(path)) as file:
+            yield file
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise InputError(f"{path}: not a whole parquet file: {reason}. Copy or download it again.") from error
 
 
 def _checked(path: Path) -> Path | io.BytesIO:

@@ -18,6 +18,10 @@ class TabSeparated(TextFormat):
 
     suffixes = (".tsv",)
 
+    def columns(self, path: Path) -> list[str] | None:
+        """Return the header."""
+        return next((line.rstrip("\r\n").split("\t") for _, line in read_lines(path)), None)
+
     def read(self, path: Path, layout: Layout) -> Iterator[Example]:
         """Read the rows below the header."""
         rows = ((number, line.rstrip("\r\n").split("\t")) for number, line in read_lines(path))

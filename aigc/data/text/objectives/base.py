@@ -53,7 +53,7 @@ class Encoded:
     """An example as token ids.
 
     Attributes:
-        ids: A list for each of the objective's sequences.
+        ids: A list for each of the objective's sequences and annotations.
         numbers: A value for each of the objective's numbers.
         learned: The text of the tokens that are targets, and of no others: validation divides the loss by its
             characters and bytes. Empty where the targets are no text (a class), or are chosen in `collate`; there is no
@@ -74,23 +74,31 @@ class Objective(ABC):
     in `collate` from `Documents.random`, so that a resumed run sees the same.
 
     Attributes:
-        sequences: The names of the sequences of ids that a document has.
+        sequences: The names of the sequences of token ids that a document has.
+        annotations: The names of further sequences, of whole numbers, which take no room in a row.
         numbers: The names of the whole numbers that a document has, a class for example.
         packs: Whether a row may hold several documents. If not, `data.packing` is without effect.
         fits: Whether `fit` needs the examples.
         reads_texts: Whether the text columns of the data are read, or only those that `columns` names.
+        uses_chat_template: Whether the tokenizer's chat template decides the documents.
         format: Raised whenever the same arguments would give other documents.
     """
 
     sequences: tuple[str, ...] = ("tokens",)
+    annotations: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     packs: bool = False
     fits: bool = False
     reads_texts: bool = True
+    uses_chat_template: bool = False
     format: int = 1
 
     def columns(self) -> tuple[str, ...]:
         """Columns that are read besides the text columns of the data; `Example.values` holds what stands in them."""
+        return ()
+
+    def optional_columns(self) -> tuple[str, ...]:
+        """Columns that are read besides where they are there; their values are None in other tables."""
         return ()
 
     def example(self, example: Example) -> Example:
@@ -113,6 +121,29 @@ class Objective(ABC):
         examples are those that the tokenizer is made from.
         """
         return {}
+
+    @property
+    def learns(self) -> bool:
+        """Whether `fit` finds something."""
+        return type(self).fit is not Objective.fit
+
+    def complete_tokenizer(  # noqa: B027
+        self, tokenizer: PreTrainedTokenizerFast, learned: Mapping[str, Any]
+    ) -> None:
+        """Give a tokenizer what the documents need and what is saved with it, such as a chat template.
+
+        Args:
+            tokenizer: It is changed.
+            learned: What `fit` found.
+        """
+
+    def end_ids(self, context: Context) -> list[int]:
+        """Return the ids with which generation ends, besides the tokenizer's end token."""
+        return []
+
+    def table(self, cells: Integers) -> Table:
+        """Return documents by the cells of their table."""
+        return Table((*self.sequences, *self.annotations), self.numbers, cells, len(self.sequences))
 
     @abstractmethod
     def encode(self, examples: Sequence[Example], context: Context) -> Iterator[Encoded | None]:

@@ -5,6 +5,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from aigc.data.text.documents import Documents, Table
 from aigc.data.text.examples import Example
@@ -64,20 +65,28 @@ class Causal(Objective):
         """All tokens from the first target on."""
         return table.length("tokens") - table.number("target")
 
+    def learned_tokens(self, documents: Documents) -> NDArray[np.bool_]:
+        """Return which tokens are targets, (tokens of all documents,) bool; never the first of a document."""
+        length = documents.length("tokens")
+        position = ranges(np.zeros_like(length), length)
+        found: NDArray[np.bool_] = position >= np.repeat(documents.number("target"), length)
+        return found
+
     def collate(self, documents: Documents, context: Context) -> dict[str, Any]:
         """Make a `CausalBatch`."""
-        tokens, length, target = documents.ids["tokens"], documents.length("tokens"), documents.number("target")
+        tokens, length = documents.ids["tokens"], documents.length("tokens")
+        learned = self.learned_tokens(documents)
         counts, most = documents.counts, context.sequence_length
         in_row = np.add.reduceat(length, np.cumsum(counts) - counts)
         position = ranges(np.zeros_like(length), length)
         segment = np.repeat(ranges(np.ones_like(counts), counts), length)
-        label = np.where(position >= np.repeat(target, length), tokens, IGNORE)
+        label = np.where(learned, tokens, IGNORE)
         batch = CausalBatch(
             input_ids=padded(tokens, in_row, 0, most),
             labels=padded(label, in_row, IGNORE, most),
             segment_ids=padded(segment, in_row, 0, most),
             position_ids=padded(position, in_row, 0, most),
-            target_tokens=int((length - target).sum()),
+            target_tokens=int(learned.sum()),
             packed=bool((counts > 1).any()),
         )
         return dict(batch)

@@ -1,0 +1,145 @@
+"""Documents of token ids that conversations make, none longer than a row."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from aigc.data.text.chat.conversation import Conversation, Message
+from aigc.data.text.chat.template import ChatTemplate, Rendered
+from aigc.data.text.tokenizer import encode
+
+
+@dataclass(frozen=True)
+class ChatDocument:
+    """A conversation as token ids.
+
+    Attributes:
+        ids: The token ids.
+        spans: Numbers of tokens that are not learned and that are, in turn; as many of both.
+        learned: The text of the learned tokens, without those that end an answer.
+        shortened: Whether turns or the beginning of a prompt were left out.
+    """
+
+    ids: list[int]
+    spans: list[int]
+    learned: str
+    shortened: bool = False
+
+
+@dataclass(frozen=True)
+class ChatDocuments:
+    """Makes documents of conversations.
+
+    Args:
+        template: Makes texts of them.
+        most: The longest document in tokens.
+    """
+
+    template: ChatTemplate
+    most: int
+
+    def of(self, conversations: Sequence[Conversation], names: Sequence[str]) -> Iterator[list[ChatDocument | None]]:
+        """Yield the documents of each conversation; None for one whose answers are longer than a row.
+
+        Args:
+            conversations: The conversations, which are tokenised together.
+            names: What messages call them.
+
+        Raises:
+            ValueError: The template cannot show one.
+        """
+        rendered: list[list[tuple[Rendered, tuple[Message, ...]]]] = []
+        for conversation, name in zip(conversations, names, strict=True):
+            try:
+                rendered.append(self._rendered(conversation))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+        made = iter(self._encoded([document for several in rendered for document in several]))
+        for conversation, several in zip(conversations, rendered, strict=True):
+            found = [self._fitting(next(made), messages, conversation.tools) for _, messages in several]
+            yield [one for one in found if one is None or any(one.spans[1::2])]
+
+    def _rendered(self, conversation: Conversation) -> list[tuple[Rendered, tuple[Message, ...]]]:
+        """Return the texts of a conversation, each with the messages that are in it, of which it learns the answers."""
+        texts = self.template.documents(conversation.messages, conversation.tools)
+        if len(texts) == 1:
+            return [(texts[0], conversation.messages)]
+        found = []
+        for text in texts:
+            last = text.segments[-1].index
+            messages = (replace(one, learned=at == last) for at, one in enumerate(conversation.messages[: last + 1]))
+            found.append((text, tuple(messages)))
+        return found
+
+    def _encoded(self, rendered: Sequence[tuple[Rendered, Sequence[Message]]]) -> list[ChatDocument]:
+        """Return texts as token ids; those of all are found at once."""
+        pairs = iter(self.template.encode([segment for text, _ in rendered for segment in text.segments]))
+        rests = encode(self.template.tokenizer, [text.rest for text, _ in rendered], special=True)
+        return [
+            self._document(text, messages, [next(pairs) for _ in text.segments], rest)
+            for (text, messages), rest in zip(rendered, rests, strict=True)
+        ]
+
+    def _document(
+        self, text: Rendered, messages: Sequence[Message], pairs: Sequence[tuple[list[int], list[int]]], rest: list[int]
+    ) -> ChatDocument:
+        ids: list[int] = []
+        spans = [0, 0]
+        learned = []
+        for segment, (before, answer) in zip(text.segments, pairs, strict=True):
+            if segment is text.segments[-1] and not segment.answer.endswith(self.template.special):
+                answer = [*answer, self.template.tokenizer.eos_token_id]
+            if not ids and not before:  # the first token of a row is never predicted
+                before, answer = answer[:1], answer[1:]
+            ids += before + answer
+            if not messages[segment.index].learned:
+                _add(spans, len(before) + len(answer), 0)
+                continue
+            _add(spans, len(before), len(answer))
+            learned.append(self._without_end(segment.answer))
+        _add(spans, len(rest), 0)
+        return ChatDocument(ids + rest, spans, "".join(learned))
+
+    def _without_end(self, answer: str) -> str:
+        return next((answer.removesuffix(one) for one in self.template.special if answer.endswith(one)), answer)
+
+    def _fitting(
+        self, document: ChatDocument, messages: Sequence[Message], tools: Sequence[object]
+    ) -> ChatDocument | None:
+        """Leave out the oldest turns, then the beginning of what is asked; None where the answers alone do not fit."""
+        if len(document.ids) <= self.most or len((document := _without_rest(document)).ids) <= self.most:
+            return document
+        turns = [index for index, one in enumerate(messages) if one.role == "user"]
+        head = messages[: turns[0]] if turns else ()
+        last = max(index for index, one in enumerate(messages) if one.learned)
+        for turn in (index for index in turns[1:] if index < last):
+            texts = self.template.documents((*head, *messages[turn:]), tools)
+            document = _without_rest(self._encoded([(texts[-1], (*head, *messages[turn:]))])[0])
+            if len(document.ids) <= self.most:
+                return replace(document, shortened=True)
+        return self._cut(document)
+
+    def _cut(self, document: ChatDocument) -> ChatDocument | None:
+        first, *others = document.spans
+        kept = self.template.starts(document.ids)
+        room = self.most - sum(others)
+        if room < max(kept, 1):
+            return None
+        ids = document.ids[:kept] + document.ids[first - room + kept :]
+        return ChatDocument(ids, [room, *others], document.learned, shortened=True)
+
+
+def _without_rest(document: ChatDocument) -> ChatDocument:
+    """Return a document that ends with its last learned token."""
+    *spans, rest, learned = document.spans
+    if learned or not spans:
+        return document
+    return replace(document, ids=document.ids[: len(document.ids) - rest], spans=spans)
+
+
+def _add(spans: list[int], before: int, learned: int) -> None:
+    """Add tokens that are not learned and then some that are to spans, which end with a learned one."""
+    if spans[-1] == 0:
+        spans[-2] += before
+        spans[-1] = learned
+    else:
+        spans += [before, learned]

@@ -1,0 +1,31 @@
+"""Settings of conversations in a config."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from aigc.errors import InputError
+
+Learn = Literal["answers", "last_answer"]
+
+
+@dataclass(frozen=True)
+class ChatSettings:
+    """How conversations become texts, and what is learned of them.
+
+    Raises:
+        InputError: A value is out of its range.
+    """
+
+    template: str | None = None
+    """A file with a Jinja template, or `plain`, the built-in one; null takes the tokenizer's own, or else `plain`."""
+
+    system: str | None = None
+    """System message of conversations that have none."""
+
+    learn: Learn = "answers"
+    """What carries loss: all `answers` of the assistant, or the `last_answer` of each conversation."""
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        if self.learn not in get_args(Learn):
+            raise InputError(f"data.chat.learn is {self.learn!r}; allowed: {', '.join(get_args(Learn))}.")
