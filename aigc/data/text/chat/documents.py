@@ -56,7 +56,7 @@ class ChatDocuments:
         made = iter(self._encoded([document for several in rendered for document in several]))
         for conversation, several in zip(conversations, rendered, strict=True):
             found = [self._fitting(next(made), messages, conversation.tools) for _, messages in several]
-            yield [one for one in found if one is None or any(one.spans[1::2])]
+            yield found
 
     def _rendered(self, conversation: Conversation) -> list[tuple[Rendered, tuple[Message, ...]]]:
         """Return the texts of a conversation, each with the messages that are in it, of which it learns the answers."""
@@ -86,7 +86,7 @@ class ChatDocuments:
         spans = [0, 0]
         learned = []
         for segment, (before, answer) in zip(text.segments, pairs, strict=True):
-            if segment is text.segments[-1] and not segment.answer.endswith(self.template.special):
+            if segment is text.segments[-1] and not segment.end:
                 answer = [*answer, self.template.tokenizer.eos_token_id]
             if not ids and not before:  # the first token of a row is never predicted
                 before, answer = answer[:1], answer[1:]
@@ -95,12 +95,9 @@ class ChatDocuments:
                 _add(spans, len(before) + len(answer), 0)
                 continue
             _add(spans, len(before), len(answer))
-            learned.append(self._without_end(segment.answer))
+            learned.append(segment.said)
         _add(spans, len(rest), 0)
         return ChatDocument(ids + rest, spans, "".join(learned))
-
-    def _without_end(self, answer: str) -> str:
-        return next((answer.removesuffix(one) for one in self.template.special if answer.endswith(one)), answer)
 
     def _fitting(
         self, document: ChatDocument, messages: Sequence[Message], tools: Sequence[object]

@@ -22,6 +22,9 @@ class ChatSettings:
     system: str | None = None
     """System message of conversations that have none."""
 
+    variables: dict[str, str | int | float | bool] | None = None
+    """Values that the template reads, such as `{enable_thinking: false}`; they are saved with it."""
+
     learn: Learn = "answers"
     """What carries loss: all `answers` of the assistant, or the `last_answer` of each conversation."""
 

@@ -4,7 +4,9 @@ Templates that come with models seldom mark what the assistant says. It is found
 before an answer with the beginning that generation is given (`add_generation_prompt`), and the text with the answer.
 """
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,6 +25,8 @@ PLAIN = (
 )
 """The template of tokenizers that have none; roles are words of the text, and the end token ends an answer."""
 PLAIN_NAME = "plain"
+_TAIL = 8
+"""Characters at the end of an answer that a template must show; some leave out its beginning."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,20 @@ class Segment:
 
     Attributes:
         before: What comes before the answer, with the beginning that generation is given.
-        answer: The answer with the token that ends it; empty at the end of a prompt.
+        answer: The answer, to the end of the special tokens that follow it at once; empty at the end of a prompt.
+        end: Those special tokens, with white space before them.
         index: Which message the answer is; -1 at the end of a prompt.
     """
 
     before: str
     answer: str
+    end: str
     index: int
+
+    @property
+    def said(self) -> str:
+        """The answer without its end."""
+        return self.answer.removesuffix(self.end)
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Rendered:
 
     Attributes:
         segments: In order.
-        rest: White space that the template writes after the last answer.
+        rest: White space and special tokens that the template writes after the last answer.
     """
 
     segments: tuple[Segment, ...]
@@ -153,17 +164,22 @@ class ChatTemplate:
         """The ids of the special tokens with which answers end, besides the tokenizer's end token."""
         shown = _Shown(self, [Message("user", "a"), Message(ASSISTANT, "b", True)], ())
         try:
-            answer = shown.up_to(1).segments[-1].answer
+            end = shown.up_to(1).segments[-1].end
         except ValueError:
             return []
-        ends = [one for one in self.special if answer.endswith(one) and one != self.tokenizer.eos_token]
-        return sorted(self.tokenizer.convert_tokens_to_ids(ends))
+        first = encode(self.tokenizer, [end.lstrip()], special=True)[0][:1]
+        return [one for one in first if one != self.tokenizer.eos_token_id]
+
+    def split_end(self, answer: str) -> tuple[str, str, str]:
+        """Return what an answer says, the special tokens that end it, and what the template writes after them."""
+        found = self._ends.search(answer)
+        return (answer[: found.start()], found[1], found[2]) if found else (answer, "", "")
 
     @cached_property
-    def special(self) -> tuple[str, ...]:
-        """The texts of all special tokens."""
+    def _ends(self) -> re.Pattern[str]:
         added = (str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special)
-        return tuple(dict.fromkeys([*added, *self.tokenizer.all_special_tokens]))
+        special = "|".join(map(re.escape, dict.fromkeys([*added, *self.tokenizer.all_special_tokens])))
+        return re.compile(rf"(\s*(?:{special})+)((?:\s|{special})*)\Z")
 
 
 class _Shown:
@@ -190,8 +206,10 @@ class _Shown:
                 f"{_end(asked)!r}; give a template that begins both in the same way as data.chat.template"
             )
         *earlier, last = self.asking(index)
-        answer, rest = self._ended(said[len(asked) :])
-        return Rendered((*earlier, Segment(last.before, answer, index)), rest)
+        text, end, rest = self.template.split_end(said[len(asked) :])
+        if not text.strip() or self.messages[index].content.strip()[-_TAIL:] not in text:
+            raise ValueError(f"the chat template does not show the text of message {index + 1}, an answer")
+        return Rendered((*earlier, Segment(last.before, text + end, end, index)), rest)
 
     def asking(self, count: int) -> list[Segment]:
         """Return the answers in the first messages that are still shown as they were written, and the end without one.
@@ -203,19 +221,24 @@ class _Shown:
         done = 0
         for index in (index for index in range(count) if self.messages[index].role == ASSISTANT):
             begin, said = self.text(index, ask=True), self.text(index + 1)
-            answer, _ = self._ended(said[len(begin) :])
-            if said.startswith(begin) and whole.startswith(begin + answer) and done <= len(begin):
-                found.append(Segment(whole[done : len(begin)], answer, index))
-                done = len(begin) + len(answer)
-        return [*found, Segment(whole[done:], "", -1)]
-
-    def _ended(self, answer: str) -> tuple[str, str]:
-        """Return an answer with the special token that ends it, and the white space after it."""
-        end = len(answer.rstrip())
-        if answer[:end].endswith(self.template.special):
-            return answer[:end], answer[end:]
-        return answer, ""
+            text, end, _ = self.template.split_end(said[len(begin) :])
+            if said.startswith(begin) and whole.startswith(begin + text + end) and done <= len(begin):
+                found.append(Segment(whole[done : len(begin)], text + end, end, index))
+                done = len(begin) + len(text) + len(end)
+        return [*found, Segment(whole[done:], "", "", -1)]
 
 
 def _end(text: str, most: int = 30) -> str:
     return text if len(text) <= most else f"...{text[-most:]}"
+
+
+def with_variables(source: str, variables: Mapping[str, Any]) -> str:
+    """Return a template in which some variables have values.
+
+    Args:
+        source: The template, which may have them already.
+        variables: Texts, numbers, true or false, by name.
+    """
+    values = {name: json.dumps(value, ensure_ascii=False) for name, value in variables.items()}
+    head = "".join(f"{{%- set {name} = {value} -%}}" for name, value in values.items())
+    return source if source.startswith(head) else head + source

@@ -22,7 +22,7 @@ from aigc.data.text.chat.conversation import (
 from aigc.data.text.chat.documents import ChatDocument, ChatDocuments
 from aigc.data.text.chat.formats import chat_format
 from aigc.data.text.chat.settings import Learn
-from aigc.data.text.chat.template import PLAIN, PLAIN_NAME, ChatTemplate
+from aigc.data.text.chat.template import PLAIN, PLAIN_NAME, ChatTemplate, with_variables
 from aigc.data.text.documents import Documents, Table
 from aigc.data.text.examples import Example
 from aigc.data.text.objectives.base import Context, Encoded
@@ -46,6 +46,7 @@ class Chat(Causal):
         conversations: How rows hold conversations: messages, sharegpt, alpaca.
         template: A file with a Jinja chat template, or `plain`; None takes the tokenizer's own, or else `plain`.
         system: System message of conversations that have none.
+        variables: Values that the template reads.
         learn: What carries loss: all `answers`, or the `last_answer`.
     """
 
@@ -59,11 +60,13 @@ class Chat(Causal):
         conversations: str = "messages",
         template: str | None = None,
         system: str | None = None,
+        variables: dict[str, Any] | None = None,
         learn: Learn = "answers",
     ) -> None:
         self.conversations = conversations
         self.template = template
         self.system = system
+        self.variables = variables
         self.learn = learn
         self._format = chat_format(conversations)
 
@@ -107,7 +110,7 @@ class Chat(Causal):
         own = tokenizer.chat_template if self.template is None else None
         if not own and self.template is None:
             log_once("the tokenizer has no chat template: the built-in plain one is taken (data.chat.template)")
-        tokenizer.chat_template = learned.get("template") or own or PLAIN
+        tokenizer.chat_template = with_variables(learned.get("template") or own or PLAIN, self.variables or {})
 
     def settings(self) -> dict[str, Any]:
         """Add the content of the template's file."""
@@ -120,9 +123,7 @@ class Chat(Causal):
         """Make a document of each conversation, or one of each answer where the template changes earlier ones."""
         documents = ChatDocuments(ChatTemplate(context.tokenizer), context.sequence_length)
         conversations = [read_conversation(example.values) for example in examples]
-        for example, made in zip(examples, documents.of(conversations, [_name(one) for one in examples]), strict=True):
-            if not made:
-                raise ValueError(f"{_name(example)}: the chat template shows nothing of the answers")
+        for made in documents.of(conversations, [_name(one) for one in examples]):
             yield from (_encoded(one) for one in made)
 
     def cut(self, table: Table, context: Context) -> Table:

@@ -1,0 +1,193 @@
+"""Conversations in files: recognised, split, packed, cached, held out, streamed."""
+
+import json
+import logging
+
+import pytest
+import torch
+
+from aigc.data.text import StreamedText, TextData
+from aigc.data.text.chat.settings import ChatSettings
+from aigc.data.text.packing import IGNORE
+from aigc.data.text.stream_prepared import StreamTokenizer
+from aigc.data.text.tokenizer_settings import TokenizerSettings
+from aigc.errors import InputError
+from tests.unit.data.chat.templates import tokenizer
+
+
+def rows(count=40, answer="答案{}"):
+    return [
+        {
+            "messages": [
+                {"role": "user", "content": f"问题{i}是什么"},
+                {"role": "assistant", "content": answer.format(i)},
+                {"role": "user", "content": "再说"},
+                {"role": "assistant", "content": f"又{i}"},
+            ]
+        }
+        for i in range(count)
+    ]
+
+
+@pytest.fixture
+def table(write):
+    return lambda made, name="chat.jsonl": str(
+        write(name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in made))
+    )
+
+
+def opened(path, cache, kind=TextData, **changes):
+    settings = {"sequence_length": 64, "batch_size": 4, "cache": str(cache)}
+    data = kind(path, **(settings | changes))
+    data.setup()
+    return data
+
+
+def texts_of(batch, reader):
+    """The documents of a batch as (text, learned text)."""
+    found = []
+    for ids, labels, segments in zip(batch["input_ids"], batch["labels"], batch["segment_ids"], strict=True):
+        for number in range(1, int(segments.max()) + 1):
+            of = segments == number
+            learned = ids[of & (labels != IGNORE)]
+            assert torch.equal(learned, labels[of & (labels != IGNORE)])
+            found.append((reader.decode(ids[of]), reader.decode(learned)))
+    return found
+
+
+def test_conversations_are_recognised_and_their_answers_learned(table, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    path = table(rows())
+    data = opened(path, tmp_path)
+    assert any("read as messages" in message for message in caplog.messages)
+    batch = data.example_rows(4)
+    made = texts_of(batch, data.tokenizer)
+    assert batch["packed"]
+    assert len(made) > 4
+    assert batch["target_tokens"] == int((batch["labels"] != IGNORE).sum())
+    for text, learned in made:
+        number = text.split("问题")[1].split("是")[0]
+        assert learned == f"答案{number}<|end|>又{number}<|end|>"
+    assert data.info["train"]["target_tokens"] < data.info["train"]["tokens"]
+    assert data.info["train"]["documents"] == data.info["train"]["examples"] == 36
+
+
+def test_the_mask_is_the_same_packed_and_apart(table, tmp_path):
+    path = table(rows())
+    packed, apart = (opened(path, tmp_path, packing=packing) for packing in (True, False))
+    every = [sorted(texts_of(one.example_rows(100), one.tokenizer)) for one in (packed, apart)]
+    assert every[0] == every[1]
+
+
+def test_held_out_conversations_ask_for_the_last_answer(table, tmp_path):
+    data = opened(table(rows()), tmp_path)
+    example = data.heldout[0]
+    prompt, reference = data.question(example)
+    assert (prompt.text, reference) == ("再说", example.text)
+    assert data.tokenizer.decode(prompt.ids).endswith("user:\n再说\nassistant:\n")
+    batch = data.prepared.rows("validation").batch([0])
+    assert tuple(batch["input_ids"][0][: len(prompt.ids)].tolist()) == prompt.ids
+
+
+def test_the_template_and_its_end_token_belong_to_the_model(table, tmp_path):
+    folder = tmp_path / "model"
+    tokenizer("qwen2_5").save_pretrained(folder)
+    settings = TokenizerSettings(kind="pretrained", path=str(folder))
+    data = opened(table(rows()), tmp_path, tokenizer=settings)
+    assert data.tokenizer.convert_ids_to_tokens(data.end_ids) == ["<|im_end|>"]
+    data.save_beside_model(tmp_path / "saved")
+    assert (
+        "im_start"
+        in TextData(
+            table(rows()),
+            tokenizer=TokenizerSettings(kind="pretrained", path=str(tmp_path / "saved")),
+            cache=str(tmp_path),
+            sequence_length=64,
+        ).recipe.ingredients()["chat_template"]
+    )
+
+
+def test_two_tokenizers_that_differ_in_their_template_alone_are_kept_apart(table, tmp_path):
+    path = table(rows())
+    for name, text in (("one", None), ("other", "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}")):
+        reader = tokenizer(text="")
+        reader.chat_template = text
+        reader.save_pretrained(tmp_path / name)
+    data = [
+        opened(path, tmp_path, tokenizer=TokenizerSettings(kind="pretrained", path=str(tmp_path / name)))
+        for name in ("one", "other")
+    ]
+    assert data[0].prepared.folder != data[1].prepared.folder
+    assert "[user]" in texts_of(data[1].example_rows(1), data[1].tokenizer)[0][0]
+
+
+def test_a_template_in_a_file_stays_what_it_was_for_a_model(table, tmp_path, write):
+    path = table(rows())
+    file = write("own.jinja", "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}")
+    chat = ChatSettings(template=str(file))
+    data = opened(path, tmp_path, chat=chat)
+    state = data.state_dict()
+    file.unlink()
+    resumed = TextData(path, chat=chat, sequence_length=64, batch_size=4, cache=str(tmp_path))
+    resumed.load_state_dict(state)
+    resumed.setup()
+    assert torch.equal(resumed.example_rows(2)["input_ids"], data.example_rows(2)["input_ids"])
+    with pytest.raises(InputError, match=r"data\.chat\.template"):
+        opened(path, tmp_path / "other", chat=chat)
+
+
+def test_answers_that_do_not_fit_are_dropped_and_counted(table, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    long = rows(4)
+    for row in long:
+        row["messages"][-1]["content"] = "".join(map(chr, range(0x4E00, 0x4E00 + 100)))
+    data = opened(table([*long, *rows(40)]), tmp_path, validation_fraction=0)
+    assert (data.info["train"]["dropped"], data.info["train"]["documents"]) == (4, 40)
+    assert any("dropped" in message for message in caplog.messages)
+
+
+def test_streamed_conversations_are_the_same(table, tmp_path):
+    path = table(rows())
+    settings = {"validation_documents": 4, "shuffle": False}
+    streamed = opened(path, tmp_path, StreamedText, tokenizer=StreamTokenizer(), **settings)
+    batch = next(streamed.rows().batches(0, 4))[0]
+    for text, learned in texts_of(batch, streamed.tokenizer):
+        number = text.split("问题")[1].split("是")[0]
+        assert learned == f"答案{number}<|end|>又{number}<|end|>"
+    assert len(streamed.heldout) == 4
+    assert streamed.question(streamed.heldout[0])[1] == "又0"
+
+
+def test_an_error_in_a_row_names_it(table, tmp_path):
+    made = rows()
+    made[6]["messages"][1]["content"] = ""
+    with pytest.raises(InputError, match="7"):
+        opened(table(made), tmp_path)
+    with pytest.raises(InputError, match="row 1"):
+        text = "{% for m in messages %}{{ m.role }}{% endfor %}"
+        file = tmp_path / "bad.jinja"
+        file.write_text(text)
+        opened(table(rows()), tmp_path, chat=ChatSettings(template=str(file)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"format": "mesages"}, "mesages"),
+        ({"format": "messages", "text_column": "text"}, "data.text_column"),
+        ({"format": "text", "prompt_column": "a", "completion_column": "b"}, "data.prompt_column"),
+        ({"format": "alpaca", "objective": {"_target_": "aigc.data.text.objectives.Causal"}}, "data.objective"),
+        ({"format": "sharegpt"}, "conversations"),
+    ],
+)
+def test_settings_that_contradict_each_other(table, tmp_path, changes, key):
+    with pytest.raises(InputError, match=key):
+        opened(table(rows()), tmp_path, **changes)
+
+
+def test_pairs_are_recognised_too(table, tmp_path):
+    made = [{"prompt": f"上{i}", "completion": f"下{i}"} for i in range(40)]
+    data = opened(table(made), tmp_path)
+    assert data.heldout[0].prompt.startswith("上")
+    text = [{"prompt": "x", "text": f"只有这个{i}"} for i in range(40)]
+    assert opened(table(text, "text.jsonl"), tmp_path, batch_size=1).heldout[0].prompt == ""
