@@ -141,7 +141,8 @@ def test_answers_that_do_not_fit_are_dropped_and_counted(table, tmp_path, caplog
     long = rows(4)
     for row in long:
         row["messages"][-1]["content"] = "".join(map(chr, range(0x4E00, 0x4E00 + 100)))
-    data = opened(table([*long, *rows(40)]), tmp_path, validation_fraction=0)
+    path, characters = table([*long, *rows(40)]), TokenizerSettings(kind="character")
+    data = opened(path, tmp_path, tokenizer=characters, validation_fraction=0)
     assert (data.info["train"]["dropped"], data.info["train"]["documents"]) == (4, 40)
     assert any("dropped" in message for message in caplog.messages)
 
@@ -163,11 +164,11 @@ def test_an_error_in_a_row_names_it(table, tmp_path):
     made[6]["messages"][1]["content"] = ""
     with pytest.raises(InputError, match="7"):
         opened(table(made), tmp_path)
+    file = tmp_path / "bad.jinja"
+    file.write_text("{% for m in messages %}{{ m.role }}{% endfor %}")
+    path = table(rows())
     with pytest.raises(InputError, match="row 1"):
-        text = "{% for m in messages %}{{ m.role }}{% endfor %}"
-        file = tmp_path / "bad.jinja"
-        file.write_text(text)
-        opened(table(rows()), tmp_path, chat=ChatSettings(template=str(file)))
+        opened(path, tmp_path, chat=ChatSettings(template=str(file)))
 
 
 @pytest.mark.parametrize(
