@@ -5,19 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from peft import PeftModel
-from transformers import PreTrainedModel
+from transformers import AutoConfig, PreTrainedModel
 
 from aigc.errors import InputError
 from aigc.models.adapters.base import Adapter, base_digest_of
+from aigc.models.adapters.merging import base_path
 from aigc.models.adapters.peft import merge_layers
 from aigc.models.adapters.virtual_tokens import prepend
 from aigc.models.embeddings import add_rows
-from aigc.models.pretrained import ADAPTER_CONFIG, local_folder
 from aigc.models.weights import digest_of
 from aigc.runs.files import read_mapping
 
+ADAPTER_CONFIG = "adapter_config.json"
 BASE = "base.json"
 """Names the base model, its digest and the type of its weights."""
 
@@ -35,26 +35,26 @@ def save_apart(adapter: Adapter, model: PreTrainedModel, folder: Path) -> None:
     (folder / BASE).write_text(json.dumps(base, indent=2) + "\n", encoding="utf-8")
 
 
-def load_apart(folder: Path, read: Callable[[str, torch.dtype], PreTrainedModel]) -> PreTrainedModel:
+def load_apart(folder: Path, read: Callable[[str, str, Any], PreTrainedModel]) -> PreTrainedModel:
     """Load an adapter with its base model, merged in float32; virtual tokens stay what they are.
 
     Args:
         folder: The adapter's.
-        read: Reads the base model, given its path and the type of its weights.
+        read: Reads the base model, given its path, the type of its weights, and its configuration, in which the number
+            of tokens may be larger.
 
     Raises:
         InputError: The base model is not there, or another one is in its place; or the folder is damaged.
     """
     base = _read_base(folder)
-    path = str(base["path"])
+    path, config = str(base["path"]), AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    rows = config.vocab_size
     try:
-        model = read(path, getattr(torch, str(base["dtype"])))
+        model = read(path, str(base["dtype"]), config)
     except (OSError, InputError) as error:
         what = f"the base model {path} of the adapter in {folder} cannot be read: {str(error).partition(chr(10))[0]}"
         raise InputError(f"{what}. Put it back, or change `path` in {folder / BASE}") from error
-    rows = read_mapping(folder / "config.json").get("vocab_size")
-    if isinstance(rows, int):
-        add_rows(model, rows)
+    add_rows(model, rows)
     if base["digest"] not in (None, found := digest_of(model)):
         raise InputError(
             f"the adapter in {folder} belongs to a base model with digest {str(base['digest'])[:12]}, and that of "
@@ -66,14 +66,7 @@ def load_apart(folder: Path, read: Callable[[str, torch.dtype], PreTrainedModel]
         prepend(model, wrapper)
         return model
     merge_layers(model, wrapper)
-    return model
-
-
-def base_path(model: PreTrainedModel) -> str:
-    """Return where the base model of a network is from: a folder, or a name on the Hub."""
-    path = str(model.name_or_path)
-    folder = local_folder(path) if path else None
-    return str(folder.resolve()) if folder else path
+    return model.requires_grad_(True)
 
 
 def _read_base(folder: Path) -> dict[str, Any]:

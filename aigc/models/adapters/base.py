@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from torch import nn
@@ -23,7 +24,7 @@ class Adapter(ABC):
     """Whether weights of the base model can compute the same."""
     kept_apart: bool = False
     """Whether a finished run leaves the adapter alone, which is loaded together with its base model."""
-    rates: ClassVar[Mapping[str, float]] = {}
+    rates: Mapping[str, float] = MappingProxyType({})
     """Learning rates of some weights relative to that of the others, by patterns of `aigc.optim.groups`."""
 
     @abstractmethod

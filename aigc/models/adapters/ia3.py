@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from peft import IA3Config, PeftConfig
 from peft.utils.constants import (
     TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING as FEEDFORWARD,
+)
+from peft.utils.constants import (
     TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING as TARGETS,
 )
 from torch import nn
@@ -12,6 +14,7 @@ from torch import nn
 from aigc.config.problems import ConfigError, Problem
 from aigc.models.adapters.peft import LayerAdapter
 from aigc.models.adapters.targets import is_named
+from aigc.models.weights import mark_vector
 
 
 class IA3(LayerAdapter):
@@ -45,12 +48,20 @@ class IA3(LayerAdapter):
             raise ConfigError([Problem("model.adapter.target_modules", what)])
         return list(TARGETS[kind])
 
+    def apply(self, model: nn.Module) -> None:
+        """Add the scales, which weight decay leaves out; see `Adapter.apply`."""
+        super().apply(model)
+        for name, parameter in model.named_parameters():
+            if ".ia3_l." in name:
+                mark_vector(parameter)
+
     def settings(self, model: nn.Module) -> PeftConfig:
         """Return the configuration; see `PeftAdapter.settings`."""
         targets, inner = self.targets(model), self.feedforward_modules
         if inner is None:
             known = FEEDFORWARD.get(_kind(model), [])
-            inner = known if isinstance(targets, str) else [one for one in known if any(map(_of(one), targets))]
+            same = [one for one in known if any(is_named(target, one) or is_named(one, target) for target in targets)]
+            inner = known if isinstance(targets, str) else same
         return IA3Config(
             target_modules=targets, feedforward_modules=list(inner), modules_to_save=self.modules_to_save or None
         )
@@ -58,7 +69,3 @@ class IA3(LayerAdapter):
 
 def _kind(model: nn.Module) -> str:
     return str(getattr(getattr(model, "config", None), "model_type", ""))
-
-
-def _of(name: str):  # type: ignore[no-untyped-def]
-    return lambda target: is_named(target, name) or is_named(name, target)

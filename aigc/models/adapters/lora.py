@@ -12,7 +12,7 @@ from aigc.models.adapters.peft import LayerAdapter
 from aigc.models.adapters.residual import as_difference, keep_initial_factors
 from aigc.models.adapters.targets import ALL_LINEAR, linear_kinds
 
-_FROM_WEIGHTS = ("pissa", "pissa_niter_4", "pissa_niter_16", "olora")
+_FROM_WEIGHTS = ("pissa", "pissa_niter_4", "pissa_niter_16")
 """Ways to begin that take a part out of the frozen weights."""
 
 
@@ -28,9 +28,8 @@ class LoRA(LayerAdapter):
         modules_to_save: Names, or ends of names, of modules that are trained whole.
         use_rslora: Scale by the square root of the rank (Kalajdzievski, 2023).
         use_dora: Learn the magnitude of each weight vector apart (Liu et al., 2024).
-        init: How the factors begin: as PEFT does (default), from a normal distribution (gaussian), orthogonal, from
-            the principal components of the weights (pissa; Meng et al., 2024; niter computes them faster), or from
-            their QR decomposition (olora).
+        init: How the factors begin: as PEFT does (default), from a normal distribution (gaussian), orthogonal, or as
+            the principal components of the weights (pissa; Meng et al., 2024; niter computes them faster).
         b_lr_ratio: Learning rate of the second factor relative to that of the first (LoRA+; Hayou et al., 2024).
         merge: Whether a finished run leaves merged weights in model/, or the adapter alone in PEFT's layout (false).
     """
@@ -46,23 +45,21 @@ class LoRA(LayerAdapter):
         modules_to_save: Sequence[str] = (),
         use_rslora: bool = False,
         use_dora: bool = False,
-        init: Literal["default", "gaussian", "orthogonal", "pissa", "pissa_niter_4", "pissa_niter_16", "olora"] = (
-            "default"
-        ),
+        init: Literal["default", "gaussian", "orthogonal", "pissa", "pissa_niter_4", "pissa_niter_16"] = "default",
         b_lr_ratio: Annotated[float, Bound(0)] = 1.0,
         merge: bool = True,
     ) -> None:
         super().__init__(target_modules, modules_to_save, merge)
         self.rank, self.alpha, self.dropout = rank, alpha, dropout
         self.use_rslora, self.use_dora, self.init = use_rslora, use_dora, init
-        self.rates = {} if b_lr_ratio == 1 else {"*.lora_B.*": b_lr_ratio, "*.lora_embedding_B.*": b_lr_ratio}
+        self.rates = {} if b_lr_ratio == 1 else {"*.lora_*B.*": b_lr_ratio}
 
     def settings(self, model: nn.Module) -> PeftConfig:
         """Return the configuration; see `PeftAdapter.settings`."""
         init: Any = True if self.init == "default" else self.init
         return LoraConfig(
             r=self.rank,
-            lora_alpha=self.alpha,  # type: ignore[arg-type]
+            lora_alpha=self.alpha,
             lora_dropout=self.dropout,
             target_modules=self.targets(model),
             modules_to_save=self.modules_to_save or None,

@@ -38,7 +38,7 @@ class PeftAdapter(Adapter):
         """Put the layers of the adapter around those of the network; see `Adapter.apply`."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "fan_in_fan_out is set")  # PEFT then sets what is right for the layer
-            wrapper = get_peft_model(model, self.settings(model), autocast_adapter_dtype=False)  # type: ignore[arg-type]
+            wrapper = get_peft_model(model, self.settings(model), autocast_adapter_dtype=False)
         model.__dict__[_WRAPPER] = wrapper  # not a submodule, as it holds the network
 
     def merge(self, model: nn.Module) -> None:

@@ -27,7 +27,7 @@ class _VirtualTokens(PeftAdapter):
         """Check that rows hold one text each, with room for the virtual tokens; see `Adapter.check`."""
         problems = []
         config: Any = model.config
-        if getattr(data, "packing", False):
+        if getattr(data, "packs", False):
             what = f"rows of several documents cannot begin with the virtual tokens of {type(self).__name__}; set false"
             problems.append(Problem("data.packing", what))
         context, length = context_length(config), getattr(data, "sequence_length", 0)

@@ -1,4 +1,4 @@
-"""Low-rank updates that begin as a part of the frozen weights, which then hold the rest (PiSSA, OLoRA)."""
+"""Low-rank updates that begin as a part of the frozen weights, which then hold the rest (PiSSA)."""
 
 from typing import Any
 
@@ -18,11 +18,11 @@ def keep_initial_factors(model: nn.Module) -> None:
     taken out in their place when it is loaded.
     """
     for layer in model.modules():
-        if isinstance(layer, LoraLayer):
+        if isinstance(layer, LoraLayer) and _ADAPTER in layer.lora_A:  # embeddings begin with zeros
             for name, factor in zip(NAMES, _factors(layer), strict=True):
-                layer.register_buffer(name, factor.detach().clone())  # type: ignore[attr-defined]
+                layer.register_buffer(name, factor.detach().clone())
             layer.aigc_taken = tuple(getattr(layer, name).clone() for name in NAMES)
-            layer.register_load_state_dict_post_hook(_take_out_loaded)  # type: ignore[attr-defined]
+            layer.register_load_state_dict_post_hook(_take_out_loaded)
 
 
 def as_difference(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:

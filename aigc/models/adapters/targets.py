@@ -60,11 +60,9 @@ def _pattern_problem(key: str, pattern: str, layers: dict[str, nn.Module]) -> It
         return
     if not found:
         some = next(iter(layers), "")
-        yield Problem(
-            key,
-            f"no layer has a whole name that matches {pattern!r}, such as {some}; a list, as [{_last(some)}], takes "
-            f"ends of names. {_listed(layers)}",
-        )
+        name = pattern if any(is_named(layer, pattern) for layer in layers) else _last(some)
+        what = f"no layer has a whole name, such as {some}, that matches {pattern!r}; a list, [{name}], takes ends"
+        yield Problem(key, f"{what}. {_listed(layers)}")
 
 
 def _unknown(name: str, known: Iterator[str] | dict[str, nn.Module] | set[str]) -> str:

@@ -7,7 +7,9 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import Cache, PreTrainedModel
 
-_WRAPPER, _COUNT = "aigc_peft", "aigc_virtual_tokens"
+from aigc.models.context import VIRTUAL
+
+_WRAPPER = "aigc_peft"
 
 
 def prepend(model: PreTrainedModel, wrapper: PeftModel) -> None:
@@ -21,22 +23,23 @@ def prepend(model: PreTrainedModel, wrapper: PeftModel) -> None:
     """
     model.prompt_encoder = wrapper.prompt_encoder
     # `context_length` reads it: these positions are no longer there for a text.
-    setattr(model.config, _COUNT, wrapper.active_peft_config.num_virtual_tokens)
+    setattr(model.config, VIRTUAL, wrapper.active_peft_config.num_virtual_tokens)
+    model.aigc_isolation = None  # there is one document a row, and its mask is the model's own
     model.register_forward_pre_hook(_begin, with_kwargs=True)
     model.register_forward_hook(_end, with_kwargs=True)
 
 
 def _begin(model: Any, arguments: tuple[Any, ...], inputs: dict[str, Any]) -> tuple[tuple[()], dict[str, Any]]:
     """Put the virtual tokens, or their keys and values, before the first tokens of a row; shift what counts tokens."""
-    wrapper, number = model.__dict__[_WRAPPER], getattr(model.config, _COUNT)
+    wrapper, number = model.__dict__[_WRAPPER], getattr(model.config, VIRTUAL)
     given = dict(inputs) | ({"input_ids": arguments[0]} if arguments else {})
     rows, length = (given["input_ids"] if given.get("input_ids") is not None else given["inputs_embeds"]).shape[:2]
     cache: Cache | None = given.get("past_key_values")
     begins = cache is None or not cache.get_seq_length()
     mask, positions = given.get("attention_mask"), given.get("position_ids")
     # Any other mask keeps documents of a row apart, and there is one: the model's own says the same.
-    plain = isinstance(mask, Tensor) and mask.ndim == 2
-    given["attention_mask"] = torch.cat([mask.new_ones(rows, number), mask], dim=1) if plain else None
+    padding = mask if isinstance(mask, Tensor) and mask.ndim == 2 else None
+    given["attention_mask"] = None if padding is None else torch.cat([padding.new_ones(rows, number), padding], dim=1)
     if positions is not None:
         positions = positions + number
     if begins and wrapper.active_peft_config.peft_type == "PREFIX_TUNING":
@@ -58,9 +61,11 @@ def _begin(model: Any, arguments: tuple[Any, ...], inputs: dict[str, Any]) -> tu
 
 def _end(model: Any, arguments: tuple[Any, ...], inputs: dict[str, Any], output: Any) -> Any:
     """Return the logits of the row without those of the virtual tokens."""
-    embeddings, number = inputs.get("inputs_embeds"), getattr(model.config, _COUNT)
+    embeddings, number = inputs.get("inputs_embeds"), getattr(model.config, VIRTUAL)
     if embeddings is not None and output.logits.shape[1] == embeddings.shape[1]:
         output.logits = output.logits[:, number:]
+    if inputs.get("use_cache") is False and "past_key_values" in output:
+        output.past_key_values = None  # a prefix is no cache that the next call may fill
     return output
 
 
