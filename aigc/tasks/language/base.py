@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, cast
 
 import torch
 from omegaconf import DictConfig
@@ -26,6 +26,7 @@ from aigc.optim.plateau import lightning_schedule
 from aigc.tasks.base import Task
 from aigc.tasks.memory import accumulated, advised, halved, lower_precision
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _SCALE = 4096.0
 """Divides the loss of several ranks until its targets are counted; a power of two changes no bit of a gradient."""
 
@@ -80,7 +81,8 @@ class LanguageTask(Task, ABC):
         freeze_parameters(model, freeze, "task.freeze")
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
-        self._run_model = torch.compile(self._call_model, backend=compile_backend) if compile else self._call_model
+        self._compile_backend = compile_backend if compile else None
+        self._run_model: Callable[..., Any] = self.compiled(self._call_model)
         self._step_targets: list[int] = []
         self._logged_loss: Tensor | float = 0.0
         self._logged_targets = 0
@@ -117,6 +119,12 @@ class LanguageTask(Task, ABC):
     def run_model(self, **inputs: Any) -> Any:
         """Call the model, compiled where the config says so; returns what it returns."""
         return self._run_model(**inputs)
+
+    def compiled(self, function: _Function) -> _Function:
+        """Return a function compiled where the config says so."""
+        if self._compile_backend is None:
+            return function
+        return cast(_Function, torch.compile(function, backend=self._compile_backend))
 
     def _call_model(self, **inputs: Any) -> Any:
         return self.model(**inputs)
