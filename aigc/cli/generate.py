@@ -39,7 +39,7 @@ class GenerateParser(VerbParser):
 def parser() -> argparse.ArgumentParser:
     """Return the verb's parser."""
     made = GenerateParser()
-    made.add_argument("run", metavar="RUN", help="run id, a unique prefix, a path, or latest")
+    made.add_argument("run", metavar="RUN", help="run id, a unique prefix, a path, latest, or the folder of a model")
     made.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="keys of the model, see below")
     made.add_argument("--prompts", metavar="FILE", help=_option_help("prompts"))
     made.add_argument("--out", metavar="FILE|FOLDER", help=_option_help("out"))
@@ -60,13 +60,12 @@ def run(options: argparse.Namespace) -> None:
     """Generate, and print each result as soon as it is ready."""
     from aigc.cli.parts.typed_keys import read_keys
     from aigc.inference.base import Request
-    from aigc.inference.find import saved_model
-    from aigc.runs import Run
+    from aigc.inference.find import open_model
     from aigc.runs.console import show_messages
 
     use_trusted(options.trust)
     show_messages()
-    model = saved_model(Run.open(options.run))
+    model = open_model(options.run)
     model.check_options([name for name in ("prompts", "out", "force") if getattr(options, name)])
     keys = model.keys(**read_keys(options.overrides, _path(model.keys)))
     request = Request(keys, options.prompts, lambda: _read_prompts(options.prompts), options.out, options.force)
@@ -115,11 +114,10 @@ def _kind_help(kind: "type[SavedModel]") -> str:
 
 def _kind_of(name: str) -> "type[SavedModel] | None":
     from aigc.errors import InputError
-    from aigc.inference.find import saved_model
-    from aigc.runs import Run
+    from aigc.inference.find import open_model
 
     try:
-        return type(saved_model(Run.open(name)))
+        return type(open_model(name))
     except InputError:
         return None
 

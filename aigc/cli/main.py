@@ -25,6 +25,7 @@ VERBS = {
     "resume": "continue a run where it stopped",
     "eval": "measure a run's model, on other data if asked",
     "generate": "text or images from a run's model",
+    "chat": "talk with a run's language model",
     "export": "write a run's model for other tools, and compare",
     "score": "measure texts in plain files, compare systems",
     "score-images": "measure images in files: FID, KID and others",
@@ -36,8 +37,8 @@ VERBS = {
     "reproduce": "train a run again and compare every number",
 }
 
-_READ_ONLY = ("validate", "help", "ls", "show", "verify", "score")
-"""Verbs that leave nothing behind: a signal ends them at once."""
+_READ_ONLY = ("validate", "help", "ls", "show", "verify", "score", "chat")
+"""Verbs that leave nothing half done: a signal acts at once."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

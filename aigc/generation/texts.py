@@ -1,7 +1,6 @@
 """Generation of texts from prompts: batched, padded on the left, without special or unknown tokens in the output."""
 
-from collections.abc import Iterator, Sequence
-from itertools import takewhile
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -17,8 +16,10 @@ from aigc.data.text.prompts import Prompt, text_prompts
 from aigc.distributed.collectives import world_size
 from aigc.errors import InputError
 from aigc.generation.configuration import configuration
+from aigc.generation.decoding import decode, decode_until
 from aigc.generation.random_state import fixed_random_state
 from aigc.generation.sampling import Sampling
+from aigc.generation.streaming import TextStream
 from aigc.models.context import context_length
 from aigc.models.end_tokens import end_tokens
 from aigc.printing import plural
@@ -36,6 +37,7 @@ def generate_texts(
     prompts: Sequence[str | Prompt],
     sampling: Sampling,
     shorten: bool = False,
+    show: Callable[[str], None] | None = None,
 ) -> list[list[str]]:
     """Generate `sampling.num_samples` continuations of each prompt, without the prompt itself.
 
@@ -47,6 +49,8 @@ def generate_texts(
         prompts: Any texts, which are made prompts by `text_prompts`, or prompts that have their ids.
         sampling: The sampling controls.
         shorten: Cut off the beginning of a prompt that is too long for the model's context, instead of raising.
+        show: Called with each piece of the text as soon as its characters are certain; for one text of one prompt,
+            without beams.
 
     Raises:
         InputError: A prompt leaves no room in the model's context, or several texts are asked for at temperature 0.
@@ -69,7 +73,7 @@ def generate_texts(
     try:
         with fixed_random_state(model.device, sampling.seed), torch.inference_mode():
             for chosen in _batches([len(ids) for ids in encoded], sampling, context):
-                outputs = _generate_batch(model, tokenizer, [encoded[i] for i in chosen], sampling, context)
+                outputs = _generate_batch(model, tokenizer, [encoded[i] for i in chosen], sampling, context, show)
                 if _may_stop():
                     stop.check()
                 for position, index in enumerate(chosen):
@@ -101,20 +105,22 @@ def _generate_batch(
     prompts: list[list[int]],
     sampling: Sampling,
     context: int | None,
+    show: Callable[[str], None] | None,
 ) -> list[str]:
     width = max(map(len, prompts))
     padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     ids = torch.tensor([[padding] * (width - len(p)) + p for p in prompts], device=model.device)
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=model.device)
     limits = [n for n in (sampling.max_new_tokens, context - width if context is not None else None) if n is not None]
+    ends = set(end_tokens(model, tokenizer))
     output = model.generate(
         input_ids=ids,
         attention_mask=mask,
         generation_config=configuration(model, tokenizer, sampling, min(limits, default=256)),
+        streamer=TextStream(tokenizer, ends, sampling.stops, show) if show else None,
         stopping_criteria=StoppingCriteriaList([_WhenAsked(), *_at_texts(tokenizer, sampling.stops, width)]),
     )
-    ends = set(end_tokens(model, tokenizer))
-    return [_text(tokenizer, row[width:].tolist(), ends, sampling.stops) for row in output]
+    return [decode_until(tokenizer, row[width:].tolist(), ends, sampling.stops) for row in output]
 
 
 class _WhenAsked(StoppingCriteria):
@@ -136,23 +142,13 @@ class _AtTexts(StoppingCriteria):
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
         tails = input_ids[:, max(self.begin, input_ids.shape[1] - self.last) :].tolist()
-        texts = [_decoded(self.tokenizer, tail) for tail in tails]
+        texts = [decode(self.tokenizer, tail) for tail in tails]
         found = [any(stop_text in text for stop_text in self.stops) for text in texts]
         return torch.tensor(found, dtype=torch.bool, device=input_ids.device)
 
 
 def _at_texts(tokenizer: PreTrainedTokenizerFast, stops: Sequence[str], begin: int) -> list[StoppingCriteria]:
     return [_AtTexts(tokenizer, stops, begin)] if stops else []
-
-
-def _text(tokenizer: PreTrainedTokenizerFast, ids: list[int], ends: set[int], stops: Sequence[str]) -> str:
-    """Return what stands before the first end token, and before the first of the texts that end it."""
-    text = _decoded(tokenizer, list(takewhile(lambda one: one not in ends, ids)))
-    return text[: min((at for stop_text in stops if (at := text.find(stop_text)) >= 0), default=None)]
-
-
-def _decoded(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> str:
-    return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
 def _shortened(ids: list[int], kept: int, most: int) -> list[int]:

@@ -12,6 +12,8 @@ from aigc.runs import Run
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from aigc.inference.parts.chat_session import ChatSession
+
 SAFETENSORS = "safetensors"
 """The export format of every kind: weights and what rebuilds the model."""
 
@@ -47,8 +49,6 @@ class Comparison(NamedTuple):
     difference: float
     """The largest one."""
     allowed: float
-    note: str = ""
-    """What else is to be said of it."""
 
 
 class SavedModel(ABC):
@@ -122,6 +122,14 @@ class SavedModel(ABC):
             InputError: The model cannot be measured in this way, or the data cannot be used.
         """
         raise InputError(f"{self.run.id} makes {self.makes}, which `aigc eval` does not measure")
+
+    def chat(self) -> "ChatSession":
+        """Load the model and begin a conversation.
+
+        Raises:
+            InputError: The model cannot talk, or as `load`.
+        """
+        raise InputError(f"{self.run.id} makes {self.makes}; `aigc chat` talks with causal language models")
 
     def check_options(self, given: Sequence[str]) -> None:
         """Check that the model takes these options of `aigc generate`.

@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aigc.errors import InputError
 from aigc.generation.sampling import Sampling
 from aigc.inference.base import Generated, Request
 from aigc.inference.transformers_model import SavedTransformersModel
+
+if TYPE_CHECKING:
+    from aigc.inference.parts.chat_session import ChatSession
 
 
 @dataclass(frozen=True)
@@ -53,16 +56,10 @@ class SavedCausalLM(SavedTransformersModel):
         yield from results if file is None else [file.write(results)]
 
     def _results(self, prompts: list[str], keys: TextKeys) -> list[Generated]:
-        import torch
-        import transformers
-
         from aigc.generation.texts import generate_texts
         from aigc.inference.parts.unknown import warn_of_unknown
 
-        transformers.utils.logging.disable_progress_bar()
-        model, tokenizer = self.load()
-        if torch.cuda.is_available():
-            model = model.to("cuda")
+        model, tokenizer = self._on_device()
         warn_of_unknown(tokenizer, prompts)
         texts = generate_texts(model, tokenizer, prompts, keys)
         return [
@@ -70,6 +67,32 @@ class SavedCausalLM(SavedTransformersModel):
             for prompt, several in zip(prompts, texts, strict=True)
             for text in several
         ]
+
+    def chat(self) -> "ChatSession":
+        """Begin a conversation with the chat template of the tokenizer; see `SavedModel.chat`."""
+        from aigc.data.text.chat.template import ChatTemplate
+        from aigc.data.text.prompts import text_prompts
+        from aigc.inference.parts.chat_session import ChatSession
+
+        model, tokenizer = self._on_device()
+        separator = self._separator()
+        chat = (self.run.config.get("data") or {}).get("chat") or {}
+        return ChatSession(
+            model,
+            tokenizer,
+            ChatTemplate.of(tokenizer),
+            lambda text: text_prompts(tokenizer, [_separated(text, separator)])[0],
+            chat.get("system"),
+        )
+
+    def _on_device(self) -> tuple[Any, Any]:
+        """Load model and tokenizer, on the GPU where there is one."""
+        import torch
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        model, tokenizer = self.load()
+        return (model.to("cuda") if torch.cuda.is_available() else model), tokenizer
 
     def _complete(self, model: Any, tokenizer: Any) -> None:
         from aigc.inference.parts.generation_settings import add_start, sampling_of, set_defaults

@@ -8,6 +8,7 @@ import aigc.inference
 from aigc.config.problems import ConfigError, Problem
 from aigc.errors import InputError
 from aigc.inference.base import SavedModel
+from aigc.inference.parts.model_folder import ModelFolder
 from aigc.runs import Run
 from aigc.runs.files import read_mapping
 from aigc.runs.folder import MODEL_CLASS_FILE
@@ -28,6 +29,18 @@ def kinds() -> list[type[SavedModel]]:
             of_module = [one for one in members if isinstance(one, type) and one.__module__ == module.name]
             found += [one for one in of_module if issubclass(one, SavedModel) and one is not SavedModel]
     return found
+
+
+def open_model(name: str) -> SavedModel:
+    """Return what can be done with a model.
+
+    Args:
+        name: A run by its id, a unique prefix, a path or `latest`, or the folder of a model.
+
+    Raises:
+        InputError, ConfigError: As `Run.open` and `saved_model`.
+    """
+    return saved_model(ModelFolder.at(name) or Run.open(name))
 
 
 def saved_model(run: Run) -> SavedModel:

@@ -58,6 +58,7 @@ CASES = {
     "help": [["trainr"], ["data.tokenizer.kin"], ["nowhere.Thing"], ["data", "data=nope"]],
     "eval": [*RUN, ["latest"], ["latest", "trainer.max_stepz=3"]],
     "generate": [*RUN, ["latest"]],
+    "chat": [*RUN, ["latest"], ["latest", "temprature=1"]],
     "export": [*RUN, ["latest"], ["latest", "--format", "nothing"]],
     "score": [
         ["p.txt", "longer.txt"],

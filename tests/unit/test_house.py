@@ -71,6 +71,8 @@ QUICK = [
     ["--help"],
     ["train", "--help"],
     ["generate", "--help"],
+    ["chat", "--help"],
+    ["chat", "nothing"],
     ["validate"],
     ["validate", "trainer.max_stepz=1"],
     ["train", "trainer.max_stepz=1"],

@@ -1,0 +1,137 @@
+"""A conversation with a language model: turns of a person and of the model, and how the model is asked."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aigc.errors import InputError
+from aigc.generation.sampling import OneText, Sampling
+from aigc.printing import plural
+
+if TYPE_CHECKING:
+    from aigc.data.text.chat.template import ChatTemplate
+    from aigc.data.text.prompts import Prompt
+
+Turn = dict[str, str]
+_SHARE = 4
+"""Without `max_new_tokens`, an answer has room for at least this part of the context: a quarter."""
+
+
+@dataclass(frozen=True)
+class ChatKeys(OneText):
+    """What `aigc chat` takes: the sampling controls of an answer, and what the model is told first."""
+
+    system: str | None = None
+    """Turn to the model before the conversation; null has none, or that of the chat template."""
+
+
+class Answer(NamedTuple):
+    """What the model has written."""
+
+    text: str
+    left_out: int
+    """How many of the oldest messages did not fit into the context."""
+    whole: bool = True
+    """Whether it was written to its end; if not, a person stopped it."""
+
+
+class ChatSession:
+    """The turns so far. Without a chat template, each line is a prompt of its own that the model continues.
+
+    Args:
+        model: A causal language model.
+        tokenizer: Its tokenizer.
+        template: Makes prompts of messages; None continues plain texts.
+        plain: Makes the prompt of a plain text.
+        system: The system message that the model was trained with.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        template: "ChatTemplate | None",
+        plain: Callable[[str], "Prompt"],
+        system: str | None = None,
+    ) -> None:
+        self.model, self.tokenizer, self.template, self.plain, self.system = model, tokenizer, template, plain, system
+        self.messages: list[Turn] = []
+
+    def ask(self, text: str, keys: ChatKeys, show: Callable[[str], None]) -> Answer:
+        """Add a message of the person and the model's answer to it.
+
+        Args:
+            text: The message.
+            keys: The sampling controls.
+            show: Called with each piece of the answer.
+
+        Returns:
+            The answer; one that is interrupted (KeyboardInterrupt) is kept as far as it was written, if it was at all.
+
+        Raises:
+            InputError: The message alone is too long, or the template refuses it; it is not added then.
+        """
+        asked: Turn = {"role": "user", "content": text}
+        prompt, left_out = self._prompt([*self.messages, asked], keys)
+        written: list[str] = []
+
+        def pass_on(piece: str) -> None:
+            written.append(piece)
+            show(piece)
+
+        try:
+            answer = Answer(self._generate(prompt, keys, pass_on), left_out)
+        except KeyboardInterrupt:
+            answer = Answer("".join(written), left_out, whole=False)
+            if not answer.text:
+                return answer
+        self.messages += [asked, {"role": "assistant", "content": answer.text}]
+        return answer
+
+    def take_back(self) -> str | None:
+        """Take the last message of the person and its answer back, and return the message; None where there is none."""
+        if not self.messages:
+            return None
+        asked, _ = self.messages[-2:]
+        del self.messages[-2:]
+        return asked["content"]
+
+    def with_system(self, system: str | None) -> list[Turn]:
+        """Return all messages, that of the system first."""
+        return [*([{"role": "system", "content": system}] if system else []), *self.messages]
+
+    def _generate(self, prompt: "Prompt", keys: ChatKeys, show: Callable[[str], None]) -> str:
+        from aigc.generation.texts import generate_texts
+
+        return generate_texts(self.model, self.tokenizer, [prompt], _sampling(keys), show=show)[0][0]
+
+    def _prompt(self, messages: Sequence[Turn], keys: ChatKeys) -> tuple["Prompt", int]:
+        """Return the prompt, and how many of the oldest messages were left out so that an answer has room."""
+        from aigc.data.text.chat.conversation import Message, with_system
+        from aigc.models.context import context_length
+
+        if self.template is None:
+            return self.plain(messages[-1]["content"]), 0
+        context = context_length(self.model.config)
+        every = [Message(one["role"], one["content"]) for one in messages]
+        for left_out in range(0, len(messages), 2):  # a question goes with its answer
+            try:
+                prompt = self.template.prompt(with_system(every[left_out:], keys.system))
+            except ValueError as error:
+                raise InputError(str(error)) from error
+            if context is None or len(prompt.ids) <= context - _wanted(keys, context):
+                return prompt, left_out
+        raise InputError(
+            f"this message has {plural(len(prompt.ids), 'token')} with what the template adds; the model's context is "
+            f"{context}, of which {_wanted(keys, context or 0)} are kept for the answer: shorten it, or lower "
+            "max_new_tokens"
+        )
+
+
+def _wanted(keys: ChatKeys, context: int) -> int:
+    """Return how many tokens of the context are kept for an answer."""
+    return min(keys.max_new_tokens or max(context // _SHARE, 1), context - 1)
+
+
+def _sampling(keys: ChatKeys) -> Sampling:
+    return Sampling(**{one.name: getattr(keys, one.name) for one in fields(OneText)})
