@@ -70,6 +70,18 @@ def _with_dataclasses(cls: type, values: dict[Any, Any], key: str) -> dict[Any, 
 
 
 def _hints(cls: type) -> dict[str, Any]:
+    """Return the annotations of a constructor, and those of constructors that it passes further keywords on to."""
+    found: dict[str, Any] = {}
+    for base in cls.__mro__:
+        if "__init__" in vars(base):
+            found = _own_hints(base) | found
+            code = getattr(vars(base)["__init__"], "__code__", None)
+            if code is None or not code.co_flags & inspect.CO_VARKEYWORDS:
+                break
+    return found
+
+
+def _own_hints(cls: type) -> dict[str, Any]:
     """Return the annotations of a constructor; a source may import some of their names for type checkers only."""
     try:
         return typing.get_type_hints(cls.__init__)  # type: ignore[misc]

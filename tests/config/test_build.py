@@ -91,3 +91,8 @@ def test_names_that_only_type_checkers_import_do_not_matter():
     node = {"_target_": "torch.optim.lr_scheduler.MultiStepLR", "milestones": [3]}
     made = build(node, torch.optim.lr_scheduler.LRScheduler, "scheduler", optimizer=optimizer)
     assert made.milestones == {3: 1}
+
+
+def test_a_dataclass_may_be_a_parameter_of_the_constructor_that_takes_further_keywords():
+    data = build({"_target_": "aigc.data.text.TextData", "path": "x.txt", "chat": {"system": "be brief"}}, object)
+    assert data.reading_settings.chat.system == "be brief"
