@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE ?= 1
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: train help test test-full test-quick test-kills lint bench bench-saving bench-metrics bench-image-metrics bench-gan bench-ranks bench-contention bench-sweep bench-streaming slurm-packages install install-dev clean
+.PHONY: train help test test-full test-quick test-kills lint bench bench-saving bench-metrics bench-image-metrics bench-lm bench-gan bench-ranks bench-contention bench-sweep bench-streaming slurm-packages install install-dev clean
 
 train: install ## train a language model on Tang quatrains: two minutes on two CPU cores
 	$(BIN)/aigc train
@@ -41,6 +41,11 @@ bench-metrics: install-dev ## how fast texts are measured against sacrebleu and 
 
 bench-image-metrics: install ## how fast images are measured against torch-fidelity
 	$(BIN)/python tests/bench/image_metrics.py
+
+bench-lm: install ## tokens per second and memory of a language model against other trainers, and of a large vocabulary
+	-$(BIN)/python -m pip install -q --no-deps --target build/peers trl==1.16.0 accelerate
+	$(BIN)/python -m tests.bench.language_model --peers build/peers
+	$(BIN)/python -m tests.bench.loss_memory
 
 bench-gan: install ## images per second of GAN training against a plain loop, and against mimicry where it can be had
 	-$(BIN)/python -m pip install -q --no-deps --target build/peers torch-mimicry==0.1.16

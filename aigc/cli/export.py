@@ -56,10 +56,11 @@ def run(options: argparse.Namespace) -> None:
     if options.push:
         check_upload(options.push)
     folder = Path(options.out).expanduser() if options.out else Path(f"{one.id}-{options.format}")
-    files, compared, difference = export(one, options.format, folder, options.checkpoint, options.force)
+    files, compared, difference, note = export(one, options.format, folder, options.checkpoint, options.force)
     address = upload(files, folder, options.push, f"Export of {one.id}") if options.push else None
     if options.json:
         record = {"run_id": one.id, "format": options.format, "files": list(map(str, files)), "compared": compared}
         print_json(record | {"largest_difference": difference} | ({"address": address} if address else {}))
         return
-    print("\n".join([*map(str, files), f"{compared}: largest difference {difference:g}", *filter(None, [address])]))
+    told = [*map(str, files), f"{compared}: largest difference {difference:g}", note, address]
+    print("\n".join(filter(None, told)))

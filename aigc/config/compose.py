@@ -18,7 +18,7 @@ from aigc.config.overrides import apply_override, parse_overrides
 from aigc.config.problems import ConfigError, Problem, nearest
 from aigc.config.references import reason
 from aigc.config.replaced import Replaced, drop_untaken, written_target
-from aigc.config.schema import Config, fields_of, is_single, sections, slots
+from aigc.config.schema import INNER_SLOTS, Config, fields_of, is_single, sections, slot_of, slots
 from aigc.config.types import shown
 
 
@@ -89,12 +89,13 @@ class Composer:
 
     def _replaced(self, groups: tuple[str, ...]) -> dict[str, Replaced]:
         """Return the slots whose choice differs from the one that the config has where none is typed for a slot."""
-        typed = {group: one for one in groups if (group := one.partition("=")[0]) in slots() and "=" in one}
+        typed = {group: one for one in groups if slot_of(group := one.partition("=")[0]) and "=" in one}
         if not typed:
             return {}
         before, _, choices = self._files(tuple(one for one in groups if one not in typed.values()))
         other = {group: one for group, one in typed.items() if one != f"{group}={choices.get(group)}"}
-        return {group: Replaced(one, before.get(group)) for group, one in other.items()}
+        places = {str(slot_of(group)): one for group, one in other.items()}
+        return {slot: Replaced(one, OmegaConf.select(before, slot)) for slot, one in places.items()}
 
 
 def _finished(
@@ -103,6 +104,10 @@ def _finished(
     """Return the config with keys set as typed, the experiment's name, and all defaults."""
     typed = {override.key_or_group for override in overrides}
     for override in overrides:
+        if inner := INNER_SLOTS.get(override.key_or_group):  # adapter=null or ~adapter
+            OmegaConf.update(cfg, inner, None, force_add=True)
+            origins.typed(inner, override.input_line)
+            continue
         try:
             _replace_class(cfg, override, typed, origins)
             apply_override(cfg, override)
@@ -188,6 +193,8 @@ def _differing(section: DictConfig, plain: DictConfig) -> dict[Any, Any]:
 def _is_group(override: Any) -> bool:
     """Whether an override chooses from a group; `group=null` empties a section, and chooses no preset."""
     group = override.key_or_group
+    if group in INNER_SLOTS:
+        return not override.is_delete() and override.value() is not None
     fills_section = group in slots() or group in sections()
     chooses = override.is_delete() or override.value() is not None or not fills_section
     return chooses and group in group_choices()

@@ -10,7 +10,7 @@ from aigc.config.choices import config_files
 from aigc.config.defaults import ROOT, find_circle, read_defaults
 from aigc.config.locate import conf_folder, search_folders
 from aigc.config.problems import ConfigError, Problem
-from aigc.config.schema import slots
+from aigc.config.schema import slot_of
 from aigc.config.yaml_files import read_yaml
 
 _MOST_KNOWN = 1000
@@ -104,8 +104,8 @@ def _ask_hydra(groups: Sequence[str]) -> FileList:
     emptied: dict[str, list[str]] = {}
     for group, set_by in defaults.overrides.override_metadata.items():
         empty = defaults.overrides.known_choices.get(group, "") is None
-        if empty and group in slots() and set_by.containing_config_path:
-            emptied.setdefault(set_by.containing_config_path, []).append(group)
+        if empty and (slot := slot_of(group)) and set_by.containing_config_path:
+            emptied.setdefault(set_by.containing_config_path, []).append(slot)
     return FileList(tuple(files), dict(defaults.overrides.known_choices), emptied)
 
 

@@ -30,12 +30,12 @@ def merge_files(groups: Sequence[str], replaced: Mapping[str, Replaced]) -> tupl
         file = read_yaml(config_files(config)[0])
         loaded = _below(file.config(), package)
         for slot in listed.emptied.get(config, ()):
-            cfg.pop(slot, None)  # keys of the files before this one belong to what it leaves out
+            _remove(cfg, slot)  # keys of the files before this one belong to what it leaves out
             origins.emptied(slot, file)
         origins.read(file, package)
         if config.startswith("experiment/"):
             if not chosen:  # before the first of an experiment's files
-                chosen = {slot: copy.deepcopy(cfg.get(slot)) for slot in replaced}
+                chosen = {slot: copy.deepcopy(OmegaConf.select(cfg, slot)) for slot in replaced}
             _leave_out(loaded, replaced, chosen, origins)
         _drop_replaced(cfg, loaded)
         cfg.merge_with(loaded)
@@ -47,7 +47,7 @@ def _leave_out(
 ) -> None:
     """Leave out what an experiment sets for choices that were replaced, of which `chosen` has the new ones."""
     for slot, one in replaced.items():
-        section = loaded._get_node(slot)
+        section = _node(loaded, slot)
         if isinstance(section, DictConfig) and not section._is_none() and not section._is_interpolation():
             plain = OmegaConf.to_container(section, resolve=False)
             assert isinstance(plain, dict)
@@ -55,6 +55,21 @@ def _leave_out(
                 parent, _, name = f"{slot}.{key}".rpartition(".")
                 del OmegaConf.select(loaded, parent)[name]
                 origins.leave_out(f"{slot}.{key}", one.choice)
+
+
+def _remove(cfg: DictConfig, key: str) -> None:
+    above, _, name = key.rpartition(".")
+    node = _node(cfg, above) if above else cfg
+    if isinstance(node, DictConfig) and not node._is_none():
+        node.pop(name, None)
+
+
+def _node(cfg: DictConfig, key: str) -> Any:
+    """Return the node at a key, whose parts may be missing or hold no mappings."""
+    node: Any = cfg
+    for name in key.split("."):
+        node = node._get_node(name) if isinstance(node, DictConfig) and not node._is_none() else None
+    return node
 
 
 def _drop_replaced(cfg: DictConfig, loaded: DictConfig) -> None:

@@ -34,7 +34,7 @@ def left_out(slot: str, before: Any, now: Any, experiment: Mapping[Any, Any]) ->
         experiment: What the experiment sets in this section.
     """
     before, now = _mapping(before), _mapping(now)
-    if not slots()[slot].named:
+    if slot not in slots() or not slots()[slot].named:
         return _of_node(before, now, experiment)
     keys = []
     for name, node in experiment.items():

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from aigc.config.types import Bound, Fields, Parameter, Slot
 
 CALLBACK = "pytorch_lightning.Callback"
+INNER_SLOTS = {"adapter": "model.adapter"}
+"""Config groups whose choices fill a slot inside another one; their files say so in `# @package`."""
 _MONITOR = Parameter("monitor", str | None, doc="Value to follow; null takes the one that chooses the best checkpoint.")
 _OF_PLATEAU = (("torch.optim.lr_scheduler.ReduceLROnPlateau", _MONITOR),)
 
@@ -185,10 +187,15 @@ def slots() -> dict[str, Slot]:
     return {name: slot for name, slot in found.items() if slot is not None}
 
 
+def slot_of(group: str) -> str | None:
+    """Return the key of the slot that a choice of a config group fills; None for other groups."""
+    return INNER_SLOTS.get(group, group if group in slots() else None)
+
+
 def is_single(group: str) -> bool:
     """Return whether two choices of a config group cannot be merged: experiments, and slots that hold one node."""
     slot = slots().get(group)
-    return group == "experiment" or (slot is not None and not slot.named)
+    return group == "experiment" or group in INNER_SLOTS or (slot is not None and not slot.named)
 
 
 @cache

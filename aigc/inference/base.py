@@ -49,6 +49,8 @@ class Comparison(NamedTuple):
     difference: float
     """The largest one."""
     allowed: float
+    note: str = ""
+    """What else is to be said of it."""
 
 
 class SavedModel(ABC):

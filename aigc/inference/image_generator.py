@@ -89,8 +89,9 @@ class SavedImageGenerator(SavedModel, ImageMaker):
     def export(self, form: str, folder: Path, checkpoint: str | None) -> Comparison:
         """Compare images of fixed latents: to the last bit for safetensors; see `SavedModel.export`."""
         from aigc.inference.parts.generator_programs import PROGRAMS, fixed_inputs
-        from aigc.inference.parts.outputs import fixed_outputs, largest_difference
+        from aigc.inference.parts.outputs import fixed_outputs
         from aigc.models.images.saved import WEIGHTS, load_generator
+        from aigc.models.probe import largest_difference
 
         make = self._copy(folder) if checkpoint is None else self._of_checkpoint(checkpoint, folder)
         fresh, _ = load_generator(folder)

@@ -11,8 +11,8 @@ from aigc.printing import plural
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-    from torch import Tensor
 
+PEFT = "peft"
 _WEIGHTS = "model.safetensors"
 
 
@@ -27,7 +27,10 @@ class SavedTransformersModel(SavedModel):
     makes = "predictions"
     keys: ClassVar[type] = NoKeys
     always_exported = ("config.json", "README.md")
-    formats: ClassVar = {SAFETENSORS: "weights, configuration and tokenizer, for Transformers"}
+    formats: ClassVar = {
+        SAFETENSORS: "weights, configuration and tokenizer, for Transformers",
+        PEFT: "the adapter alone and a tokenizer, for PEFT; adapter_config.json names the base model",
+    }
     pipeline: ClassVar[str | None] = None
     """What the Hub calls that which the model does; None lets it find out."""
 
@@ -36,12 +39,14 @@ class SavedTransformersModel(SavedModel):
         from safetensors import SafetensorError
         from transformers import AutoTokenizer
 
+        from aigc.models.pretrained import is_adapter
+
         folder = self.run.model
         if not folder.is_dir():
             raise InputError(f"run {self.run.id} has no model yet: let it finish.")
         part = "model"
         try:
-            model = self._read(folder)
+            model = self._with_base(folder) if is_adapter(folder) else self._read(folder)
             part = "tokenizer"
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
@@ -77,13 +82,19 @@ class SavedTransformersModel(SavedModel):
         from transformers import AutoTokenizer
         from transformers.utils import logging
 
-        from aigc.inference.parts.outputs import largest_difference
         from aigc.launch import data_state
+        from aigc.models.adapters.merging import merge_note
+        from aigc.models.probe import fixed_logits, fixed_tokens, largest_difference
 
         logging.disable_progress_bar()
         step = None
+        if form == PEFT:
+            from aigc.inference.parts.adapter import export_adapter
+
+            return export_adapter(self.run, folder, checkpoint)
         if checkpoint is None:
             (model, tokenizer), state = self.load(), data_state.read(self.run.model)
+            self._check_merged(model)
         else:
             model, tokenizer, state, step = self._of_checkpoint(checkpoint)
         self._complete(model, tokenizer)
@@ -93,11 +104,10 @@ class SavedTransformersModel(SavedModel):
         data_state.write(state, folder)
         fresh = self._read(folder, attn_implementation=model.config._attn_implementation, dtype=model.dtype)
         AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        ids = _fixed_tokens(model.config)
-        difference = largest_difference(_logits(model, ids), _logits(fresh, ids))
-        return Comparison(
-            f"logits of {plural(ids.numel(), 'fixed token')}, {_WEIGHTS} written and loaded again", difference, 0.0
-        )
+        ids = fixed_tokens(model.config)
+        difference = largest_difference(fixed_logits(model, ids), fixed_logits(fresh, ids))
+        what = f"logits of {plural(ids.numel(), 'fixed token')}, {_WEIGHTS} written and loaded again"
+        return Comparison(what, difference, 0.0, merge_note(model, None if checkpoint else self.run.model))
 
     def _read(self, folder: Path, **settings: Any) -> Any:
         """Read a model of the class that its configuration names; Transformers has it, so it runs no other code."""
@@ -111,10 +121,25 @@ class SavedTransformersModel(SavedModel):
         loader: Any = kind
         return loader.from_pretrained(folder, use_safetensors=True, **local, **settings).eval()
 
+    def _with_base(self, folder: Path) -> Any:
+        """Read a model whose adapter lies in a folder of its own, with its base model."""
+        from aigc.config import build
+        from aigc.models import TransformersModel
+
+        return build(self.run.config.model, TransformersModel, "model").from_folder(folder).read().eval()
+
+    def _check_merged(self, model: Any) -> None:
+        """Check that all of the model is in its weights; virtual tokens are not."""
+        from aigc.models.context import VIRTUAL
+
+        if getattr(model.config, VIRTUAL, 0):
+            raise InputError(f"{self.run.id} has trained virtual tokens, which are no weights: use --format {PEFT}")
+
     def _of_checkpoint(self, name: str) -> tuple[Any, Any, dict[str, Any], int]:
         from aigc.inference.parts.checkpoint import load_task
 
         task, data, step = load_task(self.run, name)
+        self._check_merged(task.model)
         return task.merged_model().eval(), data.tokenizer, data.state_dict(), step
 
     def _complete(self, model: Any, tokenizer: Any) -> None:
@@ -133,26 +158,3 @@ class SavedTransformersModel(SavedModel):
             type(model).__name__, model.num_parameters(), self._usage(model, tokenizer), self.pipeline, step
         )
         (folder / CARD).write_text(model_card(self.run, described), encoding="utf-8")
-
-
-def _fixed_tokens(config: Any) -> "Tensor":
-    """Return the token ids that are compared, (2, length), within the model's context."""
-    import torch
-
-    text = config.get_text_config()
-    length = min(getattr(text, "max_position_embeddings", None) or 16, 16)
-    ids: Tensor = torch.arange(2 * length).reshape(2, length) % text.vocab_size
-    end = text.eos_token_id
-    if config.is_encoder_decoder and isinstance(end, int):  # heads of some read the last end token
-        ids[ids == end] = (end + 1) % text.vocab_size
-        ids[:, -1] = end
-    return ids
-
-
-def _logits(model: Any, ids: "Tensor") -> "Tensor":
-    import torch
-
-    inputs = {"input_ids": ids} | ({"decoder_input_ids": ids} if model.config.is_encoder_decoder else {})
-    with torch.no_grad():
-        logits: Tensor = model(**inputs)[0]
-    return logits

@@ -14,11 +14,23 @@ KEY = "data.sequence_length"
 _NAMES = ("max_position_embeddings", "n_positions")
 """What configurations call it; those of Transformers translate the first one."""
 
+WITHOUT_WEIGHTS = "an adapter changes pretrained weights, which are frozen: give model.path, or set it to null"
+VIRTUAL = "aigc_virtual_tokens"
+"""What a configuration calls the number of positions that an adapter takes."""
+
 
 def context_length(config: "PretrainedConfig") -> int | None:
     """Return the most tokens that a model can see at once; None when its configuration names no limit."""
     limit = getattr(config, _NAMES[0], None)
-    return int(limit) if limit else None
+    return int(limit) - getattr(config, VIRTUAL, 0) if limit else None
+
+
+def packing_problem(config: "PretrainedConfig", packing: bool) -> str | None:
+    """Return why rows may not hold several documents; None where they may, or do not."""
+    number = getattr(config, VIRTUAL, 0)
+    if not number or not packing:
+        return None
+    return f"rows of several documents cannot begin with the {number} virtual tokens of an adapter; set it to false"
 
 
 def too_long(length: int, context: int) -> str:
@@ -27,7 +39,7 @@ def too_long(length: int, context: int) -> str:
 
 
 def context_problems(model: Mapping[str, Any], data: Mapping[str, Any], files: bool) -> Iterator[tuple[str, str]]:
-    """Yield the key and the problem of rows that are longer than a model can see, as far as the config says.
+    """Yield the key and the problem of rows or of an adapter that do not fit a model, as far as the config says.
 
     Args:
         model: The node of a language model.
@@ -35,6 +47,8 @@ def context_problems(model: Mapping[str, Any], data: Mapping[str, Any], files: b
         files: Whether the config.json of a pretrained model is read, where it lies in a folder.
     """
     length, path = data.get("sequence_length"), model.get("path")
+    if model.get("adapter") is not None and path is None:
+        yield "model.adapter", WITHOUT_WEIGHTS
     where, found = "model.settings.", _named(model.get("settings"))
     if found is None and files and isinstance(path, str):
         where, found = f"{path}/config.json: ", _named(_read(path))

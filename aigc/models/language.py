@@ -25,11 +25,11 @@ from aigc.models.configuration import (
     source_of,
     with_values,
 )
-from aigc.models.context import KEY, context_length, too_long
+from aigc.models.context import KEY, VIRTUAL, WITHOUT_WEIGHTS, context_length, packing_problem, too_long
 from aigc.models.embeddings import add_rows, log_misfit
 from aigc.models.end_tokens import set_end_tokens
 from aigc.models.isolation import find_isolation
-from aigc.models.pretrained import local_folder, weights_problem
+from aigc.models.pretrained import is_adapter, local_folder, weights_problem
 
 
 class TransformersModel(ModelFactory):
@@ -89,8 +89,7 @@ class TransformersModel(ModelFactory):
             what = f"Transformers has no AutoModelFor{self.head}; {suggest(self.head, _heads())}"
             found.append(Problem("model.head", what))
         if self.adapter is not None and self.path is None:
-            what = "an adapter changes pretrained weights, which are frozen: give model.path, or set it to null"
-            found.append(Problem("model.adapter", what))
+            found.append(Problem("model.adapter", WITHOUT_WEIGHTS))
         if self.dtype != "float32" and self.adapter is None:
             what = (
                 f"weights in {self.dtype} do not move by small steps; keep float32 (trainer.precision=bf16-mixed "
@@ -112,7 +111,7 @@ class TransformersModel(ModelFactory):
         """
         if getattr(data, "tokenizer", None) is None:
             raise InputError(f"model: a language model learns from texts, and {type(data).__name__} contains none")
-        model = self._pretrained() if self.path else self._random(data)
+        model = self.read() if self.path else self._random(data)
         added = add_rows(model, len(data.tokenizer))
         if self.path:
             log_misfit(self.path, data.tokenizer, added)
@@ -126,16 +125,20 @@ class TransformersModel(ModelFactory):
             setattr(model.config, name, value)
             if getattr(model, "generation_config", None) is not None:
                 setattr(model.generation_config, name, value)
-        _check_context(model.config, data.sequence_length)
+        _check_rows(model.config, data)
         self._set_attention(model, packs=bool(getattr(data, "packs", False)))
-        if self.adapter is not None:
-            attach(build(self.adapter, Adapter, "model.adapter"), model)
+        if (adapter := self._adapter()) is not None:
+            adapter.check(model, data)
+            attach(adapter, model)
         return model
+
+    def _adapter(self) -> Adapter | None:
+        return None if self.adapter is None else build(self.adapter, Adapter, "model.adapter")
 
     def _set_attention(self, model: PreTrainedModel, packs: bool) -> None:
         check_attention(model, self.attention)
         model.aigc_attention = self.attention
-        if self.head != "CausalLM":
+        if self.head != "CausalLM" or hasattr(model.config, VIRTUAL):  # rows with virtual tokens hold one document
             return
         with refusing(self.architecture):
             isolation = find_isolation(model)
@@ -157,7 +160,7 @@ class TransformersModel(ModelFactory):
 
         Raises:
             InputError: The weights are not there, or there is no such head for them.
-            ConfigError: A setting is refused, or the rows of the data are too long.
+            ConfigError: A setting is refused, or the rows of the data are too long, or the adapter does not fit.
         """
         length = getattr(data, "sequence_length", None)
         if self.path:
@@ -169,16 +172,18 @@ class TransformersModel(ModelFactory):
         if type(config) not in self._auto_class._model_mapping:
             what = f"Transformers has no AutoModelFor{self.head} for {config.model_type}, the type of this model"
             raise ConfigError([Problem("model.path" if self.path else "model.architecture", what)])
-        _check_context(config, length)
+        _check_rows(config, data)
         # Its layers without their weights; a model that computes with its weights here is left to `create`.
         with suppress(RuntimeError), torch.device("meta"):
-            self._empty(config)
+            empty = self._empty(config)
+            if (adapter := self._adapter()) is not None:
+                adapter.check(empty, data)
 
     def from_folder(self, folder: Path) -> Self:
         """Return a factory that reads weights and configuration from a folder in the layout of Transformers."""
         fresh = copy.copy(self)
         fresh.architecture, fresh.path, fresh.settings = None, str(folder), {}
-        fresh.adapter, fresh.dtype = None, "float32"  # model/ holds merged weights
+        fresh.adapter, fresh.dtype = None, "float32"  # merged in model/, or when it is read
         fresh.attention = "eager" if self.attention == "eager" else "auto"  # it may be read where there is no GPU
         return fresh
 
@@ -193,9 +198,28 @@ class TransformersModel(ModelFactory):
             model: PreTrainedModel = self._auto_class.from_config(config, **self._loading())
         return model
 
-    def _pretrained(self) -> PreTrainedModel:
+    def read(self) -> PreTrainedModel:
+        """Read the weights of `path` as they are; those of an adapter alone are merged with its base model.
+
+        Raises:
+            InputError: They cannot be read.
+            ConfigError: A setting is refused.
+        """
+        if (folder := self.folder) and is_adapter(folder):
+            from aigc.models.adapters.apart import load_apart  # PEFT takes seconds to import
+
+            return load_apart(folder, self._read_base).to(getattr(torch, self.dtype))
         config = self._configuration()
         set_settings(config, self.settings)
+        return self._weights(config)
+
+    def _read_base(self, path: str, dtype: Any, config: Any) -> PreTrainedModel:
+        base = copy.copy(self)
+        base.path, base.dtype = path, dtype
+        config.vocab_size = base._configuration().vocab_size
+        return base._weights(config)
+
+    def _weights(self, config: Any) -> PreTrainedModel:
         with reading(str(self.path)):
             model: PreTrainedModel = self._auto_class.from_pretrained(
                 source_of(str(self.path)), config=config, trust_remote_code=False, **self._loading()
@@ -234,10 +258,12 @@ class TransformersCausalLM(TransformersModel):
         super().__init__("CausalLM", architecture, path, settings, adapter, dtype, attention)
 
 
-def _check_context(config: Any, length: int | None) -> None:
-    context = context_length(config)
+def _check_rows(config: Any, data: Any) -> None:
+    context, length = context_length(config), getattr(data, "sequence_length", None)
     if context is not None and length is not None and length > context:
         raise ConfigError([Problem(KEY, too_long(length, context))])
+    if what := packing_problem(config, getattr(data, "packs", False)):
+        raise ConfigError([Problem("data.packing", what)])
 
 
 def _heads() -> list[str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 _CONFIG = "config.json"
+_ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 _GGUF = b"GGUF"
 _GGUF_WORDS = (
     "the format of llama.cpp, which is not read: give the folder that it was made from (config.json, *.safetensors)"
@@ -28,6 +29,11 @@ def local_folder(path: str) -> Path | None:
         return model_folder(path)
     folder = Path(path).expanduser()
     return folder if folder.is_dir() else None
+
+
+def is_adapter(folder: Path) -> bool:
+    """Return whether a folder holds an adapter alone, in the layout of PEFT."""
+    return all((folder / name).is_file() for name in _ADAPTER)
 
 
 def path_problem(path: str) -> str | None:
@@ -58,7 +64,7 @@ def weights_problem(path: str) -> str | None:
     if folder is None:
         return None
     if (folder / _CONFIG).is_file():
-        return _files_problem(path, folder)
+        return None if is_adapter(folder) else _files_problem(path, folder)
     if any(folder.glob("*.gguf")):
         return f"{path} holds weights in GGUF, {_GGUF_WORDS}"
     other = next((one.name for one in folder.iterdir() if one.name.lower() == _CONFIG), None)

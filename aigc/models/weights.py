@@ -1,4 +1,4 @@
-"""Which weights a network has."""
+"""Which weights a network has, and of which kind they are."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +17,16 @@ def digest_of(network: nn.Module) -> str:
         for (name, weight), digest in zip(weights, hashes, strict=True):
             total.update(f"{name}\0{weight.dtype}\0{tuple(weight.shape)}\0{digest}\n".encode())
     return total.hexdigest()
+
+
+def mark_vector(weight: Tensor) -> None:
+    """Let a weight with two dimensions count as a vector, such as scales of shape (n, 1)."""
+    weight.aigc_is_vector = True  # type: ignore[attr-defined]
+
+
+def is_vector(weight: Tensor) -> bool:
+    """Return whether a weight is a vector, such as a bias, which weight decay leaves out by default."""
+    return weight.ndim < 2 or bool(getattr(weight, "aigc_is_vector", False))
 
 
 def _digest(weight: Tensor) -> str:

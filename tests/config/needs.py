@@ -5,6 +5,7 @@ NEEDS = {
     "data=streamed": ["data.path=mine.txt"],
     "data=images": ["data.path=mine"],
     "model=pretrained": ["model.path=somewhere"],
+    "adapter=": ["experiment=lm/finetune", "data.path=mine.jsonl", "model.path=somewhere"],
     "sweep=list": ["sweep.path=trials.txt"],
     "experiment=gan/images": ["data.path=mine"],
     "experiment=lm/text": ["data.path=mine.txt"],
@@ -14,4 +15,4 @@ NEEDS = {
 
 def needs(choice: str) -> list[str]:
     """Return the overrides that a choice needs, `experiment=lm/text` for example."""
-    return NEEDS.get(choice, [])
+    return NEEDS.get(choice) or NEEDS.get(f"{choice.partition('=')[0]}=", [])

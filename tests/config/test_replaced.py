@@ -98,3 +98,45 @@ def test_a_frozen_config_is_changed_by_a_choice_alone():
     changed = override(gan, ["trainer=cpu"], ["trainer"])
     assert changed.trainer == {**gan.trainer, "accelerator": "cpu"}
     assert "prompt_pattern" not in override(gan, ["evaluation=generation"], ["evaluation"]).evaluation.generation
+
+
+LORA = """# @package _global_
+defaults:
+  - /experiment/lm/finetune
+  - override /adapter: lora
+model:
+  path: somewhere
+  adapter:
+    rank: 4
+    merge: false
+data:
+  path: mine.jsonl
+"""
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (None, {"rank": 4, "merge": False}),
+        ("adapter=dora", {"rank": 4, "merge": False, "use_dora": True}),
+        ("adapter=ia3", {"_target_": "aigc.models.adapters.IA3", "merge": False}),
+        ("adapter=prompt_tuning", {"_target_": "aigc.models.adapters.PromptTuning", "num_virtual_tokens": 20}),
+        ("adapter=null", None),
+        ("~adapter", None),
+    ],
+)
+def test_an_adapter_of_another_class_keeps_what_it_takes(choice, expected, own_place):
+    write(own_place / "conf/experiment/mine.yaml", LORA)
+    adapter = composed("experiment=mine", *filter(None, [choice])).model.adapter
+    if expected is None:
+        assert adapter is None
+    else:
+        assert expected.items() <= dict(adapter).items()
+        assert ("rank" in adapter) == ("rank" in expected)
+
+
+def test_an_experiment_may_leave_out_the_adapter_of_the_one_that_it_derives_from(own_place):
+    write(own_place / "conf/experiment/mine.yaml", LORA)
+    text = "# @package _global_\ndefaults:\n  - /experiment/mine\n  - override /adapter: null\n"
+    write(own_place / "conf/experiment/whole.yaml", text)
+    assert composed("experiment=whole").model.get("adapter") is None

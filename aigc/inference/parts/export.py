@@ -25,6 +25,8 @@ class Exported(NamedTuple):
     compared: str
     difference: float
     """The largest one."""
+    note: str = ""
+    """What else is to be said of it."""
 
 
 def export(run: Run, form: str, folder: Path, checkpoint: str | None = None, force: bool = False) -> Exported:
@@ -50,11 +52,11 @@ def export(run: Run, form: str, folder: Path, checkpoint: str | None = None, for
     model.check_format(form)
     _check_free(folder, model.always_exported, force)
     with _beside(folder) as temporary:
-        what, difference, allowed = model.export(form, temporary, checkpoint)
+        what, difference, allowed, note = model.export(form, temporary, checkpoint)
         if not difference <= allowed:  # NaN fails, too
             raise AigcError(f"{run.id}: {what} differ by {difference:g}, at most {allowed:g} is right; not written")
         files = _move(temporary, folder, force)
-    return Exported(files, what, difference)
+    return Exported(files, what, difference, note)
 
 
 def _check_finished(run: Run) -> None:

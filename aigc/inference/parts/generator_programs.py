@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from aigc.errors import AigcError, InputError
-from aigc.inference.parts.outputs import fixed_outputs, largest_difference
+from aigc.inference.parts.outputs import fixed_outputs
 from aigc.models.images.base import ImageGenerator
+from aigc.models.probe import largest_difference
 
 _log = logging.getLogger("aigc")
 _JIT, _EXPORT, _ONNX = "TorchScript", "torch.export", "ONNX"

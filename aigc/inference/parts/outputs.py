@@ -11,10 +11,3 @@ def fixed_outputs(make: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Te
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         return make(*inputs)
-
-
-def largest_difference(one: Tensor, other: Tensor) -> float:
-    """Return the largest absolute difference; infinite where shapes differ."""
-    if one.shape != other.shape:
-        return float("inf")
-    return float((one.double() - other.double()).abs().max())

@@ -1,10 +1,14 @@
 """The base class of adapters."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from torch import nn
 
+from aigc.errors import InputError
 from aigc.models.weights import digest_of
 
 
@@ -12,8 +16,16 @@ class Adapter(ABC):
     """A change of a pretrained network after which only few weights are trained.
 
     Checkpoints hold the weights that `saved` names, and a digest of the network without the adapter, which is read
-    again from `model.path`. A finished run leaves the merged network, which loads without an adapter.
+    again from `model.path`. A finished run leaves the merged network, which loads without an adapter, or the adapter
+    alone where `kept_apart` says so.
     """
+
+    mergeable: ClassVar[bool] = True
+    """Whether weights of the base model can compute the same."""
+    kept_apart: bool = False
+    """Whether a finished run leaves the adapter alone, which is loaded together with its base model."""
+    rates: Mapping[str, float] = MappingProxyType({})
+    """Learning rates of some weights relative to that of the others, by patterns of `aigc.optim.groups`."""
 
     @abstractmethod
     def apply(self, model: nn.Module) -> None:
@@ -23,9 +35,28 @@ class Adapter(ABC):
     def merge(self, model: nn.Module) -> None:
         """Undo `apply` in place: the layers of the network as they were, with weights that compute the same."""
 
+    def check(self, model: nn.Module, data: Any) -> None:  # noqa: B027
+        """Check that the adapter fits a network and the data, before these are prepared.
+
+        Args:
+            model: The network; its weights are on the device `meta`.
+            data: The data module.
+
+        Raises:
+            ConfigError: It does not.
+        """
+
     def saved(self, model: nn.Module) -> set[str]:
         """Return the names in `model.state_dict()` that checkpoints hold: by default those of the trained weights."""
         return {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Write the adapter alone, in a layout that other tools load.
+
+        Raises:
+            InputError: There is no such layout for it.
+        """
+        raise InputError(f"{type(self).__name__} cannot be written apart from its base model; merge it")
 
 
 def attach(adapter: Adapter, model: nn.Module) -> None:

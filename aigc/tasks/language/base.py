@@ -1,16 +1,14 @@
 """The base class of tasks that train a language model."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from copy import deepcopy
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, cast
 
 import torch
 from omegaconf import DictConfig
 from torch import Tensor
 from torch.distributed.tensor import DTensor
-from torch.nn import Parameter
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import PreTrainedModel
@@ -19,12 +17,16 @@ from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Bound
 from aigc.distributed.collectives import all_sum
 from aigc.models.adapters.base import adapter_of, base_digest_of
+from aigc.models.adapters.merging import merged_copy, save_language_model
 from aigc.models.attention import check_isolation, set_attention
 from aigc.optim.embeddings import mark_embeddings
+from aigc.optim.groups import base_rate, parameter_groups, rate_factors, set_rates
+from aigc.optim.groups import freeze as freeze_parameters
 from aigc.optim.plateau import lightning_schedule
 from aigc.tasks.base import Task
 from aigc.tasks.memory import accumulated, advised, halved, lower_precision
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _SCALE = 4096.0
 """Divides the loss of several ranks until its targets are counted; a power of two changes no bit of a gradient."""
 
@@ -41,6 +43,9 @@ class LanguageTask(Task, ABC):
         scheduler: Makes the schedule from the optimiser and the number of steps, from `scheduler:`.
         embedding_lr_ratio: Learning rate of the token embeddings relative to that of everything else.
         decay_vectors: Apply weight decay to biases and normalisation weights as well.
+        freeze: Names of parameters, or of modules that hold them, which are not trained; `*` and `?` as in a shell.
+        learning_rates: Pairs of such a name and a factor of the learning rate; of several that match, all apply.
+        layer_decay: Factor of the learning rate for each layer below the output (Clark et al., 2020).
         activation_checkpointing: Compute activations again in the backward pass instead of keeping them: less memory,
             a third more time.
         compile: Compile the forward pass of the model.
@@ -60,6 +65,9 @@ class LanguageTask(Task, ABC):
         scheduler: Callable[..., LRScheduler] | None = None,
         embedding_lr_ratio: Annotated[float, Bound(0)] = 1.0,
         decay_vectors: bool = False,
+        freeze: Sequence[str] = (),
+        learning_rates: Sequence[tuple[str, Annotated[float, Bound(0)]]] = (),
+        layer_decay: Annotated[float, Bound(0, 1)] = 1.0,
         activation_checkpointing: bool = False,
         compile: bool = False,
         compile_backend: str = "inductor",
@@ -68,9 +76,13 @@ class LanguageTask(Task, ABC):
         self.model = model
         self.embedding_lr_ratio = embedding_lr_ratio
         self.decay_vectors = decay_vectors
+        self.learning_rates = [(name, factor) for name, factor in learning_rates]
+        self.layer_decay = layer_decay
+        freeze_parameters(model, freeze, "task.freeze")
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
-        self._run_model = torch.compile(self._call_model, backend=compile_backend) if compile else self._call_model
+        self._compile_backend = compile_backend if compile else None
+        self._run_model: Callable[..., Any] = self.compiled(self._call_model)
         self._step_targets: list[int] = []
         self._logged_loss: Tensor | float = 0.0
         self._logged_targets = 0
@@ -107,6 +119,12 @@ class LanguageTask(Task, ABC):
     def run_model(self, **inputs: Any) -> Any:
         """Call the model, compiled where the config says so; returns what it returns."""
         return self._run_model(**inputs)
+
+    def compiled(self, function: _Function) -> _Function:
+        """Return a function compiled where the config says so."""
+        if self._compile_backend is None:
+            return function
+        return cast(_Function, torch.compile(function, backend=self._compile_backend))
 
     def _call_model(self, **inputs: Any) -> Any:
         return self.model(**inputs)
@@ -146,7 +164,7 @@ class LanguageTask(Task, ABC):
         if self.at_logged_step():
             self.raise_if_non_finite()
             loss = self.over_ranks(self._logged_loss) / max(self.over_ranks(self._logged_targets), 1)
-            values = {"train/loss": loss, "train/learning_rate": self.trainer.optimizers[0].param_groups[-1]["lr"]}
+            values = {"train/loss": loss, "train/learning_rate": base_rate(self.trainer.optimizers[0])}
             if self.gradient_norm is not None:
                 values["train/gradient_norm"] = float(self.gradient_norm)
             self.record(values)
@@ -178,22 +196,15 @@ class LanguageTask(Task, ABC):
         )
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Create parameter groups (decay on matrices alone, a rate for token embeddings), optimiser and schedule."""
+        """Create parameter groups (decay on matrices alone, rates by kind, name and depth), optimiser and schedule."""
         weights = _embedding_weights(self.model)
         mark_embeddings(self, weights)
-        embeddings = {id(weight) for weight in weights}
-        groups: dict[str, list[Parameter]] = {"embeddings": [], "matrices": [], "vectors": []}
-        for parameter in self.parameters():
-            if parameter.requires_grad:
-                kind = "vectors" if parameter.ndim < 2 else "matrices"
-                groups["embeddings" if id(parameter) in embeddings else kind].append(parameter)
-        chosen = [{"name": name, "params": params} for name, params in groups.items() if params]
+        adapter = adapter_of(self.model)
+        rates = [*self.learning_rates, *(adapter.rates.items() if adapter else ())]
+        factors = rate_factors(self.model, rates, self.layer_decay, "task.learning_rates")
+        chosen = parameter_groups(self.parameters(), {id(weight) for weight in weights}, factors)
         optimizer = self._make_optimizer(params=chosen)
-        for group in optimizer.param_groups:
-            if group["name"] == "embeddings":
-                group["lr"] *= self.embedding_lr_ratio
-            elif group["name"] == "vectors" and not self.decay_vectors:
-                group["weight_decay"] = 0.0
+        set_rates(optimizer, self.embedding_lr_ratio, self.decay_vectors)
         if self._make_scheduler is None:
             return {"optimizer": optimizer}
         scheduler = self._make_scheduler(optimizer=optimizer, total_steps=self.trainer.max_steps)
@@ -226,18 +237,12 @@ class LanguageTask(Task, ABC):
         return base_digest_of(self.model)
 
     def merged_model(self) -> PreTrainedModel:
-        """Return the model as other tools load it: a copy with merged weights where there is an adapter."""
-        adapter = adapter_of(self.model)
-        if adapter is None:
-            return self.model
-        merged = deepcopy(self.model)
-        del merged.aigc_adapter
-        adapter.merge(merged)
-        return merged
+        """Return the model as other tools load it: a copy with merged weights where an adapter can be merged."""
+        return merged_copy(self.model)
 
     def save_model(self, folder: Path) -> None:
-        """Write safetensors and configuration in the layout of Transformers, an adapter merged."""
-        self.merged_model().save_pretrained(folder, safe_serialization=True)
+        """Write safetensors and configuration in the layout of Transformers, an adapter merged or in that of PEFT."""
+        save_language_model(self.model, folder)
 
 
 def _embedding_weights(model: PreTrainedModel) -> list[Tensor]:

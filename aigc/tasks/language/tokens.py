@@ -55,8 +55,12 @@ class TokenTask(LanguageTask):
 
     def validation_step(self, batch: Any, batch_index: int) -> None:
         """Add a batch to the sums."""
-        for logits, labels in parts(*self.aligned(self(batch), batch["labels"])):
+        for logits, labels in self.predictions(batch):
             self._perplexity.update(logits, labels)
+
+    def predictions(self, batch: Any) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the logits of a batch in their order, part by part, and the labels that they predict."""
+        return parts(*self.aligned(self(batch), batch["labels"]))
 
     def validation_is_finite(self) -> bool:
         """Return whether the sums are finite."""

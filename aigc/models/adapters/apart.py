@@ -1,0 +1,77 @@
+"""Folders that hold an adapter alone, in PEFT's layout, and the base model that it belongs to."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from peft import PeftModel
+from transformers import AutoConfig, PreTrainedModel
+
+from aigc.errors import InputError
+from aigc.models.adapters.base import Adapter, base_digest_of
+from aigc.models.adapters.merging import base_path
+from aigc.models.adapters.peft import merge_layers
+from aigc.models.adapters.virtual_tokens import prepend
+from aigc.models.embeddings import add_rows
+from aigc.models.weights import digest_of
+from aigc.runs.files import read_mapping
+
+ADAPTER_CONFIG = "adapter_config.json"
+BASE = "base.json"
+"""Names the base model, its digest and the type of its weights."""
+
+
+def save_apart(adapter: Adapter, model: PreTrainedModel, folder: Path) -> None:
+    """Write an adapter alone, the configuration of its network, and which base model it belongs to."""
+    adapter.save(model, folder)
+    config = json.loads((folder / ADAPTER_CONFIG).read_text("utf-8"))
+    config["base_model_name_or_path"] = path = base_path(model)
+    (folder / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    model.config.save_pretrained(folder)
+    if model.can_generate() and model.generation_config is not None:
+        model.generation_config.save_pretrained(folder)
+    base = {"path": path, "digest": base_digest_of(model), "dtype": str(model.dtype).removeprefix("torch.")}
+    (folder / BASE).write_text(json.dumps(base, indent=2) + "\n", encoding="utf-8")
+
+
+def load_apart(folder: Path, read: Callable[[str, str, Any], PreTrainedModel]) -> PreTrainedModel:
+    """Load an adapter with its base model, merged in float32; virtual tokens stay what they are.
+
+    Args:
+        folder: The adapter's.
+        read: Reads the base model, given its path, the type of its weights, and its configuration, in which the number
+            of tokens may be larger.
+
+    Raises:
+        InputError: The base model is not there, or another one is in its place; or the folder is damaged.
+    """
+    base = _read_base(folder)
+    path, config = str(base["path"]), AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    rows = config.vocab_size
+    try:
+        model = read(path, str(base["dtype"]), config)
+    except (OSError, InputError) as error:
+        what = f"the base model {path} of the adapter in {folder} cannot be read: {str(error).partition(chr(10))[0]}"
+        raise InputError(f"{what}. Put it back, or change `path` in {folder / BASE}") from error
+    add_rows(model, rows)
+    if base["digest"] not in (None, found := digest_of(model)):
+        raise InputError(
+            f"the adapter in {folder} belongs to a base model with digest {str(base['digest'])[:12]}, and that of "
+            f"{path} is {found[:12]}: its weights are others. Put the base model back as it was"
+        )
+    wrapper = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
+    if wrapper.active_peft_config.is_prompt_learning:
+        model.__dict__["aigc_peft"] = wrapper
+        prepend(model, wrapper)
+        return model
+    merge_layers(model, wrapper)
+    return model.requires_grad_(True)
+
+
+def _read_base(folder: Path) -> dict[str, Any]:
+    try:
+        base = read_mapping(folder / BASE)
+        return {name: base[name] for name in ("path", "digest", "dtype")}
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder / BASE}, which names the adapter's base model, cannot be read: {error}") from error

@@ -1,0 +1,78 @@
+"""What a network with an adapter leaves behind: merged weights, or the adapter alone."""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from aigc.models.adapters.base import adapter_of, base_digest_of
+from aigc.models.pretrained import local_folder
+from aigc.models.probe import fixed_logits, fixed_tokens, largest_difference
+from aigc.runs.files import read_mapping
+
+MERGE_FILE = "merge.json"
+"""Beside merged weights: which base model they were merged with, and how far their logits are from those before."""
+
+
+def merged_copy(model: PreTrainedModel) -> PreTrainedModel:
+    """Return a copy of a network with merged weights; the network itself where no adapter can be merged.
+
+    The largest difference of its logits is noted in it; `merge_note` says what it is.
+    """
+    adapter = adapter_of(model)
+    if adapter is None or not adapter.mergeable:
+        return model
+    merged: Any = deepcopy(model)
+    del merged.aigc_adapter
+    adapter.merge(merged)
+    ids = fixed_tokens(model.config)
+    difference = largest_difference(fixed_logits(model, ids), fixed_logits(merged, ids))
+    base = {"base": base_path(model), "base_digest": base_digest_of(model)}
+    merged.aigc_merge = base | {"dtype": _dtype(model), "logits_difference": difference}
+    found: PreTrainedModel = merged
+    return found
+
+
+def save_language_model(model: PreTrainedModel, folder: Path) -> None:
+    """Write a network in the layout of Transformers, an adapter merged, or apart in that of PEFT where it says so."""
+    adapter = adapter_of(model)
+    if adapter is not None and adapter.kept_apart:
+        from aigc.models.adapters.apart import save_apart  # PEFT takes seconds to import
+
+        save_apart(adapter, model, folder)
+        return
+    merged: Any = merged_copy(model)
+    merged.save_pretrained(folder, safe_serialization=True)
+    if adapter is not None:
+        (folder / MERGE_FILE).write_text(json.dumps(merged.aigc_merge, indent=2) + "\n", encoding="utf-8")
+
+
+def merge_note(model: Any, folder: Path | None) -> str:
+    """Return how far merged weights are from base and adapter; empty where nothing was merged.
+
+    Args:
+        model: What `merged_copy` returned.
+        folder: What `save_language_model` wrote; None where the model was merged just now.
+    """
+    try:
+        found = getattr(model, "aigc_merge", None) if folder is None else read_mapping(folder / MERGE_FILE)
+    except (OSError, ValueError):
+        return ""
+    if not found:
+        return ""
+    difference = found.get("logits_difference", float("nan"))
+    stored = f"merged in float32 and stored in {found.get('dtype')}"
+    return f"logits of base and adapter, {stored}: largest difference {difference:g}"
+
+
+def base_path(model: PreTrainedModel) -> str:
+    """Return where the base model of a network is from: a folder, or a name on the Hub."""
+    path = str(model.name_or_path)
+    folder = local_folder(path) if path else None
+    return str(folder.resolve()) if folder else path
+
+
+def _dtype(model: PreTrainedModel) -> str:
+    return str(model.dtype).removeprefix("torch.")

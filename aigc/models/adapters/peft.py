@@ -1,0 +1,121 @@
+"""Adapters of the library PEFT, inside a network of Transformers."""
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Sequence
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils import SAFETENSORS_WEIGHTS_NAME
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from aigc.config.problems import ConfigError, Problem
+from aigc.models.adapters.base import Adapter
+from aigc.models.adapters.targets import ALL_LINEAR, linear_kinds, saved_problems, target_problems
+
+_WRAPPER = "aigc_peft"
+
+
+class PeftAdapter(Adapter):
+    """An adapter of PEFT; a subclass makes its configuration.
+
+    Args:
+        merge: Whether a finished run leaves merged weights in model/, or the adapter alone in PEFT's layout (false).
+    """
+
+    def __init__(self, merge: bool = True) -> None:
+        self.kept_apart = not merge
+
+    @abstractmethod
+    def settings(self, model: nn.Module) -> PeftConfig:
+        """Return PEFT's configuration for a network."""
+
+    def apply(self, model: nn.Module) -> None:
+        """Put the layers of the adapter around those of the network; see `Adapter.apply`."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "fan_in_fan_out is set")  # PEFT then sets what is right for the layer
+            wrapper = get_peft_model(model, self.settings(model), autocast_adapter_dtype=False)
+        model.__dict__[_WRAPPER] = wrapper  # not a submodule, as it holds the network
+
+    def merge(self, model: nn.Module) -> None:
+        """Merge each layer in float32; see `Adapter.merge`."""
+        merge_layers(model, wrapper_of(model))
+        del model.__dict__[_WRAPPER]
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Write adapter_config.json and adapter_model.safetensors; see `Adapter.save`."""
+        wrapper = wrapper_of(model)
+        config, weights = self.exported(model, get_peft_model_state_dict(wrapper, save_embedding_layers=False))
+        config.inference_mode = True
+        config.save_pretrained(str(folder))
+        copies = {name: weight.detach().cpu().contiguous().clone() for name, weight in weights.items()}
+        save_file(copies, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
+
+    def exported(self, model: nn.Module, weights: dict[str, Tensor]) -> tuple[PeftConfig, dict[str, Tensor]]:
+        """Return PEFT's configuration and weights of the adapter for the base model as it was."""
+        return copy(wrapper_of(model).active_peft_config), weights
+
+
+class LayerAdapter(PeftAdapter):
+    """An adapter of PEFT that changes some layers.
+
+    Args:
+        target_modules: `all-linear`, which leaves out the output layer; a list of names, or ends of names, of layers;
+            or a regular expression of whole names.
+        modules_to_save: Names, or ends of names, of modules that are trained whole.
+        merge: As of `PeftAdapter`.
+    """
+
+    kinds: tuple[type[nn.Module], ...] = linear_kinds()
+    """The classes of layers that it can change."""
+
+    def __init__(
+        self,
+        target_modules: str | Sequence[str] | None = ALL_LINEAR,
+        modules_to_save: Sequence[str] = (),
+        merge: bool = True,
+    ) -> None:
+        super().__init__(merge)
+        self.target_modules = target_modules if isinstance(target_modules, str | None) else list(target_modules)
+        self.modules_to_save = list(modules_to_save)
+        if self.target_modules is not None and not self.target_modules:
+            what = f"empty; give {ALL_LINEAR}, a list of layers, or a pattern"
+            raise ConfigError([Problem("model.adapter.target_modules", what)])
+
+    def targets(self, model: nn.Module) -> str | list[str]:
+        """Return the layers to change."""
+        return ALL_LINEAR if self.target_modules is None else self.target_modules
+
+    def check(self, model: nn.Module, data: Any) -> None:
+        """Check that there are such layers; see `Adapter.check`."""
+        problems = [
+            *target_problems(model, self.targets(model), self.kinds),
+            *saved_problems(model, self.modules_to_save),
+        ]
+        if problems:
+            raise ConfigError(problems)
+
+
+def wrapper_of(model: nn.Module) -> PeftModel:
+    """Return PEFT's view of a network that has an adapter."""
+    found: PeftModel = model.__dict__[_WRAPPER]
+    return found
+
+
+def merge_layers(model: nn.Module, wrapper: PeftModel) -> None:
+    """Merge an adapter in place: each layer in float32, stored in its own type.
+
+    In bfloat16 the sum of weight and update would be rounded twice (peft#1388, unsloth#3091, torchtune#1101).
+    """
+    for layer in list(model.modules()):
+        if isinstance(layer, BaseTunerLayer):
+            types = {name: weight.dtype for name, weight in layer.get_base_layer().named_parameters()}
+            layer.get_base_layer().float()
+            layer.merge(safe_merge=True)
+            for name, weight in layer.get_base_layer().named_parameters():
+                weight.data = weight.data.to(types[name])
+    wrapper.base_model.merge_and_unload()  # takes out the layers, which are merged, and those that were trained whole
