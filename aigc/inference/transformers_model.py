@@ -107,7 +107,7 @@ class SavedTransformersModel(SavedModel):
         ids = fixed_tokens(model.config)
         difference = largest_difference(fixed_logits(model, ids), fixed_logits(fresh, ids))
         what = f"logits of {plural(ids.numel(), 'fixed token')}, {_WEIGHTS} written and loaded again"
-        return Comparison(what, difference, 0.0, merge_note(model, None if checkpoint else self.run.model))
+        return Comparison(what, difference, 0.0, merge_note(model, self.run.model))
 
     def _read(self, folder: Path, **settings: Any) -> Any:
         """Read a model of the class that its configuration names; Transformers has it, so it runs no other code."""

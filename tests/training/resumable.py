@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 from pytorch_lightning import Callback, LightningDataModule
+from safetensors.torch import save_model
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -55,6 +56,25 @@ def constant_rate(folder: Path, workers: int) -> tuple[LightningDataModule, Task
     assert isinstance(task, CausalLM)
     task._make_scheduler = None
     return data, task
+
+
+def adapted_model(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
+    """LoRA with dropout in pretrained weights, which lie in a folder and in no checkpoint."""
+    from aigc.models import TransformersCausalLM
+
+    data, task = language_model(folder, workers)
+    assert isinstance(task, CausalLM)
+    base = folder / f"base-{os.environ.get('RANK', '0')}"
+    if not base.exists():
+        torch.manual_seed(0)
+        for weight in task.model.parameters():
+            weight.data.normal_(std=0.1)
+        task.model.config.save_pretrained(base)  # the rest of save_pretrained is for the first rank alone
+        save_model(task.model, str(base / "model.safetensors"), metadata={"format": "pt"})
+    node = {"_target_": "aigc.models.adapters.LoRA", "rank": 2, "dropout": 0.3, "b_lr_ratio": 2.0}
+    torch.manual_seed(0)
+    model = TransformersCausalLM(path=str(base), adapter=node).create(data)
+    return data, CausalLM(model, partial(torch.optim.AdamW, lr=1e-2), partial(WarmupCosine, warmup_steps=3))
 
 
 def streamed_model(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
@@ -191,6 +211,7 @@ class Resumable(NamedTuple):
 TASKS = {
     "language_model": Resumable(language_model, accumulate=1),
     "language_model_accumulating": Resumable(language_model, accumulate=3),
+    "adapter": Resumable(adapted_model, accumulate=1),
     "two_players": Resumable(two_players, accumulate=1),
     "gan": Resumable(gan, 1, "val/fid_projection", lambda folder: [image_evaluation(folder)]),
 }

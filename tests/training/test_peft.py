@@ -138,10 +138,10 @@ def test_an_adapter_resumes_to_the_bit_from_its_own_weights(name, bases, tmp_pat
         data = lines(folder)
         return data, adapted(bases / "llama", LAYERS[name] | {"dropout": 0.2}, data)
 
-    monkeypatch.setitem(TASKS, "adapter", Resumable(make, 1))
-    assert train("adapter", tmp_path / "whole")
-    assert not train("adapter", tmp_path / "stopped", signal_at_batch=14)
-    assert train("adapter", tmp_path / "stopped")
+    monkeypatch.setitem(TASKS, "other_adapter", Resumable(make, 1))
+    assert train("other_adapter", tmp_path / "whole")
+    assert not train("other_adapter", tmp_path / "stopped", signal_at_batch=14)
+    assert train("other_adapter", tmp_path / "stopped")
     state = final_state(tmp_path / "whole")
     assert differences(final_state(tmp_path / "stopped"), state) == []
     assert rows(tmp_path / "stopped") == rows(tmp_path / "whole")
@@ -158,7 +158,7 @@ def test_an_adapter_resumes_to_the_bit_from_its_own_weights(name, bases, tmp_pat
                     del checkpoint[key]
 
             with pytest.raises(error):
-                train("adapter", tmp_path / key, change=lose)
+                train("other_adapter", tmp_path / key, change=lose)
 
 
 def test_factors_that_another_machine_took_out_of_the_weights_are_taken_out_when_they_are_loaded(trained, bases):

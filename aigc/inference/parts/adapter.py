@@ -12,6 +12,7 @@ from aigc.inference.parts.checkpoint import best_or_last, load_task
 from aigc.launch import data_state
 from aigc.models.adapters.apart import save_apart
 from aigc.models.adapters.base import adapter_of
+from aigc.models.adapters.peft import without_warnings
 from aigc.models.probe import fixed_logits, fixed_tokens, largest_difference
 from aigc.printing import plural
 from aigc.runs import Run
@@ -56,4 +57,6 @@ def _reloaded(run: Run, data: Any, folder: Path) -> Any:
 
     config = run.config
     config.model.adapter, config.model.dtype = None, "float32"
-    return PeftModel.from_pretrained(build(config.model, ModelFactory, "model").create(data), str(folder))
+    base = build(config.model, ModelFactory, "model").create(data)
+    with without_warnings():
+        return PeftModel.from_pretrained(base, str(folder))

@@ -10,8 +10,8 @@ from transformers import AutoConfig, PreTrainedModel
 
 from aigc.errors import InputError
 from aigc.models.adapters.base import Adapter, base_digest_of
-from aigc.models.adapters.merging import base_path
-from aigc.models.adapters.peft import merge_layers
+from aigc.models.adapters.merging import base_path, note_merge, probe
+from aigc.models.adapters.peft import merge_layers, without_warnings
 from aigc.models.adapters.virtual_tokens import prepend
 from aigc.models.embeddings import add_rows
 from aigc.models.weights import digest_of
@@ -55,17 +55,20 @@ def load_apart(folder: Path, read: Callable[[str, str, Any], PreTrainedModel]) -
         what = f"the base model {path} of the adapter in {folder} cannot be read: {str(error).partition(chr(10))[0]}"
         raise InputError(f"{what}. Put it back, or change `path` in {folder / BASE}") from error
     add_rows(model, rows)
-    if base["digest"] not in (None, found := digest_of(model)):
+    if (found := digest_of(model)) != base["digest"]:
         raise InputError(
             f"the adapter in {folder} belongs to a base model with digest {str(base['digest'])[:12]}, and that of "
             f"{path} is {found[:12]}: its weights are others. Put the base model back as it was"
         )
-    wrapper = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
+    with without_warnings():
+        wrapper = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
     if wrapper.active_peft_config.is_prompt_learning:
         model.__dict__["aigc_peft"] = wrapper
         prepend(model, wrapper)
         return model
+    before = probe(model)
     merge_layers(model, wrapper)
+    note_merge(model, before, {"base": path, "base_digest": found})
     return model.requires_grad_(True)
 
 

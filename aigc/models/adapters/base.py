@@ -22,6 +22,8 @@ class Adapter(ABC):
 
     mergeable: ClassVar[bool] = True
     """Whether weights of the base model can compute the same."""
+    recomputes: ClassVar[bool] = True
+    """Whether activations may be computed again in the backward pass."""
     kept_apart: bool = False
     """Whether a finished run leaves the adapter alone, which is loaded together with its base model."""
     rates: Mapping[str, float] = MappingProxyType({})

@@ -5,6 +5,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from aigc.models.adapters.base import adapter_of, base_digest_of
@@ -26,13 +27,22 @@ def merged_copy(model: PreTrainedModel) -> PreTrainedModel:
         return model
     merged: Any = deepcopy(model)
     del merged.aigc_adapter
+    before = probe(model)
     adapter.merge(merged)
-    ids = fixed_tokens(model.config)
-    difference = largest_difference(fixed_logits(model, ids), fixed_logits(merged, ids))
-    base = {"base": base_path(model), "base_digest": base_digest_of(model)}
-    merged.aigc_merge = base | {"dtype": _dtype(model), "logits_difference": difference}
+    note_merge(merged, before, {"base": base_path(model), "base_digest": base_digest_of(model)})
     found: PreTrainedModel = merged
     return found
+
+
+def probe(model: PreTrainedModel) -> Tensor:
+    """Return logits of fixed tokens."""
+    return fixed_logits(model, fixed_tokens(model.config))
+
+
+def note_merge(model: Any, before: Tensor, base: dict[str, Any]) -> None:
+    """Note in a network with merged weights how far its logits are from those that `probe` gave before."""
+    difference = largest_difference(before, probe(model))
+    model.aigc_merge = base | {"dtype": str(model.dtype).removeprefix("torch."), "logits_difference": difference}
 
 
 def save_language_model(model: PreTrainedModel, folder: Path) -> None:
@@ -49,19 +59,19 @@ def save_language_model(model: PreTrainedModel, folder: Path) -> None:
         (folder / MERGE_FILE).write_text(json.dumps(merged.aigc_merge, indent=2) + "\n", encoding="utf-8")
 
 
-def merge_note(model: Any, folder: Path | None) -> str:
+def merge_note(model: Any, folder: Path) -> str:
     """Return how far merged weights are from base and adapter; empty where nothing was merged.
 
     Args:
-        model: What `merged_copy` returned.
-        folder: What `save_language_model` wrote; None where the model was merged just now.
+        model: What `merged_copy` returned, or a model that was loaded from a folder.
+        folder: What `save_language_model` wrote.
     """
-    try:
-        found = getattr(model, "aigc_merge", None) if folder is None else read_mapping(folder / MERGE_FILE)
-    except (OSError, ValueError):
-        return ""
+    found = getattr(model, "aigc_merge", None)
     if not found:
-        return ""
+        try:
+            found = read_mapping(folder / MERGE_FILE)
+        except (OSError, ValueError):
+            return ""
     difference = found.get("logits_difference", float("nan"))
     stored = f"merged in float32 and stored in {found.get('dtype')}"
     return f"logits of base and adapter, {stored}: largest difference {difference:g}"
@@ -72,7 +82,3 @@ def base_path(model: PreTrainedModel) -> str:
     path = str(model.name_or_path)
     folder = local_folder(path) if path else None
     return str(folder.resolve()) if folder else path
-
-
-def _dtype(model: PreTrainedModel) -> str:
-    return str(model.dtype).removeprefix("torch.")

@@ -2,7 +2,8 @@
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,7 @@ class PeftAdapter(Adapter):
 
     def apply(self, model: nn.Module) -> None:
         """Put the layers of the adapter around those of the network; see `Adapter.apply`."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "fan_in_fan_out is set")  # PEFT then sets what is right for the layer
+        with without_warnings():
             wrapper = get_peft_model(model, self.settings(model), autocast_adapter_dtype=False)
         model.__dict__[_WRAPPER] = wrapper  # not a submodule, as it holds the network
 
@@ -100,6 +100,16 @@ class LayerAdapter(PeftAdapter):
             raise ConfigError(problems)
 
 
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Leave out warnings of PEFT that ask for nothing to be done."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "fan_in_fan_out is set")  # it then sets what is right for the layer
+        warnings.filterwarnings("ignore", "All adapters are already merged")
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.* is deprecated")
+        yield
+
+
 def wrapper_of(model: nn.Module) -> PeftModel:
     """Return PEFT's view of a network that has an adapter."""
     found: PeftModel = model.__dict__[_WRAPPER]
@@ -118,4 +128,5 @@ def merge_layers(model: nn.Module, wrapper: PeftModel) -> None:
             layer.merge(safe_merge=True)
             for name, weight in layer.get_base_layer().named_parameters():
                 weight.data = weight.data.to(types[name])
-    wrapper.base_model.merge_and_unload()  # takes out the layers, which are merged, and those that were trained whole
+    with without_warnings():  # takes out the layers, which are merged, and those that were trained whole
+        wrapper.base_model.merge_and_unload()

@@ -87,6 +87,8 @@ class PrefixTuning(_VirtualTokens):
         encoder_hidden_size: Width of that network; null takes the model's.
     """
 
+    recomputes = False
+
     def __init__(
         self,
         num_virtual_tokens: Annotated[int, Bound(1)] = 20,

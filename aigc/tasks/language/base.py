@@ -252,6 +252,9 @@ def _embedding_weights(model: PreTrainedModel) -> list[Tensor]:
 
 
 def _checkpoint_activations(model: PreTrainedModel) -> None:
+    if (adapter := adapter_of(model)) is not None and not adapter.recomputes:
+        what = f"{type(adapter).__name__} lies in the cache, which is not there then; set it to false"
+        raise ConfigError([Problem("task.activation_checkpointing", what)])
     if not getattr(model, "supports_gradient_checkpointing", False):
         what = f"{type(model).__name__} does not support it in Transformers; set it to false"
         raise ConfigError([Problem("task.activation_checkpointing", what)])
