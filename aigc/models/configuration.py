@@ -1,7 +1,9 @@
 """Configurations of Transformers: of a model type, or of pretrained weights, with the settings of a config in them."""
 
+import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pickle import UnpicklingError
 from typing import Any
 
@@ -11,12 +13,8 @@ from transformers import AutoConfig
 
 from aigc.config.problems import ConfigError, Problem, suggest
 from aigc.errors import InputError, is_out_of_memory
-from aigc.models.pretrained import local_folder, weights_problem
-
-
-def source_of(path: str) -> str:
-    """Return what Transformers is given for a path: the folder, or the name on the Hub."""
-    return str(local_folder(path) or path)
+from aigc.models.gguf_files import gguf_file, readable_architectures
+from aigc.models.pretrained import loading_from, local_folder, weights_problem
 
 
 def of_weights(path: str) -> Any:
@@ -29,7 +27,21 @@ def of_weights(path: str) -> Any:
     if problem := weights_problem(path):
         raise ConfigError([Problem("model.path", problem)])
     with reading(path):
-        return AutoConfig.from_pretrained(source_of(path), trust_remote_code=False)
+        file = gguf_file(path)
+        return copy.deepcopy(_of_gguf(path, file.stat().st_mtime_ns)) if file else _read(path)
+
+
+@lru_cache(maxsize=2)
+def _of_gguf(path: str, changed: int) -> Any:
+    """Return the configuration in a GGUF file, whose vocabulary takes seconds to read."""
+    try:
+        return _read(path)
+    except (ValueError, NotImplementedError) as error:
+        raise ValueError(f"{error} Transformers reads {', '.join(readable_architectures())}") from error
+
+
+def _read(path: str) -> Any:
+    return AutoConfig.from_pretrained(**loading_from(path), trust_remote_code=False)
 
 
 def of_architecture(name: str, known: list[str]) -> Any:
@@ -114,7 +126,9 @@ def reading(path: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise
         what = (
-            "its weights cannot be read" if local_folder(path) else "no such folder, nor a model that the Hub has now"
+            "its weights cannot be read"
+            if local_folder(path) or gguf_file(path)
+            else "no such folder, nor a model that the Hub has now"
         )
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"model.path={path}: {what}: {reason}") from error

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
 import transformers
-from transformers import PreTrainedModel
+from transformers import GgufConfig, PreTrainedModel
 
 from aigc.config import build
 from aigc.config.problems import ConfigError, Problem, suggest
@@ -22,14 +22,14 @@ from aigc.models.configuration import (
     reading,
     refusing,
     set_settings,
-    source_of,
     with_values,
 )
 from aigc.models.context import KEY, VIRTUAL, WITHOUT_WEIGHTS, context_length, packing_problem, too_long
 from aigc.models.embeddings import add_rows, log_misfit
 from aigc.models.end_tokens import set_end_tokens
+from aigc.models.gguf_files import gguf_file
 from aigc.models.isolation import find_isolation
-from aigc.models.pretrained import is_adapter, local_folder, weights_problem
+from aigc.models.pretrained import is_adapter, loading_from, local_folder, weights_problem
 
 
 class TransformersModel(ModelFactory):
@@ -39,7 +39,8 @@ class TransformersModel(ModelFactory):
         head: What follows `AutoModelFor` in the name of a class of Transformers: CausalLM, MaskedLM, Seq2SeqLM,
             SequenceClassification, TokenClassification ...
         architecture: Transformers' model type (gpt2, llama, bert ...) for random weights; not with path.
-        path: Folder or hub name of pretrained weights; not with architecture.
+        path: Pretrained weights: a folder, a name on the Hub, a GGUF file, or `run:RUN`, the model of another run; not
+            with architecture.
         settings: What the architecture's configuration class takes (n_layer, hidden_size, num_labels ...).
         adapter: A `_target_` node of an adapter, which freezes the pretrained weights and trains few others.
         dtype: Of the weights; bfloat16 only where an adapter leaves them frozen.
@@ -115,8 +116,7 @@ class TransformersModel(ModelFactory):
         added = add_rows(model, len(data.tokenizer))
         if self.path:
             log_misfit(self.path, data.tokenizer, added)
-        source = source_of(self.path) if self.path else None
-        set_end_tokens(model, data.tokenizer, source, getattr(data, "end_ids", ()))
+        set_end_tokens(model, data.tokenizer, self.path, getattr(data, "end_ids", ()))
         special = {name: getattr(data.tokenizer, name) for name in ("bos_token_id", "pad_token_id")}
         if model.config.is_encoder_decoder and getattr(model.config, "decoder_start_token_id", None) is None:
             pad = special["pad_token_id"]
@@ -220,9 +220,11 @@ class TransformersModel(ModelFactory):
         return base._weights(config)
 
     def _weights(self, config: Any) -> PreTrainedModel:
-        with reading(str(self.path)):
+        path = str(self.path)
+        settings = self._loading() | ({"quantization_config": GgufConfig(dequantize=True)} if gguf_file(path) else {})
+        with reading(path):
             model: PreTrainedModel = self._auto_class.from_pretrained(
-                source_of(str(self.path)), config=config, trust_remote_code=False, **self._loading()
+                **loading_from(path), config=config, trust_remote_code=False, **settings
             )
         return model.train()  # Transformers returns it in evaluation mode, without dropout, and Lightning keeps that
 
@@ -238,7 +240,8 @@ class TransformersCausalLM(TransformersModel):
 
     Args:
         architecture: Transformers' model type (gpt2, llama, qwen3 ...) for random weights; not with path.
-        path: Folder or hub name of pretrained weights; not with architecture.
+        path: Pretrained weights: a folder, a name on the Hub, a GGUF file, or `run:RUN`, the model of another run; not
+            with architecture.
         settings: What the architecture's configuration class takes (n_layer, hidden_size ...).
         adapter: A `_target_` node of an adapter, which freezes the pretrained weights and trains few others.
         dtype: Of the weights; bfloat16 only where an adapter leaves them frozen.

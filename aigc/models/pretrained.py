@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigc.errors import InputError
+from aigc.models.gguf_files import gguf_file, gguf_problem, named_gguf_files
 from aigc.models.weight_files import PATTERNS, damaged_weights, weight_files
 from aigc.printing import plural
 from aigc.runs.references import is_reference, model_folder
@@ -13,10 +14,6 @@ if TYPE_CHECKING:
 
 _CONFIG = "config.json"
 _ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
-_GGUF = b"GGUF"
-_GGUF_WORDS = (
-    "the format of llama.cpp, which is not read: give the folder that it was made from (config.json, *.safetensors)"
-)
 
 
 def local_folder(path: str) -> Path | None:
@@ -37,7 +34,10 @@ def is_adapter(folder: Path) -> bool:
 
 
 def path_problem(path: str) -> str | None:
-    """Return what is wrong with a path, as far as the file system tells; None for a folder or a name on the Hub."""
+    """Return what is wrong with a path, as far as the file system tells.
+
+    None for a folder, a run that has a model, a GGUF file, or a name on the Hub.
+    """
     place = Path(path).expanduser()
     if is_reference(path):
         try:
@@ -47,10 +47,19 @@ def path_problem(path: str) -> str | None:
         return None
     if place.is_dir():
         return None
+    if file := gguf_file(path):
+        return gguf_problem(file)
     if place.is_file():
-        return f"{path} is a GGUF file, {_GGUF_WORDS}" if _is_gguf(place) else f"{path} is a file; name its folder"
+        return f"{path} is a file; name its folder, or a file in GGUF"
     is_local = path.startswith((".", "/", "~")) or path.endswith("/") or path.count("/") > 1
     return f"{path}: no such folder" if is_local else None
+
+
+def loading_from(path: str) -> dict[str, str]:
+    """Return the arguments that name a path to `from_pretrained` of Transformers."""
+    if file := gguf_file(path):
+        return {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
+    return {"pretrained_model_name_or_path": str(local_folder(path) or path)}
 
 
 def weights_problem(path: str) -> str | None:
@@ -65,8 +74,8 @@ def weights_problem(path: str) -> str | None:
         return None
     if (folder / _CONFIG).is_file():
         return None if is_adapter(folder) else _files_problem(path, folder)
-    if any(folder.glob("*.gguf")):
-        return f"{path} holds weights in GGUF, {_GGUF_WORDS}"
+    if named := named_gguf_files(folder):
+        return named
     other = next((one.name for one in folder.iterdir() if one.name.lower() == _CONFIG), None)
     if other:
         return f"{path} has {other}, which must be called {_CONFIG}: rename it"
@@ -108,23 +117,18 @@ def load_tokenizer(path: str) -> "PreTrainedTokenizerFast":
         raise InputError(problem)
     folder = local_folder(path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder or path), trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(**loading_from(path), trust_remote_code=False)
     except Exception as error:  # the Hub's client raises its transport's own errors too
         if folder is not None and not _has_tokenizer_files(folder):
             raise InputError(_without_files(path)) from error
         reason = (str(error).splitlines() or [""])[0].rstrip(".")
-        missing = "" if folder else "there is no such folder, and "
+        missing = "" if folder or gguf_file(path) else "there is no such folder, and "
         raise InputError(f"{missing}no tokenizer could be loaded from '{path}': {reason}") from error
     if not tokenizer.get_vocab().keys() - tokenizer.get_added_vocab().keys() - {*tokenizer.all_special_tokens}:
         raise InputError(_without_files(path))  # without any file, Transformers makes one of special tokens alone
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise InputError(f"'{path}' has no tokenizer.json; only fast tokenizers are supported")
     return tokenizer
-
-
-def _is_gguf(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(_GGUF)) == _GGUF
 
 
 def _has_tokenizer_files(folder: Path) -> bool:

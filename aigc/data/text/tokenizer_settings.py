@@ -22,7 +22,7 @@ class TokenizerSettings:
     """`character`, `bpe` (byte-level), `pretrained`, or `auto`: character for Chinese, Japanese, Korean, else bpe."""
 
     path: str | None = None
-    """The folder or Hub name that a pretrained tokenizer is loaded from."""
+    """Where a pretrained tokenizer is loaded from: a folder, a name on the Hub, a GGUF file, or `run:RUN`."""
 
     vocabulary_size: int = 8000
     """How many tokens a bpe tokenizer has at most."""
