@@ -150,8 +150,12 @@ def with_capital(folder: Path) -> None:
     [
         (lambda place: None, "nowhere/at/all", r"model\.path: nowhere/at/all: no such folder"),
         (lambda place: None, "smol", r"model\.path=smol: no such folder"),
-        (lambda place: (place / "x.gguf").write_bytes(b"GGUF\3"), "x.gguf", r"model\.path: x\.gguf is not a whole GGUF file"),
-        (lambda place: (place / "x").write_bytes(b"GGUF\3"), "./x", r"model\.path: \./x is a GGUF file"),
+        (
+            lambda place: (place / "x.gguf").write_bytes(b"GGUF\3"),
+            "x.gguf",
+            r"model\.path: x\.gguf is not a whole GGUF file",
+        ),
+        (lambda place: (place / "x").write_bytes(b"GGUF\3"), "./x", r"model\.path: x is not a whole GGUF file"),
         (lambda place: (place / "x.bin").write_bytes(b"x"), "x.bin", r"model\.path: x\.bin is a file"),
         (lambda place: (place / "e").mkdir(), "e", r"model\.path: e has no config\.json"),
         (
