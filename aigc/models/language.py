@@ -265,7 +265,8 @@ def _check_rows(config: Any, data: Any) -> None:
     context, length = context_length(config), getattr(data, "sequence_length", None)
     if context is not None and length is not None and length > context:
         raise ConfigError([Problem(KEY, too_long(length, context))])
-    if what := packing_problem(config, getattr(data, "packs", False)):
+    # Whether rows are packed may be known only after the corpus was looked into.
+    if getattr(config, VIRTUAL, 0) and (what := packing_problem(config, getattr(data, "packs", False))):
         raise ConfigError([Problem("data.packing", what)])
 
 
