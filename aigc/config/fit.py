@@ -9,6 +9,7 @@ with that of the data; importing it must not import torch. What is not declared 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from aigc.config.accumulation import accumulation_problems
 from aigc.config.build import import_name
 from aigc.config.class_sources import TargetError
 from aigc.config.monitor import undirected
@@ -32,6 +33,7 @@ def fit_problems(plain: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield from _of_part(task, key, _target(plain.get(key)))
         if data and class_attribute(data, "endless") and plain["trainer"].get("max_epochs") is not None:
             yield "trainer.max_epochs", f"an epoch of {_name(data)} has no known length; set trainer.max_steps instead"
+        yield from accumulation_problems(plain)
         for name, node in (plain.get("evaluation") or {}).items():
             yield from _of_evaluation(task, f"evaluation.{name}", _target(node))
         for key, missing, allowed in undirected(plain):

@@ -45,6 +45,9 @@ class Trainer:
     """Number format; auto uses bf16-mixed where the machine is faster with it, else 32-true."""
     accumulate_grad_batches: Annotated[int, Bound(1)] = 1
     """Batches per optimiser step; the loss is normalised over all of them."""
+    target_tokens_per_step: Annotated[int, Bound(1)] | None = None
+    """Tokens per optimiser step of all ranks, in place of accumulate_grad_batches, which follows from data.batch_size
+    and data.sequence_length. Rows count whole: packed ones are almost full, others have padding."""
     gradient_clip_val: Annotated[float, Bound(0)] | None = 1.0
     """Largest gradient norm; null switches clipping off."""
     validate_every_n_steps: Annotated[int, Bound(1)] | None = None

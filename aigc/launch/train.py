@@ -22,7 +22,7 @@ from aigc.launch.hardware import describe_machine
 from aigc.launch.length import described_length, length_dependent, no_step_taken, schedule_extends
 from aigc.launch.ranks.group import Agreement
 from aigc.launch.results import save_model_folder, save_result
-from aigc.launch.trainer import batches_per_epoch, build_trainer, last_step
+from aigc.launch.trainer import batches_per_epoch, build_trainer, last_step, with_accumulation
 from aigc.logger import rewind
 from aigc.logger.lightning import log_config
 from aigc.printing import plural
@@ -78,6 +78,7 @@ class Training:
         if checkpoint is None:
             check_optimizer(cfg, own_device(cfg, self.agreement.ranks.local_rank))
         data = components.build_data(cfg, checkpoint) if self.data is None else self.data
+        cfg = with_accumulation(cfg, data, self.agreement.ranks)
         components.seed(cfg)  # initial weights must not depend on whether the data drew numbers in this process
         task = components.build_task(cfg, data)
         components.seed_by_data_rank(cfg)

@@ -11,11 +11,12 @@ from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.loggers.logger import Logger
 
 from aigc.callbacks.checkpoint_io import AtomicCheckpointIO
+from aigc.config.accumulation import accumulation
 from aigc.config.problems import ConfigError, Problem
 from aigc.data.stream_loader import StreamLoader
 from aigc.distributed.strategies import choose_strategy
 from aigc.errors import InputError
-from aigc.launch.ranks.group import read_ranks
+from aigc.launch.ranks.group import Ranks, read_ranks
 from aigc.launch.ranks.lightning_environment import StartedRanks
 from aigc.printing import plural
 from aigc.runs.console import log
@@ -81,6 +82,20 @@ def build_trainer(
         plugins=[AtomicCheckpointIO(), StartedRanks(ranks)],
         default_root_dir=folder,
     )
+
+
+def with_accumulation(cfg: DictConfig, data: Any, ranks: Ranks) -> DictConfig:
+    """Return the config with the batches per step that trainer.target_tokens_per_step asks for."""
+    tokens = cfg.trainer.get("target_tokens_per_step")
+    if tokens is None:
+        return cfg
+    readers = ranks.world_size // cfg.trainer.tensor_parallel_size
+    batches = accumulation(tokens, data.batch_size, data.sequence_length, readers)
+    if ranks.first:
+        log.info("%s a step on each rank, as trainer.target_tokens_per_step=%d", plural(batches, "batch"), tokens)
+    settled = cfg.copy()
+    settled.trainer.accumulate_grad_batches = batches
+    return settled
 
 
 def last_step(settings: Any, batches: int | None) -> int:

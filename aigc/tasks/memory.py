@@ -24,7 +24,8 @@ def half(key: str, value: int, least: int = 1) -> str | None:
 def accumulated(cfg: DictConfig) -> str | None:
     """Advise half as large batches, and twice as many for one step."""
     size, batches = number(cfg, "data.batch_size"), number(cfg, "trainer.accumulate_grad_batches")
-    if size is None or size < 2 or batches is None:
+    follows = number(cfg, "trainer.target_tokens_per_step") is not None  # with the batch size
+    if size is None or size < 2 or batches is None or follows:
         return halved(cfg, "data.batch_size", 1)
     same = "the same step size" if size % 2 == 0 else "about the same step size"
     change = f"data.batch_size={size // 2} trainer.accumulate_grad_batches={2 * batches}"
