@@ -1,8 +1,8 @@
 """Writes the bundled questions and conversations about poems.
 
-`python -m tests.assets.poem_questions` needs opencc-python-reimplemented. Every answer follows from the bundled poems and couplets. Of each line, one wording of the question is held out; the
-others are in the training file, so that a model that has learned them can answer it. Lines of which the last character
-is asked are not in training at all.
+`python -m tests.assets.poem_questions` needs opencc-python-reimplemented. Every answer follows from the bundled poems
+and couplets. Of each line, one wording of the question is held out; the others are in the training file, so that a
+model that has learned them can answer it. Lines of which the last character is asked are not in training at all.
 """
 
 import itertools
@@ -76,7 +76,7 @@ def questions(simplified: Convert) -> Iterator[tuple[Row, bool]]:
     """
     draw = random.Random(1)
     for author, lines in poems():
-        for before, after in zip(lines, lines[1:], strict=False):
+        for before, after in itertools.pairwise(lines):
             yield from _worded("next_line", before, after, after, simplified, draw)
         for line in lines[:2]:
             yield from _worded("author", line, author, AUTHORS[author], simplified, draw)
