@@ -9,6 +9,7 @@ import itertools
 import json
 import random
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,11 @@ Convert = Callable[[str], str]
 
 
 def poems() -> list[tuple[str, list[str]]]:
-    """The authors and the lines of the poems that are asked about."""
+    """The authors and the lines of the poems that are asked about; no line is in two of them."""
     rows = [line.split("\t") for line in (FOLDER / "tang_quatrains.tsv").read_text("utf-8").splitlines()[1:]]
     known = [(author, _lines(poem)) for _, author, poem in rows if author in AUTHORS]
-    firsts = [lines[0] for _, lines in known]
-    distinct = [one for one in known if firsts.count(one[1][0]) == 1 and len(set(one[1])) == 4]
+    times = Counter(line for _, lines in known for line in lines)
+    distinct = [one for one in known if all(times[line] == 1 for line in one[1])]
     return random.Random(0).sample(distinct, POEMS)
 
 
