@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     print_first_line(f"chat with {model.run.id}")
     session = model.chat()
     lines = open_lines()
-    if session.template is None:
+    if session.asking.template is None:
         _say("the model has no chat template: each line is a text that it continues, apart from those before")
     if lines.interactive:
         _say("/help lists the commands; Ctrl-C stops an answer, Ctrl-D leaves")

@@ -24,6 +24,7 @@ class GenerateParser(VerbParser):
             "generate",
             "Generate with a run's model: texts, images, or what else its kind makes; see below.",
             "aigc generate latest prompt=床前明月光，疑是地上霜。 num_samples=3 temperature=0.8\n"
+            "  aigc generate latest --file prompts.jsonl --out answers.jsonl\n"
             "  aigc generate gan-letters labels=A,B,C num_images=30 seed=7 --out abc.png\n"
             "  aigc generate gan-letters seed=0,3,7 labels=S interpolation=24 --out way.webp",
             lambda: _keys_help(self._typed),
@@ -42,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("run", metavar="RUN", help="run id, a unique prefix, a path, latest, or the folder of a model")
     made.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="keys of the model, see below")
     made.add_argument("--prompts", metavar="FILE", help=_option_help("prompts"))
+    made.add_argument("--file", metavar="FILE.jsonl", help=_option_help("file"))
     made.add_argument("--out", metavar="FILE|FOLDER", help=_option_help("out"))
     made.add_argument("--force", action="store_true", help=_option_help("force"))
     made.add_argument("--json", action="store_true", help="print one JSON object for each result")
@@ -58,6 +60,7 @@ def _option_help(name: str) -> str:
 
 def run(options: argparse.Namespace) -> None:
     """Generate, and print each result as soon as it is ready."""
+    from aigc.cli.parts.lines import read_objects
     from aigc.cli.parts.typed_keys import read_keys
     from aigc.inference.base import Request
     from aigc.inference.find import open_model
@@ -66,9 +69,17 @@ def run(options: argparse.Namespace) -> None:
     use_trusted(options.trust)
     show_messages()
     model = open_model(options.run)
-    model.check_options([name for name in ("prompts", "out", "force") if getattr(options, name)])
+    model.check_options([name for name in ("prompts", "file", "out", "force") if getattr(options, name)])
     keys = model.keys(**read_keys(options.overrides, _path(model.keys)))
-    request = Request(keys, options.prompts, lambda: _read_prompts(options.prompts), options.out, options.force)
+    request = Request(
+        keys,
+        prompts_file=options.prompts,
+        read_prompts=lambda: _read_prompts(options.prompts),
+        rows_file=options.file,
+        read_rows=lambda: read_objects(options.file),
+        out=options.out,
+        force=options.force,
+    )
     for line, record in model.generate(request):
         if options.json:
             print_json(record)

@@ -28,6 +28,10 @@ class Request:
     """Value of `--prompts`."""
     read_prompts: Callable[[], list[str]] = list
     """Reads the lines of `prompts_file`, or of stdin where no file is named; empty where there are none."""
+    rows_file: str | None = None
+    """Value of `--file`."""
+    read_rows: Callable[[], list[dict[str, Any]]] = list
+    """Reads the objects of `rows_file`."""
     out: str | None = None
     """Value of `--out`."""
     force: bool = False
@@ -71,7 +75,7 @@ class SavedModel(ABC):
     usage: ClassVar[str] = ""
     """How `aigc generate` takes input and gives output, for its help."""
     options: ClassVar[Mapping[str, str]] = {}
-    """Options that `aigc generate` takes for it (`prompts`, `out`, `force`), each with its help."""
+    """Options that `aigc generate` takes for it (`prompts`, `file`, `out`, `force`), each with its help."""
     formats: ClassVar[Mapping[str, str]]
     """Names of its export formats, each with what reads it."""
     always_exported: ClassVar[Sequence[str]] = ()

@@ -1,8 +1,8 @@
 """Causal language models in the layout of Transformers."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from aigc.errors import InputError
 from aigc.generation.sampling import Sampling
 from aigc.inference.base import Generated, Request
+from aigc.inference.parts.model_folder import ModelFolder
 from aigc.inference.transformers_model import SavedTransformersModel
 
 if TYPE_CHECKING:
@@ -21,7 +22,13 @@ class TextKeys(Sampling):
     """What `aigc generate` takes for texts: a prompt and the sampling controls."""
 
     prompt: str | None = None
-    """Text to continue; null reads prompts from --prompts or a pipe, or else lets the model start by itself."""
+    """Text to continue or to answer; null reads from --prompts, --file or a pipe, or lets the model start by itself."""
+    messages: list[dict[str, Any]] | None = None
+    """Conversation to answer, as JSON: `[{"role":"user","content":"..."}]`."""
+    chat: bool | None = None
+    """Whether a prompt is a message to answer, with the chat template; null as the run was trained."""
+    system: str | None = None
+    """System message of conversations that have none; null takes data.chat.system of the run."""
     separator: str | None = None
     """Text that follows each prompt that does not end in it; null takes data.separator of a run trained on prompts."""
     completion_only: bool = False
@@ -34,11 +41,12 @@ class SavedCausalLM(SavedTransformersModel):
     makes = "texts"
     keys = TextKeys
     usage = (
-        "Texts go to stdout, or to --out FILE: for prompt=TEXT, for each line of a file, or for each line of stdin. "
-        "Without a prompt, generation is unconditional."
+        "Texts go to stdout, or to --out FILE: for prompt=TEXT, for messages=JSON, for each line or row of a file, or "
+        "for each line of stdin. Without a prompt, generation is unconditional."
     )
     options: ClassVar = {
         "prompts": "read prompts from a file, one a line, but for blank lines; - is stdin",
+        "file": "read rows of JSON with `prompt` or `messages`; what else they hold is kept in the results; - is stdin",
         "out": "FILE.txt or FILE.jsonl (stdout)",
         "force": "replace a file that exists",
     }
@@ -50,40 +58,35 @@ class SavedCausalLM(SavedTransformersModel):
 
         file = None if request.out is None else TextFile(request.out, request.force)
         keys = _in_utf8(request.keys)
-        separator = self._separator() if keys.separator is None else keys.separator
-        prompts = [_separated(prompt, separator) for prompt in _prompts(request, keys.prompt)]
-        results = self._results(prompts, keys)
+        results = self._results(_rows(request, keys), request.rows_file or "", keys)
         yield from results if file is None else [file.write(results)]
 
-    def _results(self, prompts: list[str], keys: TextKeys) -> list[Generated]:
+    def _results(self, rows: Sequence[Mapping[str, Any]], source: str, keys: TextKeys) -> list[Generated]:
         from aigc.generation.texts import generate_texts
+        from aigc.inference.parts.asked import Asking
         from aigc.inference.parts.unknown import warn_of_unknown
 
         model, tokenizer = self._on_device()
-        warn_of_unknown(tokenizer, prompts)
-        texts = generate_texts(model, tokenizer, prompts, keys)
+        separator = self._separator() if keys.separator is None else keys.separator
+        chat = keys.chat if keys.chat is not None else self._is_chat(tokenizer)
+        asked = Asking(tokenizer, chat, separator, keys.system or self._system()).asked(rows, source)
+        warn_of_unknown(tokenizer, [one.prompt.text for one in asked])
+        texts = generate_texts(model, tokenizer, [one.prompt for one in asked], keys)
+        settings = {one.name: getattr(keys, one.name) for one in fields(Sampling)}
+        settings = {name: value for name, value in settings.items() if value is not None}
         return [
-            Generated(text if keys.completion_only else prompt + text, {"prompt": prompt, "text": text})
-            for prompt, several in zip(prompts, texts, strict=True)
+            Generated(text if keys.completion_only else one.shown + text, {**one.record, "text": text} | settings)
+            for one, several in zip(asked, texts, strict=True)
             for text in several
         ]
 
     def chat(self) -> "ChatSession":
         """Begin a conversation with the chat template of the tokenizer; see `SavedModel.chat`."""
-        from aigc.data.text.chat.template import ChatTemplate
-        from aigc.data.text.prompts import text_prompts
+        from aigc.inference.parts.asked import Asking
         from aigc.inference.parts.chat_session import ChatSession
 
         model, tokenizer = self._on_device()
-        separator = self._separator()
-        chat = (self.run.config.get("data") or {}).get("chat") or {}
-        return ChatSession(
-            model,
-            tokenizer,
-            ChatTemplate.of(tokenizer),
-            lambda text: text_prompts(tokenizer, [_separated(text, separator)])[0],
-            chat.get("system"),
-        )
+        return ChatSession(model, Asking(tokenizer, separator=self._separator()), self._system())
 
     def _on_device(self) -> tuple[Any, Any]:
         """Load model and tokenizer, on the GPU where there is one."""
@@ -112,7 +115,16 @@ class SavedCausalLM(SavedTransformersModel):
     def _separator(self) -> str:
         """Return what the run's data put between a prompt and its completion, as the model has learned it."""
         data = self.run.config.get("data") or {}
-        return str(data.get("separator") or "") if data.get("prompt_column") else ""
+        of_older_runs = data.get("separator") or "" if data.get("prompt_column") else ""
+        return str(self.notes.get("separator", of_older_runs))
+
+    def _system(self) -> str | None:
+        """Return the system message that the run's data gave to conversations without one."""
+        return ((self.run.config.get("data") or {}).get("chat") or {}).get("system")
+
+    def _is_chat(self, tokenizer: Any) -> bool:
+        """Return whether the model was trained to answer; of a folder that does not say so, whether it can."""
+        return bool(self.notes.get("chat", isinstance(self.run, ModelFolder) and tokenizer.chat_template))
 
     def _read(self, folder: Path, **settings: Any) -> Any:
         from transformers import AutoModelForCausalLM
@@ -121,22 +133,17 @@ class SavedCausalLM(SavedTransformersModel):
         return read(folder, trust_remote_code=False, **settings).eval()
 
 
-def _separated(prompt: str, separator: str) -> str:
-    """Return a prompt with its separator; an empty one, without which the model starts by itself, stays empty."""
-    return prompt if not prompt or prompt.endswith(separator) else prompt + separator
-
-
 def _in_utf8(keys: TextKeys) -> TextKeys:
     """Decode texts that the system's encoding, such as ASCII, could not decode when they were typed.
 
     Raises:
         InputError: They are not UTF-8 either, which tokenizers need.
     """
-    typed = {"prompt": keys.prompt, "separator": keys.separator, "stop": keys.stop}
+    typed = {"prompt": keys.prompt, "separator": keys.separator, "stop": keys.stop, "system": keys.system}
     try:
         return replace(keys, **{name: _decoded(value) for name, value in typed.items()})
     except UnicodeError as error:
-        raise InputError("prompt, separator or stop: not UTF-8; --prompts reads prompts from a file") from error
+        raise InputError("prompt, separator, stop or system: not UTF-8; --prompts reads prompts from a file") from error
 
 
 def _decoded(value: Any) -> Any:
@@ -150,8 +157,16 @@ def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def _prompts(request: Request, prompt: str | None) -> list[str]:
-    """The prompts; one empty one where nothing is given."""
-    if prompt is not None and request.prompts_file is not None:
-        raise InputError("give either prompt= or --prompts, not both")
-    return [prompt] if prompt is not None else request.read_prompts() or [""]
+def _rows(request: Request, keys: TextKeys) -> list[dict[str, Any]]:
+    """Return the rows; one of an empty prompt where nothing is given."""
+    given = {"prompt=": keys.prompt, "messages=": keys.messages}
+    given |= {"--prompts": request.prompts_file, "--file": request.rows_file}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise InputError(f"give either {' or '.join(named)}, not both")
+    if keys.messages is not None:
+        return [{"messages": keys.messages}]
+    if request.rows_file is not None:
+        return request.read_rows()
+    prompts = [keys.prompt] if keys.prompt is not None else request.read_prompts() or [""]
+    return [{"prompt": prompt} for prompt in prompts]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,6 +34,17 @@ class SavedTransformersModel(SavedModel):
     }
     pipeline: ClassVar[str | None] = None
     """What the Hub calls that which the model does; None lets it find out."""
+
+    @cached_property
+    def notes(self) -> dict[str, Any]:
+        """What the run's data have left in model/ for its use; empty for runs of earlier versions and for exports."""
+        from aigc.runs.files import read_mapping
+        from aigc.runs.folder import MODEL_CLASS_FILE
+
+        try:
+            return read_mapping(self.run.model / MODEL_CLASS_FILE)
+        except (OSError, ValueError):
+            return {}
 
     def load(self) -> tuple[Any, Any]:
         """Load (model, tokenizer); see `SavedModel.load`."""

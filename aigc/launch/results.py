@@ -42,8 +42,8 @@ def _write_model(run: Run, task: Task, data: Any) -> None:
         save(temporary)
     if isinstance(data, LightningDataModule):
         data_state.write(data.state_dict(), temporary)
-    described = json.dumps({"saved_model": task.saved_model}) + "\n"
-    (temporary / MODEL_CLASS_FILE).write_text(described, encoding="utf-8")
+    described = {"saved_model": task.saved_model} | getattr(data, "model_notes", {})
+    (temporary / MODEL_CLASS_FILE).write_text(json.dumps(described, ensure_ascii=False) + "\n", encoding="utf-8")
     readable = temporary.stat().st_mode & 0o666  # safetensors creates files that only the owner may read
     for path in temporary.rglob("*"):
         if path.is_file():

@@ -82,9 +82,9 @@ def test_the_model_is_asked_with_the_ids_of_the_template(place: Path, monkeypatc
     said = [session.ask(one, keys, lambda piece: None).text for one in ("夜來", "東風")]
     turns = [("system", "門前"), ("user", "夜來"), ("assistant", said[0]), ("user", "東風")]
     messages = [Message(role, content) for role, content in turns]
-    template = ChatTemplate(session.tokenizer)
+    template = ChatTemplate(session.asking.tokenizer)
     assert asked == [template.prompt(messages[:2]).ids, template.prompt(messages).ids]
-    assert session.tokenizer.decode(asked[0]) == "system:門前<|end|>user:夜來<|end|>assistant:"
+    assert session.asking.tokenizer.decode(asked[0]) == "system:門前<|end|>user:夜來<|end|>assistant:"
 
 
 def test_the_oldest_turns_are_left_out_when_the_context_is_full(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_the_oldest_turns_are_left_out_when_the_context_is_full(place: Path, mon
     assert len(session.messages) == 8
     prompt, _ = session._prompt([*session.messages, {"role": "user", "content": "夜來"}], keys)
     assert len(prompt.ids) <= 96 - 8
-    assert session.tokenizer.decode(prompt.ids).startswith("system:東風<|end|>user:")  # the system message stays
+    assert session.asking.tokenizer.decode(prompt.ids).startswith("system:東風<|end|>user:")  # the system message stays
     with pytest.raises(InputError, match="context"):
         session.ask("夜" * 80, keys, lambda piece: None)
     assert len(session.messages) == 8

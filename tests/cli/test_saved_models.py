@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from omegaconf import OmegaConf
@@ -148,6 +149,8 @@ def test_model_remembers_the_class_that_its_task_names(tmp_path, monkeypatch):
     save_model_folder(run, Bigrams(), None)
     assert isinstance(saved_model(run), bigrams.SavedBigrams)
     assert run.load_model() == ({}, None)
+    save_model_folder(run, Bigrams(), SimpleNamespace(model_notes={"chat": True}))
+    assert json.loads((run.model / "aigc.json").read_text()) == {"saved_model": Bigrams.saved_model, "chat": True}
 
 
 def test_a_model_whose_task_names_no_class_is_not_mistaken_for_another_kind(tmp_path):

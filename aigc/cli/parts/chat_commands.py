@@ -71,7 +71,7 @@ class Commands:
         return self._set(f"seed={rest}")
 
     def _system(self, rest: str) -> Outcome:
-        if self.session.template is None:
+        if self.session.asking.template is None:
             raise InputError("this model has no chat template, so it takes no system message")
         self.keys = replace(self.keys, system=rest or None)
         return Outcome("the system message is set" if rest else "there is no system message now")

@@ -1,8 +1,11 @@
 """Text files with one text per line, in UTF-8."""
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
+from aigc.errors import InputError
 from aigc.files.text import decode_text, opened
 
 STDIN = "-"
@@ -26,6 +29,29 @@ def split_lines(data: bytes, source: str) -> list[str]:
     text = decode_text(data, source)
     # `splitlines` would also cut at U+2028 and form feeds.
     return text.removesuffix("\n").split("\n") if text else []
+
+
+def read_objects(file: str) -> list[dict[str, Any]]:
+    """Read the JSON objects of a file, one a line, but for blank lines; `-` is stdin.
+
+    Raises:
+        InputError: As `read_lines`, a line is no object, or there is none; the message names file and line.
+    """
+    source = "stdin" if file == STDIN else file
+    objects = []
+    for number, line in enumerate(read_lines(file), 1):
+        if not line.strip():
+            continue
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{source}, line {number}: not JSON: {error}") from error
+        if not isinstance(found, dict):
+            raise InputError(f'{source}, line {number}: expected an object, as {{"prompt": "..."}}')
+        objects.append(found)
+    if not objects:
+        raise InputError(f'{source}: there are no rows; expected an object a line, as {{"prompt": "..."}}')
+    return objects
 
 
 def stdin_bytes() -> bytes:

@@ -156,6 +156,13 @@ class TextModule(PreparedData[PreparedText]):
         self.tokenizer.save_pretrained(folder)
 
     @property
+    def model_notes(self) -> dict[str, Any]:
+        """How prompts were made in training; model/ holds it, so that generation makes them in the same way."""
+        layout = self.reading.layout
+        separator = layout.separator if layout.prompt_column is not None else ""
+        return {"chat": self.objective.uses_chat_template, "separator": separator}
+
+    @property
     def packs(self) -> bool:
         """Whether a row may hold several documents."""
         return self.packing and self.objective.packs

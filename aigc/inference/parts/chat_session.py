@@ -9,8 +9,8 @@ from aigc.generation.sampling import OneText, Sampling
 from aigc.printing import plural
 
 if TYPE_CHECKING:
-    from aigc.data.text.chat.template import ChatTemplate
     from aigc.data.text.prompts import Prompt
+    from aigc.inference.parts.asked import Asking
 
 Turn = dict[str, str]
 _SHARE = 4
@@ -40,21 +40,12 @@ class ChatSession:
 
     Args:
         model: A causal language model.
-        tokenizer: Its tokenizer.
-        template: Makes prompts of messages; None continues plain texts.
-        plain: Makes the prompt of a plain text.
+        asking: Makes prompts.
         system: The system message that the model was trained with.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any,
-        template: "ChatTemplate | None",
-        plain: Callable[[str], "Prompt"],
-        system: str | None = None,
-    ) -> None:
-        self.model, self.tokenizer, self.template, self.plain, self.system = model, tokenizer, template, plain, system
+    def __init__(self, model: Any, asking: "Asking", system: str | None = None) -> None:
+        self.model, self.asking, self.system = model, asking, system
         self.messages: list[Turn] = []
 
     def ask(self, text: str, keys: ChatKeys, show: Callable[[str], None]) -> Answer:
@@ -103,20 +94,20 @@ class ChatSession:
     def _generate(self, prompt: "Prompt", keys: ChatKeys, show: Callable[[str], None]) -> str:
         from aigc.generation.texts import generate_texts
 
-        return generate_texts(self.model, self.tokenizer, [prompt], _sampling(keys), show=show)[0][0]
+        return generate_texts(self.model, self.asking.tokenizer, [prompt], _sampling(keys), show=show)[0][0]
 
     def _prompt(self, messages: Sequence[Turn], keys: ChatKeys) -> tuple["Prompt", int]:
         """Return the prompt, and how many of the oldest messages were left out so that an answer has room."""
         from aigc.data.text.chat.conversation import Message, with_system
         from aigc.models.context import context_length
 
-        if self.template is None:
-            return self.plain(messages[-1]["content"]), 0
+        if self.asking.template is None:
+            return self.asking.asked([{"prompt": messages[-1]["content"]}])[0].prompt, 0
         context = context_length(self.model.config)
         every = [Message(one["role"], one["content"]) for one in messages]
         for left_out in range(0, len(messages), 2):  # a question goes with its answer
             try:
-                prompt = self.template.prompt(with_system(every[left_out:], keys.system))
+                prompt = self.asking.template.prompt(with_system(every[left_out:], keys.system))
             except ValueError as error:
                 raise InputError(str(error)) from error
             if context is None or len(prompt.ids) <= context - _wanted(keys, context):
