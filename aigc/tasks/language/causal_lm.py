@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from transformers import PreTrainedModel
 
 from aigc.config.problems import ConfigError, Problem
@@ -22,6 +23,7 @@ class CausalLM(TokenTask):
     Args:
         model: The network, from `model:`.
         optimizer: Makes the optimiser from parameter groups, from `optimizer:`.
+        scheduler: Makes the schedule from the optimiser and the number of steps, from `scheduler:`.
         chunked_loss: Apply the output layer to some of the target positions at a time, so that the logits of a batch
             are never held together; null does so where they are large, and the network can be taken apart.
         shared: Further arguments of `LanguageTask`.
@@ -33,11 +35,12 @@ class CausalLM(TokenTask):
         self,
         model: PreTrainedModel,
         optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler] | None = None,
         *,
         chunked_loss: bool | None = None,
         **shared: Any,
     ):
-        super().__init__(model, optimizer, **shared)
+        super().__init__(model, optimizer, scheduler, **shared)
         self.chunked_loss = chunked_loss
 
     def forward(self, batch: dict[str, Any]) -> Tensor:
