@@ -3,7 +3,8 @@
 A data module names what it holds in `holds`, and a task what it learns from in `learns_from`, such as texts or images.
 A description of a model names what it makes in `makes`, and a task what it trains in `trains`. An evaluation names the
 base class of the tasks that it can measure in `expects`. A model names in `fits_data` a function that compares its node
-with that of the data; importing it must not import torch. What is not declared is not compared.
+with that of the data, and in `fits_optimizer` one that compares it with that of the optimiser; importing them must not
+import torch. What is not declared is not compared.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,7 +45,7 @@ def fit_problems(plain: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def model_problems(plain: Mapping[str, Any], files: bool = False) -> Iterator[tuple[str, str]]:
-    """Yield the key and the problem of data that do not fit the model.
+    """Yield the key and the problem of data or of an optimiser that do not fit the model.
 
     Args:
         plain: A config with interpolations resolved.
@@ -55,6 +56,9 @@ def model_problems(plain: Mapping[str, Any], files: bool = False) -> Iterator[tu
         function = class_attribute(target, "fits_data")
         if function and is_trusted(function) and isinstance(data, Mapping):
             yield from import_name(function)(model, data, files)
+        function, optimizer = class_attribute(target, "fits_optimizer"), plain.get("optimizer")
+        if function and is_trusted(function) and isinstance(optimizer, Mapping):
+            yield from import_name(function)(model, optimizer)
 
 
 def _of_part(task: str | None, key: str, part: str | None) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,7 @@
 import copy
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import torch
 import transformers
@@ -25,6 +25,7 @@ from aigc.models.configuration import (
     with_values,
 )
 from aigc.models.context import KEY, VIRTUAL, WITHOUT_WEIGHTS, context_length, packing_problem, too_long
+from aigc.models.dtypes import Dtype
 from aigc.models.embeddings import add_rows, log_misfit
 from aigc.models.end_tokens import set_end_tokens
 from aigc.models.gguf_files import gguf_file
@@ -43,7 +44,8 @@ class TransformersModel(ModelFactory):
             with architecture.
         settings: What the architecture's configuration class takes (n_layer, hidden_size, num_labels ...).
         adapter: A `_target_` node of an adapter, which freezes the pretrained weights and trains few others.
-        dtype: Of the weights; bfloat16 only where an adapter leaves them frozen.
+        dtype: Of the weights; bfloat16 where an adapter leaves them frozen or the optimiser rounds stochastically,
+            float16 where an adapter leaves them frozen.
         attention: The implementation; auto is the fastest that the device has: flash attention where it is installed,
             flex attention on another GPU, SDPA elsewhere.
     """
@@ -52,6 +54,7 @@ class TransformersModel(ModelFactory):
     often_changed: ClassVar = ("path",)
     early_checks: ClassVar = {"path": "aigc.models.pretrained.check_weights"}
     fits_data: ClassVar = "aigc.models.context.context_problems"
+    fits_optimizer: ClassVar = "aigc.models.dtypes.optimizer_problems"
 
     def __init__(
         self,
@@ -60,7 +63,7 @@ class TransformersModel(ModelFactory):
         path: str | None = None,
         settings: dict[str, Any] | None = None,
         adapter: Annotated[dict[str, Any] | None, Slot("aigc.models.adapters.base.Adapter")] = None,
-        dtype: Literal["float32", "bfloat16"] = "float32",
+        dtype: Dtype = "float32",
         attention: Attention = "auto",
     ):
         if path is not None and not path.strip():
@@ -91,12 +94,6 @@ class TransformersModel(ModelFactory):
             found.append(Problem("model.head", what))
         if self.adapter is not None and self.path is None:
             found.append(Problem("model.adapter", WITHOUT_WEIGHTS))
-        if self.dtype != "float32" and self.adapter is None:
-            what = (
-                f"weights in {self.dtype} do not move by small steps; keep float32 (trainer.precision=bf16-mixed "
-                "computes in bfloat16 all the same), or train an adapter"
-            )
-            found.append(Problem("model.dtype", what))
         return found
 
     @property
@@ -244,7 +241,8 @@ class TransformersCausalLM(TransformersModel):
             with architecture.
         settings: What the architecture's configuration class takes (n_layer, hidden_size ...).
         adapter: A `_target_` node of an adapter, which freezes the pretrained weights and trains few others.
-        dtype: Of the weights; bfloat16 only where an adapter leaves them frozen.
+        dtype: Of the weights; bfloat16 where an adapter leaves them frozen or the optimiser rounds stochastically,
+            float16 where an adapter leaves them frozen.
         attention: The implementation; auto is the fastest that the device has and that keeps packed documents apart:
             flash attention where it is installed, flex attention on another GPU, SDPA elsewhere.
     """
@@ -255,7 +253,7 @@ class TransformersCausalLM(TransformersModel):
         path: str | None = None,
         settings: dict[str, Any] | None = None,
         adapter: Annotated[dict[str, Any] | None, Slot("aigc.models.adapters.base.Adapter")] = None,
-        dtype: Literal["float32", "bfloat16"] = "float32",
+        dtype: Dtype = "float32",
         attention: Attention = "auto",
     ):
         super().__init__("CausalLM", architecture, path, settings, adapter, dtype, attention)

@@ -164,7 +164,6 @@ def test_shards_of_a_part_of_the_weights_are_refused(base, tmp_path):
     ("arguments", "key"),
     [
         ({"architecture": "llama", "adapter": NODE}, "model.adapter"),
-        ({"path": "weights", "dtype": "bfloat16"}, "model.dtype"),
         (
             {"path": "weights", "head": "MaskedLMM"},
             "model.head: Transformers has no AutoModelForMaskedLMM; did you mean",
