@@ -32,7 +32,7 @@ def optimizer_problems(model: Mapping[str, Any], optimizer: Mapping[str, Any]) -
             KEY,
             (
                 "weights in bfloat16 do not move by small steps that are rounded to the nearest: take an optimiser "
-                "that rounds stochastically, train an adapter, or keep float32 (trainer.precision=bf16-mixed computes in "
-                "bfloat16 all the same)"
+                "that rounds stochastically, train an adapter, or keep float32 (trainer.precision=bf16-mixed computes "
+                "in bfloat16 all the same)"
             ),
         )
