@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from aigc.config import ConfigError
 from aigc.errors import InputError
-from aigc.optim import Lion, Muon
+from aigc.optim import AdamW8Bit, AdamWBF16, Lion, Muon
+from aigc.optim.adamw_bf16 import rounded_at_random
 from aigc.optim.embeddings import is_embedding, mark_embeddings
 
 
@@ -77,7 +79,7 @@ def test_muon_steps_hidden_matrices_and_adamw_the_rest():
     assert [len(group["params"]) for group in optimizer.param_groups] == [1, 7]
 
 
-@pytest.mark.parametrize("kind", [Muon, Lion])
+@pytest.mark.parametrize("kind", [Muon, Lion, AdamWBF16])
 def test_state_comes_back_and_schedules_reach_every_group(kind):
     network = Network()
     optimizer = kind(network.parameters(), lr=1e-2)
@@ -148,3 +150,88 @@ def test_a_copy_of_muon_steps_as_the_original_does(copied):
     of_other.param_groups[0]["lr"] = of_other.param_groups[1]["lr"] = 0.0
     third = stepped(other, of_other, steps=1)
     assert all(torch.equal(third[name], second[name]) for name in second), "groups are shared in the copy, too"
+
+
+def test_rounding_at_random_is_right_on_average_and_keeps_what_is_exact():
+    generator = torch.Generator().manual_seed(0)
+    between = torch.full((100_000,), 1 + 2**-7 * 0.25) * torch.tensor([[1.0], [-1.0]])
+    rounded = rounded_at_random(between, generator).float()
+    assert rounded[0].unique().tolist() == [1.0, 1 + 2**-7]
+    torch.testing.assert_close(rounded.mean(1), between.mean(1), rtol=5e-5, atol=0)
+    exact = torch.tensor([0.0, -1.5, 2.0**-126, float("inf"), -float("inf")])
+    assert torch.equal(rounded_at_random(exact, generator).float(), exact)
+    assert rounded_at_random(torch.tensor([float("nan")]), generator).isnan().all()
+
+
+@pytest.mark.parametrize("state_dtype", ["float32", "bfloat16"])
+def test_weights_in_bfloat16_move_as_those_in_float32_do(state_dtype):
+    """Steps of 1e-4 on weights of about 1, whose last digit is 8e-3."""
+    settings = {"lr": 1e-4, "betas": (0.9, 0.999), "weight_decay": 0.1}
+    torch.manual_seed(0)
+    start, gradients = torch.rand(20_000) + 0.5, torch.randn(200) * 0.1 + 1
+
+    def moved(kind, dtype, **further):
+        weight = nn.Parameter(start.to(dtype))
+        before, optimizer = weight.detach().float().clone(), kind([weight], **settings, **further)
+        for gradient in gradients:
+            weight.grad = torch.full_like(weight, gradient)
+            optimizer.step()
+        return float((weight.detach().float() - before).mean())
+
+    expected = moved(torch.optim.AdamW, torch.float32)
+    assert expected < -0.015
+    assert moved(AdamWBF16, torch.bfloat16, state_dtype=state_dtype) == pytest.approx(expected, rel=0.03)
+    assert moved(torch.optim.AdamW, torch.bfloat16) > expected / 3, "rounding to the nearest would do as well"
+
+
+def test_other_weights_are_stepped_as_torch_does():
+    network, others = Network(), Network()
+    settings = {"lr": 1e-2, "betas": (0.9, 0.95), "weight_decay": 0.1}
+    found = stepped(network, AdamWBF16(network.parameters(), **settings))
+    expected = stepped(others, torch.optim.AdamW(others.parameters(), **settings))
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("state_dtype", ["float32", "bfloat16"])
+def test_weights_in_bfloat16_resume_to_the_bit_and_depend_on_the_seed(state_dtype):
+    def begun(seed=0):
+        network = Network().bfloat16()
+        return network, AdamWBF16(network.parameters(), lr=1e-3, seed=seed, state_dtype=state_dtype)
+
+    network, optimizer = begun()
+    stepped(network, optimizer, 2)
+    saved = copy.deepcopy((network.state_dict(), optimizer.state_dict()))
+    expected = stepped(network, optimizer)
+    resumed, again = begun()
+    resumed.load_state_dict(saved[0])
+    again.load_state_dict(saved[1])
+    found = stepped(resumed, again)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert {moment.dtype for moment in (again.state[resumed.hidden.weight]["exp_avg"],)} == {
+        getattr(torch, state_dtype)
+    }
+    other, seeded = begun(seed=1)
+    stepped(other, seeded, 2)
+    assert any(not torch.equal(weight, saved[0][name]) for name, weight in other.state_dict().items())
+
+
+def test_eight_bits_need_their_package_or_keep_their_state():
+    try:
+        import bitsandbytes.optim as library
+    except ImportError:
+        with pytest.raises(ConfigError, match=r"quantised"):
+            AdamW8Bit(Network().parameters())
+        return
+    weight = nn.Parameter(torch.randn(128, 64))
+    optimizer = AdamW8Bit([weight], lr=1e-2)
+    assert type(optimizer) is library.AdamW8bit
+    weight.grad = torch.ones_like(weight)
+    optimizer.step()
+    assert optimizer.state[weight]["state1"].dtype == torch.uint8
+    again = AdamW8Bit([nn.Parameter(weight.detach().clone())], lr=1e-2)
+    again.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    other = again.param_groups[0]["params"][0]
+    other.grad = torch.ones_like(other)
+    optimizer.step()
+    again.step()
+    assert torch.equal(weight, other)
