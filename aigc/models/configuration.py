@@ -15,6 +15,8 @@ from aigc.config.problems import ConfigError, Problem, suggest
 from aigc.errors import InputError, is_out_of_memory
 from aigc.models.gguf_files import gguf_file, readable_architectures
 from aigc.models.pretrained import loading_from, local_folder, weights_problem
+from aigc.models.rope import NAME as ROPE
+from aigc.models.rope import scale_positions
 
 
 def of_weights(path: str) -> Any:
@@ -90,6 +92,10 @@ def set_settings(config: Any, settings: Mapping[str, Any]) -> None:
         if name not in known
     ]
     for name, value in settings.items():
+        if name == ROPE and name in known:
+            reach = "max_position_embeddings" not in settings
+            problems += [Problem(f"model.settings.{name}", what) for what in scale_positions(config, value, reach)]
+            continue
         try:  # under a field's own name, as an alias of it is not checked
             setattr(config, config.attribute_map.get(name, name), value)
         except StrictDataclassError as error:
@@ -107,7 +113,7 @@ def refusing(name: str | None) -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, TypeError, AssertionError, StrictDataclassError) as error:
+    except (ValueError, TypeError, KeyError, AssertionError, StrictDataclassError) as error:
         key = "model.settings" if name else "model.path"
         what = f"{name or 'the configuration'} refuses this: {str(error).strip()}"
         raise ConfigError([Problem(key, " ".join(what.split()))]) from error

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aigc.errors import InputError
 from aigc.models.pretrained import local_folder
+from aigc.models.rope import NAME, extended
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -22,7 +23,7 @@ VIRTUAL = "aigc_virtual_tokens"
 def context_length(config: "PretrainedConfig") -> int | None:
     """Return the most tokens that a model can see at once; None when its configuration names no limit."""
     limit = getattr(config, _NAMES[0], None)
-    return int(limit) - getattr(config, VIRTUAL, 0) if limit else None
+    return extended(int(limit), getattr(config, NAME, None)) - getattr(config, VIRTUAL, 0) if limit else None
 
 
 def packing_problem(config: "PretrainedConfig", packing: bool) -> str | None:
@@ -49,18 +50,27 @@ def context_problems(model: Mapping[str, Any], data: Mapping[str, Any], files: b
     length, path = data.get("sequence_length"), model.get("path")
     if model.get("adapter") is not None and path is None:
         yield "model.adapter", WITHOUT_WEIGHTS
-    where, found = "model.settings.", _named(model.get("settings"))
+    settings = model.get("settings") or {}
+    where, found = "model.settings.", _named(settings)
     if found is None and files and isinstance(path, str):
-        where, found = f"{path}/config.json: ", _named(_read(path))
+        where, found = f"{path}/config.json: ", _named(_read(path), settings.get(NAME))
     if found is not None and type(length) is int and length > found[1]:
         yield KEY, f"{too_long(length, found[1])} ({where}{found[0]})"
 
 
-def _named(settings: object) -> tuple[str, int] | None:
-    """Return the limit of a configuration, with the name that it has there."""
+def _named(settings: object, scaling: object = None) -> tuple[str, int] | None:
+    """Return the limit of a configuration, with the name that it has there.
+
+    Args:
+        settings: The configuration.
+        scaling: Rotary parameters that are set in it.
+    """
     if not isinstance(settings, Mapping):
         return None
-    return next(((name, settings[name]) for name in _NAMES if type(settings.get(name)) is int), None)
+    own = settings.get(NAME) or settings.get("rope_scaling")  # that of older versions of Transformers
+    both = {**(own if isinstance(own, Mapping) else {}), **(scaling if isinstance(scaling, Mapping) else {})}
+    named = ((name, settings[name]) for name in _NAMES if type(settings.get(name)) is int)
+    return next(((name, extended(limit, both)) for name, limit in named), None)
 
 
 def _read(path: str) -> object:
