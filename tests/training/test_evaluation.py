@@ -187,7 +187,7 @@ def test_lines_of_progress_end_with_the_last_step_and_without_spaces(tmp_path, m
 def test_a_sample_stays_one_line(monkeypatch):
     lines: list[str] = []
     monkeypatch.setattr(text_generation.log, "info", lambda text, *values: lines.append(text % values))
-    TextGeneration()._show(["春\n", "b"], ["眠\r\n不", "c\u2028d"])
+    TextGeneration()._show(["春\n", "b"], [["眠\r\n不"], ["c\u2028d", "e"]])
     assert lines == ["  春↵│眠↵不", "  b│c↵d"]
 
 

@@ -11,12 +11,14 @@ import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.modeling_outputs import CausalLMOutput
 
-from aigc.data.text.tokenizer import TokenizerSettings, encode, make_tokenizer
+from aigc.data.text.tokenizer import PAD, TokenizerSettings, encode, make_tokenizer
 from aigc.errors import InputError, PreemptedRun
 from aigc.generation.sampling import Sampling
 from aigc.generation.texts import generate_texts
+from aigc.models import TransformersCausalLM
 from aigc.runs import stop
 from tests.conftest import REPOSITORY
+from tests.training.families import FAMILIES
 from tests.training.helpers import text_data, tiny_model
 from tests.waiting import PATIENCE, takes_at_most
 
@@ -38,6 +40,20 @@ def test_batched_equals_one_by_one(parts, side):
     together = generate_texts(model, tokenizer, PROMPTS, GREEDY)
     single = [generate_texts(model, tokenizer, [prompt], GREEDY)[0] for prompt in PROMPTS]
     assert together == single
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "qwen3", "gemma3_text", "mistral"])
+def test_padding_changes_no_greedy_text_of_any_family(family):
+    settings = TokenizerSettings(kind="character", min_frequency=1, unknown="token")
+    tokenizer = make_tokenizer(settings, TEXTS)
+    torch.manual_seed(0)
+    data = SimpleNamespace(tokenizer=tokenizer, sequence_length=32)
+    model = TransformersCausalLM(family, settings=FAMILIES[family]).create(data)
+    single = [generate_texts(model, tokenizer, [prompt], GREEDY)[0] for prompt in PROMPTS]
+    assert len({text for (text,) in single}) > 2
+    for side, pad in (("left", PAD), ("right", PAD), ("right", tokenizer.eos_token), ("left", None)):
+        tokenizer.padding_side, tokenizer.pad_token = side, pad
+        assert generate_texts(model, tokenizer, PROMPTS, GREEDY) == single
 
 
 def test_the_batch_size_does_not_change_greedy_texts(parts):
