@@ -240,6 +240,10 @@ class Task(Recorder, DivergenceGuard):
         """Return the number of units in a batch."""
         return len(batch)
 
+    def flops(self, batch: Any) -> Tensor | None:
+        """Return the floating-point operations of training on a batch, a scalar on its device; None if not known."""
+        return None
+
     def save_model(self, folder: Path) -> None:
         """Write the files that other tools load; every task must define it.
 

@@ -14,6 +14,7 @@ from aigc.models.isolation import isolation_of
 from aigc.models.output_layer import OutputLayer, find_output_layer
 from aigc.tasks.language import tokens
 from aigc.tasks.language.chunked import chunked_nll, chunks
+from aigc.tasks.language.flops import TrainingFlops
 from aigc.tasks.language.tokens import TokenTask
 
 
@@ -74,6 +75,14 @@ class CausalLM(TokenTask):
             return
         for states, labels in chunks(*self._states(batch)):
             yield layer.logits(states), labels
+
+    def flops(self, batch: Any) -> Tensor | None:
+        """Return the floating-point operations of training on a batch; None for quantised weights."""
+        return self._flops.of(batch)
+
+    @cached_property
+    def _flops(self) -> TrainingFlops:
+        return TrainingFlops(self.model)
 
     def check_trainer(self, settings: Any) -> None:
         """Check that the settings of the trainer suit this task, and that the loss can be chunked where it must be.
