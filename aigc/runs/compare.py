@@ -17,6 +17,9 @@ EPOCH = "epoch"
 _WEIGHTS = "model/*.safetensors"
 _Values = dict[tuple[int, str], tuple[float, ...]]
 
+_RATES = ("_per_second", "/mfu")
+"""Ends of names of values that depend on the speed of the machine."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -129,7 +132,7 @@ class WeightsComparison:
 def compare_metrics(old: Path, new: Path, until_step: int | None = None) -> MetricsComparison:
     """Compare two metrics.jsonl value by value: all 64 bits must be equal, and NaN equals NaN.
 
-    Wall time and rates (`..._per_second`) are ignored. A value that was logged twice at one step, as by a resumed run,
+    Wall time and rates (`..._per_second`, `.../mfu`) are ignored. A value that was logged twice at one step, as by a resumed run,
     counts once.
 
     Args:
@@ -187,7 +190,7 @@ def _values(path: Path, until_step: int | None) -> _Values:
 
 
 def _compared(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    names = [name for name in row if name not in metrics_file.FIXED_COLUMNS and not name.endswith("_per_second")]
+    names = [name for name in row if name not in metrics_file.FIXED_COLUMNS and not name.endswith(_RATES)]
     if names:
         yield from ((name, row[name]) for name in names)
         yield EPOCH, float(row["epoch"])

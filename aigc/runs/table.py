@@ -39,7 +39,7 @@ MEASURES = {
 """Readable names of metrics, in the order in which they are shown."""
 _LIKELIHOODS = ("val/perplexity", "val/perplexity_per_character", "val/bits_per_byte", "val/bits_per_character")
 """The likelihood in several units."""
-_NO_SCORES = ("_per_second", "learning_rate", "gradient_norm")
+_NO_SCORES = ("_per_second", "/mfu", "learning_rate", "gradient_norm")
 """Ends of names of values that say how training runs, and not how good it is."""
 
 

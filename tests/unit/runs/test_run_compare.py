@@ -32,6 +32,7 @@ def write(path: Path, rows: list[tuple[int, dict[str, float]]], shift: float = 0
     with path.open("w", encoding="utf-8") as file:
         for step, logged in rows:
             clock = {"wall_time": 1000.0 + step + shift, "train/tokens_per_second": random.random()}
+            clock["train/mfu"] = random.random()
             file.write(json.dumps({"step": step, "epoch": 0, **clock, **encode_values(logged)}) + "\n")
     return path
 
@@ -157,7 +158,7 @@ def test_nothing_to_compare_is_not_identical(tmp_path: Path) -> None:
     assert not compare_metrics(tmp_path / "a", tmp_path / "b").identical
     assert logged_steps(tmp_path / "a") == []
     rates = tmp_path / "c"
-    rates.write_text('{"step": 1, "epoch": 0, "wall_time": 1.0, "train/tokens_per_second": 3.0}\n')
+    rates.write_text('{"step": 1, "epoch": 0, "wall_time": 1.0, "train/tokens_per_second": 3.0, "train/mfu": 0.4}\n')
     assert logged_steps(rates) == []
     assert not compare_metrics(rates, rates).identical
 
