@@ -25,6 +25,7 @@ class Order:
         fingerprint: Hash of the data's content, when it is known.
         precision: Number format of the computation; not a part of the order, but it must stay the same, too.
         together: Ranks that compute each batch together; the same holds. None in checkpoints of an earlier version.
+        grouped: Whether samples of similar lengths share a batch, so that the order depends on the batch size, too.
     """
 
     batches: int | None
@@ -37,6 +38,7 @@ class Order:
     fingerprint: str | None = None
     precision: str | None = None
     together: int | None = None
+    grouped: bool = False
 
     @property
     def resumable(self) -> bool:
@@ -67,7 +69,8 @@ def moved(position: Position, saved: Order, now: Order, allow: Collection[str]) 
     With another batch size or number of ranks, training continues at the same sample of the same order, and an epoch
     ends when the samples left do not fill an optimiser step. With other data, another seed, or a loader that can only
     start at the beginning, the rest of the interrupted epoch is left out. A stream continues at the same row with
-    another batch size; with another number of ranks it starts the epoch again.
+    another batch size; with another number of ranks it starts the epoch again. Samples that are grouped by length have
+    another order with another batch size or number of ranks, so that the rest of the epoch is left out as well.
 
     Args:
         position: From the checkpoint.
@@ -93,7 +96,9 @@ def moved(position: Position, saved: Order, now: Order, allow: Collection[str]) 
     if saved.accumulate != now.accumulate:
         total = position.total // saved.accumulate * now.accumulate
     other_data = any(name in ("data", "seed") for name, _ in _differences(saved, now))
-    if other_data or not now.resumable:
+    together = [(order.batch_size or 0) * order.world_size for order in (saved, now)]
+    regrouped = now.grouped and together[0] != together[1]
+    if other_data or regrouped or not now.resumable:
         return Position(total, position.epoch + (position.batch > 0), 0, 0)
     if now.batches is None:
         if saved.world_size != now.world_size:
@@ -124,6 +129,7 @@ def _differences(saved: Order, now: Order) -> list[tuple[str, str]]:
         ("data", "fingerprint", "data fingerprint"),
         ("seed", "seed", "seed of the data's order"),
         ("seed", "shuffle", "shuffling"),
+        ("seed", "grouped", "grouping by length"),
         ("precision", "precision", "precision"),
     ):
         before, after = getattr(saved, key), getattr(now, key)

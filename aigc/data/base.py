@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import Dataset
 
@@ -99,12 +101,15 @@ class PreparedData(LightningDataModule, ABC, Generic[Prepared]):
         """SHA-256 of the content of the data."""
         return str(self.info["fingerprint"])
 
-    def _training_loader(self, dataset: Dataset[Any], batch_size: int | None = None) -> EpochLoader:
+    def _training_loader(
+        self, dataset: Dataset[Any], batch_size: int | None = None, lengths: NDArray[np.int64] | None = None
+    ) -> EpochLoader:
         """Full batches of a data set that builds whole ones; what fills none is left out, others in each epoch.
 
         Args:
             dataset: Its samples are asked for by `(epoch, index)`.
             batch_size: Samples in a batch; None is `self.batch_size`.
+            lengths: The length of each sample, to put samples of similar lengths into a batch.
         """
         return training_loader(
             dataset,
@@ -115,6 +120,7 @@ class PreparedData(LightningDataModule, ABC, Generic[Prepared]):
             tell_epoch=True,
             collate=unbatched,
             fingerprint=self.fingerprint,
+            lengths=lengths,
         )
 
 

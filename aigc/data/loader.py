@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from aigc.data.sampler import EpochSampler
@@ -36,6 +38,7 @@ class EpochLoader(DataLoader[Any]):
             "seed": sampler.seed,
             "shuffle": sampler.shuffle,
             "fingerprint": self.fingerprint,
+            **({} if sampler.lengths is None else {"grouped": True}),
         }
 
     def indices(self, batch: int) -> list[int]:
@@ -62,6 +65,7 @@ def training_loader(
     tell_epoch: bool = False,
     collate: Callable[[Any], Any] | None = None,
     fingerprint: str | None = None,
+    lengths: NDArray[np.int64] | None = None,
 ) -> EpochLoader:
     """Make a loader of full batches; the samples that fill no batch are left out, others in each epoch.
 
@@ -74,9 +78,11 @@ def training_loader(
         tell_epoch: Ask the data set for `(epoch, index)` instead of `index`, as one that augments needs.
         collate: Makes a batch of samples; None stacks tensors.
         fingerprint: Hash of the data's content; a resumed run must find the same.
+        lengths: The length of each sample, to put samples of similar lengths into a batch.
     """
     rank, world_size = data_rank()
-    sampler = EpochSampler(len(dataset), seed, shuffle, rank, world_size, tell_epoch)  # type: ignore[arg-type]
+    count, of_all = len(dataset), batch_size * world_size  # type: ignore[arg-type]
+    sampler = EpochSampler(count, seed, shuffle, rank, world_size, tell_epoch, lengths, of_all)
     loader = EpochLoader(
         dataset, batch_size, sampler=sampler, drop_last=True, collate_fn=collate, **worker_settings(num_workers, seed)
     )

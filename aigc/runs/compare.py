@@ -132,8 +132,8 @@ class WeightsComparison:
 def compare_metrics(old: Path, new: Path, until_step: int | None = None) -> MetricsComparison:
     """Compare two metrics.jsonl value by value: all 64 bits must be equal, and NaN equals NaN.
 
-    Wall time and rates (`..._per_second`, `.../mfu`) are ignored. A value that was logged twice at one step, as by a resumed run,
-    counts once.
+    Wall time and rates (`..._per_second`, `.../mfu`) are ignored. A value that was logged twice at one step, as by a
+    resumed run, counts once.
 
     Args:
         old: The first file.

@@ -50,6 +50,13 @@ def language_model(folder: Path, workers: int) -> tuple[LightningDataModule, Tas
     return data, CausalLM(model, partial(torch.optim.AdamW, lr=1e-2), scheduler)
 
 
+def grouped_model(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
+    """The same with rows that are grouped by length."""
+    data, task = language_model(folder, workers)
+    data.group_by_length = True
+    return data, task
+
+
 def constant_rate(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
     """The same with a constant learning rate."""
     data, task = language_model(folder, workers)
@@ -210,7 +217,7 @@ class Resumable(NamedTuple):
 
 TASKS = {
     "language_model": Resumable(language_model, accumulate=1),
-    "language_model_accumulating": Resumable(language_model, accumulate=3),
+    "language_model_accumulating": Resumable(grouped_model, accumulate=3),
     "adapter": Resumable(adapted_model, accumulate=1),
     "two_players": Resumable(two_players, accumulate=1),
     "gan": Resumable(gan, 1, "val/fid_projection", lambda folder: [image_evaluation(folder)]),

@@ -122,3 +122,13 @@ def test_the_loops_state_keeps_what_it_does_not_own():
     assert state["fit_loop"]["epoch_loop.x"] == 1
     assert state["fit_loop"]["epoch_loop.batch_progress"]["total"]["completed"] == 7
     assert loops["fit_loop"]["epoch_loop.batch_progress"] == 2
+
+
+def test_samples_that_are_grouped_by_length_have_another_order_with_another_batch_size():
+    saved, now = order(100, 4, 1, 1, grouped=True), order(100, 5, 1, 1, grouped=True)
+    position = Position(total=15, epoch=1, batch=10, sample=40)
+    assert moved(position, saved, saved, []) == position
+    assert moved(position, saved, now, ["batch_size"]) == Position(15, 2, 0, 0)
+    assert moved(position, order(100, 4, 1, 1), order(100, 5, 1, 1), ["batch_size"]).epoch == 1
+    with pytest.raises(InputError, match=r"resume\.allow=\[seed\]"):
+        moved(position, order(100, 4, 1, 1), saved, [])

@@ -28,6 +28,7 @@ class TextData(TextModule):
         tokenizer: How text becomes tokens; null is automatic.
         validation_fraction: Share of the distinct texts that is held out, from 0 (none) to below 1.
         validation_path: Corpus for validation, read like `path`; `validation_fraction` is then without effect.
+        group_by_length: Put rows of similar lengths into a batch, which saves padding where rows are not packed.
         seed: Decides which texts are held out and in which order the rows come.
         shared: Further arguments of `TextModule`.
 
@@ -60,13 +61,17 @@ class TextData(TextModule):
         tokenizer: TokenizerSettings | None = None,
         validation_fraction: Annotated[float, Bound(0, 0.99)] = 0.1,
         validation_path: str | None = None,
+        group_by_length: bool = False,
         seed: Annotated[int, Bound(0)] = 0,
         **shared: Any,
     ) -> None:
         super().__init__(path, seed=seed, **shared)
         if validation_path is not None and not validation_path.strip():
             raise InputError("the path is empty; null holds out a part of data.path")
+        if group_by_length and not self.shuffle:
+            raise InputError("data.group_by_length changes the order of the rows, and data.shuffle=false keeps it")
         self.validation_path = validation_path
+        self.group_by_length = group_by_length
         self._recipe = CorpusRecipe(
             tokenizer=tokenizer or TokenizerSettings(),
             sequence_length=self.sequence_length,
@@ -90,6 +95,11 @@ class TextData(TextModule):
         recipe = self.recipe
         if self.only_validation and recipe.is_settled:
             return prepare_validation(recipe, validation or open_source(self.path), bool(validation), self.cache)
+        if self.group_by_length and self.packs:
+            raise InputError(
+                "data.group_by_length saves padding, and packed rows have almost none; "
+                "set it to false, or data.packing=false"
+            )
         prepared = prepare(recipe, open_source(self.path), validation, self.cache)
         rows = prepared.info["train"]["rows"]
         if rows < self.batch_size:
@@ -107,4 +117,5 @@ class TextData(TextModule):
 
     def train_dataloader(self) -> EpochLoader:
         """Batches of `batch_size` rows; the rows that fill no batch are left out, others in each epoch."""
-        return self._training_loader(self.prepared.rows("train", self.seed))
+        rows = self.prepared.rows("train", self.seed)
+        return self._training_loader(rows, lengths=rows.lengths() if self.group_by_length else None)

@@ -48,6 +48,11 @@ class Rows(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self._rows) - 1
 
+    def lengths(self) -> Integers:
+        """The tokens of each row, (rows,) int64."""
+        of_documents = self.objective.table(np.asarray(self._documents)).lengths()
+        return np.add.reduceat(of_documents, self._rows[:-1])
+
     def __getitem__(self, index: int) -> Batch:
         """A row as it is in the first epoch."""
         return self.batch([index])

@@ -184,3 +184,19 @@ def test_each_step_is_logged_in_one_line(write, tmp_path: Path, caplog: pytest.L
         TextData(str(write("a.txt", "一\n二\n")), cache=str(tmp_path / "c"), batch_size=1).prepare_data()
     assert "tokenising 1 train document" in caplog.messages
     assert "packing 1 train document" in caplog.messages
+
+
+@pytest.mark.parametrize(("changed", "said"), [({}, "packing"), ({"shuffle": False}, "shuffle")])
+def test_rows_are_grouped_only_where_that_saves_something(changed, said, tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join("山" * n for n in range(1, 25)))
+    with pytest.raises(InputError, match=f"data.{said}"):
+        TextData(str(path), cache=str(tmp_path), group_by_length=True, **{**SETTINGS, **changed}).prepare_data()
+    data = TextData(str(path), cache=str(tmp_path), group_by_length=True, packing=False, **SETTINGS)
+    data.prepare_data()
+    rows = data.prepared.rows("train")
+    assert rows.lengths().tolist() == [int((rows[n]["segment_ids"] > 0).sum()) for n in range(len(rows))]
+    spread = [
+        int((b["segment_ids"] > 0).sum(1).max() - (b["segment_ids"] > 0).sum(1).min()) for b in data.train_dataloader()
+    ]
+    assert max(spread) <= 2
