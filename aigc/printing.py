@@ -7,6 +7,9 @@ import sys
 from itertools import takewhile
 from typing import Any
 
+_PRINTED = "\u3000\u200d"
+"""The space of Chinese texts, and what joins emoji."""
+
 
 def plural(number: float, noun: str) -> str:
     """Return a number with its noun, as `1 image`, `2,500 images` or `3 classes`."""
@@ -17,6 +20,18 @@ def plural(number: float, noun: str) -> str:
 def shortened(text: str, most: int = 200) -> str:
     """Return a text that stands in a message, its end left out where it is longer than `most` characters."""
     return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def visible(text: str) -> str:
+    """Return a text with escapes for characters that would not show, or move the cursor; line feeds stay as well."""
+    return "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() or character in _PRINTED:
+        return character
+    escaped = character.encode("unicode_escape").decode("ascii")
+    return f"{escaped}\n" if character == "\n" else escaped
 
 
 def escape_unprintable() -> None:

@@ -30,6 +30,7 @@ VERBS = {
     "score": "measure texts in plain files, compare systems",
     "score-images": "measure images in files: FID, KID and others",
     "validate": "check a config without torch",
+    "data": "show what a model will see of the data",
     "help": "all keys of a section, a node or a class",
     "ls": "the runs, newest first",
     "show": "describe one run",

@@ -1,6 +1,7 @@
 """The base of all data modules: data prepared once, and training batches in an order of seed and epoch."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -10,6 +11,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import Dataset
 
 from aigc.data.loader import EpochLoader, training_loader, unbatched
+from aigc.data.preview import Description, Sample
 from aigc.errors import InputError
 
 
@@ -92,6 +94,16 @@ class PreparedData(LightningDataModule, ABC, Generic[Prepared]):
     def info(self) -> dict[str, Any]:
         """Numbers of the data, among them `fingerprint`, and one section for each split."""
         return self.prepared.info
+
+    def describe(self) -> Description:
+        """Return what the data are; a class may know more than the numbers in `info`."""
+        parts = {name: part for name, part in self.info.items() if isinstance(part, Mapping)}
+        splits = {name: part for name in ("train", "validation") if any((part := parts.get(name, {})).values())}
+        return Description({"path": self.path} | {n: v for n, v in self.info.items() if n not in parts}, splits)
+
+    def samples(self, split: str, count: int) -> Iterable[Sample]:
+        """Return the first samples of a split as a model sees them; none of data that are not shown as text."""
+        return ()
 
     def save_beside_model(self, folder: Path) -> None:
         """Write what the model needs besides its weights, such as a tokenizer, into its folder; nothing by default."""

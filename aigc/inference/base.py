@@ -137,6 +137,9 @@ class SavedModel(ABC):
         """
         raise InputError(f"{self.run.id} makes {self.makes}; `aigc chat` talks with causal language models")
 
+    def adapt_data(self, cfg: "DictConfig") -> None:  # noqa: B027
+        """Make a config prepare data as the model reads them, such as with its own tokenizer."""
+
     def check_options(self, given: Sequence[str]) -> None:
         """Check that the model takes these options of `aigc generate`.
 

@@ -79,15 +79,19 @@ class SavedTransformersModel(SavedModel):
 
     def measure(self, cfg: "DictConfig", overrides: Sequence[str]) -> tuple[dict[str, float], dict[str, str]]:
         """Validate on held-out texts, through the same code as training does; see `SavedModel.measure`."""
-        from aigc.config.targets import signature
         from aigc.inference.parts.validation import validate_model
 
         if not (self.run.model / "config.json").is_file():
             raise InputError(f"{self.run.id} has no model (status {self.run.status}); a finished run has one")
-        if "tokenizer" in signature(cfg.data["_target_"]).parameters:
-            # The model reads its own tokens, whatever the data: a new tokenizer would number them differently.
-            cfg.data.tokenizer = {"kind": "pretrained", "path": str(self.run.model)}
+        self.adapt_data(cfg)
         return validate_model(self.run, cfg, overrides)
+
+    def adapt_data(self, cfg: "DictConfig") -> None:
+        """Make data use the tokenizer in model/: a new one would number the tokens differently."""
+        from aigc.config.targets import signature
+
+        if "tokenizer" in signature(cfg.data["_target_"]).parameters:
+            cfg.data.tokenizer = {"kind": "pretrained", "path": str(self.run.model)}
 
     def export(self, form: str, folder: Path, checkpoint: str | None) -> Comparison:
         """Compare logits of fixed tokens, to the last bit; see `SavedModel.export`."""

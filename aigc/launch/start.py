@@ -88,9 +88,28 @@ def start_or_resume(cfg: DictConfig, overrides: Sequence[str], command: Sequence
         return PreparedRun(found)  # the same command was started twice at once, and the other one was faster
 
 
+def prepared_data(cfg: DictConfig, model: Path | None = None) -> Any:
+    """Prepare the data of a checked config as a run does that trains on them.
+
+    Args:
+        cfg: A config that `check` has accepted.
+        model: The model/ of a run that the data are for; None takes what training starts from.
+
+    Raises:
+        InputError: The data cannot be used.
+    """
+    check_targets(cfg)
+    _settle_runs(cfg)
+    return _prepared_data(cfg, model)
+
+
 def _settle(cfg: DictConfig) -> None:
     """Replace what another machine or another hour would understand differently."""
     settle_devices(cfg)
+    _settle_runs(cfg)
+
+
+def _settle_runs(cfg: DictConfig) -> None:
     for part in (cfg.get("model"), cfg.get("data")):
         if part:
             settle_runs(part, runs_root(cfg))
@@ -180,9 +199,9 @@ def _check_optimizer(cfg: DictConfig) -> None:
         check_optimizer(cfg)
 
 
-def _prepared_data(cfg: DictConfig) -> Any:
+def _prepared_data(cfg: DictConfig, model: Path | None = None) -> Any:
     from aigc.launch.components import build_data, prepare_machine
 
     prepare_machine(cfg)  # seeds what the data draw, in whichever process opens them
     with locating(cfg):
-        return build_data(cfg)
+        return build_data(cfg, model)

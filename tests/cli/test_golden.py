@@ -39,6 +39,15 @@ RUN = [["nothing"], [], ["latest", "extra", "--nope"]]
 CASES = {
     "train": [*CONFIG, ["data.path=nowhere.jsonl"], ["data.path=empty.txt", "data.text_column=null"]],
     "validate": CONFIG,
+    "data": [
+        ["trainer.max_stepz=3"],
+        ["lm/txt"],
+        ["lm/text", "data.path=nowhere.jsonl"],
+        ["latest", "seed=1"],
+        ["latest", "data.path=p.txt"],
+        ["--rows", "few"],
+        ["--nope"],
+    ],
     "sweep": [
         *[[*arguments, "seed=0,1"] for arguments in CONFIG],
         ["seed=1"],

@@ -58,7 +58,7 @@ class ConfigParser(VerbParser):
 
     def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse, and keep the arguments for the help."""
-        self._typed = [text for text in args or [] if not text.startswith("-")]
+        self._typed = [text for text in args or [] if "=" in text and not text.startswith("-")]
         options = super().parse_intermixed_args(args, namespace)
         if any("run:" in text for text in options.overrides):
             from aigc.runs.references import settle_typed

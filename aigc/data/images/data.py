@@ -1,5 +1,6 @@
 """Images to train on: a data module from a folder or a file to batches of one size."""
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -23,6 +24,7 @@ from aigc.data.images.sources import open_images
 from aigc.data.images.split import Indices
 from aigc.data.images.views import Views
 from aigc.data.loader import EpochLoader, unbatched, worker_settings
+from aigc.data.preview import Description
 from aigc.distributed.data_rank import data_rank
 from aigc.errors import InputError
 from aigc.printing import plural
@@ -183,6 +185,11 @@ class ImageData(PreparedData[PreparedImages]):
     def info(self) -> dict[str, Any]:
         """Numbers of the data, and one section for each split."""
         return super().info if self._held_out is None else self._held_out.described(super().info)
+
+    def describe(self) -> Description:
+        """Add the classes."""
+        known = super().describe()
+        return replace(known, facts={**known.facts, "classes": list(self.classes), "labels": self.labels})
 
     @cached_property
     def images(self) -> Images:

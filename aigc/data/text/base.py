@@ -1,8 +1,8 @@
 """What data modules of text share: arguments, tokenizer, objective, validation."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,13 +13,19 @@ from aigc.config import build
 from aigc.config.types import Bound, Slot
 from aigc.data.base import PreparedData, check_minimum
 from aigc.data.loader import unbatched, worker_settings
+from aigc.data.preview import Description, Sample
+from aigc.data.sampler import EpochSampler
 from aigc.data.text.chat.settings import ChatSettings
 from aigc.data.text.examples import Example
 from aigc.data.text.objectives import Objective
+from aigc.data.text.packing import Integers
 from aigc.data.text.prepared import PreparedText
+from aigc.data.text.preview import numbers, samples, shapes, tokenizer_facts
 from aigc.data.text.prompts import Prompt
 from aigc.data.text.reading import Reading, ReadingSettings
+from aigc.data.text.recipe import TextRecipe
 from aigc.data.text.rows import Batch, DealtRows
+from aigc.data.text.tokenised import TokenisedSplit
 from aigc.distributed.data_rank import data_rank
 from aigc.errors import InputError
 
@@ -111,6 +117,11 @@ class TextModule(PreparedData[PreparedText]):
     def _columns(self) -> Sequence[str] | None:
         """The columns of the corpus; None for plain text."""
 
+    @property
+    @abstractmethod
+    def recipe(self) -> TextRecipe:
+        """All that decides what is prepared, but the corpus."""
+
     @cached_property
     def reading(self) -> Reading:
         """How the rows are read; the corpus may have to be looked into for it."""
@@ -150,6 +161,43 @@ class TextModule(PreparedData[PreparedText]):
     def tokenizer(self) -> PreTrainedTokenizerFast:
         """The tokenizer; made from training texts or pretrained."""
         return self.prepared.tokenizer
+
+    def _splits(self) -> dict[str, TokenisedSplit]:
+        """The splits that are not empty, by name."""
+        prepared = self.prepared
+        named = {name: part for name, part in self.info.items() if isinstance(part, dict) and part.get("rows")}
+        return {name: TokenisedSplit.load(prepared.folder / name, self.objective, part) for name, part in named.items()}
+
+    def describe(self) -> Description:
+        """Return how the rows are read and tokenised, numbers of each split, and the shapes of a training batch."""
+        info, layout, context = self.info, self.reading.layout, self.prepared.context
+        columns = self._columns()
+        facts: dict[str, Any] = {
+            "path": self.path,
+            "fingerprint": self.fingerprint,
+            "format": self.reading.format,
+            "columns": [] if columns is None else layout.present(columns),
+            **self.objective.facts(context),
+            **tokenizer_facts(self.tokenizer, self.recipe.tokenizer.path or info["tokenizer"]["kind"], self.end_ids),
+            "sequence_length": self.sequence_length,
+            "packing": self.packs,
+            "batch_size": self.batch_size,
+        }
+        if "skipped" in info:
+            facts["rows_without_text"] = info["skipped"]
+        splits = {
+            name: numbers(one, self.objective, context, self.packs, self.batch_size, partial(self._order, name))
+            for name, one in self._splits().items()
+        }
+        return Description(facts, splits, shapes(self.example_rows(self.batch_size)))
+
+    def _order(self, split: str, rows: int) -> Integers:
+        """The order of so many rows in the first epoch."""
+        return EpochSampler(rows, self.seed, self.shuffle and split == "train").order()
+
+    def samples(self, split: str, count: int) -> Iterator[Sample]:
+        """Yield the first documents of a split, in the order of the data."""
+        return samples(self._splits()[split], self.objective, self.prepared.context, count, self.seed)
 
     def save_beside_model(self, folder: Path) -> None:
         """Write the tokenizer."""

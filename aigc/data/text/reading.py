@@ -18,6 +18,7 @@ _PAIR = ("prompt", "completion")
 class Reading:
     """What is read of a corpus, and what is learned of it."""
 
+    format: str
     layout: Layout
     objective: Objective
 
@@ -62,9 +63,9 @@ class ReadingSettings:
             taken = self._recognised(name, columns)
         if taken in chat_formats():
             chat = Chat(taken, **asdict(self.chat))
-            return Reading(self._layout(chat), chat)
+            return Reading(taken, self._layout(chat), chat)
         objective = self.objective or Causal()
-        return Reading(self._layout(objective, taken == PAIRS), objective)
+        return Reading(taken, self._layout(objective, taken == PAIRS), objective)
 
     def _recognised(self, name: str, columns: Callable[[], Sequence[str] | None]) -> str:
         if self.text_column is not None or self.prompt_column is not None or self.objective is not None:

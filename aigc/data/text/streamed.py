@@ -4,10 +4,12 @@ import hashlib
 import json
 from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from typing import Annotated, Any, ClassVar
 
 from aigc.config.types import Bound
 from aigc.data.base import check_minimum
+from aigc.data.preview import Description
 from aigc.data.stream_loader import StreamLoader
 from aigc.data.text.base import TextModule
 from aigc.data.text.examples import Layout
@@ -18,7 +20,11 @@ from aigc.data.text.split import group_of
 from aigc.data.text.stream_prepared import StreamRecipe, StreamTokenizer, prepare_stream
 from aigc.data.text.stream_rows import StreamRows, StreamRowSettings
 from aigc.data.text.streams import Stream, open_stream
+from aigc.data.text.tokenised import TokenisedSplit, tokenise
 from aigc.distributed.data_rank import data_rank
+
+_SAMPLE = 1000
+"""Training documents that are looked at to describe them."""
 
 
 class StreamedText(TextModule):
@@ -121,6 +127,23 @@ class StreamedText(TextModule):
         heldout = frozenset(group_of(example, 0) for example in self.heldout)
         prepared, settings = self.prepared, self.row_settings
         return StreamRows(self.stream, self.objective, prepared.context, settings, heldout, rank, world_size)
+
+    def _splits(self) -> dict[str, TokenisedSplit]:
+        """The first training documents, and those for validation."""
+        return {"train": self._beginning, **super()._splits()}
+
+    @cached_property
+    def _beginning(self) -> TokenisedSplit:
+        """The first training documents, tokenised to be described."""
+        heldout = {group_of(example, 0) for example in self.heldout}
+        others = (one for one in self.stream.examples() if group_of(one, 0) not in heldout)
+        first = list(islice(others, _SAMPLE))
+        return tokenise("train", first, self.objective, self.prepared.context, self.packing)
+
+    def describe(self) -> Description:
+        """Say that numbers of the training split are those of its beginning."""
+        known = super().describe()
+        return replace(known, facts={**known.facts, "train_documents_read": known.splits["train"]["examples"]})
 
     def example_rows(self, count: int = 1) -> Batch:
         """The first training rows as a batch, to try a model's forward pass on."""

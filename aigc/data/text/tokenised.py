@@ -37,6 +37,14 @@ class TokenisedSplit:
     rows: Integers
     numbers: dict[str, int | float]
 
+    @classmethod
+    def load(cls, folder: Path, objective: Objective, numbers: dict[str, int | float]) -> "TokenisedSplit":
+        """Open through memory maps what `save` wrote."""
+        names = (*objective.sequences, *objective.annotations)
+        ids = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
+        table = objective.table(np.load(folder / "documents.npy", mmap_mode="r"))
+        return cls(ids, table, np.load(folder / "rows.npy"), numbers)
+
     def save(self, folder: Path) -> None:
         """Write the arrays into a new folder, where `Rows` finds them."""
         folder.mkdir()

@@ -59,6 +59,7 @@ class SequenceToSequence(Objective):
     """A completion from its prompt: ids of both, padded each by itself."""
 
     sequences = ("source", "target")
+    labels_apart = True
 
     def encode(self, examples: Sequence[Example], context: Context) -> Iterator[Encoded | None]:
         tokenizer, most = context.tokenizer, context.sequence_length

@@ -81,6 +81,7 @@ class Objective(ABC):
         fits: Whether `fit` needs the examples.
         reads_texts: Whether the text columns of the data are read, or only those that `columns` names.
         uses_chat_template: Whether the tokenizer's chat template decides the documents.
+        labels_apart: Whether `labels` are a sequence of their own, as a decoder has, and not those of `input_ids`.
         format: Raised whenever the same arguments would give other documents.
     """
 
@@ -91,6 +92,7 @@ class Objective(ABC):
     fits: bool = False
     reads_texts: bool = True
     uses_chat_template: bool = False
+    labels_apart: bool = False
     format: int = 1
 
     def columns(self) -> tuple[str, ...]:
@@ -136,6 +138,11 @@ class Objective(ABC):
             tokenizer: It is changed.
             learned: What `fit` found.
         """
+
+    def facts(self, context: Context) -> dict[str, Any]:
+        """Return what `aigc data` says of how examples become documents, by name."""
+        given = " ".join(f"{name}={value}" for name, value in self._arguments().items() if value is not None)
+        return {"objective": f"{type(self).__name__} {given}".rstrip()}
 
     def end_ids(self, context: Context) -> list[int]:
         """Return the ids with which generation ends, besides the tokenizer's end token."""
@@ -235,6 +242,11 @@ def _text_of(cls: type) -> str:
         return ""
 
 
+def padded_width(longest: int, most: int) -> int:
+    """Return the width of the longest row, rounded up to a multiple of 8 for the kernels of a GPU."""
+    return min(-(-longest // _MULTIPLE) * _MULTIPLE, most)
+
+
 def padded(ids: Integers, lengths: Integers, padding: int, most: int, width: int | None = None) -> torch.Tensor:
     """Rows of ids, padded on the right, as (rows, width) int64.
 
@@ -243,10 +255,10 @@ def padded(ids: Integers, lengths: Integers, padding: int, most: int, width: int
         lengths: How many of them each row has, (rows,).
         padding: The value at padding.
         most: The largest width.
-        width: The width; None is the longest row, rounded up to a multiple of 8 for the kernels of a GPU.
+        width: The width; None is that of `padded_width`.
     """
     if width is None:
-        width = min(-(-int(lengths.max()) // _MULTIPLE) * _MULTIPLE, most)
+        width = padded_width(int(lengths.max()), most)
     flat = np.full(len(lengths) * width, padding, np.int64)
     flat[ranges(np.arange(len(lengths)) * width, lengths)] = ids
     return torch.from_numpy(flat.reshape(len(lengths), width))

@@ -119,6 +119,12 @@ class Chat(Causal):
             settings["template"] = hashlib.sha256(Path(str(self.template)).read_bytes()).hexdigest()
         return settings
 
+    def facts(self, context: Context) -> dict[str, Any]:
+        """Add whose chat template is used."""
+        is_plain = str(context.tokenizer.chat_template).endswith(PLAIN)
+        template = self.template if self.learns else PLAIN_NAME if is_plain else "the tokenizer's own"
+        return super().facts(context) | {"chat_template": template}
+
     def encode(self, examples: Sequence[Example], context: Context) -> Iterator[Encoded | None]:
         """Make a document of each conversation, or one of each answer where the template changes earlier ones."""
         documents = ChatDocuments(ChatTemplate(context.tokenizer), context.sequence_length)
