@@ -137,6 +137,8 @@ OTHER_VALUES: dict[str, Sequence[object]] = {
     "validation_documents": (4,),
     "tokenizer": (StreamTokenizer(kind="character"),),
     "objective": (),  # one of another kind reads other columns: it decides by what it is
+    "format": (),  # as an objective
+    "chat": (),
     "cache": ("other",),
     "num_workers": (1,),
 }
@@ -168,7 +170,7 @@ def test_whatever_changes_which_texts_are_held_out_is_in_split_by(kind, own_plac
                 changing |= {name} if held_out(path, **base) != held_out(path, **base | {name: value}) else set()
             except InputError:  # this kind of data does not have it
                 continue
-    assert changing == set(kind.split_by) - {"objective"}
+    assert changing == set(kind.split_by) - {"objective", "format", "chat"}
 
 
 def test_other_classes_split_otherwise(own_place):
