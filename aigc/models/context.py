@@ -16,6 +16,7 @@ _NAMES = ("max_position_embeddings", "n_positions")
 """What configurations call it; those of Transformers translate the first one."""
 
 WITHOUT_WEIGHTS = "an adapter changes pretrained weights, which are frozen: give model.path, or set it to null"
+WITHOUT_ADAPTER = "weights in 4 or 8 bits are frozen: choose an adapter, as adapter=lora, or set it to null"
 VIRTUAL = "aigc_virtual_tokens"
 """What a configuration calls the number of positions that an adapter takes."""
 
@@ -50,6 +51,8 @@ def context_problems(model: Mapping[str, Any], data: Mapping[str, Any], files: b
     length, path = data.get("sequence_length"), model.get("path")
     if model.get("adapter") is not None and path is None:
         yield "model.adapter", WITHOUT_WEIGHTS
+    if model.get("quantised") is not None and model.get("adapter") is None:
+        yield "model.quantised", WITHOUT_ADAPTER
     settings = model.get("settings") or {}
     where, found = "model.settings.", _named(settings)
     if found is None and files and isinstance(path, str):

@@ -1,6 +1,7 @@
 """Language models from Transformers: by name, by folder, or from a configuration with random weights."""
 
 import copy
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -24,13 +25,22 @@ from aigc.models.configuration import (
     set_settings,
     with_values,
 )
-from aigc.models.context import KEY, VIRTUAL, WITHOUT_WEIGHTS, context_length, packing_problem, too_long
+from aigc.models.context import (
+    KEY,
+    VIRTUAL,
+    WITHOUT_ADAPTER,
+    WITHOUT_WEIGHTS,
+    context_length,
+    packing_problem,
+    too_long,
+)
 from aigc.models.dtypes import Dtype
 from aigc.models.embeddings import add_rows, log_misfit
 from aigc.models.end_tokens import set_end_tokens
 from aigc.models.gguf_files import gguf_file
 from aigc.models.isolation import find_isolation
 from aigc.models.pretrained import is_adapter, loading_from, local_folder, weights_problem
+from aigc.models.quantised import Quantised, keep_as_loaded, loaded_as
 
 
 class TransformersModel(ModelFactory):
@@ -48,11 +58,15 @@ class TransformersModel(ModelFactory):
             float16 where an adapter leaves them frozen.
         attention: The implementation; auto is the fastest that the device has: flash attention where it is installed,
             flex attention on another GPU, SDPA elsewhere.
+        quantised: Hold the frozen weights under an adapter in 4 bits (4bit, NF4) or in 8 (8bit), by bitsandbytes.
     """
 
     makes = "language models"
     often_changed: ClassVar = ("path",)
-    early_checks: ClassVar = {"path": "aigc.models.pretrained.check_weights"}
+    early_checks: ClassVar = {
+        "path": "aigc.models.pretrained.check_weights",
+        "quantised": "aigc.models.quantised.check_quantised",
+    }
     fits_data: ClassVar = "aigc.models.context.context_problems"
     fits_optimizer: ClassVar = "aigc.models.dtypes.optimizer_problems"
 
@@ -65,6 +79,7 @@ class TransformersModel(ModelFactory):
         adapter: Annotated[dict[str, Any] | None, Slot("aigc.models.adapters.base.Adapter")] = None,
         dtype: Dtype = "float32",
         attention: Attention = "auto",
+        quantised: Quantised | None = None,
     ):
         if path is not None and not path.strip():
             raise InputError("the path is empty; name a folder or a model on the Hub")
@@ -75,6 +90,7 @@ class TransformersModel(ModelFactory):
         self.adapter = adapter
         self.dtype = dtype
         self.attention = attention
+        self.quantised = quantised
         if problems := self._problems():
             raise ConfigError(problems)
         if self.architecture or (self.folder and not weights_problem(str(self.path))):
@@ -94,6 +110,10 @@ class TransformersModel(ModelFactory):
             found.append(Problem("model.head", what))
         if self.adapter is not None and self.path is None:
             found.append(Problem("model.adapter", WITHOUT_WEIGHTS))
+        if self.quantised and self.adapter is None:
+            found.append(Problem("model.quantised", WITHOUT_ADAPTER))
+        if self.quantised and self.path and gguf_file(self.path):
+            found.append(Problem("model.quantised", "the weights of a GGUF file are read whole; set it to null"))
         return found
 
     @property
@@ -125,9 +145,14 @@ class TransformersModel(ModelFactory):
         _check_rows(model.config, data)
         self._set_attention(model, packs=bool(getattr(data, "packs", False)))
         if (adapter := self._adapter()) is not None:
-            adapter.check(model, data)
+            self._check_adapter(adapter, model, data)
             attach(adapter, model)
         return model
+
+    def _check_adapter(self, adapter: Adapter, model: PreTrainedModel, data: Any) -> None:
+        adapter.check(model, data)
+        if self.quantised and (what := adapter.quantised_problem(self.quantised)):
+            raise ConfigError([Problem("model.quantised", what)])
 
     def _adapter(self) -> Adapter | None:
         return None if self.adapter is None else build(self.adapter, Adapter, "model.adapter")
@@ -174,13 +199,14 @@ class TransformersModel(ModelFactory):
         with suppress(RuntimeError), torch.device("meta"):
             empty = self._empty(config)
             if (adapter := self._adapter()) is not None:
-                adapter.check(empty, data)
+                self._check_adapter(adapter, empty, data)
 
     def from_folder(self, folder: Path) -> Self:
         """Return a factory that reads weights and configuration from a folder in the layout of Transformers."""
         fresh = copy.copy(self)
         fresh.architecture, fresh.path, fresh.settings = None, str(folder), {}
         fresh.adapter, fresh.dtype = None, "float32"  # merged in model/, or when it is read
+        fresh.quantised = None
         fresh.attention = "eager" if self.attention == "eager" else "auto"  # it may be read where there is no GPU
         return fresh
 
@@ -205,24 +231,27 @@ class TransformersModel(ModelFactory):
         if (folder := self.folder) and is_adapter(folder):
             from aigc.models.adapters.apart import load_apart  # PEFT takes seconds to import
 
-            return load_apart(folder, self._read_base).to(getattr(torch, self.dtype))
+            return load_apart(folder, self._read_base, getattr(torch, self.dtype))
         config = self._configuration()
         set_settings(config, self.settings)
         return self._weights(config)
 
-    def _read_base(self, path: str, dtype: Any, config: Any) -> PreTrainedModel:
+    def _read_base(self, named: Mapping[str, Any], config: Any) -> PreTrainedModel:
         base = copy.copy(self)
-        base.path, base.dtype = path, dtype
+        base.path, base.dtype, base.quantised = named["path"], named["dtype"], named["quantised"]
         config.vocab_size = base._configuration().vocab_size
         return base._weights(config)
 
     def _weights(self, config: Any) -> PreTrainedModel:
         path = str(self.path)
-        settings = self._loading() | ({"quantization_config": GgufConfig(dequantize=True)} if gguf_file(path) else {})
+        settings = self._loading() | (loaded_as(self.quantised, self.dtype) if self.quantised else {})
+        settings |= {"quantization_config": GgufConfig(dequantize=True)} if gguf_file(path) else {}
         with reading(path):
             model: PreTrainedModel = self._auto_class.from_pretrained(
                 **loading_from(path), config=config, trust_remote_code=False, **settings
             )
+        if self.quantised:
+            keep_as_loaded(model)
         return model.train()  # Transformers returns it in evaluation mode, without dropout, and Lightning keeps that
 
     def _loading(self) -> dict[str, Any]:
@@ -245,6 +274,7 @@ class TransformersCausalLM(TransformersModel):
             float16 where an adapter leaves them frozen.
         attention: The implementation; auto is the fastest that the device has and that keeps packed documents apart:
             flash attention where it is installed, flex attention on another GPU, SDPA elsewhere.
+        quantised: Hold the frozen weights under an adapter in 4 bits (4bit, NF4) or in 8 (8bit), by bitsandbytes.
     """
 
     def __init__(
@@ -255,8 +285,9 @@ class TransformersCausalLM(TransformersModel):
         adapter: Annotated[dict[str, Any] | None, Slot("aigc.models.adapters.base.Adapter")] = None,
         dtype: Dtype = "float32",
         attention: Attention = "auto",
+        quantised: Quantised | None = None,
     ):
-        super().__init__("CausalLM", architecture, path, settings, adapter, dtype, attention)
+        super().__init__("CausalLM", architecture, path, settings, adapter, dtype, attention, quantised)
 
 
 def _check_rows(config: Any, data: Any) -> None:

@@ -53,10 +53,10 @@ def export_adapter(run: Run, folder: Path, checkpoint: str | None) -> Comparison
 def _reloaded(run: Run, data: Any, folder: Path) -> Any:
     """Return PEFT's model of the adapter on a base model that is read again."""
     from aigc.config import build
-    from aigc.models import ModelFactory
+    from aigc.models import TransformersModel
 
-    config = run.config
-    config.model.adapter, config.model.dtype = None, "float32"
-    base = build(config.model, ModelFactory, "model").create(data)
+    factory = build(run.config.model, TransformersModel, "model")
+    factory.adapter = None
+    base = factory.create(data)
     with without_warnings():
         return PeftModel.from_pretrained(base, str(folder))

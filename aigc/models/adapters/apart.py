@@ -1,7 +1,7 @@
 """Folders that hold an adapter alone, in PEFT's layout, and the base model that it belongs to."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from aigc.models.adapters.merging import base_path, note_merge, probe
 from aigc.models.adapters.peft import merge_layers, without_warnings
 from aigc.models.adapters.virtual_tokens import prepend
 from aigc.models.embeddings import add_rows
+from aigc.models.quantised import quantised_kind
 from aigc.models.weights import digest_of
 from aigc.runs.files import read_mapping
 
@@ -31,17 +32,23 @@ def save_apart(adapter: Adapter, model: PreTrainedModel, folder: Path) -> None:
     model.config.save_pretrained(folder)
     if model.can_generate() and model.generation_config is not None:
         model.generation_config.save_pretrained(folder)
+    if hasattr(model.config, "quantization_config"):  # it says how the base model is read, and is in BASE
+        described = json.loads((folder / "config.json").read_text("utf-8"))
+        del described["quantization_config"]
+        (folder / "config.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     base = {"path": path, "digest": base_digest_of(model), "dtype": str(model.dtype).removeprefix("torch.")}
+    base["quantised"] = quantised_kind(model)
     (folder / BASE).write_text(json.dumps(base, indent=2) + "\n", encoding="utf-8")
 
 
-def load_apart(folder: Path, read: Callable[[str, str, Any], PreTrainedModel]) -> PreTrainedModel:
+def load_apart(folder: Path, read: Callable[[Mapping[str, Any], Any], PreTrainedModel], dtype: Any) -> PreTrainedModel:
     """Load an adapter with its base model, merged in float32; virtual tokens stay what they are.
 
     Args:
         folder: The adapter's.
-        read: Reads the base model, given its path, the type of its weights, and its configuration, in which the number
-            of tokens may be larger.
+        read: Reads the base model, given what `save_apart` has written of it, and its configuration, in which the
+            number of tokens may be larger.
+        dtype: The type of the merged weights.
 
     Raises:
         InputError: The base model is not there, or another one is in its place; or the folder is damaged.
@@ -50,7 +57,7 @@ def load_apart(folder: Path, read: Callable[[str, str, Any], PreTrainedModel]) -
     path, config = str(base["path"]), AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     rows = config.vocab_size
     try:
-        model = read(path, str(base["dtype"]), config)
+        model = read(base, config)
     except (OSError, InputError) as error:
         what = f"the base model {path} of the adapter in {folder} cannot be read: {str(error).partition(chr(10))[0]}"
         raise InputError(f"{what}. Put it back, or change `path` in {folder / BASE}") from error
@@ -69,12 +76,12 @@ def load_apart(folder: Path, read: Callable[[str, str, Any], PreTrainedModel]) -
     before = probe(model)
     merge_layers(model, wrapper)
     note_merge(model, before, {"base": path, "base_digest": found})
-    return model.requires_grad_(True)
+    return model.to(dtype).requires_grad_(True)
 
 
 def _read_base(folder: Path) -> dict[str, Any]:
     try:
         base = read_mapping(folder / BASE)
-        return {name: base[name] for name in ("path", "digest", "dtype")}
+        return {name: base[name] for name in ("path", "digest", "dtype", "quantised")}
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{folder / BASE}, which names the adapter's base model, cannot be read: {error}") from error

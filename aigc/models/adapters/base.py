@@ -48,6 +48,10 @@ class Adapter(ABC):
             ConfigError: It does not.
         """
 
+    def quantised_problem(self, kind: str) -> str | None:
+        """Return why it cannot be put on weights in 4 bits (4bit) or 8 (8bit); None where it can."""
+        return f"{type(self).__name__} is not for weights in 4 or 8 bits; set it to null, or take adapter=lora"
+
     def saved(self, model: nn.Module) -> set[str]:
         """Return the names in `model.state_dict()` that checkpoints hold: by default those of the trained weights."""
         return {name for name, parameter in model.named_parameters() if parameter.requires_grad}

@@ -88,6 +88,12 @@ class LoRA(LayerAdapter):
         grown.lora_alpha = self.alpha * (2**0.5 if self.use_rslora else 2)  # so that the scale is what it was
         return grown, as_difference(model, weights)
 
+    def quantised_problem(self, kind: str) -> str | None:
+        """Return why it cannot be put on such weights; see `Adapter.quantised_problem`."""
+        if self.init in _FROM_WEIGHTS:
+            return f"init={self.init} takes a part out of the weights, which {kind} ones do not allow; set it to null"
+        return "DoRA is not for weights in 8 bits; set it to 4bit or null" if self.use_dora and kind == "8bit" else None
+
     def saved(self, model: nn.Module) -> set[str]:
         """Add the factors that were taken out of the frozen weights; see `Adapter.saved`."""
         initial = {name for name, _ in model.named_buffers() if name.endswith((".initial_A", ".initial_B"))}

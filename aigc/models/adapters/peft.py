@@ -8,7 +8,7 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import save_file
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from aigc.config.problems import ConfigError, Problem
 from aigc.models.adapters.base import Adapter
 from aigc.models.adapters.targets import ALL_LINEAR, linear_kinds, saved_problems, target_problems
+from aigc.models.quantised import dequantise, quantised_kind
 
 _WRAPPER = "aigc_peft"
 
@@ -116,11 +117,25 @@ def wrapper_of(model: nn.Module) -> PeftModel:
     return found
 
 
+def _dequantised(model: nn.Module, wrapper: PeftModel) -> PeftModel:
+    """Put an adapter of quantised weights on the same weights in float32, in place; returns PEFT's view of it."""
+    config, weights = copy(wrapper.active_peft_config), get_peft_model_state_dict(wrapper, save_embedding_layers=False)
+    wrapper.base_model.unload()
+    dequantise(model)
+    with without_warnings():
+        made = get_peft_model(model, config, autocast_adapter_dtype=False)
+        set_peft_model_state_dict(made, weights)
+    return made.eval()
+
+
 def merge_layers(model: nn.Module, wrapper: PeftModel) -> None:
-    """Merge an adapter in place: each layer in float32, stored in its own type.
+    """Merge an adapter in place: each layer in float32, stored in its own type; weights in 4 or 8 bits in the model's.
 
     In bfloat16 the sum of weight and update would be rounded twice (peft#1388, unsloth#3091, torchtune#1101).
     """
+    dtype: Any = model.dtype if quantised_kind(model) else None
+    if dtype is not None:
+        wrapper = _dequantised(model, wrapper)
     for layer in list(model.modules()):
         if isinstance(layer, BaseTunerLayer):
             types = {name: weight.dtype for name, weight in layer.get_base_layer().named_parameters()}
@@ -130,3 +145,5 @@ def merge_layers(model: nn.Module, wrapper: PeftModel) -> None:
                 weight.data = weight.data.to(types[name])
     with without_warnings():  # takes out the layers, which are merged, and those that were trained whole
         wrapper.base_model.merge_and_unload()
+    if dtype is not None:
+        model.to(dtype)

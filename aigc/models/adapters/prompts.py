@@ -43,6 +43,10 @@ class _VirtualTokens(PeftAdapter):
         if problems:
             raise ConfigError(problems)
 
+    def quantised_problem(self, kind: str) -> str | None:
+        """Return None, as no layer is changed; see `Adapter.quantised_problem`."""
+        return None
+
     def apply(self, model: nn.Module) -> None:
         """Let the network begin with virtual tokens; see `Adapter.apply`."""
         super().apply(model)
