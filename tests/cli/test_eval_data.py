@@ -139,6 +139,7 @@ OTHER_VALUES: dict[str, Sequence[object]] = {
     "objective": (),  # one of another kind reads other columns: it decides by what it is
     "format": (),  # as an objective
     "chat": (),
+    "validation_sets": ({"more": "rows.txt"},),
     "cache": ("other",),
     "num_workers": (1,),
 }

@@ -11,6 +11,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from aigc.callbacks import EarlyStopping, Ending, Monitored, Throughput
 from aigc.errors import DivergedRun
 from aigc.optim import Muon
+from aigc.runs.files import write_atomic
 from aigc.tasks import CausalLM
 from tests.training.helpers import text_data, tiny_model, trainer
 from tests.training.rank_worlds import main, ranked
@@ -87,9 +88,20 @@ def stopping(folder: Path, rank: int, world: int) -> dict[str, Any]:
     return {"seen": seen, "steps": task.steps_done, "weights": {n: w.detach() for n, w in task.named_parameters()}}
 
 
+def measured(folder: Path, world: int) -> dict[str, float]:
+    """Scores of a validation on two sets, whose rows do not divide among ranks."""
+    more = folder / "more.txt"
+    write_atomic(more, "\n".join(TEXTS[:7]) + "\n")
+    settings: dict[str, Any] = {"packing": False, "batch_size": 2, "sequence_length": 128}
+    data = text_data(folder, TEXTS, validation_sets={"more": str(more)}, **settings)
+    task = CausalLM(tiny_model(data), partial(torch.optim.SGD, lr=0.1))
+    trainer(folder, **ranked(DDPStrategy, world)).validate(task, datamodule=data, verbose=False)
+    return task.latest
+
+
 def find(folder: Path, rank: int, world: int) -> dict[str, Any]:
     """What one rank finds."""
-    found: dict[str, Any] = {"trained": trained(folder, rank, world)}
+    found: dict[str, Any] = {"trained": trained(folder, rank, world), "measured": measured(folder, world)}
     if world > 1:
         found["stopping"] = stopping(folder, rank, world)
         found["plain"] = diverging(folder, rank, world, log_every_n_steps=2)

@@ -22,6 +22,14 @@ def test_a_step_is_normalised_by_the_targets_of_all_ranks(found):
         assert rank["loss"] == pytest.approx(alone["loss"], rel=2e-5)
 
 
+def test_every_validation_set_has_the_same_scores_on_any_number_of_ranks(found):
+    alone, *ranks = (one["measured"] for one in found)
+    assert {"val/perplexity", "val/more/perplexity"} <= alone.keys()
+    assert alone["val/perplexity"] != alone["val/more/perplexity"]
+    for rank in ranks:
+        assert rank == pytest.approx(alone, rel=1e-6)
+
+
 def test_ranks_are_asked_once_a_step_for_their_targets(found):
     two_micro_batches_and_the_step = [0, 0, 1]
     for one in found[1:]:

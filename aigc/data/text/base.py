@@ -112,6 +112,8 @@ class TextModule(PreparedData[PreparedText]):
         """What the objective has learned for a model that others have trained; empty to learn it from these data."""
         self.sequence_length = sequence_length
         self.packing = packing
+        self.further: dict[str, PreparedText] = {}
+        """Validation sets besides the validation part, by name."""
 
     @abstractmethod
     def _columns(self) -> Sequence[str] | None:
@@ -238,8 +240,14 @@ class TextModule(PreparedData[PreparedText]):
 
         Each row is on one rank, and all ranks have as many batches.
         """
-        if not self.info["validation"]["rows"]:
-            return []
-        dealt = DealtRows(self.prepared.rows("validation", self.seed), self.batch_size, *data_rank())
+        return self._validation_loader(self.prepared) if self.info["validation"]["rows"] else []
+
+    def further_validation(self) -> Iterator[tuple[str, dict[str, float], DataLoader[Batch]]]:
+        """Yield name, numbers and rows of each further validation set, dealt out as those of `val_dataloader`."""
+        for name, prepared in self.further.items():
+            yield name, prepared.info["validation"], self._validation_loader(prepared)
+
+    def _validation_loader(self, prepared: PreparedText) -> DataLoader[Batch]:
+        dealt = DealtRows(prepared.rows("validation", self.seed), self.batch_size, *data_rank())
         settings = worker_settings(self.num_workers, self.seed)
         return DataLoader(dealt, batch_size=None, collate_fn=unbatched, **settings)

@@ -12,6 +12,7 @@ from aigc.data.text.rows import Batch
 from aigc.data.text.sources import open_source
 from aigc.data.text.tokenizer import TokenizerSettings
 from aigc.data.text.validation_part import prepare_validation
+from aigc.data.text.validation_sets import prepare_sets
 from aigc.errors import InputError
 from aigc.printing import plural
 
@@ -28,6 +29,7 @@ class TextData(TextModule):
         tokenizer: How text becomes tokens; null is automatic.
         validation_fraction: Share of the distinct texts that is held out, from 0 (none) to below 1.
         validation_path: Corpus for validation, read like `path`; `validation_fraction` is then without effect.
+        validation_sets: Further corpora to validate on, by name, read like `path`: values are `val/NAME/perplexity`.
         group_by_length: Put rows of similar lengths into a batch, which saves padding where rows are not packed.
         seed: Decides which texts are held out and in which order the rows come.
         shared: Further arguments of `TextModule`.
@@ -52,6 +54,7 @@ class TextData(TextModule):
         "format": "aigc.data.text.format_names.check_format",
         "path": "aigc.data.text.sources.check_path",
         "validation_path": "aigc.data.text.sources.check_path",
+        "validation_sets": "aigc.data.text.validation_sets.check_sets",
     }
 
     def __init__(
@@ -61,6 +64,7 @@ class TextData(TextModule):
         tokenizer: TokenizerSettings | None = None,
         validation_fraction: Annotated[float, Bound(0, 0.99)] = 0.1,
         validation_path: str | None = None,
+        validation_sets: dict[str, str] | None = None,
         group_by_length: bool = False,
         seed: Annotated[int, Bound(0)] = 0,
         **shared: Any,
@@ -68,9 +72,12 @@ class TextData(TextModule):
         super().__init__(path, seed=seed, **shared)
         if validation_path is not None and not validation_path.strip():
             raise InputError("the path is empty; null holds out a part of data.path")
+        if validation_sets and not (validation_path or validation_fraction):
+            raise InputError("validation_sets are measured at validations: set validation_path or validation_fraction")
+        self.validation_path = validation_path
+        self.validation_sets = dict(validation_sets or {})
         if group_by_length and not self.shuffle:
             raise InputError("data.group_by_length changes the order of the rows, and data.shuffle=false keeps it")
-        self.validation_path = validation_path
         self.group_by_length = group_by_length
         self._recipe = CorpusRecipe(
             tokenizer=tokenizer or TokenizerSettings(),
@@ -91,6 +98,11 @@ class TextData(TextModule):
         return open_source(alone or self.path).columns()
 
     def _prepare(self) -> PreparedText:
+        prepared = self._prepare_corpus()
+        self.further = prepare_sets(self.validation_sets, prepared, self.recipe, self.cache)
+        return prepared
+
+    def _prepare_corpus(self) -> PreparedText:
         validation = open_source(self.validation_path) if self.validation_path else None
         recipe = self.recipe
         if self.only_validation and recipe.is_settled:

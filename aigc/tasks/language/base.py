@@ -24,6 +24,7 @@ from aigc.optim.groups import base_rate, parameter_groups, rate_factors, set_rat
 from aigc.optim.groups import freeze as freeze_parameters
 from aigc.optim.plateau import lightning_schedule
 from aigc.tasks.base import Task
+from aigc.tasks.language.further_validation import validate_further
 from aigc.tasks.memory import accumulated, advised, halved, lower_precision
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -87,6 +88,8 @@ class LanguageTask(Task, ABC):
         self._logged_loss: Tensor | float = 0.0
         self._logged_targets = 0
         self._validated: Tensor = torch.zeros(2, dtype=torch.float64)
+        self.validation_numbers: Mapping[str, float] = {}
+        """What the data say of the set that is validated, `target_tokens` for example; empty where they do not."""
         if activation_checkpointing:
             _checkpoint_activations(model)
 
@@ -188,11 +191,17 @@ class LanguageTask(Task, ABC):
         return {"loss": loss / targets if targets else float("nan")}, {}
 
     def on_validation_epoch_end(self) -> None:
-        """Record the scores."""
+        """Record the scores of the validation part, then those of further sets."""
+        self._record_validation("val/", getattr(self.trainer.datamodule, "info", {}).get("validation", {}))
+        for name, numbers in validate_further(self):
+            self._record_validation(f"val/{name}/", numbers)
+
+    def _record_validation(self, prefix: str, numbers: Mapping[str, float]) -> None:
+        self.validation_numbers = numbers
         scores, signatures = self.validation_scores()
         self.record(
-            {f"val/{name}": value for name, value in scores.items()},
-            {f"val/{name}": value for name, value in signatures.items()},
+            {f"{prefix}{name}": value for name, value in scores.items()},
+            {f"{prefix}{name}": value for name, value in signatures.items()},
         )
 
     def configure_optimizers(self) -> dict[str, Any]:

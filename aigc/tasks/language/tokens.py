@@ -69,12 +69,17 @@ class TokenTask(LanguageTask):
     def value_names(self) -> set[str] | None:
         """Return the names of the values that its validation records; None if a subclass has scores of its own."""
         own = type(self).validation_scores is not TokenTask.validation_scores
-        return None if own else {f"val/{name}" for name in likelihood_scores(1.0, 1, characters=1, bytes=1)}
+        sets = [
+            "val",
+            *(f"val/{name}" for name in getattr(getattr(self._trainer, "datamodule", None), "validation_sets", {})),
+        ]
+        scores = likelihood_scores(1.0, 1, characters=1, bytes=1)
+        return None if own else {f"{prefix}/{name}" for prefix in sets for name in scores}
 
     def validation_scores(self) -> tuple[Mapping[str, float], Mapping[str, str]]:
         """Return perplexity per token and per character, and bits per byte."""
         counted = self._perplexity.details()
-        whole = getattr(self.trainer.datamodule, "info", {}).get("validation", {})
+        whole = self.validation_numbers
         # One for a whole validation; a limited one stands for its share of the text.
         share = counted["tokens"] / whole["target_tokens"] if whole else 0.0
         text = {name: whole.get(name, 0) * share for name in ("characters", "bytes")}
