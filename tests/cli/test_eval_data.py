@@ -131,6 +131,7 @@ OTHER_VALUES: dict[str, Sequence[object]] = {
     "packing": (False,),
     "batch_size": (2,),
     "shuffle": (False,),
+    "group_by_length": (True,),
     "shuffle_buffer": (3,),
     "seed": (4,),
     "validation_fraction": (0.4,),
