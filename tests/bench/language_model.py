@@ -84,12 +84,12 @@ def can_run(name: str, peers: Path | None) -> bool:
     return True
 
 
-def write_corpus(path: Path) -> None:
-    """Write documents of one to six poems with title and author; k poems are as frequent as 1/k."""
+def write_corpus(path: Path, most: int = POEMS) -> None:
+    """Write documents of one to `most` poems with title and author; k poems are as frequent as 1/k."""
     lines = resolve("asset:tang_quatrains.tsv").read_text("utf-8").splitlines()[1:]
     poems = [line.replace("\t", "\n") for line in lines]
     draw = random.Random(0)
-    counts = draw.choices(range(1, POEMS + 1), [1 / count for count in range(1, POEMS + 1)], k=ROWS)
+    counts = draw.choices(range(1, most + 1), [1 / count for count in range(1, most + 1)], k=ROWS)
     texts = ["\n".join(draw.choices(poems, k=count)) for count in counts]
     path.write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts), "utf-8")
 
