@@ -1,7 +1,7 @@
 """Language models from Transformers: by name, by folder, or from a configuration with random weights."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -35,12 +35,13 @@ from aigc.models.context import (
     too_long,
 )
 from aigc.models.dtypes import Dtype
-from aigc.models.embeddings import add_rows, log_misfit
+from aigc.models.embeddings import fit_embeddings, token_count
 from aigc.models.end_tokens import set_end_tokens
 from aigc.models.gguf_files import gguf_file
 from aigc.models.isolation import find_isolation
 from aigc.models.pretrained import is_adapter, loading_from, local_folder, weights_problem
 from aigc.models.quantised import Quantised, keep_as_loaded, loaded_as
+from aigc.printing import plural
 
 
 class TransformersModel(ModelFactory):
@@ -130,9 +131,7 @@ class TransformersModel(ModelFactory):
         if getattr(data, "tokenizer", None) is None:
             raise InputError(f"model: a language model learns from texts, and {type(data).__name__} contains none")
         model = self.read() if self.path else self._random(data)
-        added = add_rows(model, len(data.tokenizer))
-        if self.path:
-            log_misfit(self.path, data.tokenizer, added)
+        model.aigc_added_tokens = fit_embeddings(model, data.tokenizer, self.path)
         set_end_tokens(model, data.tokenizer, self.path, getattr(data, "end_ids", ()))
         special = {name: getattr(data.tokenizer, name) for name in ("bos_token_id", "pad_token_id")}
         if model.config.is_encoder_decoder and getattr(model.config, "decoder_start_token_id", None) is None:
@@ -146,6 +145,7 @@ class TransformersModel(ModelFactory):
         self._set_attention(model, packs=bool(getattr(data, "packs", False)))
         if (adapter := self._adapter()) is not None:
             self._check_adapter(adapter, model, data)
+            _check_added(adapter, model.aigc_added_tokens)
             attach(adapter, model)
         return model
 
@@ -211,7 +211,7 @@ class TransformersModel(ModelFactory):
         return fresh
 
     def _random(self, data: Any) -> PreTrainedModel:
-        sizes = {"vocab_size": len(data.tokenizer), "max_position_embeddings": data.sequence_length}
+        sizes = {"vocab_size": token_count(data.tokenizer), "max_position_embeddings": data.sequence_length}
         ids = {f"{kind}_token_id": getattr(data.tokenizer, f"{kind}_token_id") for kind in ("bos", "eos", "pad")}
         return self._empty(with_values(str(self.architecture), {**ids, **sizes, **self.settings}))
 
@@ -297,6 +297,15 @@ def _check_rows(config: Any, data: Any) -> None:
     # Whether rows are packed may be known only after the corpus was looked into.
     if getattr(config, VIRTUAL, 0) and (what := packing_problem(config, getattr(data, "packs", False))):
         raise ConfigError([Problem("data.packing", what)])
+
+
+def _check_added(adapter: Adapter, added: Sequence[int]) -> None:
+    if added and not adapter.trains_added_tokens:
+        what = (
+            f"{type(adapter).__name__} does not train the rows of {plural(len(added), 'added token')}; take LoRA, or "
+            "the tokenizer of the model as it is"
+        )
+        raise ConfigError([Problem("model.adapter", what)])
 
 
 def _heads() -> list[str]:

@@ -36,6 +36,9 @@ class TextRecipe:
         settings = asdict(self)
         del settings["objective"], settings["learned"]
         settings["tokenizer"]["path"] = None  # where a tokenizer is does not matter, what it is does
+        for name in ("add_tokens", "add_special_tokens"):  # entries of earlier versions do not name them
+            added = list(settings["tokenizer"].pop(name))
+            settings["tokenizer"] |= {name: added} if added else {}
         for name in ("further", "optional", "further_only"):  # they follow from the objective
             del settings["layout"][name]
         return settings

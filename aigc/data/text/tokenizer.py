@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import regex
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from aigc.data.text.tokenizer_settings import TokenizerSettings
@@ -31,6 +31,13 @@ def make_tokenizer(settings: TokenizerSettings, train_texts: Sequence[str]) -> P
     Raises:
         InputError: A pretrained tokenizer is missing or unfit.
     """
+    tokenizer = _make(settings, train_texts)
+    for texts, special in ((settings.add_tokens, False), (settings.add_special_tokens, True)):
+        tokenizer.add_tokens([AddedToken(text, normalized=False, special=special) for text in texts], special)
+    return tokenizer
+
+
+def _make(settings: TokenizerSettings, train_texts: Sequence[str]) -> PreTrainedTokenizerFast:
     kind = resolve(settings, train_texts).kind
     if kind == "pretrained":
         return load_pretrained(settings.path or "")

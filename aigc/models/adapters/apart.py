@@ -13,7 +13,8 @@ from aigc.models.adapters.base import Adapter, base_digest_of
 from aigc.models.adapters.merging import base_path, note_merge, probe
 from aigc.models.adapters.peft import merge_layers, without_warnings
 from aigc.models.adapters.virtual_tokens import prepend
-from aigc.models.embeddings import add_rows
+from aigc.models.embeddings import add_rows, fit_embeddings
+from aigc.models.pretrained import load_tokenizer
 from aigc.models.quantised import quantised_kind
 from aigc.models.weights import digest_of
 from aigc.runs.files import read_mapping
@@ -61,7 +62,10 @@ def load_apart(folder: Path, read: Callable[[Mapping[str, Any], Any], PreTrained
     except (OSError, InputError) as error:
         what = f"the base model {path} of the adapter in {folder} cannot be read: {str(error).partition(chr(10))[0]}"
         raise InputError(f"{what}. Put it back, or change `path` in {folder / BASE}") from error
-    add_rows(model, rows)
+    try:
+        fit_embeddings(model, load_tokenizer(str(folder)), path)
+    except InputError:  # the folder has no tokenizer of its own
+        add_rows(model, rows)
     if (found := digest_of(model)) != base["digest"]:
         raise InputError(
             f"the adapter in {folder} belongs to a base model with digest {str(base['digest'])[:12]}, and that of "

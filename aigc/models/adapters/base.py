@@ -24,6 +24,8 @@ class Adapter(ABC):
     """Whether weights of the base model can compute the same."""
     recomputes: ClassVar[bool] = True
     """Whether activations may be computed again in the backward pass."""
+    trains_added_tokens: ClassVar[bool] = False
+    """Whether it trains the embeddings of tokens that the pretrained weights do not know, `model.aigc_added_tokens`."""
     kept_apart: bool = False
     """Whether a finished run leaves the adapter alone, which is loaded together with its base model."""
     rates: Mapping[str, float] = MappingProxyType({})

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import torch
 from peft import LoraConfig, PeftConfig
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from aigc.config.types import Bound
 from aigc.models.adapters.peft import LayerAdapter
@@ -35,6 +36,7 @@ class LoRA(LayerAdapter):
     """
 
     kinds = (*linear_kinds(), nn.Embedding)
+    trains_added_tokens = True
 
     def __init__(
         self,
@@ -66,6 +68,7 @@ class LoRA(LayerAdapter):
             use_rslora=self.use_rslora,
             use_dora=self.use_dora,
             init_lora_weights=init,
+            trainable_token_indices=_added_rows(model),
         )
 
     def apply(self, model: nn.Module) -> None:
@@ -98,3 +101,14 @@ class LoRA(LayerAdapter):
         """Add the factors that were taken out of the frozen weights; see `Adapter.saved`."""
         initial = {name for name, _ in model.named_buffers() if name.endswith((".initial_A", ".initial_B"))}
         return super().saved(model) | initial
+
+
+def _added_rows(model: nn.Module) -> dict[str, list[int]] | None:
+    """Return the rows that are trained whole, by the names of the layers, as PEFT takes them; None without any."""
+    added = list(getattr(model, "aigc_added_tokens", ()))
+    if not added or not isinstance(model, PreTrainedModel):
+        return None
+    embeddings, output = model.get_input_embeddings(), model.get_output_embeddings()
+    tied = getattr(output, "weight", None) is embeddings.weight  # PEFT ties the rows, too
+    layers = [embeddings] if output is None or tied else [embeddings, output]
+    return {name: added for name, layer in model.named_modules() if any(layer is one for one in layers)}
