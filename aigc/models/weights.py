@@ -1,6 +1,7 @@
 """Which weights a network has, and of which kind they are."""
 
 import hashlib
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -8,9 +9,14 @@ import torch
 from torch import Tensor, nn
 
 
-def digest_of(network: nn.Module) -> str:
-    """Compute one SHA-256 over names, types, shapes and values of all weights and buffers that are saved."""
-    weights = sorted(network.state_dict().items())
+def digest_of(network: nn.Module, names: Collection[str] | None = None) -> str:
+    """Compute one SHA-256 over names, types, shapes and values of all weights and buffers that are saved.
+
+    Args:
+        network: The network.
+        names: Those that count; None takes all.
+    """
+    weights = sorted((name, one) for name, one in network.state_dict().items() if names is None or name in names)
     with ThreadPoolExecutor() as threads:  # hashing a large tensor lets other threads run
         hashes = threads.map(_digest, [weight for _, weight in weights])
         total = hashlib.sha256()

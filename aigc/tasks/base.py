@@ -158,12 +158,12 @@ class Task(Recorder, DivergenceGuard):
             )
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Load the weights that checkpoints hold.
+        """Load the weights that checkpoints hold, or all.
 
         Raises:
             RuntimeError: Names or shapes are those of another model.
         """
-        saved = self.saved_weights()
+        saved = None if state_dict.keys() == self.state_dict().keys() else self.saved_weights()
         if strict and saved is not None and saved != state_dict.keys():
             names = ", ".join(sorted(saved ^ state_dict.keys())[:3])
             raise RuntimeError(f"weights of another model or adapter:\nonly on one side: {names}")

@@ -4,13 +4,19 @@ from functools import partial
 
 import pytest
 import torch
+from transformers import LlamaForCausalLM
 
 from aigc.config import ConfigError
+from aigc.distributed.sharding import ShardedData
+from aigc.errors import InputError
+from aigc.models import TransformersCausalLM
 from aigc.optim.groups import layer_depths, matches
 from aigc.tasks import CausalLM
 from tests.training.helpers import text_data, tiny_model, trainer
+from tests.training.resumable import TASKS, Resumable, differences, final_state, train
 
 LR = 1e-2
+TEXTS = ["abcdefgh"[n % 5 :] + "abcdefgh" * 3 for n in range(40)]
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +118,51 @@ def test_a_pattern_matches_a_name_or_a_module_that_holds_it():
     assert matches("a.b.weight", "a")
     assert matches("a.b.weight", "*.b.*")
     assert not matches("a.bc.weight", "a.b")
+
+
+def frozen_task(folder, data, freeze=("model.embed_tokens", "*.layers.0")):
+    if not folder.exists():
+        tiny_model(data, "llama").save_pretrained(folder)
+    torch.manual_seed(0)
+    model = TransformersCausalLM(path=str(folder)).create(data)
+    return CausalLM(model, partial(torch.optim.AdamW, lr=LR), freeze=freeze)
+
+
+def test_checkpoints_leave_out_pretrained_weights_that_are_frozen(data, tmp_path, monkeypatch):
+    def make(folder, workers=0):
+        rows = text_data(folder, TEXTS, sequence_length=16, batch_size=3)
+        return rows, frozen_task(tmp_path / "base", rows)
+
+    monkeypatch.setitem(TASKS, "frozen", Resumable(make, 1))
+    assert train("frozen", tmp_path / "whole")
+    assert not train("frozen", tmp_path / "stopped", signal_at_batch=14)
+    assert train("frozen", tmp_path / "stopped")
+    state = final_state(tmp_path / "whole")
+    assert differences(final_state(tmp_path / "stopped"), state) == []
+    names = {name.removeprefix("model.") for name in state["state_dict"]}
+    every = make(tmp_path / "again")[1].model.state_dict().keys()
+    assert every - names == {name for name in every if "embed_tokens" in name or ".layers.0." in name}
+    task = frozen_task(tmp_path / "base", data)
+    task.load_checkpoint(state)
+    assert not torch.equal(task.model.lm_head.weight, frozen_task(tmp_path / "base", data).model.lm_head.weight)
+    task.trainer = trainer(tmp_path)
+    task.trainer._accelerator_connector.strategy = ShardedData(2)
+    task.configure_model()
+    assert (task.saved_weights(), task.base_digest()) == (None, None), "shards hold all weights"
+    changed = LlamaForCausalLM.from_pretrained(tmp_path / "base")
+    changed.model.embed_tokens.weight.data[0, 0] += 1e-3
+    changed.save_pretrained(tmp_path / "base")
+    with pytest.raises(InputError, match=r"model\.path"):
+        frozen_task(tmp_path / "base", data).load_checkpoint(state)
+
+
+def test_checkpoints_hold_all_random_weights_and_all_that_an_adapter_began_with(data, tmp_path):
+    task = CausalLM(tiny_model(data, "llama"), partial(torch.optim.AdamW, lr=LR), freeze=["model.embed_tokens"])
+    assert task.saved_weights() is None
+    assert task.base_digest() is None
+    tiny_model(data, "llama").save_pretrained(tmp_path)
+    adapter = {"_target_": "aigc.models.adapters.LoRA", "rank": 2}
+    model = TransformersCausalLM(path=str(tmp_path), adapter=adapter).create(data)
+    task = CausalLM(model, partial(torch.optim.AdamW, lr=LR), freeze=["*.lora_A.*"])
+    assert not any(weight.requires_grad for name, weight in model.named_parameters() if ".lora_A." in name)
+    assert {name.split(".lora_")[1][0] for name in task.saved_weights()} == {"A", "B"}

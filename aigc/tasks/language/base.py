@@ -16,14 +16,15 @@ from transformers import PreTrainedModel
 from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Bound
 from aigc.distributed.collectives import all_sum
-from aigc.models.adapters.base import adapter_of, base_digest_of
+from aigc.distributed.sharding import ShardedData
+from aigc.models.adapters.base import adapter_of
 from aigc.models.adapters.merging import merged_copy, save_language_model
 from aigc.models.attention import check_isolation, set_attention
 from aigc.optim.embeddings import mark_embeddings
 from aigc.optim.groups import base_rate, parameter_groups, rate_factors, set_rates
-from aigc.optim.groups import freeze as freeze_parameters
 from aigc.optim.plateau import lightning_schedule
 from aigc.tasks.base import Task
+from aigc.tasks.language.frozen import FrozenPart
 from aigc.tasks.language.further_validation import validate_further
 from aigc.tasks.memory import accumulated, advised, halved, lower_precision
 
@@ -79,7 +80,7 @@ class LanguageTask(Task, ABC):
         self.decay_vectors = decay_vectors
         self.learning_rates = [(name, factor) for name, factor in learning_rates]
         self.layer_decay = layer_decay
-        freeze_parameters(model, freeze, "task.freeze")
+        self._frozen = FrozenPart(model, freeze)
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
         self._compile_backend = compile_backend if compile else None
@@ -237,13 +238,22 @@ class LanguageTask(Task, ABC):
         self._logged_loss, self._logged_targets = 0.0, 0
 
     def saved_weights(self) -> set[str] | None:
-        """Return the names of the adapter's weights; None, all weights, without an adapter."""
-        adapter = adapter_of(self.model)
-        return None if adapter is None else {f"model.{name}" for name in adapter.saved(self.model)}
+        """Return the names of all weights but those that are frozen and read again; None where there are none such."""
+        if self._frozen.digest is None or self._keeps_frozen:
+            return None
+        if adapter_of(self.model) is not None:
+            return {f"model.{name}" for name in self.model.state_dict() if name not in self._frozen.names}
+        return set(self.state_dict()) - {f"model.{name}" for name in self._frozen.names}
 
     def base_digest(self) -> str | None:
-        """Return the digest of the network without its adapter; None without an adapter."""
-        return base_digest_of(self.model)
+        """Return the digest of the frozen weights that checkpoints leave out; None where they hold all."""
+        return None if self._keeps_frozen else self._frozen.digest
+
+    @property
+    def _keeps_frozen(self) -> bool:
+        """Whether checkpoints hold frozen weights as well: shards hold all."""
+        sharded = self._trainer is not None and isinstance(self._trainer.strategy, ShardedData)
+        return sharded and adapter_of(self.model) is None
 
     def merged_model(self) -> PreTrainedModel:
         """Return the model as other tools load it: a copy with merged weights where an adapter can be merged."""
