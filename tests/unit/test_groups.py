@@ -147,7 +147,6 @@ def test_checkpoints_leave_out_pretrained_weights_that_are_frozen(data, tmp_path
     assert not torch.equal(task.model.lm_head.weight, frozen_task(tmp_path / "base", data).model.lm_head.weight)
     task.trainer = trainer(tmp_path)
     task.trainer._accelerator_connector.strategy = ShardedData(2)
-    task.configure_model()
     assert (task.saved_weights(), task.base_digest()) == (None, None), "shards hold all weights"
     changed = LlamaForCausalLM.from_pretrained(tmp_path / "base")
     changed.model.embed_tokens.weight.data[0, 0] += 1e-3
