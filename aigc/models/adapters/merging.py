@@ -45,20 +45,6 @@ def note_merge(model: Any, before: Tensor, base: dict[str, Any]) -> None:
     model.aigc_merge = base | {"dtype": str(model.dtype).removeprefix("torch."), "logits_difference": difference}
 
 
-def save_language_model(model: PreTrainedModel, folder: Path) -> None:
-    """Write a network in the layout of Transformers, an adapter merged, or apart in that of PEFT where it says so."""
-    adapter = adapter_of(model)
-    if adapter is not None and adapter.kept_apart:
-        from aigc.models.adapters.apart import save_apart  # PEFT takes seconds to import
-
-        save_apart(adapter, model, folder)
-        return
-    merged: Any = merged_copy(model)
-    merged.save_pretrained(folder, safe_serialization=True)
-    if adapter is not None:
-        (folder / MERGE_FILE).write_text(json.dumps(merged.aigc_merge, indent=2) + "\n", encoding="utf-8")
-
-
 def merge_note(model: Any, folder: Path) -> str:
     """Return how far merged weights are from base and adapter; empty where nothing was merged.
 

@@ -18,7 +18,8 @@ from aigc.config.types import Bound
 from aigc.distributed.collectives import all_sum
 from aigc.distributed.sharding import ShardedData
 from aigc.models.adapters.base import adapter_of
-from aigc.models.adapters.merging import merged_copy, save_language_model
+from aigc.models.adapters.merging import merged_copy
+from aigc.models.adapters.saving import save_language_model
 from aigc.models.attention import check_isolation, set_attention
 from aigc.optim.embeddings import mark_embeddings
 from aigc.optim.groups import base_rate, parameter_groups, rate_factors, set_rates
