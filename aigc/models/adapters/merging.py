@@ -1,6 +1,5 @@
 """What a network with an adapter leaves behind: merged weights, or the adapter alone."""
 
-import json
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
