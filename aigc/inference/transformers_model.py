@@ -107,7 +107,7 @@ class SavedTransformersModel(SavedModel):
         if form == PEFT:
             from aigc.inference.parts.adapter import export_adapter
 
-            return export_adapter(self.run, folder, checkpoint)
+            return export_adapter(self.run, folder, checkpoint, self.pipeline)
         if checkpoint is None:
             (model, tokenizer), state = self.load(), data_state.read(self.run.model)
             self._check_merged(model)
@@ -168,9 +168,9 @@ class SavedTransformersModel(SavedModel):
         return usage(type(model).__name__)
 
     def _write_card(self, model: Any, tokenizer: Any, folder: Path, step: int | None) -> None:
-        from aigc.inference.parts.model_card import CARD, Described, model_card
+        from aigc.inference.parts.model_card import Described, write_card
 
-        described = Described(
-            type(model).__name__, model.num_parameters(), self._usage(model, tokenizer), self.pipeline, step
+        usage = self._usage(model, tokenizer)
+        write_card(
+            self.run, Described(type(model).__name__, model.num_parameters(), usage, self.pipeline, step), folder
         )
-        (folder / CARD).write_text(model_card(self.run, described), encoding="utf-8")

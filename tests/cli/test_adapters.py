@@ -10,6 +10,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+from aigc.inference.parts.lineage import read_card
 from aigc.runs import Run
 from tests.docs.inputs import save_tiny_model, write_texts
 from tests.launch.forking import run_aigc
@@ -67,6 +68,9 @@ def test_it_is_exported_merged_and_apart(place, cache):
     assert "logits of base and adapter" in told
     call(place, cache, "export", "apart", "--format", "peft", "--out", "alone")
     assert not (place / "alone/model.safetensors").exists()
+    assert read_card(place / "alone/README.md")["library_name"] == "peft"
+    assert read_card(place / "whole/README.md")["library_name"] == "transformers"
+    assert all("| adapter | `LoRA` " in (place / one / "README.md").read_text("utf-8") for one in ("alone", "whole"))
     kept, written = (
         load_file(one / "adapter_model.safetensors") for one in (run_of(place, "apart").model, place / "alone")
     )

@@ -17,6 +17,20 @@ def usage(kind: str) -> str:
     )
 
 
+def adapter_usage(kind: str) -> str:
+    """Return how PEFT loads an adapter.
+
+    Args:
+        kind: The class of the base model.
+    """
+    return _code(
+        "python",
+        "from peft import PeftModel",
+        f"from transformers import {kind}",
+        f'model = PeftModel.from_pretrained({kind}.from_pretrained("BASE"), "FOLDER")',
+    )
+
+
 def text_usage(tokenizer: Any, stops: tuple[str, ...]) -> str:
     """Return how a language model writes texts in Transformers, vLLM and llama.cpp.
 

@@ -36,7 +36,7 @@ class Described:
     """What a card says of the weights beside the run that they are from."""
 
     kind: str
-    """The class of the model in Transformers."""
+    """The class of the model in Transformers, or that of the adapter."""
     parameters: int
     usage: str
     """How the model is loaded, in Markdown."""
@@ -44,6 +44,13 @@ class Described:
     """The Hub's name of what the model does, such as `text-generation`; None lets the Hub find it."""
     step: int | None = None
     """The step of the checkpoint; None for the model that the finished run left."""
+    library: str = "transformers"
+    """The library that loads it; `peft` where it is an adapter alone."""
+
+
+def write_card(run: Run, described: Described, folder: Path) -> None:
+    """Write the card of a run's model into a folder."""
+    (folder / CARD).write_text(model_card(run, described), encoding="utf-8")
 
 
 def model_card(run: Run, described: Described) -> str:
@@ -60,16 +67,16 @@ def model_card(run: Run, described: Described) -> str:
     if scores := list(_scores(run, manifest, described.step)):
         parts += ["## Scores", "On the held-out data of the run.", _table(("score", "value", "signature"), scores)]
     parts += ["## Licence", _licence(base)]
-    head = yaml.safe_dump(_head(run, base, described.pipeline), allow_unicode=True, sort_keys=False)
+    head = yaml.safe_dump(_head(run, base, described), allow_unicode=True, sort_keys=False)
     return f"---\n{head}---\n\n" + "\n\n".join(parts) + "\n"
 
 
-def _head(run: Run, base: Base, pipeline: str | None) -> dict[str, Any]:
+def _head(run: Run, base: Base, described: Described) -> dict[str, Any]:
     """Return the metadata; a key whose value is not known is left out."""
     path = str((run.config.get("data") or {}).get("path") or "")
     head = {
-        "library_name": "transformers",
-        "pipeline_tag": pipeline,
+        "library_name": described.library,
+        "pipeline_tag": described.pipeline,
         **{name: base.card.get(name) for name in _LICENCE},
         "base_model": base.hub,
         "language": _languages(run, base),
@@ -80,8 +87,10 @@ def _head(run: Run, base: Base, pipeline: str | None) -> dict[str, Any]:
 
 
 def _what(described: Described, base: Base) -> str:
-    began = f"the weights of {_link(base)}" if base.name else "random weights"
-    return f"A `{described.kind}` of {described.parameters:,} parameters that began with {began}"
+    model = f"A `{described.kind}` of {described.parameters:,} parameters"
+    if described.library == "peft":
+        return f"{model}, an adapter of {_link(base)}"
+    return f"{model} that began with {f'the weights of {_link(base)}' if base.name else 'random weights'}"
 
 
 def _link(base: Base) -> str:
@@ -100,12 +109,20 @@ def _training(run: Run, manifest: Mapping[str, Any], step: int | None) -> Iterat
         "data": without_folders(str(path)) if path else None,
         "fingerprint of the data": manifest.get("data_fingerprint"),
         "weights of step": f"{kept} of {taken}" if kept is not None else None,
+        "adapter": _adapter(run),
         "seed": manifest.get("seed"),
         "precision": manifest.get("precision"),
         "packages": ", ".join(f"{name} {version}" for name, version in packages.items()) or None,
         "Python": manifest.get("python"),
     }
     return ((name, str(value)) for name, value in rows.items() if value is not None)
+
+
+def _adapter(run: Run) -> str | None:
+    """Return the class of the adapter that was trained, and its settings."""
+    node = dict((run.config.get("model") or {}).get("adapter") or {})
+    name = str(node.pop("_target_", "")).rpartition(".")[2]
+    return f"`{name}` {', '.join(f'{key}={value}' for key, value in node.items())}" if name else None
 
 
 def _command(arguments: Sequence[str]) -> str:
