@@ -83,20 +83,19 @@ class Dialogue:
 
     def _turn(self, line: str) -> bool:
         """Do or answer what a line says; return whether the conversation goes on."""
-        message: str | None = line.removeprefix("/") if line.startswith("//") else line
-        if line.startswith("/") and not line.startswith("//"):
-            said, message, leave = self.commands.run(line)
-            if said:
-                _say(said)
-            if leave:
-                return False
-        if message is not None:
-            self._answer(message)
-        return True
+        if not line.startswith("/") or line.startswith("//"):
+            self._answer(line.removeprefix("/") if line.startswith("//") else line)
+            return True
+        outcome = self.commands.run(line)
+        if outcome.said:
+            _say(outcome.said)
+        if outcome.ask is not None:
+            self._answer(outcome.ask, outcome.again)
+        return not outcome.leave
 
-    def _answer(self, message: str) -> None:
+    def _answer(self, message: str, again: bool = False) -> None:
         keys = self.commands.keys
-        answer = self.commands.session.ask(message, keys, _ignore if self.as_json else _show)
+        answer = self.commands.session.ask(message, keys, _ignore if self.as_json else _show, again)
         if self.as_json:
             print_json({"prompt": message, "text": answer.text, "seed": keys.seed, "left_out": answer.left_out})
             sys.stdout.flush()

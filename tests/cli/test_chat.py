@@ -211,8 +211,10 @@ def test_an_answer_that_is_stopped_stays_as_far_as_it_was_written(place: Path, m
         raise KeyboardInterrupt
 
     monkeypatch.setattr(session, "_generate", stop_at_once)
-    assert session.ask("東風", ChatKeys(), written.append) == chat_session.Answer("", 0, whole=False)
-    assert len(session.messages) == 2
+    before = session.messages
+    for again in (False, True):
+        assert session.ask("東風", ChatKeys(), written.append, again) == chat_session.Answer("", 0, whole=False)
+        assert session.messages == before
     assert session.model.training is False
 
 

@@ -31,6 +31,8 @@ class Outcome(NamedTuple):
     said: str = ""
     ask: str | None = None
     """A message to answer."""
+    again: bool = False
+    """Whether it is the last one, whose answer is replaced."""
     leave: bool = False
 
 
@@ -77,11 +79,11 @@ class Commands:
         return Outcome("the system message is set" if rest else "there is no system message now")
 
     def _retry(self, rest: str) -> Outcome:
-        asked = self.session.take_back()
+        asked = self.session.last_asked
         if asked is None:
             raise InputError("there is nothing to answer again yet")
         self.keys = replace(self.keys, seed=self.keys.seed + 1)
-        return Outcome(f"seed={self.keys.seed}", ask=asked)
+        return Outcome(f"seed={self.keys.seed}", ask=asked, again=True)
 
     def _new(self, rest: str) -> Outcome:
         self.session.messages.clear()

@@ -48,13 +48,14 @@ class ChatSession:
         self.model, self.asking, self.system = model, asking, system
         self.messages: list[Turn] = []
 
-    def ask(self, text: str, keys: ChatKeys, show: Callable[[str], None]) -> Answer:
+    def ask(self, text: str, keys: ChatKeys, show: Callable[[str], None], again: bool = False) -> Answer:
         """Add a message of the person and the model's answer to it.
 
         Args:
             text: The message.
             keys: The sampling controls.
             show: Called with each piece of the answer.
+            again: Whether both take the place of the last message and its answer.
 
         Returns:
             The answer; one that is interrupted (KeyboardInterrupt) is kept as far as it was written, if it was at all.
@@ -63,7 +64,8 @@ class ChatSession:
             InputError: The message alone is too long, or the template refuses it; it is not added then.
         """
         asked: Turn = {"role": "user", "content": text}
-        prompt, left_out = self._prompt([*self.messages, asked], keys)
+        before = self.messages[:-2] if again else self.messages
+        prompt, left_out = self._prompt([*before, asked], keys)
         written: list[str] = []
 
         def pass_on(piece: str) -> None:
@@ -76,16 +78,13 @@ class ChatSession:
             answer = Answer("".join(written), left_out, whole=False)
             if not answer.text:
                 return answer
-        self.messages += [asked, {"role": "assistant", "content": answer.text}]
+        self.messages = [*before, asked, {"role": "assistant", "content": answer.text}]
         return answer
 
-    def take_back(self) -> str | None:
-        """Take the last message of the person and its answer back, and return the message; None where there is none."""
-        if not self.messages:
-            return None
-        asked, _ = self.messages[-2:]
-        del self.messages[-2:]
-        return asked["content"]
+    @property
+    def last_asked(self) -> str | None:
+        """The last message of the person; None where there is none."""
+        return self.messages[-2]["content"] if self.messages else None
 
     def with_system(self, system: str | None) -> list[Turn]:
         """Return all messages, that of the system first."""
