@@ -20,6 +20,7 @@ from aigc.generation.decoding import decode, decode_until
 from aigc.generation.random_state import fixed_random_state
 from aigc.generation.sampling import Sampling
 from aigc.generation.streaming import TextStream
+from aigc.models.attention import attention_for_generation
 from aigc.models.context import context_length
 from aigc.models.end_tokens import end_tokens
 from aigc.printing import plural
@@ -71,7 +72,8 @@ def generate_texts(
     training = model.training
     model.eval()
     try:
-        with fixed_random_state(model.device, sampling.seed), torch.inference_mode():
+        random = fixed_random_state(model.device, sampling.seed)
+        with random, attention_for_generation(model), torch.inference_mode():
             for chosen in _batches([len(ids) for ids in encoded], sampling, context):
                 outputs = _generate_batch(model, tokenizer, [encoded[i] for i in chosen], sampling, context, show)
                 if _may_stop():

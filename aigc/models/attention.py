@@ -1,6 +1,8 @@
 """Attention implementations: those that a network has, and the one that is taken on a device."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -88,6 +90,20 @@ def set_attention(model: PreTrainedModel, device: torch.device, precision: str) 
         elif isinstance(model.aigc_isolation, DenseMask):
             model.aigc_isolation = LayerMasks()
     log.info("model.attention=%s: %s", asked, name)
+
+
+@contextmanager
+def attention_for_generation(model: PreTrainedModel) -> Iterator[None]:
+    """Take SDPA while texts are generated: other kernels are compiled for each length, or compute in 16 bits alone."""
+    before = str(model.config._attn_implementation)
+    if before in ("sdpa", "eager"):
+        yield
+        return
+    model.set_attn_implementation("sdpa" if model._supports_sdpa else "eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
 
 
 def check_isolation(model: PreTrainedModel) -> None:

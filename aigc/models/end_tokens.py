@@ -37,6 +37,23 @@ def set_end_tokens(
         generation.eos_token_id = _joined([*kept, *further], own)
 
 
+def set_special_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Set the tokens that begin and pad a text in the configurations of a model.
+
+    Args:
+        model: Its configurations are changed.
+        tokenizer: The tokenizer that it is trained with.
+    """
+    special = {name: getattr(tokenizer, name) for name in ("bos_token_id", "pad_token_id")}
+    if model.config.is_encoder_decoder and getattr(model.config, "decoder_start_token_id", None) is None:
+        pad = special["pad_token_id"]
+        special["decoder_start_token_id"] = tokenizer.eos_token_id if pad is None else pad  # T5 begins so
+    for name, value in special.items():
+        setattr(model.config, name, value)
+        if getattr(model, "generation_config", None) is not None:
+            setattr(model.generation_config, name, value)
+
+
 def _named(config: Any) -> list[int]:
     named = getattr(config, "eos_token_id", None)
     return [] if named is None else [named] if isinstance(named, int) else list(named)

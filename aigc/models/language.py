@@ -1,7 +1,7 @@
 """Language models from Transformers: by name, by folder, or from a configuration with random weights."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -25,23 +25,14 @@ from aigc.models.configuration import (
     set_settings,
     with_values,
 )
-from aigc.models.context import (
-    KEY,
-    VIRTUAL,
-    WITHOUT_ADAPTER,
-    WITHOUT_WEIGHTS,
-    context_length,
-    packing_problem,
-    too_long,
-)
+from aigc.models.context import WITHOUT_ADAPTER, WITHOUT_WEIGHTS
 from aigc.models.dtypes import Dtype
 from aigc.models.embeddings import fit_embeddings, token_count
-from aigc.models.end_tokens import set_end_tokens
+from aigc.models.end_tokens import set_end_tokens, set_special_tokens
+from aigc.models.fit import check_adapter, check_added, check_rows, isolate_documents
 from aigc.models.gguf_files import gguf_file
-from aigc.models.isolation import find_isolation
 from aigc.models.pretrained import is_adapter, loading_from, local_folder, weights_problem
 from aigc.models.quantised import Quantised, keep_as_loaded, loaded_as
-from aigc.printing import plural
 
 
 class TransformersModel(ModelFactory):
@@ -115,6 +106,9 @@ class TransformersModel(ModelFactory):
             found.append(Problem("model.quantised", WITHOUT_ADAPTER))
         if self.quantised and self.path and gguf_file(self.path):
             found.append(Problem("model.quantised", "the weights of a GGUF file are read whole; set it to null"))
+        if self.quantised and self.path and gguf_file(self.path):
+            what = "the weights of a GGUF file are read as whole ones; name a folder, or set it to null"
+            found.append(Problem("model.quantised", what))
         return found
 
     @property
@@ -133,44 +127,21 @@ class TransformersModel(ModelFactory):
         model = self.read() if self.path else self._random(data)
         model.aigc_added_tokens = fit_embeddings(model, data.tokenizer, self.path)
         set_end_tokens(model, data.tokenizer, self.path, getattr(data, "end_ids", ()))
-        special = {name: getattr(data.tokenizer, name) for name in ("bos_token_id", "pad_token_id")}
-        if model.config.is_encoder_decoder and getattr(model.config, "decoder_start_token_id", None) is None:
-            pad = special["pad_token_id"]
-            special["decoder_start_token_id"] = data.tokenizer.eos_token_id if pad is None else pad  # T5 begins so
-        for name, value in special.items():
-            setattr(model.config, name, value)
-            if getattr(model, "generation_config", None) is not None:
-                setattr(model.generation_config, name, value)
-        _check_rows(model.config, data)
-        self._set_attention(model, packs=bool(getattr(data, "packs", False)))
+        set_special_tokens(model, data.tokenizer)
+        check_rows(model.config, data)
+        check_attention(model, self.attention)
+        model.aigc_attention = self.attention
+        if self.head == "CausalLM":
+            with refusing(self.architecture):
+                isolate_documents(model, data)
         if (adapter := self._adapter()) is not None:
-            self._check_adapter(adapter, model, data)
-            _check_added(adapter, model.aigc_added_tokens)
+            check_adapter(adapter, model, data, self.quantised)
+            check_added(adapter, model.aigc_added_tokens)
             attach(adapter, model)
         return model
 
-    def _check_adapter(self, adapter: Adapter, model: PreTrainedModel, data: Any) -> None:
-        adapter.check(model, data)
-        if self.quantised and (what := adapter.quantised_problem(self.quantised)):
-            raise ConfigError([Problem("model.quantised", what)])
-
     def _adapter(self) -> Adapter | None:
         return None if self.adapter is None else build(self.adapter, Adapter, "model.adapter")
-
-    def _set_attention(self, model: PreTrainedModel, packs: bool) -> None:
-        check_attention(model, self.attention)
-        model.aigc_attention = self.attention
-        if self.head != "CausalLM" or hasattr(model.config, VIRTUAL):  # rows with virtual tokens hold one document
-            return
-        with refusing(self.architecture):
-            isolation = find_isolation(model)
-        if isolation is None and packs:
-            what = (
-                f"{type(model).__name__} carries one document of a row into the next, whatever its mask; "
-                "set data.packing=false"
-            )
-            raise ConfigError([Problem("data.packing", what)])
-        model.aigc_isolation = isolation
 
     @property
     def folder(self) -> Path | None:
@@ -194,12 +165,12 @@ class TransformersModel(ModelFactory):
         if type(config) not in self._auto_class._model_mapping:
             what = f"Transformers has no AutoModelFor{self.head} for {config.model_type}, the type of this model"
             raise ConfigError([Problem("model.path" if self.path else "model.architecture", what)])
-        _check_rows(config, data)
+        check_rows(config, data)
         # Its layers without their weights; a model that computes with its weights here is left to `create`.
         with suppress(RuntimeError), torch.device("meta"):
             empty = self._empty(config)
             if (adapter := self._adapter()) is not None:
-                self._check_adapter(adapter, empty, data)
+                check_adapter(adapter, empty, data, self.quantised)
 
     def from_folder(self, folder: Path) -> Self:
         """Return a factory that reads weights and configuration from a folder in the layout of Transformers."""
@@ -288,24 +259,6 @@ class TransformersCausalLM(TransformersModel):
         quantised: Quantised | None = None,
     ):
         super().__init__("CausalLM", architecture, path, settings, adapter, dtype, attention, quantised)
-
-
-def _check_rows(config: Any, data: Any) -> None:
-    context, length = context_length(config), getattr(data, "sequence_length", None)
-    if context is not None and length is not None and length > context:
-        raise ConfigError([Problem(KEY, too_long(length, context))])
-    # Whether rows are packed may be known only after the corpus was looked into.
-    if getattr(config, VIRTUAL, 0) and (what := packing_problem(config, getattr(data, "packs", False))):
-        raise ConfigError([Problem("data.packing", what)])
-
-
-def _check_added(adapter: Adapter, added: Sequence[int]) -> None:
-    if added and not adapter.trains_added_tokens:
-        what = (
-            f"{type(adapter).__name__} does not train the rows of {plural(len(added), 'added token')}; take LoRA, or "
-            "the tokenizer of the model as it is"
-        )
-        raise ConfigError([Problem("model.adapter", what)])
 
 
 def _heads() -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
+from aigc.config.problems import ConfigError
 from aigc.data.text.tokenizer import encode
 from aigc.errors import InputError
 from aigc.models import TransformersCausalLM
@@ -15,6 +16,7 @@ from tests.training.helpers import sgd_task, trainer
 from tests.training.tiny_gguf import byte_level, write_gguf
 from tests.unit.models.test_pretrained import text_data
 
+LORA = {"_target_": "aigc.models.adapters.LoRA"}
 TEXTS = ["the cat sat on the mat", "a dog ran in the fog 春眠", "the mat sat on the cat"]
 
 
@@ -74,6 +76,11 @@ def test_what_is_not_a_whole_file_is_refused(made, tmp_path):
     (tmp_path / "text.gguf").write_text("no")
     assert "is a file" in (weights_problem(str(tmp_path / "text.gguf")) or "")
     assert str(file) in (weights_problem(str(file.parent)) or "")
+
+
+def test_weights_of_a_file_are_not_quantised_again(made):
+    with pytest.raises(ConfigError, match=r"model\.quantised"):
+        TransformersCausalLM(path=str(made[0]), adapter=LORA, quantised="4bit")
 
 
 def test_a_missing_package_is_named(made, monkeypatch):

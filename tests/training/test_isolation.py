@@ -8,6 +8,8 @@ import torch
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from aigc.config.problems import ConfigError
+from aigc.generation.sampling import Sampling
+from aigc.generation.texts import generate_texts
 from aigc.models import TransformersCausalLM
 from aigc.models.attention import set_attention
 from aigc.models.isolation import Boundaries, DenseMask, LayerMasks, Positions, isolates, isolation_of
@@ -122,6 +124,15 @@ def test_networks_pass_boundaries_on_to_the_kernels_of_flash_attention(family, d
     torch.testing.assert_close(found[counts], expected[counts], atol=1e-5, rtol=1e-5)
     model.eval()
     assert isolates(model, Boundaries())
+
+
+def test_texts_are_generated_with_plain_attention(data):
+    model, sampling = made(data, "llama"), Sampling(temperature=0, max_new_tokens=8)
+    expected = generate_texts(model, data.tokenizer, TEXTS[:2], sampling)
+    model.aigc_attention = "flex"
+    set_attention(model, CPU, "32-true")
+    assert generate_texts(model, data.tokenizer, TEXTS[:2], sampling) == expected
+    assert model.config._attn_implementation == "flex_attention"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
