@@ -10,6 +10,8 @@ NEEDS = {
     "experiment=gan/images": ["data.path=mine"],
     "experiment=lm/text": ["data.path=mine.txt"],
     "experiment=lm/finetune": ["data.path=mine.txt", "model.path=somewhere"],
+    "experiment=lm/continue": ["data.path=mine.txt", "model.path=somewhere"],
+    "experiment=lm/lora": ["model.path=somewhere"],
 }
 
 

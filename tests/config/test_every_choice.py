@@ -19,6 +19,8 @@ KINDS = {
 def fits(experiment, group, choice):
     """Whether a choice is of the kind of an experiment; True for groups that know no kind."""
     kind = experiment.partition("/")[0]
+    if group == "adapter":
+        return kind == "lm"
     if group not in ("data", "task", "model", "evaluation"):
         return True
     try:
@@ -40,7 +42,9 @@ def test_every_choice_that_fits_an_experiment_makes_a_valid_config(experiment):
     for group, choices in CHOICES.items():
         for choice in choices:
             if fits(experiment, group, choice):
-                typed = [f"experiment={experiment}", f"{group}={choice}", *needs(f"{group}={choice}")]
+                other = [text for text in needs(f"{group}={choice}") if not text.startswith("experiment=")]
+                typed = [f"experiment={experiment}", f"{group}={choice}", *other]
+                typed += ["model=pretrained"] if group == "adapter" else []
                 own = needs(f"experiment={experiment}")
                 typed += [text for text in own if not text.startswith(f"{group}.")]  # belongs to the other choice
                 cfg = composer.compose(typed)

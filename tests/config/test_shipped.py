@@ -1,5 +1,6 @@
 """Every shipped YAML composes, is valid, builds, and states in its first lines how to run it."""
 
+import json
 import re
 
 import numpy as np
@@ -14,6 +15,8 @@ from aigc.runs import Run
 from tests.config.needs import needs
 from tests.conftest import write
 
+FULL_SIZE = ("lm/qwen3_lora", "lm/llama3_full_fsdp")
+"""Experiments whose weights and data are on the Hub."""
 FILES = sorted(path for path in conf_folder().rglob("*.yaml") if not path.name.startswith("_"))
 KIND = {"task=gan": ["experiment=gan/letters"], "evaluation=images": ["experiment=gan/letters"]}
 """Choices that do not fit the default experiment, with one that they fit."""
@@ -92,15 +95,26 @@ def pretrained(place):
     return place / "model"
 
 
+def smaller(place):
+    """Overrides that put small weights and few conversations of this test in the place of those on the Hub."""
+    rows = [[{"role": "user", "content": f"{i}?"}, {"role": "assistant", "content": f"{i}!"}] for i in range(600)]
+    path = write(place / "chat.jsonl", "".join(json.dumps({"messages": row}) + "\n" for row in rows))
+    folder = pretrained(place)
+    here = ["trainer.accelerator=cpu", "trainer.devices=1", "trainer.strategy=auto", "data.sequence_length=64"]
+    return [f"model.path={folder}", f"data.tokenizer.path={folder}", f"data.path={path}", *here]
+
+
 @pytest.mark.parametrize("experiment", experiments("lm/"))
 def test_every_language_model_builds(experiment, tmp_path, monkeypatch, cache):
     from aigc.launch import components
 
     monkeypatch.setenv("AIGC_CACHE", str(cache))
     own = [text.replace("mine.txt", str(own_text(tmp_path))) for text in needs(f"experiment={experiment}")]
-    if experiment == "lm/finetune":
+    if any("somewhere" in text for text in own):
         own = [text.replace("somewhere", str(pretrained(tmp_path))) for text in own]
-    cfg = compose([f"experiment={experiment}", *own])
+    check(cfg := compose([f"experiment={experiment}", *own]))
+    if experiment in FULL_SIZE:
+        cfg = compose([f"experiment={experiment}", *smaller(tmp_path)])
     check(cfg, deep=True)
     data = components.build_data(cfg)
     assert components.build_task(cfg, data).model.config.vocab_size == len(data.tokenizer)
