@@ -98,10 +98,11 @@ class SavedCausalLM(SavedTransformersModel):
         return (model.to("cuda") if torch.cuda.is_available() else model), tokenizer
 
     def _complete(self, model: Any, tokenizer: Any) -> None:
-        from aigc.inference.parts.generation_settings import add_start, sampling_of, set_defaults
+        from aigc.inference.parts.generation_settings import add_start, name_context, sampling_of, set_defaults
 
         if sampling := sampling_of(self.run):
             set_defaults(model, tokenizer, sampling)
+        name_context(model.config)
         if not tokenizer.chat_template:
             add_start(tokenizer)
 

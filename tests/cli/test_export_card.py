@@ -179,6 +179,19 @@ def test_other_tools_generate_as_the_run_does(
     assert not torch.equal(model.generate(**plain, do_sample=False)[0, 2:], written[0, 3:])
 
 
+def test_a_tokenizer_that_came_with_a_model_is_exported_as_it_was(place: Place) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(place.run.model)
+    tokenizer.add_special_tokens({"bos_token": "<s>", "eos_token": "</s>"})
+    tokenizer.save_pretrained(place.run.model)
+    assert place.export("poems", "--out", "mine")[0] == 0
+    assert AutoTokenizer.from_pretrained(place.path / "mine")("春眠")["input_ids"] == tokenizer("春眠")["input_ids"]
+    card = (place.path / "mine/README.md").read_text("utf-8")
+    assert 'write("<s>TEXT"' in card  # prompts had it in training, and the tokenizer does not add it
+    assert "convert_hf_to_gguf" in card
+    config = json.loads((place.path / "mine/config.json").read_text())
+    assert config["n_ctx"] == config["n_positions"]
+
+
 def test_an_upload_that_cannot_be_is_refused_before_anything_is_written(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

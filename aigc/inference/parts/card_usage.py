@@ -3,6 +3,7 @@
 from typing import Any
 
 from aigc.data.text.tokenizer import END
+from aigc.inference.parts.generation_settings import starts_texts
 
 _PRETOKENIZER = "llama.cpp knows no tokenizers that were trained for one model alone, as this one was."
 
@@ -38,7 +39,8 @@ def text_usage(tokenizer: Any, stops: tuple[str, ...]) -> str:
         tokenizer: Its tokenizer, with or without a chat template.
         stops: Texts that end a completion.
     """
-    given = '[{"role": "user", "content": "TEXT"}]' if getattr(tokenizer, "chat_template", None) else '"TEXT"'
+    start = "" if tokenizer.chat_template or starts_texts(tokenizer) else tokenizer.bos_token
+    given = '[{"role": "user", "content": "TEXT"}]' if tokenizer.chat_template else f'"{start}TEXT"'
     parts = [
         "Sampling settings and end tokens are in `generation_config.json`. With Transformers:",
         _code(
@@ -50,6 +52,10 @@ def text_usage(tokenizer: Any, stops: tuple[str, ...]) -> str:
         "With vLLM:",
         _code("bash", "vllm serve FOLDER"),
     ]
+    if start:
+        parts.append(
+            f"In training each text began with `{start}`, which the tokenizer does not add: begin prompts with it."
+        )
     if tokenizer.eos_token == END:
         parts.append(_PRETOKENIZER)
     else:

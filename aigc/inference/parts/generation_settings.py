@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 from tokenizers.processors import Sequence, TemplateProcessing
 
+from aigc.data.text.tokenizer import END
 from aigc.errors import InputError
 from aigc.generation.sampling import Sampling
 from aigc.runs import Run
@@ -43,12 +44,27 @@ def set_defaults(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast",
         model.generation_config.pad_token_id = tokenizer.pad_token_id
 
 
+def starts_texts(tokenizer: "PreTrainedTokenizerFast") -> bool:
+    """Return whether a tokenizer begins each text with its start token by itself; true where it has none."""
+    start = tokenizer.bos_token_id
+    return start is None or tokenizer("a")["input_ids"][:1] == [start]
+
+
 def add_start(tokenizer: "PreTrainedTokenizerFast") -> None:
-    """Let a tokenizer begin each text with its start token, as prompts do here; one that does so stays as it is."""
-    start = tokenizer.bos_token
-    if start is None or tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]:
+    """Let a tokenizer that was trained here begin each text with its start token, as prompts do.
+
+    One that came with a model stays as it is: llama.cpp knows it by the ids that it gives.
+    """
+    if tokenizer.eos_token != END or starts_texts(tokenizer):
         return
+    start = tokenizer.bos_token
     single, pair = f"{start}:0 $A:0", f"{start}:0 $A:0 {start}:1 $B:1"
     added = TemplateProcessing(single=single, pair=pair, special_tokens=[(start, tokenizer.bos_token_id)])
     backend = tokenizer.backend_tokenizer
     backend.post_processor = Sequence([backend.post_processor, added]) if backend.post_processor else added
+
+
+def name_context(config: Any) -> None:
+    """Name the context of GPT-2 as llama.cpp's converter reads it, which Transformers 5 no longer writes."""
+    if config.model_type == "gpt2":
+        config.n_ctx = config.n_positions
