@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -293,3 +295,23 @@ def test_the_second_factor_of_lora_plus_has_its_own_rate(bases, tmp_path):
     for name, weight in task.model.named_parameters():
         if weight.requires_grad:
             assert rates[id(weight)] == pytest.approx(4e-2 if ".lora_B." in name else 1e-2)
+
+
+def mapped(path):
+    """The address ranges at which a file lies in the memory of this process."""
+    lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(str(path))]
+    return [tuple(int(end, 16) for end in line[0].split("-")) for line in lines]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/maps")
+def test_runs_from_one_base_share_its_frozen_weights_in_memory(bases, tmp_path):
+    """They are never copied, so that each process has the same pages of the file."""
+    data = lines(tmp_path)
+    task = adapted(bases / "llama", LORA, data)
+    trainer(tmp_path, max_steps=2, limit_val_batches=0).fit(task, datamodule=data)
+    ranges = mapped(bases / "llama/model.safetensors")
+    inside = {
+        name: any(begin <= weight.data_ptr() < end for begin, end in ranges)
+        for name, weight in task.model.named_parameters()
+    }
+    assert inside == {name: ".lora_" not in name for name in inside}
