@@ -3,6 +3,7 @@
 A new task joins every suite of resuming by one line in TASKS.
 """
 
+import json
 import logging
 import os
 import signal
@@ -66,22 +67,46 @@ def constant_rate(folder: Path, workers: int) -> tuple[LightningDataModule, Task
 
 
 def adapted_model(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
-    """LoRA with dropout in pretrained weights, which lie in a folder and in no checkpoint."""
+    """LoRA with dropout in pretrained weights, which lie in a folder and in no checkpoint, on conversations."""
     from aigc.models import TransformersCausalLM
 
-    data, task = language_model(folder, workers)
-    assert isinstance(task, CausalLM)
-    base = folder / f"base-{os.environ.get('RANK', '0')}"
+    data, base = conversations(folder, workers), folder / f"base-{os.environ.get('RANK', '0')}"
+    settings = {"n_layer": 1, "n_head": 2, "n_embd": 16, "resid_pdrop": 0.3, "embd_pdrop": 0.3, "attn_pdrop": 0.3}
     if not base.exists():
         torch.manual_seed(0)
-        for weight in task.model.parameters():
+        model = TransformersCausalLM(architecture="gpt2", settings=settings).create(data)
+        for weight in model.parameters():
             weight.data.normal_(std=0.1)
-        task.model.config.save_pretrained(base)  # the rest of save_pretrained is for the first rank alone
-        save_model(task.model, str(base / "model.safetensors"), metadata={"format": "pt"})
+        model.config.save_pretrained(base)  # the rest of save_pretrained is for the first rank alone
+        save_model(model, str(base / "model.safetensors"), metadata={"format": "pt"})
     node = {"_target_": "aigc.models.adapters.LoRA", "rank": 2, "dropout": 0.3, "b_lr_ratio": 2.0}
     torch.manual_seed(0)
     model = TransformersCausalLM(path=str(base), adapter=node).create(data)
     return data, CausalLM(model, partial(torch.optim.AdamW, lr=1e-2), partial(WarmupCosine, warmup_steps=3))
+
+
+def conversations(folder: Path, workers: int) -> LightningDataModule:
+    """Conversations of one and two turns."""
+    from aigc.data.text.data import TextData
+    from aigc.data.text.tokenizer import TokenizerSettings
+
+    roles = ("user", "assistant", "user", "assistant")
+    texts = [[CHARACTERS[(i * 7 + 3 * k) % 37 :][:3] for k in range(4)] for i in range(40)]
+    messages = [[{"role": role, "content": text} for role, text in zip(roles, four, strict=True)] for four in texts]
+    rows = [{"messages": four[: 2 + 2 * (i % 2)]} for i, four in enumerate(messages)]
+    write_atomic(folder / "chats.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    characters = TokenizerSettings(kind="character", min_frequency=1)
+    data = TextData(
+        str(folder / "chats.jsonl"),
+        tokenizer=characters,
+        sequence_length=64,
+        packing=False,
+        batch_size=3,
+        num_workers=workers,
+        cache=str(folder / "cache"),
+    )
+    data.prepare_data()
+    return data
 
 
 def streamed_model(folder: Path, workers: int) -> tuple[LightningDataModule, Task]:
