@@ -105,8 +105,6 @@ class TransformersModel(ModelFactory):
         if self.quantised and self.adapter is None:
             found.append(Problem("model.quantised", WITHOUT_ADAPTER))
         if self.quantised and self.path and gguf_file(self.path):
-            found.append(Problem("model.quantised", "the weights of a GGUF file are read whole; set it to null"))
-        if self.quantised and self.path and gguf_file(self.path):
             what = "the weights of a GGUF file are read as whole ones; name a folder, or set it to null"
             found.append(Problem("model.quantised", what))
         return found

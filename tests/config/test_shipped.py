@@ -15,7 +15,7 @@ from aigc.runs import Run
 from tests.config.needs import needs
 from tests.conftest import write
 
-FULL_SIZE = ("lm/qwen3_lora", "lm/llama3_full_fsdp")
+FULL_SIZE = ("lm/qwen3_lora", "lm/qlora", "lm/llama3_full_fsdp")
 """Experiments whose weights and data are on the Hub."""
 FILES = sorted(path for path in conf_folder().rglob("*.yaml") if not path.name.startswith("_"))
 KIND = {"task=gan": ["experiment=gan/letters"], "evaluation=images": ["experiment=gan/letters"]}
@@ -101,6 +101,7 @@ def smaller(place):
     path = write(place / "chat.jsonl", "".join(json.dumps({"messages": row}) + "\n" for row in rows))
     folder = pretrained(place)
     here = ["trainer.accelerator=cpu", "trainer.devices=1", "trainer.strategy=auto", "data.sequence_length=64"]
+    here += ["++model.quantised=null"]  # a package that is not everywhere
     return [f"model.path={folder}", f"data.tokenizer.path={folder}", f"data.path={path}", *here]
 
 
