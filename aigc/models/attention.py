@@ -136,7 +136,9 @@ def _fastest(model: PreTrainedModel, device: torch.device, half: bool) -> str:
         chunks = getattr(model.config.get_text_config(), "attention_chunk_size", None)
         if half and name in supported and capability >= least and is_installed() and not chunks:
             return name
-    if "flex_attention" in supported and capability >= _FLEX_CAPABILITY and not _dropout(model):
+    width = _head_width(model)
+    fits = width is not None and 16 <= width <= (256 if half else 128)  # what a GPU's shared memory holds
+    if "flex_attention" in supported and capability >= _FLEX_CAPABILITY and fits and not _dropout(model):
         return "flex_attention"
     return present
 
@@ -155,6 +157,15 @@ def _supported(model: PreTrainedModel) -> list[str]:
     names += ["flash_attention_2", "flash_attention_3"] if model._supports_flash_attn else []
     names += ["flex_attention"] if model._supports_flex_attn else []
     return ["auto", *names, "eager"]
+
+
+def _head_width(model: PreTrainedModel) -> int | None:
+    """Return the width of an attention head; None where the configuration does not say it."""
+    config = model.config.get_text_config()
+    if width := getattr(config, "head_dim", None):
+        return int(width)
+    hidden, heads = getattr(config, "hidden_size", None), getattr(config, "num_attention_heads", None)
+    return hidden // heads if hidden and heads else None
 
 
 def _dropout(model: PreTrainedModel) -> str | None:

@@ -10,7 +10,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from aigc.config.problems import ConfigError
 from aigc.generation.sampling import Sampling
 from aigc.generation.texts import generate_texts
-from aigc.models import TransformersCausalLM
+from aigc.models import TransformersCausalLM, attention
 from aigc.models.attention import set_attention
 from aigc.models.isolation import Boundaries, DenseMask, LayerMasks, Positions, isolates, isolation_of
 from aigc.tasks import CausalLM
@@ -35,9 +35,9 @@ def data(tmp_path_factory):
     return text_data(tmp_path_factory.mktemp("isolation"), TEXTS * 3, batch_size=2)
 
 
-def made(data, family, attention="auto", **settings):
+def made(data, family, kind="auto", **settings):
     torch.manual_seed(0)
-    factory = TransformersCausalLM(architecture=family, settings=FAMILIES[family] | settings, attention=attention)
+    factory = TransformersCausalLM(architecture=family, settings=FAMILIES[family] | settings, attention=kind)
     return factory.create(data)
 
 
@@ -190,3 +190,35 @@ def test_layer_masks_wait_for_no_device(data):
         model = made(data, family)
         assert isinstance(model.aigc_isolation, LayerMasks | DenseMask)
         LayerMasks().inputs(model, batch)  # a value that is read raises on meta tensors
+
+
+@pytest.mark.parametrize(
+    ("capability", "installed", "precision", "settings", "expected"),
+    [
+        ((9, 0), {2, 3}, "bf16-mixed", {}, "flash_attention_3"),
+        ((8, 0), {2, 3}, "bf16-mixed", {}, "flash_attention_2"),
+        ((9, 0), {2}, "32-true", {}, "flex_attention"),
+        ((9, 0), set(), "bf16-mixed", {}, "flex_attention"),
+        ((9, 0), set(), "bf16-mixed", {"attention_dropout": 0.1}, "sdpa"),
+        ((9, 0), set(), "32-true", {"head_dim": 8}, "sdpa"),
+        ((7, 5), {2}, "16-mixed", {}, "sdpa"),
+    ],
+)
+def test_auto_takes_the_fastest_of_a_device(capability, installed, precision, settings, expected, data, monkeypatch):
+    model = made(data, "llama", **settings)
+    packages = {
+        f"flash_attention_{number}": (name, lambda number=number: number in installed, least)
+        for number, (name, _, least) in zip((3, 2), attention._PACKAGES.values(), strict=True)
+    }
+    monkeypatch.setattr(attention, "_PACKAGES", packages)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    half = not precision.startswith("32")
+    assert attention._fastest(model, torch.device("cuda"), half) == expected
+    assert attention._fastest(model, CPU, half) == "sdpa"
+
+
+def test_flash_attention_is_refused_where_it_cannot_be(data):
+    model = made(data, "llama")
+    model.aigc_attention = "flash_attention_2"
+    with pytest.raises(ConfigError, match=r"model\.attention.*GPU"):
+        set_attention(model, CPU, "bf16-mixed")
