@@ -91,7 +91,7 @@ def build_data(cfg: DictConfig, model: Path | None = None, only_validation: bool
     if isinstance(data, PreparedData):
         data.only_validation = only_validation
     data.prepare_data()
-    data.setup()
+    data.setup("fit")
     return data
 
 

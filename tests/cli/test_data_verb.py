@@ -127,9 +127,6 @@ from pytorch_lightning import LightningDataModule
 
 class Mine(LightningDataModule):
     fingerprint = "abc"
-
-    def setup(self, stage=None):
-        pass
 """
 
 

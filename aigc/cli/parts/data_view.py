@@ -38,7 +38,7 @@ def print_data(data: Any, options: argparse.Namespace) -> None:
         known, samples = Description(data_facts, {}), list[Sample]()
     else:
         known = data.describe()
-        if options.split not in known.splits:
+        if known.splits and options.split not in known.splits:
             raise InputError(f"--split {options.split}: no such split; splits with rows: {', '.join(known.splits)}")
         samples = list(data.samples(options.split, options.rows)) if options.rows else []
     if not options.tokens:

@@ -11,11 +11,13 @@ from transformers import PreTrainedTokenizerFast
 from aigc.config import trust
 from aigc.data.preview import joined
 from aigc.data.text import StreamedText, TextData
+from aigc.data.text.chat.settings import ChatSettings
 from aigc.data.text.packing import IGNORE
 from aigc.data.text.preview import characters, sample_of
 from aigc.data.text.tokenizer import encode, make_tokenizer
 from aigc.data.text.tokenizer_settings import TokenizerSettings
 from aigc.printing import visible
+from tests.unit.data.chat import templates
 
 
 @pytest.fixture
@@ -92,6 +94,25 @@ def test_a_stream_shows_its_beginning_without_what_is_held_out(pairs, tmp_path):
     assert known.facts["train_documents_read"] == 75
     assert texts(next(iter(data.samples("train", 1))), learned=False) == "<|end|>问题5是什么？"
     assert texts(next(iter(data.samples("validation", 1))), learned=False) == "<|end|>问题0是什么？"
+
+
+@pytest.mark.parametrize("named", ["qwen2_5", "plain", "file"])
+def test_it_is_told_whose_chat_template_is_used(named, write, tmp_path):
+    rows = [
+        {"messages": [{"role": "user", "content": f"问{n}"}, {"role": "assistant", "content": "答"}]} for n in range(9)
+    ]
+    path = write("chat.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    templates.tokenizer("" if named == "plain" else "qwen2_5").save_pretrained(tmp_path / "model")
+    file = str(write("mine.jinja", templates.source("qwen2_5"))) if named == "file" else None
+    own = TokenizerSettings(kind="pretrained", path=str(tmp_path / "model"))
+    chat = ChatSettings(template=file, system="简短")
+    data = opened(str(path), tmp_path, tokenizer=own, chat=chat, batch_size=1, validation_fraction=0)
+    facts = data.describe().facts
+    assert facts["chat_template"] == {"qwen2_5": "the tokenizer's own", "plain": "plain", "file": file}[named]
+    assert facts["tokenizer"] == own.path
+    assert facts["end_tokens"] == ["<|end|>"] + ["<|im_end|>"] * (named != "plain")
+    (sample,) = data.samples("train", 1)
+    assert texts(sample) == ("答<|end|>" if named == "plain" else "答<|im_end|>")
 
 
 @pytest.fixture
