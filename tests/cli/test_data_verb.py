@@ -92,6 +92,13 @@ def test_without_a_terminal_learned_tokens_are_between_marks(place, in_process):
     assert "問0\\x1b[31m\\n" in printed
 
 
+def test_facts_stay_in_their_lines(place, in_process):
+    system = "data.chat.system='a\nb\x1b[2J'"
+    printed = in_process("data", "lm/text", *CHATS, system, "data.sequence_length=128", "--rows", "0")[1]
+    (line,) = (line for line in printed.splitlines() if line.startswith("objective"))
+    assert "system=a\\nb\\x1b[2J" in line
+
+
 def test_on_a_terminal_they_are_coloured(place, in_process, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MARKS = (("⟦", "⟧"), ("[[", "]]"))
 """What stands around learned tokens where there is no colour; the second where stdout cannot write the first."""
-_WIDEST = 90
+_WIDEST = 200
 """Characters of a fact that are shown."""
 _INDENT = "    "
 
@@ -62,9 +62,9 @@ def _piece(piece: Piece) -> dict[str, Any]:
 
 
 def _print_description(known: Description) -> None:
-    rows = [(_title(name), visible(shortened(_fact(value), _WIDEST))) for name, value in known.facts.items()]
+    rows = [(_title(name), _line(shortened(_fact(value), _WIDEST))) for name, value in known.facts.items()]
     if known.batch:
-        rows.append(("batch", ", ".join(f"{name} {_fact(value, ' x ')}" for name, value in known.batch.items())))
+        rows.append(("batch", ", ".join(f"{_line(name)} {_fact(value, ' x ')}" for name, value in known.batch.items())))
     print_columns(rows)
     names = dict.fromkeys(name for split in known.splits.values() for name in split)
     if names:
@@ -75,6 +75,11 @@ def _print_description(known: Description) -> None:
 
 def _title(name: str) -> str:
     return name.replace("_", " ")
+
+
+def _line(text: str) -> str:
+    """Return a text in one line."""
+    return visible(text).replace("\n", "")
 
 
 def _fact(value: Any, between: str = ", ") -> str:
@@ -104,12 +109,12 @@ def _print_samples(split: str, samples: Sequence[Sample], with_ids: bool) -> Non
     marks = ("", "") if coloured else _marks()
     print(f"\nlearned: {'green' if coloured else '{} ... {}'.format(*marks)}")
     for index, sample in enumerate(samples, 1):
-        values = "".join(f", {name} {value}" for name, value in sample.values.items())
+        values = "".join(f", {_line(name)} {value}" for name, value in sample.values.items())
         for name, pieces in sample.sequences.items():
             tokens = [label for piece in pieces for label in piece.labels]
             size = f"{plural(len(tokens), 'token')}, {sum(one is not None for one in tokens):,} learned"
-            inside = f" {visible(name)}" if len(sample.sequences) > 1 else ""
-            print(f"\n{visible(split)} {index}{inside}: {size}{values}")
+            inside = f" {_line(name)}" if len(sample.sequences) > 1 else ""
+            print(f"\n{_line(split)} {index}{inside}: {size}{values}")
             text = _marked(pieces, marks, with_ids)
             console.print(text) if coloured else print(text.plain)
 
