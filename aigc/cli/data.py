@@ -52,7 +52,12 @@ def parser() -> argparse.ArgumentParser:
         "aigc data experiment=lm/finetune model.path=model data.path=qa.jsonl --rows 5\n  aigc data latest --tokens",
     )
     made.add_argument("--rows", type=_count, default=3, metavar="N", help="number of documents (3)")
-    made.add_argument("--split", default="train", metavar="NAME", help="documents of this split (train), or validation")
+    made.add_argument(
+        "--split",
+        default="train",
+        metavar="NAME",
+        help="documents of this split (train): validation, or validation/NAME of data.validation_sets",
+    )
     made.add_argument("--tokens", action="store_true", help="show each token with its id")
     made.add_argument("--json", action="store_true", help="print JSON")
     return made

@@ -165,10 +165,14 @@ class TextModule(PreparedData[PreparedText]):
         return self.prepared.tokenizer
 
     def _splits(self) -> dict[str, TokenisedSplit]:
-        """The splits that are not empty, by name."""
-        prepared = self.prepared
-        named = {name: part for name, part in self.info.items() if isinstance(part, dict) and part.get("rows")}
-        return {name: TokenisedSplit.load(prepared.folder / name, self.objective, part) for name, part in named.items()}
+        """The splits that are not empty, by name; further validation sets are `validation/NAME`."""
+        named: dict[str, tuple[PreparedText, str]] = {one: (self.prepared, one) for one in ("train", "validation")}
+        named |= {f"validation/{name}": (prepared, "validation") for name, prepared in self.further.items()}
+        return {
+            name: TokenisedSplit.load(prepared.folder / part, self.objective, prepared.info[part])
+            for name, (prepared, part) in named.items()
+            if prepared.info.get(part, {}).get("rows")
+        }
 
     def describe(self) -> Description:
         """Return how the rows are read and tokenised, numbers of each split, and the shapes of a training batch."""
@@ -193,9 +197,9 @@ class TextModule(PreparedData[PreparedText]):
         }
         return Description(facts, splits, shapes(self.example_rows(self.batch_size)))
 
-    def _order(self, split: str, rows: int) -> Integers:
-        """The order of so many rows in the first epoch."""
-        return EpochSampler(rows, self.seed, self.shuffle and split == "train").order()
+    def _order(self, split: str, lengths: Integers) -> Integers:
+        """The order of rows of these lengths in the first epoch."""
+        return EpochSampler(len(lengths), self.seed, self.shuffle and split == "train").order()
 
     def samples(self, split: str, count: int) -> Iterator[Sample]:
         """Yield the first documents of a split, in the order of the data."""

@@ -5,7 +5,9 @@ from typing import Annotated, Any, ClassVar
 
 from aigc.config.types import Bound
 from aigc.data.loader import EpochLoader
+from aigc.data.sampler import EpochSampler
 from aigc.data.text.base import TextModule
+from aigc.data.text.packing import Integers
 from aigc.data.text.prepared import PreparedText, prepare
 from aigc.data.text.recipe import CorpusRecipe
 from aigc.data.text.rows import Batch
@@ -126,6 +128,12 @@ class TextData(TextModule):
         """The first training rows as a batch, to try a model's forward pass on."""
         rows = self.prepared.rows("train", self.seed)
         return rows.batch(range(min(count, len(rows))))
+
+    def _order(self, split: str, lengths: Integers) -> Integers:
+        """The order of rows in the first epoch, those of similar lengths together where that is asked for."""
+        if not (self.group_by_length and split == "train"):
+            return super()._order(split, lengths)
+        return EpochSampler(len(lengths), self.seed, lengths=lengths, batch=self.batch_size).order()
 
     def train_dataloader(self) -> EpochLoader:
         """Batches of `batch_size` rows; the rows that fill no batch are left out, others in each epoch."""

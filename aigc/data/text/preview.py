@@ -24,7 +24,7 @@ def numbers(
     context: Context,
     packing: bool,
     batch_size: int,
-    order: Callable[[int], Integers],
+    order: Callable[[Integers], Integers],
 ) -> dict[str, int | float]:
     """Return what there is to know of a split.
 
@@ -34,7 +34,7 @@ def numbers(
         context: What the objective worked with.
         packing: Whether its rows may hold several documents.
         batch_size: Rows in a batch.
-        order: Returns the order of so many rows: padding depends on which of them are in a batch together.
+        order: Returns the order of rows of these lengths: padding depends on which are in a batch together.
     """
     known, lengths, most = split.numbers, split.table.lengths(), context.sequence_length
     tokens, targets = max(1, known["tokens"]), max(1, known["target_tokens"])
@@ -53,7 +53,7 @@ def numbers(
             made[other] = into_rows(_in_order(split.table, objective), not packing, most)
         for name, (table, begins) in made.items():
             in_rows = np.add.reduceat(table.lengths(), begins[:-1])
-            found[name] = padding(in_rows[order(len(in_rows))], batch_size, most)
+            found[name] = padding(in_rows[order(in_rows)], batch_size, most)
     found |= {name: known[name] for name in ("cut", "split", "dropped", "unknown_share") if name in known}
     return found
 

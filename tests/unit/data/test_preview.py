@@ -74,6 +74,23 @@ def test_the_share_of_padding_is_that_of_the_batches(pairs, tmp_path, packing):
     assert known["padding_share"] != other["padding_share"]
 
 
+def test_rows_of_similar_lengths_are_padded_less(pairs, tmp_path):
+    data = opened(pairs, tmp_path, packing=False, group_by_length=True)
+    batches = list(data.train_dataloader())
+    zeros = sum(int((batch["segment_ids"] == 0).sum()) for batch in batches)
+    known = data.describe().splits["train"]["padding_share"]
+    assert known == pytest.approx(zeros / sum(batch["segment_ids"].numel() for batch in batches))
+    assert known < opened(pairs, tmp_path, packing=False).describe().splits["train"]["padding_share"]
+
+
+def test_further_validation_sets_are_splits(pairs, write, tmp_path):
+    own = write("own.jsonl", json.dumps({"prompt": "甲", "completion": "乙"}) + "\n")
+    data = opened(pairs, tmp_path, validation_sets={"own": str(own)})
+    assert data.describe().splits["validation/own"]["documents"] == 1
+    (sample,) = data.samples("validation/own", 3)
+    assert texts(sample, learned=False) == "<|end|>甲"
+
+
 def test_numbers_of_a_split(pairs, tmp_path):
     data = opened(pairs, tmp_path, sequence_length=16)
     known = data.describe()
