@@ -24,7 +24,7 @@ CONFIG = [
     ["trainer.max_steps=many"],
     ["trainer.max_steps=0", "modle=gpt2"],
     ["model=gtp2"],
-    ["experiment=lm/nothing"],
+    ["experiment=qqq"],
     ["nothing"],
     ["optimizer.lr=[1"],
     ["task._target_=aigc.tasks.Nothing"],
