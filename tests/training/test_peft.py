@@ -115,6 +115,27 @@ def test_merged_weights_load_without_the_adapter_and_compute_the_same(name, arch
     assert json.loads((tmp_path / "merge.json").read_text())["logits_difference"] < 1e-5
 
 
+@pytest.mark.parametrize("name", LAYERS | VIRTUAL)
+def test_weights_in_bfloat16_may_lie_under_each_adapter(name, bases, tmp_path):
+    data = lines(tmp_path)
+    torch.manual_seed(0)
+    factory = TransformersCausalLM(path=str(bases / "llama"), adapter=(LAYERS | VIRTUAL)[name], dtype="bfloat16")
+    task = CausalLM(factory.create(data), partial(torch.optim.AdamW, lr=3e-2))
+    trainer(tmp_path, max_steps=3, limit_val_batches=0).fit(task, datamodule=data)
+    assert {weight.dtype for weight in task.model.parameters() if weight.requires_grad} == {torch.float32}
+    ids = data.example_rows(2)["input_ids"]
+    expected = logits(task.model, ids)
+    assert expected.dtype == torch.bfloat16
+    adapter_of(task.model).kept_apart = True
+    task.save_model(tmp_path / "apart")
+    found = logits(factory.from_folder(tmp_path / "apart").create(data), ids).float()
+    torch.testing.assert_close(found, expected.float(), atol=0.03, rtol=0.02)
+    if name in LAYERS:
+        merged = task.merged_model()
+        assert {weight.dtype for weight in merged.parameters()} == {torch.bfloat16}
+        torch.testing.assert_close(logits(merged, ids), expected, atol=0.03, rtol=0.02)
+
+
 def test_merged_weights_in_bfloat16_are_rounded_once(bases, tmp_path):
     data = lines(tmp_path)
     torch.manual_seed(0)

@@ -5,13 +5,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from peft import PeftModel
+from peft import PeftConfig, PeftModel
+from peft.utils import SAFETENSORS_WEIGHTS_NAME
+from safetensors.torch import load_file
 from transformers import AutoConfig, PreTrainedModel
 
 from aigc.errors import InputError
 from aigc.models.adapters.base import Adapter, base_digest_of
 from aigc.models.adapters.merging import base_path, note_merge, probe
-from aigc.models.adapters.peft import merge_layers, without_warnings
+from aigc.models.adapters.peft import merge_layers, put_on
 from aigc.models.adapters.virtual_tokens import prepend
 from aigc.models.embeddings import add_rows, fit_embeddings
 from aigc.models.pretrained import load_tokenizer
@@ -71,12 +73,14 @@ def load_apart(folder: Path, read: Callable[[Mapping[str, Any], Any], PreTrained
             f"the adapter in {folder} belongs to a base model with digest {str(base['digest'])[:12]}, and that of "
             f"{path} is {found[:12]}: its weights are others. Put the base model back as it was"
         )
-    with without_warnings():
-        wrapper = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
-    if wrapper.active_peft_config.is_prompt_learning:
+    settings = PeftConfig.from_pretrained(str(folder))
+    if settings.is_prompt_learning:
+        wrapper = PeftModel.from_pretrained(model, str(folder))
         model.__dict__["aigc_peft"] = wrapper
         prepend(model, wrapper)
         return model
+    settings.inference_mode = False
+    wrapper = put_on(model, settings, load_file(folder / SAFETENSORS_WEIGHTS_NAME))
     before = probe(model)
     merge_layers(model, wrapper)
     note_merge(model, before, {"base": path, "base_digest": found})

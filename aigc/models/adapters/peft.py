@@ -8,9 +8,10 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
-from peft.utils import SAFETENSORS_WEIGHTS_NAME
+from peft.utils import SAFETENSORS_WEIGHTS_NAME, ModulesToSaveWrapper
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -20,6 +21,7 @@ from aigc.models.adapters.targets import ALL_LINEAR, linear_kinds, saved_problem
 from aigc.models.quantised import dequantise, quantised_kind
 
 _WRAPPER = "aigc_peft"
+_NAME = "default"
 
 
 class PeftAdapter(Adapter):
@@ -38,9 +40,7 @@ class PeftAdapter(Adapter):
 
     def apply(self, model: nn.Module) -> None:
         """Put the layers of the adapter around those of the network; see `Adapter.apply`."""
-        with without_warnings():
-            wrapper = get_peft_model(model, self.settings(model), autocast_adapter_dtype=False)
-        model.__dict__[_WRAPPER] = wrapper  # not a submodule, as it holds the network
+        model.__dict__[_WRAPPER] = put_on(model, self.settings(model))  # not a submodule, as it holds the network
 
     def merge(self, model: nn.Module) -> None:
         """Merge each layer in float32; see `Adapter.merge`."""
@@ -122,10 +122,43 @@ def _dequantised(model: nn.Module, wrapper: PeftModel) -> PeftModel:
     config, weights = copy(wrapper.active_peft_config), get_peft_model_state_dict(wrapper, save_embedding_layers=False)
     wrapper.base_model.unload()
     dequantise(model)
+    return put_on(model, config, weights)
+
+
+def put_on(model: nn.Module, config: PeftConfig, weights: dict[str, Tensor] | None = None) -> PeftModel:
+    """Put an adapter on a network in place, its weights in float32 whatever the others are.
+
+    Args:
+        model: The network.
+        config: PEFT's configuration.
+        weights: Those of an adapter, in PEFT's layout; None begins anew.
+    """
     with without_warnings():
-        made = get_peft_model(model, config, autocast_adapter_dtype=False)
-        set_peft_model_state_dict(made, weights)
-    return made.eval()
+        wrapper = get_peft_model(model, config, autocast_adapter_dtype=False)
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
+        for shared in (getattr(wrapper.base_model, name, {}) for name in ("vera_A", "vera_B")):
+            for name in list(shared.keys()):
+                shared[name] = shared[name].float()
+        if weights is not None:
+            set_peft_model_state_dict(wrapper, weights)
+    for module in model.modules():
+        if isinstance(module, ModulesToSaveWrapper):
+            module.register_forward_pre_hook(_to_trained_type)
+            module.register_forward_hook(_to_model_type)
+    return wrapper
+
+
+def _to_trained_type(module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Convert what a module that is trained whole, in float32, is given by a network in 16 bits."""
+    trained = next(module.modules_to_save[_NAME].parameters()).dtype
+    return tuple(one.to(trained) if torch.is_tensor(one) and one.is_floating_point() else one for one in inputs)
+
+
+def _to_model_type(module: Any, inputs: Any, output: Any) -> Any:
+    own = next(module.original_module.parameters()).dtype
+    return output.to(own) if torch.is_tensor(output) and output.is_floating_point() else output
 
 
 def merge_layers(model: nn.Module, wrapper: PeftModel) -> None:
@@ -143,7 +176,11 @@ def merge_layers(model: nn.Module, wrapper: PeftModel) -> None:
             layer.merge(safe_merge=True)
             for name, weight in layer.get_base_layer().named_parameters():
                 weight.data = weight.data.to(types[name])
-    with without_warnings():  # takes out the layers, which are merged, and those that were trained whole
+    for module in model.modules():
+        if isinstance(module, ModulesToSaveWrapper):
+            own = next(module.original_module.parameters()).dtype
+            module.modules_to_save[_NAME].to(own)
+    with without_warnings():  # takes out the layers, which are merged, and puts in modules that were trained whole
         wrapper.base_model.merge_and_unload()
     if dtype is not None:
         model.to(dtype)
