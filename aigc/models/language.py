@@ -104,6 +104,9 @@ class TransformersModel(ModelFactory):
             found.append(Problem("model.adapter", WITHOUT_WEIGHTS))
         if self.quantised and self.adapter is None:
             found.append(Problem("model.quantised", WITHOUT_ADAPTER))
+        if self.head == "CausalLM" and self.settings.get("output_router_logits"):
+            what = "the loss that balances the experts is not part of the loss; leave it out"
+            found.append(Problem("model.settings.output_router_logits", what))
         if self.quantised and self.path and gguf_file(self.path):
             what = "the weights of a GGUF file are read as whole ones; name a folder, or set it to null"
             found.append(Problem("model.quantised", what))

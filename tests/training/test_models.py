@@ -23,6 +23,7 @@ def test_vocabulary_and_context_come_from_the_data(tmp_path):
         ({"architecture": "gpt2", "path": "x"}, "either architecture"),
         ({"architecture": "gtp2"}, "no architecture 'gtp2'; did you mean gpt2"),
         ({"architecture": "gpt2", "settings": {"n_layers": 3}}, "no 'n_layers'; did you mean n_layer"),
+        ({"architecture": "mixtral", "settings": {"output_router_logits": True}}, "balances the experts"),
         ({"architecture": "gpt2", "settings": {"n_positions": 8}}, "longer than the model's context of 8"),
     ],
 )
