@@ -43,7 +43,7 @@ bench-image-metrics: install ## how fast images are measured against torch-fidel
 	$(BIN)/python tests/bench/image_metrics.py
 
 bench-lm: install ## tokens per second and memory of a language model against other trainers, and of a large vocabulary
-	-$(BIN)/python -m pip install -q --no-deps --target build/peers trl==1.16.0 accelerate
+	-$(BIN)/python -m pip install -q --no-deps --target build/peers trl==1.16.0
 	$(BIN)/python -m tests.bench.language_model --peers build/peers
 	$(BIN)/python -m tests.bench.loss_memory
 
