@@ -35,10 +35,27 @@ def isolate_documents(model: PreTrainedModel, data: Any) -> None:
     if hasattr(model.config, VIRTUAL):  # rows with virtual tokens hold one document
         return
     isolation = find_isolation(model)
-    if isolation is None and getattr(data, "packs", False):
+    if isolation is None:
+        _refuse_packing(model, data)
+    model.aigc_isolation = isolation
+
+
+def check_state(model: PreTrainedModel, data: Any) -> None:
+    """Check that a network that carries a state along a row, as Mamba does, gets rows of one document.
+
+    `isolate_documents` tries every network; this finds the most usual ones before the data are prepared.
+
+    Raises:
+        ConfigError: The rows hold several.
+    """
+    if getattr(model, "_is_stateful", False):
+        _refuse_packing(model, data)
+
+
+def _refuse_packing(model: PreTrainedModel, data: Any) -> None:
+    if getattr(data, "packs", False):
         what = f"{type(model).__name__} carries one document of a row into the next, whatever its mask; set it to false"
         raise ConfigError([Problem("data.packing", what)])
-    model.aigc_isolation = isolation
 
 
 def check_adapter(adapter: Adapter, model: PreTrainedModel, data: Any, quantised: str | None) -> None:

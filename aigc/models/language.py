@@ -29,7 +29,7 @@ from aigc.models.context import WITHOUT_ADAPTER, WITHOUT_WEIGHTS
 from aigc.models.dtypes import Dtype
 from aigc.models.embeddings import fit_embeddings, token_count
 from aigc.models.end_tokens import set_end_tokens, set_special_tokens
-from aigc.models.fit import check_adapter, check_added, check_rows, isolate_documents
+from aigc.models.fit import check_adapter, check_added, check_rows, check_state, isolate_documents
 from aigc.models.gguf_files import gguf_file
 from aigc.models.pretrained import is_adapter, loading_from, local_folder, weights_problem
 from aigc.models.quantised import Quantised, keep_as_loaded, loaded_as
@@ -170,6 +170,8 @@ class TransformersModel(ModelFactory):
         # Its layers without their weights; a model that computes with its weights here is left to `create`.
         with suppress(RuntimeError), torch.device("meta"):
             empty = self._empty(config)
+            if self.head == "CausalLM":
+                check_state(empty, data)
             if (adapter := self._adapter()) is not None:
                 check_adapter(adapter, empty, data, self.quantised)
 

@@ -1,10 +1,13 @@
 """Tokens that are added to a tokenizer: their rows begin as the mean, are trained, and are saved."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from aigc.config.problems import ConfigError
 from aigc.data.text.data import TextData
@@ -122,6 +125,14 @@ def test_tokenizers_that_are_made_take_them_too(kind, tmp_path):
     assert len(encode(data.tokenizer, ["<new>"])[0]) == 1
     model = TransformersCausalLM(architecture="gpt2", settings=FAMILIES["gpt2"]).create(data)
     assert model.get_input_embeddings().num_embeddings == len(data.tokenizer)
+
+
+def test_ids_with_gaps_have_rows():
+    backend = Tokenizer(WordLevel({"<end>": 0, "a": 1, "b": 90}, unk_token="<end>"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<end>")
+    data = SimpleNamespace(tokenizer=tokenizer, sequence_length=32)
+    model = TransformersCausalLM(architecture="gpt2", settings=FAMILIES["gpt2"]).create(data)
+    assert model.get_input_embeddings().num_embeddings == 91
 
 
 @pytest.mark.parametrize(

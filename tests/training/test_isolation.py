@@ -153,6 +153,9 @@ def test_an_architecture_that_carries_documents_over_is_refused_with_packing(fam
     factory = TransformersCausalLM(architecture=family, settings=settings)
     with pytest.raises(ConfigError, match=r"data\.packing"):
         factory.create(data)
+    if family == "mamba":  # it is known before the data are prepared
+        with pytest.raises(ConfigError, match=r"data\.packing"):
+            factory.check_data(data)
     alone = text_data(tmp_path, TEXTS * 3, packing=False)
     model = factory.create(alone)
     assert isolation_of(model) is None
