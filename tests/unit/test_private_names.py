@@ -24,6 +24,7 @@ IMPORTED = {
 }
 ATTRIBUTES = {
     "_BatchNorm": "torch.nn.modules.batchnorm",
+    "_assert_async": "torch._C._VariableFunctions",
     "_attn_implementation": "transformers.PretrainedConfig",
     "_cache": "torchmetrics.Metric",
     "_compute_score_from_stats": "sacrebleu.metrics.BLEU",
@@ -39,6 +40,9 @@ ATTRIBUTES = {
     "_model_mapping": "transformers.AutoModelForCausalLM",
     "_preprocess_segment": "sacrebleu.metrics.BLEU",
     "_signal_connector": "pytorch_lightning.Trainer",
+    "_supports_flash_attn": "transformers.PreTrainedModel",
+    "_supports_flex_attn": "transformers.PreTrainedModel",
+    "_supports_sdpa": "transformers.PreTrainedModel",
     "_trainer": "pytorch_lightning.LightningModule",
     "_trial_id": "optuna.Trial",
     "_wandb_init": "pytorch_lightning.loggers.WandbLogger",
