@@ -154,6 +154,19 @@ def test_what_cannot_be_shown_is_an_error_and_leaves_no_run(arguments, key, plac
     assert not (place / "outputs").exists()
 
 
+@pytest.mark.parametrize("wrong", ["data.batch_size=500", "data.chat.template=nothing.jinja", "data.text_column=x"])
+def test_training_refuses_the_same_in_the_same_words(wrong, place, in_process):
+    told = [
+        in_process(verb, "experiment=lm/text", *CHATS, wrong, "trainer.accelerator=cpu")[::2]
+        for verb in ("data", "train")
+    ]
+    assert [code for code, _ in told] == [2, 2]
+    data, train = (
+        error.partition(f"aigc {verb}: ")[2] for (_, error), verb in zip(told, ("data", "train"), strict=True)
+    )
+    assert data == train != ""
+
+
 @pytest.fixture
 def run(place):
     """A run on the conversations, with a model that has another tokenizer."""
