@@ -5,6 +5,7 @@ from typing import Any
 
 from aigc.config.problems import ConfigError, Problem
 from aigc.config.targets import signature
+from aigc.printing import plural
 
 KEY = "trainer.target_tokens_per_step"
 
@@ -26,7 +27,7 @@ def accumulation(tokens: int, batch_size: int, sequence_length: int, ranks: int)
         less = tokens // of_batches * of_batches
         nearest = " or ".join(str(number) for number in (less, less + of_batches) if number)
         product = f"data.batch_size={batch_size} x data.sequence_length={sequence_length}"
-        product += f" x {ranks} ranks" if ranks > 1 else ""
+        product += f" x {plural(ranks, 'rank')}" if ranks > 1 else ""
         what = f"{tokens} is no multiple of the {of_batches} tokens of a batch ({product}); the nearest: {nearest}"
         raise ConfigError([Problem(KEY, what)])
     return tokens // of_batches

@@ -29,7 +29,7 @@ def trials(*overrides):
         ("seed=range(0,6,2)", ["0", "2", "4"]),
         ("seed=choice(7,8)", ["7", "8"]),
         ("model=gpt2,llama", ["gpt2", "llama"]),
-        ("experiment=glob(lm/*)", ["lm/couplets", "lm/finetune", "lm/tang_quatrains", "lm/text"]),
+        ("experiment=glob(lm/t*)", ["lm/tang_quatrains", "lm/text"]),
         ("data.path='春天','秋天'", ["'春天'", "'秋天'"]),
         ("optimizer.betas=[0.9,0.95],[0.9,0.999]", ["[0.9,0.95]", "[0.9,0.999]"]),
         ("scheduler=null,linear", ["null", "linear"]),
