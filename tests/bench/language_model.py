@@ -6,6 +6,7 @@ A GPT-2 of 4 layers and width 256 learns documents of one to six bundled poems. 
 60 % padding, and packed into rows of 256 almost none. Every contender is a process of its own, with the same weights,
 tokens, optimiser and clipping; it trains some steps when its turn comes and waits otherwise, so that a change of the
 machine's speed meets all of them. Padding counts as nothing. The memory is the largest resident set of the process.
+aigc bounds the spins of OpenMP's threads, as its commands do; the others have the default.
 FOLDER holds the package trl (`pip install --no-deps --target FOLDER trl`).
 """
 
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from aigc.assets import resolve
+from aigc.launch.spinning import SPINS, SPINS_WHEN_BUSY, is_busy
 from aigc.launch.trainer import cpu_is_faster_in_bf16
 
 ROWS, POEMS = 4000, 6
@@ -100,7 +102,8 @@ def contender(name: str, folder: str, options: Any) -> Iterator[subprocess.Popen
     turns = options.rounds + 1
     command = [sys.executable, "-m", "tests.bench.language_contenders", name, folder, str(options.steps), str(turns)]
     paths = [str(path) for path in (Path.cwd(), options.peers and options.peers.resolve()) if path]
-    env = os.environ | {"PYTHONPATH": os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])}
+    spins = {"GOMP_SPINCOUNT": str(SPINS_WHEN_BUSY if is_busy() else SPINS)} if name.startswith("aigc") else {}
+    env = os.environ | spins | {"PYTHONPATH": os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])}
     with (Path(folder) / f"{name}.log").open("w") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=env
