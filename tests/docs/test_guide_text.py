@@ -13,7 +13,7 @@ from tests.small_models import shrink_models
 def test_commands_and_code_run(aigc, own_place):
     shrink_models(own_place)
     shorten_experiments(own_place)
-    assert write_files(GUIDES / "text.md", own_place) == ["qa.jsonl", "essays.txt", "prompts.jsonl"]
+    assert write_files(GUIDES / "text.md", own_place) == ["qa.jsonl", "essays.txt", "talk.jsonl", "prompts.jsonl"]
     for name in ("qa.jsonl", "essays.txt"):
         grow(own_place / name)
     write_texts(own_place / "texts/a.jsonl")
