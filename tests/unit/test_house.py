@@ -1,12 +1,14 @@
 """The direction of imports, and what is never imported for a quick answer."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from aigc.runs import Run
 from aigc.runs.manifest import SubmittedJob
+from tests.conftest import REPOSITORY
 from tests.importing import imported
 
 PACKAGE = Path(__file__).resolve().parents[2] / "aigc"
@@ -129,3 +131,9 @@ def test_looking_at_a_submitted_run_imports_nothing_heavy(own_place):
 
 def test_a_heavy_import_would_be_seen():
     assert imported(["import torch"], HEAVY) == [["torch"]]
+
+
+def test_no_two_files_of_tests_share_a_name():
+    """Without packages, pytest imports the second one as the first."""
+    names = Counter(path.name for path in (REPOSITORY / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
