@@ -71,6 +71,7 @@ def test_a_sweep_of_more_ranks_than_cores_leaves_no_folder(place, capsys):
     assert not (place / "outputs/sweeps").exists()
 
 
+@pytest.mark.slow
 def test_none_of_this_imports_torch(place):
     commands = [*REFUSED.values(), IMAGES]
     codes = [f"from aigc.cli.main import main\nassert main({arguments!r}) == 2" for arguments in commands]

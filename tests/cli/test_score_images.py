@@ -48,6 +48,7 @@ def scores(done):
     return json.loads(out)["metrics"]
 
 
+@pytest.mark.slow
 def test_the_distance_equals_that_of_the_features(sets, score):
     found = []
     for seed in (1, 2):
@@ -99,6 +100,7 @@ def test_the_table_has_the_extractor_and_the_signature(sets, score):
     assert "fewer images than dimensions" in err
 
 
+@pytest.mark.slow
 def test_without_the_weights_of_inception_the_default_is_offline(sets, score, monkeypatch):
     monkeypatch.delenv("AIGC_WEIGHTS", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(sets / "nowhere"))

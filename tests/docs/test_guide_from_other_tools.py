@@ -31,6 +31,7 @@ def test_commands_run(aigc, own_place):
     run_page(PAGE, aigc, own_place)
 
 
+@pytest.mark.slow
 def test_keys_of_the_tables_are_right(own_place):
     (own_place / "FOLDER").mkdir()
     typed = list(overrides(PAGE))

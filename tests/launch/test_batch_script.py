@@ -178,6 +178,7 @@ def test_a_secret_is_refused_and_none_of_the_environment_is_written(own_place, m
     assert SECRET not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_dry_run_prints_the_script_and_writes_nothing(aigc, own_place):
     done = aigc("submit", "--dry-run", "cluster.gpus=2")
     assert done.returncode == 0, done.stderr

@@ -35,6 +35,7 @@ def fit(folder, *mine, lr=0.01, **settings):
     return made, task
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("node", [STOCK, OURS], ids=["Lightning's", "ours"])
 def test_it_ends_the_run_with_its_model_and_resumes_exactly(node, own_place):
     overrides = ["trainer.max_steps=200", "optimizer.lr=2.0", "callbacks.throughput=null"]

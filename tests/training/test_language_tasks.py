@@ -27,6 +27,7 @@ def kind(request, monkeypatch):
     return name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, indirect=True)
 def test_a_task_of_another_kind_trains_and_resumes_to_the_bit(kind, tmp_path):
     assert train(kind, tmp_path / "whole")
@@ -126,6 +127,7 @@ def test_validation_in_parts_gives_the_same_perplexity(tmp_path, monkeypatch):
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", [{"activation_checkpointing": True}, {"compile": True, "compile_backend": "eager"}])
 def test_less_memory_and_compiling_change_no_step(setting, tmp_path):
     data = text_data(tmp_path, ["春眠不覺曉" * n for n in range(1, 9)])

@@ -102,6 +102,7 @@ def test_a_run_without_time_left_ends_at_once_and_takes_more(own_place):
     assert max(values(run, "train/loss")) == 10
 
 
+@pytest.mark.slow
 def test_a_finished_run_takes_more_epochs(aigc, own_place):
     """From the command line; without a schedule it equals a run that asked for them from the start."""
     place_at(own_place)

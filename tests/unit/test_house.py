@@ -117,6 +117,7 @@ def heavy(tmp_path_factory):
     return dict(zip(map(str, QUICK), heavy_imports(place, *QUICK), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", QUICK, ids=" ".join)
 def test_quick_answers_import_nothing_heavy(arguments, heavy):
     assert heavy[str(arguments)] == []

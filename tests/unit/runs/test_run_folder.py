@@ -63,6 +63,7 @@ def test_uncommitted_code_is_kept(root: Path, tmp_path: Path) -> None:
     assert run.manifest["git"]["working_directory"]["dirty"] is False
 
 
+@pytest.mark.slow
 def test_processes_that_create_at_once_get_folders_of_their_own(root: Path) -> None:
     """Every process draws the same four digits in the same order, so all eight meet at the same names."""
     command = [sys.executable, "-c", CREATE, str(root)]

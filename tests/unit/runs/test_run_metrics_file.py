@@ -172,6 +172,7 @@ def test_rows_are_only_appended_each_by_one_write(tmp_path: Path, monkeypatch: p
     assert len(writes) == 4
 
 
+@pytest.mark.slow
 def test_a_reader_sees_whole_rows_alone_while_rows_get_values(tmp_path: Path) -> None:
     """Also those of a row that was written before: the file is replaced then."""
     path = tmp_path / "metrics.jsonl"
