@@ -45,7 +45,7 @@ def test_every_choice_that_fits_an_experiment_makes_a_valid_config(experiment):
                 other = [text for text in needs(f"{group}={choice}") if not text.startswith("experiment=")]
                 typed = [f"experiment={experiment}", f"{group}={choice}", *other]
                 if experiment.startswith("lm/"):  # an adapter, and other types than float32, are for pretrained weights
-                    alone = ["adapter=null", "++model.dtype=float32"]
+                    alone = ["adapter=null", "++model.dtype=float32", "++model.quantised=null"]
                     typed += {"adapter": ["model=pretrained"], "model": alone}.get(group, [])
                 own = needs(f"experiment={experiment}")
                 typed += [text for text in own if not text.startswith(f"{group}.")]  # belongs to the other choice
