@@ -17,6 +17,7 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from aigc.data.text.tokenizer import TokenizerSettings, make_tokenizer
+from aigc.inference.parts.hub import handed_on
 from aigc.inference.parts.lineage import base_of, read_card
 from aigc.inference.parts.model_card import Described, model_card
 from aigc.inference.parts.private_paths import without_folders
@@ -133,6 +134,16 @@ def test_nothing_private_is_in_any_exported_text(place: Place) -> None:
 )
 def test_paths_of_the_machine_are_left_as_names(argument: str, left: str) -> None:
     assert without_folders(argument) == left
+
+
+@pytest.mark.parametrize(("base", "left"), [("/home/ann/base", "base"), ("Qwen/Qwen3-8B", "Qwen/Qwen3-8B")])
+def test_the_base_of_an_uploaded_adapter_is_a_name(tmp_path: Path, base: str, left: str) -> None:
+    file = tmp_path / "adapter_config.json"
+    file.write_text(json.dumps({"base_model_name_or_path": base, "r": 4}))
+    uploaded = handed_on(file)
+    assert isinstance(uploaded, bytes)
+    assert json.loads(uploaded) == {"base_model_name_or_path": left, "r": 4}
+    assert handed_on(tmp_path / "config.json") == tmp_path / "config.json"
 
 
 def test_the_scores_of_a_checkpoint_are_those_of_its_step(place: Place) -> None:

@@ -1,9 +1,14 @@
 """Upload of an exported model to the Hugging Face Hub."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from aigc.errors import AigcError, InputError
+from aigc.inference.parts.private_paths import without_folders
+
+_ADAPTER = "adapter_config.json"
+_BASE = "base_model_name_or_path"
 
 
 def check_upload(name: str) -> None:
@@ -43,9 +48,19 @@ def upload(files: Sequence[Path], folder: Path, name: str, message: str) -> str:
     hub = HfApi()
     try:
         repository = hub.create_repo(name, private=True, exist_ok=True)
-        added = [CommitOperationAdd(file.relative_to(folder).as_posix(), file) for file in files]
+        added = [CommitOperationAdd(file.relative_to(folder).as_posix(), handed_on(file)) for file in files]
         hub.create_commit(repository.repo_id, added, commit_message=message)
     except Exception as error:  # the client raises its transport's own errors too
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise AigcError(f"the files are in {folder}, and were not uploaded to {name}: {reason}") from error
     return str(repository)
+
+
+def handed_on(file: Path) -> Path | bytes:
+    """Return what is uploaded of a file: the file, or a configuration of PEFT without the folders of its base model."""
+    if file.name != _ADAPTER:
+        return file
+    config = json.loads(file.read_bytes())
+    if isinstance(config.get(_BASE), str):
+        config[_BASE] = without_folders(config[_BASE])
+    return json.dumps(config, indent=2, ensure_ascii=False).encode()
