@@ -15,6 +15,7 @@ from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerFast
 
 from aigc.data.text.chat.conversation import ASSISTANT, Message
+from aigc.data.text.chat.quoting import Quoting
 from aigc.data.text.prompts import Prompt
 from aigc.data.text.tokenizer import encode
 
@@ -25,6 +26,8 @@ PLAIN = (
 )
 """The template of tokenizers that have none; roles are words of the text, and the end token ends an answer."""
 PLAIN_NAME = "plain"
+_QUOTED = ("user", "tool")
+"""Roles in whose messages special tokens are text."""
 _TAIL = 8
 """Characters at the end of an answer that a template must show; some leave out its beginning."""
 
@@ -102,7 +105,7 @@ class ChatTemplate:
         """
         try:
             text = self.tokenizer.apply_chat_template(
-                [one.shown() for one in messages],
+                [self._shown(one) for one in messages],
                 tools=list(tools) or None,
                 chat_template=self.source,
                 add_generation_prompt=ask,
@@ -111,6 +114,15 @@ class ChatTemplate:
         except (TemplateError, TypeError, KeyError, AttributeError, ValueError) as error:
             raise ValueError(f"the chat template cannot show these messages: {error}") from error
         return str(text)
+
+    def _shown(self, message: Message) -> dict[str, Any]:
+        """Return a message as the template takes it; what a person or a tool writes cannot end its turn."""
+        quoted = self._quoting.quote(message.content) if message.role in _QUOTED else message.content
+        return message.shown() | {"content": quoted}
+
+    @cached_property
+    def _quoting(self) -> Quoting:
+        return Quoting(self.tokenizer)
 
     def documents(self, messages: Sequence[Message], tools: Sequence[Any] = ()) -> list[Rendered]:
         """Return the texts that a conversation is learned from, up to the last answer that is learned.
@@ -152,7 +164,7 @@ class ChatTemplate:
         template's own: none is added.
         """
         texts = [text for one in segments for text in (one.before, one.before + one.answer, one.answer)]
-        ids = encode(self.tokenizer, texts, special=True)
+        ids = self._quoting.encode(texts)
         found = []
         for before, both, answer in zip(ids[::3], ids[1::3], ids[2::3], strict=True):
             joined = both[: len(before)] == before
@@ -177,8 +189,7 @@ class ChatTemplate:
 
     @cached_property
     def _ends(self) -> re.Pattern[str]:
-        added = (str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special)
-        special = "|".join(map(re.escape, dict.fromkeys([*added, *self.tokenizer.all_special_tokens])))
+        special = "|".join(map(re.escape, self._quoting.special))
         return re.compile(rf"(\s*(?:{special})+)((?:\s|{special})*)\Z")
 
 
