@@ -4,9 +4,8 @@ Templates that come with models seldom mark what the assistant says. It is found
 before an answer with the beginning that generation is given (`add_generation_prompt`), and the text with the answer.
 """
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,13 +18,6 @@ from aigc.data.text.chat.quoting import Quoting
 from aigc.data.text.prompts import Prompt
 from aigc.data.text.tokenizer import encode
 
-PLAIN = (
-    "{% for message in messages %}{{ message['role'] }}:\n{{ message['content'] }}"
-    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}assistant:{{ '\\n' }}{% endif %}"
-)
-"""The template of tokenizers that have none; roles are words of the text, and the end token ends an answer."""
-PLAIN_NAME = "plain"
 _QUOTED = ("user", "tool")
 """Roles in whose messages special tokens are text."""
 _TAIL = 8
@@ -241,15 +233,3 @@ class _Shown:
 
 def _end(text: str, most: int = 30) -> str:
     return text if len(text) <= most else f"...{text[-most:]}"
-
-
-def with_variables(source: str, variables: Mapping[str, Any]) -> str:
-    """Return a template in which some variables have values.
-
-    Args:
-        source: The template, which may have them already.
-        variables: Texts, numbers, true or false, by name.
-    """
-    values = {name: json.dumps(value, ensure_ascii=False) for name, value in variables.items()}
-    head = "".join(f"{{%- set {name} = {value} -%}}" for name, value in values.items())
-    return source if source.startswith(head) else head + source

@@ -22,7 +22,8 @@ from aigc.data.text.chat.conversation import (
 from aigc.data.text.chat.documents import ChatDocument, ChatDocuments
 from aigc.data.text.chat.formats import chat_format
 from aigc.data.text.chat.settings import Learn
-from aigc.data.text.chat.template import PLAIN, PLAIN_NAME, ChatTemplate, with_variables
+from aigc.data.text.chat.source import PLAIN, PLAIN_NAME, with_variables
+from aigc.data.text.chat.template import ChatTemplate
 from aigc.data.text.documents import Documents, Table
 from aigc.data.text.examples import Example
 from aigc.data.text.objectives.base import Context, Encoded

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from aigc.data.text.chat.conversation import Conversation, read_message
 from aigc.data.text.chat.documents import ChatDocument, ChatDocuments
-from aigc.data.text.chat.template import PLAIN, ChatTemplate, with_variables
+from aigc.data.text.chat.source import PLAIN, with_variables
+from aigc.data.text.chat.template import ChatTemplate
 from tests.unit.data.chat.templates import messages, source, tokenizer
 
 TURNS = ("Hello there, friend", "Hi! How are you?", "Fine. 再见", "再见！ bye")
