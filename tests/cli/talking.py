@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import signal
 import sys
@@ -17,6 +18,7 @@ from tests.cli.image_runs import bare_run
 from tests.training.helpers import tiny_model
 from tests.waiting import PATIENCE
 
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f]")
 TEXTS = ["處處聞啼鳥，東風來見國", "夜來風雨聲，門前車馬長", "system user assistant : \n"] * 2
 TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}:{{ message['content'] }}{{ eos_token }}{% endfor %}"
@@ -60,8 +62,8 @@ class Terminal:
         return shown
 
     def more(self, count: int) -> None:
-        """Wait until so many bytes are shown since the last call."""
-        while len(self.shown) < count and self._read():
+        """Wait until so many characters are shown since the last call; those that move the cursor do not count."""
+        while len(_CONTROL.sub("", self.shown.decode(errors="ignore"))) < count and self._read():
             pass
 
     def exit_code(self) -> int:
