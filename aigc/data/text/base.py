@@ -2,9 +2,10 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
@@ -28,6 +29,8 @@ from aigc.data.text.rows import Batch, DealtRows
 from aigc.data.text.tokenised import TokenisedSplit
 from aigc.distributed.data_rank import data_rank
 from aigc.errors import InputError
+
+Recipe = TypeVar("Recipe", bound=TextRecipe)
 
 
 class TextModule(PreparedData[PreparedText]):
@@ -123,6 +126,10 @@ class TextModule(PreparedData[PreparedText]):
     @abstractmethod
     def recipe(self) -> TextRecipe:
         """All that decides what is prepared, but the corpus."""
+
+    def _settled(self, recipe: Recipe) -> Recipe:
+        """Return a recipe with how the rows are read, and with what the objective has learned for a model."""
+        return replace(recipe, layout=self.reading.layout, objective=self.objective, learned=self.learned)
 
     @cached_property
     def reading(self) -> Reading:

@@ -1,12 +1,13 @@
 """Text that is prepared before training: a data module from a corpus to batches of rows."""
 
-from dataclasses import replace
+from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
 from aigc.config.types import Bound
 from aigc.data.loader import EpochLoader
 from aigc.data.sampler import EpochSampler
 from aigc.data.text.base import TextModule
+from aigc.data.text.corpus import Source
 from aigc.data.text.packing import Integers
 from aigc.data.text.prepared import PreparedText, prepare
 from aigc.data.text.recipe import CorpusRecipe
@@ -92,12 +93,19 @@ class TextData(TextModule):
     @property
     def recipe(self) -> CorpusRecipe:
         """All that decides what is prepared, but the corpus."""
-        reading = self.reading
-        return replace(self._recipe, layout=reading.layout, objective=reading.objective, learned=self.learned)
+        return self._settled(self._recipe)
+
+    @cached_property
+    def _source(self) -> Source:
+        return open_source(self.path)
+
+    @cached_property
+    def _validation_source(self) -> Source | None:
+        return open_source(self.validation_path) if self.validation_path else None
 
     def _columns(self) -> list[str] | None:
-        alone = self.validation_path if self.only_validation else None
-        return open_source(alone or self.path).columns()
+        alone = self._validation_source if self.only_validation else None
+        return (alone or self._source).columns()
 
     def _prepare(self) -> PreparedText:
         prepared = self._prepare_corpus()
@@ -105,16 +113,15 @@ class TextData(TextModule):
         return prepared
 
     def _prepare_corpus(self) -> PreparedText:
-        validation = open_source(self.validation_path) if self.validation_path else None
-        recipe = self.recipe
+        validation, recipe = self._validation_source, self.recipe
         if self.only_validation and recipe.is_settled:
-            return prepare_validation(recipe, validation or open_source(self.path), bool(validation), self.cache)
+            return prepare_validation(recipe, validation or self._source, bool(validation), self.cache)
         if self.group_by_length and self.packs:
             raise InputError(
                 "data.group_by_length saves padding, and packed rows have almost none; "
                 "set it to false, or data.packing=false"
             )
-        prepared = prepare(recipe, open_source(self.path), validation, self.cache)
+        prepared = prepare(recipe, self._source, validation, self.cache)
         rows = prepared.info["train"]["rows"]
         if rows < self.batch_size:
             raise InputError(

@@ -103,8 +103,7 @@ class StreamedText(TextModule):
     @property
     def recipe(self) -> StreamRecipe:
         """All that decides what is made of the beginning, but the stream."""
-        reading = self.reading
-        return replace(self._recipe, layout=reading.layout, objective=reading.objective, learned=self.learned)
+        return self._settled(self._recipe)
 
     @cached_property
     def _opened(self) -> Stream:
