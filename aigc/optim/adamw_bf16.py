@@ -10,6 +10,7 @@ from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
 from aigc.config.types import Bound
+from aigc.optim.closure import loss_of
 
 _LOST_BITS = 16
 """Bits of a float32 that a bfloat16 does not have."""
@@ -55,10 +56,7 @@ class AdamWBF16(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Step on the gradients of all parameters that have one; returns the loss of the closure."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         number = 0
         for group in self.param_groups:
             for parameter in group["params"]:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from aigc.config.types import Bound
+from aigc.optim.closure import loss_of
 
 
 class Lion(Optimizer):
@@ -35,10 +36,7 @@ class Lion(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Step on the gradients of all parameters that have one; returns the loss of the closure."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         for group in self.param_groups:
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
             if parameters:

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Bound
+from aigc.optim.closure import loss_of
 from aigc.optim.embeddings import is_embedding
 
 
@@ -84,10 +85,7 @@ class Muon(Optimizer):
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Step on the gradients of all parameters that have one; returns the loss of the closure."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         for inner in (self._muon, self._adamw):
             inner.step()  # type: ignore[no-untyped-call]
         return loss
