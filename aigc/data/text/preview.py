@@ -12,6 +12,7 @@ from aigc.data.text.documents import Table, gather
 from aigc.data.text.objectives.base import Context, Objective, padded_width
 from aigc.data.text.packing import IGNORE, Integers
 from aigc.data.text.tokenised import TokenisedSplit, into_rows
+from aigc.data.text.tokenizer import special_ids
 
 _LONGEST_CHARACTER = 4
 """Bytes of a character in UTF-8, and so the most tokens that one is spelled with."""
@@ -162,7 +163,7 @@ def pieces(tokenizer: PreTrainedTokenizerFast, ids: torch.Tensor, labels: torch.
         labels: What the loss is computed against, (tokens,), `IGNORE` where there is none; None for no loss at all.
     """
     against = [IGNORE] * len(ids) if labels is None else labels.tolist()
-    special = {*tokenizer.all_special_ids, *(i for i, one in tokenizer.added_tokens_decoder.items() if one.special)}
+    special = special_ids(tokenizer)
     found, begin = [], 0
     for group, text in characters(tokenizer, ids.tolist()):
         ahead = against[begin : begin + len(group)]

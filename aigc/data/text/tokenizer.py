@@ -163,7 +163,12 @@ def unknown_characters(tokenizer: PreTrainedTokenizerFast, text: str) -> list[st
     return [character for character, found in zip(text, ids, strict=False) if unknown & {*found}]
 
 
+def special_ids(tokenizer: PreTrainedTokenizerFast) -> set[int]:
+    """The ids of all special tokens."""
+    added = (index for index, token in tokenizer.added_tokens_decoder.items() if token.special)
+    return {*tokenizer.all_special_ids, *added}
+
+
 def suppressed_tokens(tokenizer: PreTrainedTokenizerFast) -> list[int]:
     """The ids that generation never samples: every special and unknown token but the end token, sorted."""
-    added = (index for index, token in tokenizer.added_tokens_decoder.items() if token.special)
-    return sorted({*tokenizer.all_special_ids, *added, tokenizer.unk_token_id} - {tokenizer.eos_token_id, None})
+    return sorted({*special_ids(tokenizer), tokenizer.unk_token_id} - {tokenizer.eos_token_id, None})

@@ -78,11 +78,6 @@ class Conversation:
         if not any(one.role == ASSISTANT for one in self.messages):
             raise ValueError("no message of the role assistant is in it, so there is no answer to learn")
 
-    @property
-    def answers(self) -> list[int]:
-        """The indices of the assistant's messages."""
-        return [index for index, one in enumerate(self.messages) if one.role == ASSISTANT]
-
 
 def read_message(value: Any, number: int, keys: tuple[str, str] = ("role", "content"), **roles: str) -> Message:
     """Return a message from an object of JSON.

@@ -55,8 +55,7 @@ class ChatDocuments:
                 raise ValueError(f"{name}: {error}") from error
         made = iter(self._encoded([document for several in rendered for document in several]))
         for conversation, several in zip(conversations, rendered, strict=True):
-            found = [self._fitting(next(made), messages, conversation.tools) for _, messages in several]
-            yield found
+            yield [self._fitting(next(made), messages, conversation.tools) for _, messages in several]
 
     def _rendered(self, conversation: Conversation) -> list[tuple[Rendered, tuple[Message, ...]]]:
         """Return the texts of a conversation, each with the messages that are in it, of which it learns the answers."""

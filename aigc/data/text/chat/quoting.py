@@ -7,7 +7,7 @@ from functools import cached_property
 
 from transformers import PreTrainedTokenizerFast
 
-from aigc.data.text.tokenizer import encode
+from aigc.data.text.tokenizer import encode, special_ids
 
 _FIRST = 0xF0000
 """The first of the characters without a meaning that stand for quoted tokens while a template is rendered."""
@@ -26,8 +26,8 @@ class Quoting:
     @cached_property
     def special(self) -> tuple[str, ...]:
         """The texts of all special tokens, longer ones first."""
-        added = (str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special)
-        return tuple(sorted({*added, *self.tokenizer.all_special_tokens}, key=lambda one: (-len(one), one)))
+        texts = self.tokenizer.convert_ids_to_tokens(sorted(special_ids(self.tokenizer)))
+        return tuple(sorted(texts, key=lambda one: (-len(one), one)))
 
     def quote(self, text: str) -> str:
         """Return a text with a mark for each special token that is spelled in it."""

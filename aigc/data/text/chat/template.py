@@ -155,12 +155,11 @@ class ChatTemplate:
         The ids before an answer never depend on the answer, as generation does not know it. The start token is the
         template's own: none is added.
         """
-        texts = [text for one in segments for text in (one.before, one.before + one.answer, one.answer)]
-        ids = self._quoting.encode(texts)
+        ids = self._quoting.encode([text for one in segments for text in (one.before, one.before + one.answer)])
         found = []
-        for before, both, answer in zip(ids[::3], ids[1::3], ids[2::3], strict=True):
+        for one, before, both in zip(segments, ids[::2], ids[1::2], strict=True):
             joined = both[: len(before)] == before
-            found.append((before, both[len(before) :] if joined else answer))
+            found.append((before, both[len(before) :] if joined else self._quoting.encode([one.answer])[0]))
         return found
 
     @cached_property

@@ -63,7 +63,7 @@ def pick(row: Mapping[str, object], layout: Layout, where: str) -> list[Any]:
         if column not in row:
             raise missing_column(column, list(row), where, layout)
     texts = len(layout.texts)
-    values: list[Any] = ["" if _is_null(row[column]) else row[column] for column in layout.texts]
+    values: list[Any] = ["" if is_null(row[column]) else row[column] for column in layout.texts]
     for column, value in zip(layout.texts, values, strict=True):
         if not isinstance(value, str):
             raise InputError(
@@ -73,7 +73,8 @@ def pick(row: Mapping[str, object], layout: Layout, where: str) -> list[Any]:
     return values + [row[column] for column in layout.columns[texts:]] + [row.get(one) for one in layout.optional]
 
 
-def _is_null(value: object) -> bool:
+def is_null(value: object) -> bool:
+    """Return whether a cell holds null, or the NaN that pandas writes for it."""
     return value is None or (isinstance(value, float) and value != value)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from aigc.data.text.chat.template import ChatTemplate
 from aigc.data.text.documents import Documents, Table
 from aigc.data.text.examples import Example
 from aigc.data.text.packing import IGNORE, Integers, ranges
@@ -43,6 +44,15 @@ class Context:
     def tokenizer(self) -> PreTrainedTokenizerFast:
         """The tokenizer; it has an end token."""
         return AutoTokenizer.from_pretrained(self.folder)
+
+    @cached_property
+    def chat_template(self) -> ChatTemplate:
+        """The chat template of the tokenizer.
+
+        Raises:
+            ValueError: It has none.
+        """
+        return ChatTemplate(self.tokenizer)
 
     def __reduce__(self) -> tuple[type["Context"], tuple[Any, ...]]:
         return Context, (self.sequence_length, self.folder, self.learned)  # a worker loads the tokenizer itself

@@ -23,7 +23,6 @@ from aigc.data.text.chat.documents import ChatDocument, ChatDocuments
 from aigc.data.text.chat.formats import chat_format
 from aigc.data.text.chat.settings import Learn
 from aigc.data.text.chat.source import PLAIN, PLAIN_NAME, with_variables
-from aigc.data.text.chat.template import ChatTemplate
 from aigc.data.text.documents import Documents, Table
 from aigc.data.text.examples import Example
 from aigc.data.text.objectives.base import Context, Encoded
@@ -31,6 +30,7 @@ from aigc.data.text.objectives.causal import Causal
 from aigc.data.text.packing import Integers
 from aigc.data.text.prompts import Prompt
 from aigc.files.text import read_text
+from aigc.printing import shortened
 
 _SHOWN = 40
 """Characters of a conversation that a message shows."""
@@ -128,7 +128,7 @@ class Chat(Causal):
 
     def encode(self, examples: Sequence[Example], context: Context) -> Iterator[Encoded | None]:
         """Make a document of each conversation, or one of each answer where the template changes earlier ones."""
-        documents = ChatDocuments(ChatTemplate(context.tokenizer), context.sequence_length)
+        documents = ChatDocuments(context.chat_template, context.sequence_length)
         conversations = [read_conversation(example.values) for example in examples]
         for made in documents.of(conversations, [_name(one) for one in examples]):
             yield from (_encoded(one) for one in made)
@@ -150,12 +150,11 @@ class Chat(Causal):
         """Return the messages before the last answer that is learned, and that answer."""
         conversation = read_conversation(example.values)
         last = max(index for index, one in enumerate(conversation.messages) if one.learned)
-        template = ChatTemplate(context.tokenizer)
-        return template.prompt(conversation.messages[:last], conversation.tools), example.text
+        return context.chat_template.prompt(conversation.messages[:last], conversation.tools), example.text
 
     def end_ids(self, context: Context) -> list[int]:
         """Return the ids with which the template ends an answer."""
-        return ChatTemplate(context.tokenizer).end_ids
+        return context.chat_template.end_ids
 
     def _file(self) -> str:
         path = Path(str(self.template)).expanduser()
@@ -177,8 +176,7 @@ def _said(message: Message) -> str:
 
 def _name(example: Example) -> str:
     """Name an example in a message."""
-    shown = " ".join(example.prompt.split())
-    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+    shown = shortened(" ".join(example.prompt.split()), _SHOWN)
     return f"row {example.row} ({shown!r})" if example.row else f"the conversation {shown!r}"
 
 

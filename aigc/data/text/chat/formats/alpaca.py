@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aigc.data.text.chat.conversation import ASSISTANT, Message
-from aigc.data.text.chat.formats.base import ChatFormat, is_null, read_list, read_text
+from aigc.data.text.chat.formats.base import ChatFormat, is_empty, read_list, read_text
 
 
 class Alpaca(ChatFormat):
@@ -27,7 +27,7 @@ class Alpaca(ChatFormat):
 
 
 def _history(value: Any) -> list[tuple[str, str]]:
-    pairs = [] if is_null(value) else read_list(value, "history")
+    pairs = [] if is_empty(value) else read_list(value, "history")
     for number, pair in enumerate(pairs, 1):
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair)):
             raise ValueError(f"the column 'history': item {number} is not a pair of texts, [user, assistant]")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aigc.data.text.chat.conversation import Message
+from aigc.data.text.formats.base import is_null
 from aigc.data.text.json_rows import type_name
 
 
@@ -35,7 +36,7 @@ class ChatFormat(ABC):
 
     def tools(self, row: Mapping[str, Any]) -> list[Any]:
         """Return the JSON schemas of the tools that the assistant may call."""
-        return [] if is_null(row.get("tools")) else read_list(row["tools"], "tools")
+        return [] if is_empty(row.get("tools")) else read_list(row["tools"], "tools")
 
 
 def read_list(value: Any, column: str) -> list[Any]:
@@ -60,13 +61,13 @@ def read_text(value: Any, column: str) -> str:
     Raises:
         ValueError: It holds something else.
     """
-    if is_null(value):
+    if is_empty(value):
         return ""
     if not isinstance(value, str):
         raise ValueError(f"the column {column!r} holds {type_name(value)} where a text is needed")
     return value
 
 
-def is_null(value: Any) -> bool:
-    """Return whether a column holds nothing: null, the NaN that pandas writes, or an empty text."""
-    return value is None or value == "" or (isinstance(value, float) and value != value)
+def is_empty(value: Any) -> bool:
+    """Return whether a column holds nothing: null, or an empty text."""
+    return is_null(value) or value == ""
