@@ -31,12 +31,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def generate(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
-    """`aigc generate RUN temperature=0 ...`; it returns what is printed."""
-    verb = Verb("generate", place, monkeypatch, capsys)
+def verb(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
+    """`aigc generate RUN temperature=0 ...`; it returns the exit code, what is printed and what is said."""
+    run = Verb("generate", place, monkeypatch, capsys)
+    return lambda name, *arguments: run(name, *arguments, *GREEDY)
 
-    def call(run: str, *arguments: str) -> str:
-        code, shown, told = verb(run, *arguments, *GREEDY)
+
+@pytest.fixture
+def generate(verb: Any) -> Any:
+    """The verb; it returns what is printed."""
+
+    def call(*arguments: str) -> str:
+        code, shown, told = verb(*arguments)
         assert code == 0, told
         return str(shown)
 
@@ -44,12 +50,11 @@ def generate(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
 
 
 @pytest.fixture
-def refused(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
-    """`aigc generate RUN ...` that fails; it returns what is said."""
-    verb = Verb("generate", place, monkeypatch, capsys)
+def refused(verb: Any) -> Any:
+    """The verb where it fails; it returns what is said."""
 
-    def call(run: str, *arguments: str) -> str:
-        code, shown, told = verb(run, *arguments, *GREEDY)
+    def call(*arguments: str) -> str:
+        code, shown, told = verb(*arguments)
         assert (code, shown) == (2, "")
         return str(told)
 

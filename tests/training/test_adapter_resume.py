@@ -17,23 +17,9 @@ from tests.training.adapted import (
     adapted,
     lines,
     logits,
-    save_bases,
-    trainings,
 )
 from tests.training.helpers import trainer
 from tests.training.resumable import TASKS, Resumable, differences, final_state, rows, train
-
-
-@pytest.fixture(scope="module")
-def bases(tmp_path_factory):
-    """Folders with pretrained weights by architecture."""
-    return save_bases(tmp_path_factory.mktemp("bases"))
-
-
-@pytest.fixture(scope="module")
-def trained(bases, tmp_path_factory):
-    """Train a kind of adapter once."""
-    return trainings(bases, tmp_path_factory.mktemp("trained"))
 
 
 @pytest.mark.slow

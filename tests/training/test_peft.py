@@ -22,24 +22,10 @@ from tests.training.adapted import (
     gradients,
     lines,
     logits,
-    save_bases,
-    trainings,
 )
 from tests.training.helpers import trainer
 
 CASES = [*((name, "llama") for name in LAYERS | VIRTUAL), ("lora", "gpt2"), ("pissa", "gpt2"), ("head", "gpt2")]
-
-
-@pytest.fixture(scope="module")
-def bases(tmp_path_factory):
-    """Folders with pretrained weights by architecture."""
-    return save_bases(tmp_path_factory.mktemp("bases"))
-
-
-@pytest.fixture(scope="module")
-def trained(bases, tmp_path_factory):
-    """Train a kind of adapter once."""
-    return trainings(bases, tmp_path_factory.mktemp("trained"))
 
 
 @pytest.mark.parametrize(("name", "architecture"), CASES)

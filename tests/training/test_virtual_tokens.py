@@ -8,19 +8,7 @@ from transformers import AutoModelForCausalLM
 from aigc.config import ConfigError
 from aigc.models import TransformersCausalLM, TransformersModel
 from aigc.tasks import CausalLM
-from tests.training.adapted import VIRTUAL, gradients, lines, save_bases, trainings
-
-
-@pytest.fixture(scope="module")
-def bases(tmp_path_factory):
-    """Folders with pretrained weights by architecture."""
-    return save_bases(tmp_path_factory.mktemp("bases"))
-
-
-@pytest.fixture(scope="module")
-def trained(bases, tmp_path_factory):
-    """Train a kind of adapter once."""
-    return trainings(bases, tmp_path_factory.mktemp("trained"))
+from tests.training.adapted import VIRTUAL, gradients, lines
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2"])
