@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -28,6 +29,17 @@ class OutputLayer:
         self._model = model
         self._layers: nn.Module = model.base_model
         self._output = output
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether a weight of the second half is trained; one that both halves share is in it, too."""
+        return any(weight.requires_grad for weight in self._weights)
+
+    @cached_property
+    def _weights(self) -> list[nn.Parameter]:
+        first = {id(weight) for weight in self._layers.parameters()}
+        last = self._model.get_output_embeddings() or self._model
+        return [*last.parameters(), *(weight for weight in self._model.parameters() if id(weight) not in first)]
 
     def hidden(self, **inputs: Any) -> Tensor:
         """Return the states after the last layer, (rows, length, width).

@@ -113,7 +113,7 @@ def aigc(folder: Path, turns: Turns, precision: str = "32-true") -> None:
 def plain_packed(folder: Path, turns: Turns) -> None:
     """A loop over packed rows whose documents see each other, as a person would write it first."""
     cfg = config(folder)
-    components.prepare_machine(cfg)
+    components.seed(cfg)
     data = components.build_data(cfg)
     model = components.build_task(cfg, data).model.train()
     optimizer = torch.optim.AdamW(model.parameters(), RATE, BETAS, weight_decay=DECAY, fused=True)
@@ -149,7 +149,7 @@ class Waiting(TrainerCallback):
 def hf_trainer(folder: Path, turns: Turns, bf16: bool = False) -> None:
     """Transformers' own Trainer, which pads each batch to its longest document."""
     cfg = config(folder, "data.packing=false")
-    components.prepare_machine(cfg)
+    components.seed(cfg)
     data = components.build_data(cfg)
 
     def collate(rows: list[Any]) -> dict[str, torch.Tensor]:
@@ -168,7 +168,7 @@ def sft_packed(folder: Path, turns: Turns) -> None:
     from trl import SFTConfig, SFTTrainer
 
     cfg = config(folder, "data.packing=false")
-    components.prepare_machine(cfg)
+    components.seed(cfg)
     data = components.build_data(cfg)
     arguments = hf_arguments(SFTConfig, folder, turns, False, ROWS, packing=True, max_length=LENGTH)
     trainer = SFTTrainer(

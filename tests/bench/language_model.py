@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,17 +102,27 @@ def contender(name: str, folder: str, options: Any) -> Iterator[subprocess.Popen
     turns = options.rounds + 1
     command = [sys.executable, "-m", "tests.bench.language_contenders", name, folder, str(options.steps), str(turns)]
     paths = [str(path) for path in (Path.cwd(), options.peers and options.peers.resolve()) if path]
-    spins = {"GOMP_SPINCOUNT": str(SPINS_WHEN_BUSY if is_busy() else SPINS)} if name.startswith("aigc") else {}
-    env = os.environ | spins | {"PYTHONPATH": os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])}
-    with (Path(folder) / f"{name}.log").open("w") as log:
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=env
-        )
+    env = os.environ | (spins() if name.startswith("aigc") else {})
+    env["PYTHONPATH"] = os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])
+    with (Path(folder) / f"{name}.log").open("w") as log, waiting_process(command, env, log) as process:
+        yield process
+
+
+def spins() -> dict[str, str]:
+    """The variable with which a command of aigc bounds the spins of threads."""
+    return {"GOMP_SPINCOUNT": str(SPINS_WHEN_BUSY if is_busy() else SPINS)}
+
+
+@contextmanager
+def waiting_process(command: list[str], env: Mapping[str, str], errors: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process that takes a turn for each line on its standard input."""
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=env
+    ) as process:
         try:
             yield process
         finally:
             process.kill()
-            process.wait()
 
 
 def take_turn(name: str, process: subprocess.Popen[str]) -> dict[str, Any]:

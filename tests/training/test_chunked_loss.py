@@ -95,6 +95,46 @@ def test_they_are_with_an_adapter_on_the_output_layer(data, in_parts):
     assert_same(model, data.example_rows(4))
 
 
+def test_they_are_where_the_output_layer_is_not_trained(data, in_parts):
+    model = model_of(data, "gemma2")
+    attach(LoRA(layers=["q_proj"]), model)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith("up"):
+                weight.normal_(std=0.02)
+    assert not find_output_layer(model).is_trained
+    assert_same(model, data.example_rows(4))
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_an_output_layer_is_trained_with_its_own_weight_or_that_of_the_embedding(architecture, data):
+    model = model_of(data, architecture)
+    layer = find_output_layer(model)
+    assert layer.is_trained
+    model.requires_grad_(False)
+    assert not layer.is_trained
+    next(module for module in model.modules() if isinstance(module, torch.nn.ModuleList)).requires_grad_()
+    assert not layer.is_trained
+    model.get_output_embeddings().requires_grad_()
+    assert layer.is_trained
+
+
+def test_frozen_logits_are_computed_once_and_only_for_targets(data, monkeypatch):
+    batch = data.example_rows(4)
+    batch["labels"][:, :9] = IGNORE
+    batch["target_tokens"] = int((batch["labels"] != IGNORE).sum())
+    positions = []
+    logits = OutputLayer.logits
+    monkeypatch.setattr(OutputLayer, "logits", lambda self, h: positions.append(len(h)) or logits(self, h))
+    for is_frozen in (True, False):
+        model = model_of(data, "llama")
+        model.get_output_embeddings().requires_grad_(not is_frozen)
+        task = task_of(model, chunked_loss=True)
+        positions.clear()
+        task.loss(batch).backward()
+        assert sum(positions) - positions[0] == batch["target_tokens"] * (1 if is_frozen else 2)
+
+
 class LargestFloats(TorchDispatchMode):
     """Notes the most elements of a tensor of floats that is made."""
 

@@ -85,9 +85,29 @@ class Largest(torch.overrides.TorchFunctionMode):
     elements = 0
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function is nn.functional.cross_entropy:
+        if function is nn.functional.log_softmax:
             self.elements = max(self.elements, args[0].numel())
         return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_loss_of_a_token_is_cross_entropy_and_so_is_its_gradient(dtype):
+    torch.manual_seed(0)
+    logits = (4 * torch.randn(3, 7, 17)).to(dtype).requires_grad_()
+    labels = torch.randint(17, (3, 7))
+    labels[1, 2:] = IGNORE
+    weights = torch.rand(21)
+    of_scores = logits.detach().float().reshape(21, 17).requires_grad_()
+    expected = nn.functional.cross_entropy(of_scores, labels.flatten(), ignore_index=IGNORE, reduction="none")
+    (expected * weights).sum().backward()
+    losses = tokens.token_nll(logits, labels)
+    total = (losses * weights).sum()
+    total.backward(retain_graph=True)
+    assert torch.equal(losses, expected)
+    torch.testing.assert_close(logits.grad, of_scores.grad.reshape(3, 7, 17).to(dtype))
+    assert (logits.grad[1, 2:] == 0).all()
+    with pytest.raises(RuntimeError, match="inplace"):
+        total.backward()
 
 
 @pytest.mark.parametrize(("part", "shape"), [(300, (3, 40, 17)), (400, (5, 11, 17)), (1, (2, 3, 17))])
@@ -96,7 +116,7 @@ def test_large_logits_are_taken_in_parts_with_the_same_loss_and_gradient(part, s
     logits = torch.randn(*shape, dtype=torch.bfloat16).requires_grad_()
     labels = torch.randint(17, shape[:2])
     labels[0, 1] = IGNORE
-    weights = torch.rand(shape[0] * (shape[1] - 1))
+    weights = torch.rand(shape[0] * shape[1])
 
     def of_whole_and_gradient():
         logits.grad = None

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import PreTrainedModel
 
 from aigc.config.problems import ConfigError, Problem
+from aigc.data.text.packing import IGNORE
 from aigc.models.isolation import isolation_of
 from aigc.models.output_layer import OutputLayer, find_output_layer
 from aigc.tasks.language import tokens
@@ -131,6 +133,7 @@ def shifted(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         labels: (rows, length) int64, not shifted; IGNORE where nothing is learned.
 
     Returns:
-        Logits and labels of (rows, length - 1) positions.
+        The logits themselves, as a part of them would be copied, twice in training; and (rows, length) labels, IGNORE
+        at the last position of a row.
     """
-    return logits[:, :-1], labels[:, 1:]
+    return logits, F.pad(labels[:, 1:], (0, 1), value=IGNORE)

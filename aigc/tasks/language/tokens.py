@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from aigc.data.text.packing import IGNORE
@@ -109,8 +110,29 @@ def token_nll(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _nll(logits: Tensor, labels: Tensor) -> Tensor:
-    scores = logits.reshape(-1, logits.shape[-1]).float()
-    return F.cross_entropy(scores, labels.reshape(-1), ignore_index=IGNORE, reduction="none")
+    losses: Tensor = _NLL.apply(logits.reshape(-1, logits.shape[-1]).float(), labels.reshape(-1))
+    return losses
+
+
+class _NLL(torch.autograd.Function):
+    """Cross-entropy whose gradient takes the place of the log probabilities, so that one tensor of that size is held.
+
+    `torch.nn.functional.cross_entropy` makes three. As their place is taken, a second backward pass is an error.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, labels: Tensor) -> Tensor:
+        log_probabilities = F.log_softmax(scores, dim=-1)
+        ctx.save_for_backward(log_probabilities, labels)
+        return F.nll_loss(log_probabilities, labels, ignore_index=IGNORE, reduction="none")
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        log_probabilities, labels = ctx.saved_tensors
+        weights = torch.where(labels == IGNORE, 0.0, gradient)[:, None]
+        of_scores = log_probabilities.exp_().mul_(weights)
+        return of_scores.scatter_add_(1, labels.clamp_min(0)[:, None], -weights), None
 
 
 def parts(logits: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
