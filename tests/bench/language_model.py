@@ -1,6 +1,6 @@
 """Real tokens per second and memory of training a language model: aigc, a plain loop, and other trainers.
 
-Usage: python -m tests.bench.language_model [--steps N] [--rounds N] [--peers FOLDER] [--only NAME ...]
+Usage: python -m tests.bench.language_model [--steps N] [--rounds N] [--peers FOLDER] [--beside N] [--only NAME ...]
 
 A GPT-2 of 4 layers and width 256 learns documents of one to six bundled poems. Padded in batches of 16 they are some
 60 % padding, and packed into rows of 256 almost none. Every contender is a process of its own, with the same weights,
@@ -26,6 +26,7 @@ from typing import Any
 from aigc.assets import resolve
 from aigc.launch.spinning import SPINS, SPINS_WHEN_BUSY, is_busy
 from aigc.launch.trainer import cpu_is_faster_in_bf16
+from tests.bench.contention import busy
 
 ROWS, POEMS = 4000, 6
 PAIRS = [
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8, help="steps of a turn")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
     parser.add_argument("--peers", type=Path, help="folder that holds trl")
+    parser.add_argument("--beside", type=int, default=0, help="busy processes that share the machine")
     parser.add_argument("--only", nargs="*", help="contenders to measure")
     options = parser.parse_args()
     asked = options.only or dict.fromkeys(name for pair in PAIRS for name in pair[:2])
@@ -50,6 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         write_corpus(Path(folder) / "poems.jsonl")
         contenders = {name: stack.enter_context(contender(name, folder, options)) for name in names}
+        stack.enter_context(busy(options.beside))
         rates: dict[str, list[float]] = {name: [] for name in names}
         memory: dict[str, int] = {}
         for round_number in range(options.rounds + 1):
