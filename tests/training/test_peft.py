@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -55,6 +56,20 @@ def test_merged_weights_load_without_the_adapter_and_compute_the_same(name, arch
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
     torch.testing.assert_close(logits(loaded, ids), logits(task.model, ids), atol=1e-5, rtol=1e-4)
     assert json.loads((tmp_path / "merge.json").read_text())["logits_difference"] < 1e-5
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="Linux says there what memory is mapped from")
+def test_frozen_weights_stay_in_their_file_so_that_all_runs_on_one_base_hold_them_once(trained, bases):
+    task, _, _ = trained("lora", "llama")
+    lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+    parts = [line[0].split("-") for line in lines if line[-1] == str(bases / "llama/model.safetensors")]
+    assert parts
+    trained_weights, frozen = [], []
+    for weight in task.model.parameters():
+        is_mapped = any(int(start, 16) <= weight.data_ptr() < int(end, 16) for start, end in parts)
+        (trained_weights if weight.requires_grad else frozen).append(is_mapped)
+    assert all(frozen)
+    assert not any(trained_weights)
 
 
 @pytest.mark.slow
