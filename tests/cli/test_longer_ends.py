@@ -81,6 +81,7 @@ def test_what_is_advised_for_a_finished_run_is_what_ended_it(finished, in_proces
     assert last(run) == 2 * EPOCH
 
 
+@pytest.mark.slow
 def test_less_time_than_the_run_has_taken_is_refused(finished, in_process):
     run = finished("trainer.max_steps=100000", "trainer.max_time=00:00:00:02")
     attempts = run.manifest["attempts"]

@@ -90,6 +90,7 @@ def test_statistics_can_be_saved_and_compared_with(sets, score):
     assert told[FID] == pytest.approx(direct[FID], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_table_has_the_extractor_and_the_signature(sets, score):
     code, out, err = score("generated", "real", "--metric", FID, "--metric", "vendi_efficientnet_lite0")
     assert code == 0
@@ -113,6 +114,7 @@ def test_without_the_weights_of_inception_the_default_is_offline(sets, score, mo
     assert "efficientnet_lite0" in err
 
 
+@pytest.mark.slow
 def test_a_name_of_a_folder_and_of_a_run_is_not_guessed(sets, score, monkeypatch):
     (sets / "outputs/runs/real").mkdir(parents=True)
     monkeypatch.setenv("AIGC_OUTPUTS", str(sets / "outputs"))
@@ -167,6 +169,7 @@ def test_bad_input_is_reported(sets, score, arguments, message):
     assert message in err
 
 
+@pytest.mark.slow
 def test_bad_images_can_be_skipped(sets, score):
     (sets / "generated/torn.png").write_bytes(b"\x89PNG torn")
     assert score("generated", "real", "--metric", FID)[0] == 2

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from aigc.cli.parts.text_metrics import METRICS
 from aigc.config.targets import signature
 from tests.cli.scoring import CHINESE, lines, scores
@@ -51,6 +53,7 @@ def test_a_custom_metric_is_used_once_it_is_trusted(own_place, score, monkeypatc
     assert "13 brings bad luck" in err
 
 
+@pytest.mark.slow
 def test_all_metric_names_are_classes_and_in_the_help(aigc):
     shown = aigc("score", "--help").stdout
     for name, target in METRICS.targets.items():

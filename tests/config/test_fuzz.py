@@ -56,7 +56,7 @@ def case(draw):
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize("number", [100, pytest.param(1_900, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [30, pytest.param(1_900, marks=pytest.mark.slow)])
 def test_what_a_person_may_write_is_valid_or_refused_with_file_and_line(number, own_place):
     draw, refused = chance(f"fuzz {number}"), 0
     for _ in range(number):

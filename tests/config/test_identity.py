@@ -70,6 +70,7 @@ def test_one_changed_leaf_changes_it(config, data):
     assert identity({**config, "seed": value}) != identity({"seed": None, **config})
 
 
+@pytest.mark.slow
 @quick
 @given(configs, trees, trees, names)
 def test_keys_that_do_not_count_leave_the_identity_unchanged(config, tree, other, name):

@@ -39,6 +39,7 @@ def test_a_long_value_is_shortened_where_it_is_told(typed):
     assert len(str(problem)) < 1000
 
 
+@pytest.mark.slow
 def test_nested_brackets_are_not_repeated_in_the_message(own_place):
     head = "# @package _global_\n# aigc train experiment=own\n"
     write(own_place / "conf/experiment/own.yaml", f'{head}seed: "{"${" * 3000}"\n')

@@ -105,6 +105,7 @@ def smaller(place):
     return [f"model.path={folder}", f"data.tokenizer.path={folder}", f"data.path={path}", *here]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", experiments("lm/"))
 def test_every_language_model_builds(experiment, tmp_path, monkeypatch, cache):
     from aigc.launch import components

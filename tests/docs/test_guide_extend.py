@@ -26,6 +26,7 @@ def test_commands_and_code_run(aigc, own_place):
     run_page(PAGE, aigc, own_place)
 
 
+@pytest.mark.slow
 def test_the_data_set_is_right(aigc, own_place):
     write_files(PAGE, own_place)
     write_texts(own_place / "mine.jsonl")

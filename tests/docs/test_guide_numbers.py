@@ -20,6 +20,7 @@ def test_commands_and_code_run(aigc, own_place):
         assert expected in printed
 
 
+@pytest.mark.slow
 def test_the_scores_that_are_shown_are_those_of_the_example_files(aigc, own_place):
     for program, *arguments in commands(PAGE):
         if program == "printf":

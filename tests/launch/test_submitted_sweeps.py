@@ -25,6 +25,7 @@ def seeds(folder, number):
     return [one.cfg.seed for one in frozen_plan(folder.path / f"submitted/{number}", 0).trials]
 
 
+@pytest.mark.slow
 def test_a_sweep_is_submitted_twice_and_each_job_keeps_its_own_trials(own_place, monkeypatch):
     put_sbatch(own_place, monkeypatch, 'echo "$2" >> scripts; wc -l < scripts')
     first, folder = submit("seed=1,2", "sweep.per_task=2")

@@ -84,6 +84,7 @@ def their_losses(data, model, folder, accumulate=1):
     return [row["loss"] for row in made.state.log_history if "loss" in row]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "accumulate"), [("gpt2", 1), ("llama", 2)])
 def test_the_loss_of_each_step_is_that_of_the_hugging_face_trainer(family, accumulate, data, tmp_path):
     model = model_of(data, family)

@@ -85,6 +85,7 @@ def test_packed_gradients_are_those_of_separate_documents(family, data):
         torch.testing.assert_close(one, other, atol=1e-5 * max(1.0, float(other.abs().max())), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["llama", "gemma3_text", "mistral"])
 def test_flex_attention_keeps_documents_apart(family, data):
     model, batch = made(data, family, "flex"), data.example_rows(3)

@@ -46,6 +46,7 @@ def test_epochs_of_a_stream_are_not_known():
 EPOCHS = ["trainer.max_steps=null", "trainer.max_epochs=2", "data.batch_size=16", "scheduler.warmup_steps=2"]
 
 
+@pytest.mark.slow
 def test_epochs_set_the_length_of_the_schedule_and_resume_exactly(own_place):
     cfg = tiny_config(own_place, *EPOCHS)
     whole = attempt(begin(cfg, own_place), cfg)

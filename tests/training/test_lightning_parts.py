@@ -18,6 +18,8 @@ from aigc.runs.metrics_file import read_lines
 from tests.training.in_process import STEPS, attempt, begin, tiny_config, train, values
 from tests.training.resumable import differences, final_state, rows
 
+pytestmark = pytest.mark.slow
+
 _CALLBACKS = {
     "EarlyStopping": {"monitor": "val/perplexity", "patience": 20},
     "LearningRateMonitor": {"logging_interval": "step"},

@@ -27,6 +27,7 @@ def longer(place, mode):
     return run, *before
 
 
+@pytest.mark.slow
 def test_a_result_that_more_steps_do_not_better_stays(own_place):
     run, weights, metrics = longer(own_place, "max")  # the perplexity falls, so that the first end has the largest
     result = run.record.result
@@ -39,6 +40,7 @@ def test_a_result_that_more_steps_do_not_better_stays(own_place):
     assert run.record.result.best_step == FIRST
 
 
+@pytest.mark.slow
 def test_a_result_that_more_steps_better_is_replaced(own_place):
     run, weights, _ = longer(own_place, "min")
     assert (run.record.result.best_step, run.record.result.earlier_end) == (LAST, None)

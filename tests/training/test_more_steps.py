@@ -7,6 +7,8 @@ import pytest
 
 from tests.training.resumable import differences, final_state, rows, train
 
+pytestmark = pytest.mark.slow
+
 ENDS = {
     "within_an_epoch": 10,
     "at_the_end_of_an_epoch": 12,
@@ -32,7 +34,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("end", ENDS)
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n == "gan" else []) for n in NAMES])
+@pytest.mark.parametrize("name", NAMES)
 def test_more_steps_give_the_same_bits(name, end, whole, tmp_path):
     assert train(name, tmp_path, **steps(name, ENDS[end]))
     assert max(row["step"] for row in rows(tmp_path)) == ENDS[end] or name == "two_players"

@@ -12,6 +12,8 @@ from tests.training.in_process import attempt, begin, tiny_config, train, values
 from tests.training.resumable import final_state
 from tests.training.test_early_stopping import with_ends
 
+pytestmark = pytest.mark.slow
+
 PLATEAU = {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau", "patience": 0, "factor": 0.5, "threshold": 1e9}
 """Nothing is an improvement on the first value, so that every later one halves the rate."""
 

@@ -20,6 +20,8 @@ from tests.training.resumable import (
     train,
 )
 
+pytestmark = pytest.mark.slow
+
 EPOCH = {"stream": 17, "stream_accumulating": 15}
 """Batches in an epoch."""
 
@@ -68,7 +70,6 @@ def test_resume_is_bit_exact(name, place, whole, tmp_path):
     assert_equal(tmp_path, whole[name])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_run_stopped_again_and_again_is_the_same_run(name, whole, tmp_path):
     for step in drawn(f"steps of {name}", range(STEPS - 1), 6):
@@ -135,7 +136,6 @@ def test_another_number_of_ranks_begins_the_epoch_anew(tmp_path):
     assert position(tmp_path) == {"total": STEPS, "epoch": 1, "batch": last, "sample": last * 50}
 
 
-@pytest.mark.slow
 def test_a_limited_epoch_is_resumed_exactly(tmp_path):
     settings = {"limit_train_batches": 6}
     assert train("stream", tmp_path / "whole", **settings)

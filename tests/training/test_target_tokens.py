@@ -11,6 +11,7 @@ from tests.training.in_process import tiny_config, train, values
 KEY = "trainer.target_tokens_per_step"
 
 
+@pytest.mark.slow
 def test_a_step_has_the_batches_that_make_up_its_tokens(own_place):
     sizes = ["data.batch_size=2", "trainer.max_steps=3"]
     tokens = 4 * tiny_config(own_place, *sizes).data.sequence_length

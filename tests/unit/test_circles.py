@@ -47,6 +47,7 @@ def circle(edges):
     return []
 
 
+@pytest.mark.slow
 def test_no_module_imports_itself_through_others():
     edges = graph(sources())
     for (name, other), reason in ALLOWED.items():

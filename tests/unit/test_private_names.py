@@ -67,6 +67,7 @@ def names_used():
     return {name for name in attributes - defined if re.match("_[a-zA-Z]", name)}, imports
 
 
+@pytest.mark.slow
 def test_every_private_name_is_listed():
     attributes, imports = names_used()
     assert (attributes - DOCUMENTED, imports) == (set(ATTRIBUTES), IMPORTED)

@@ -46,6 +46,7 @@ def rows_of(folder: SweepFolder) -> dict[str, int]:
     return {" ".join(row.overrides): len(row.values) for row in make_table(folder).rows}
 
 
+@pytest.mark.slow
 def test_a_row_is_labelled_by_all_that_differs_whichever_command_set_it(add: Adds) -> None:
     add("debug=fast", "optimizer.lr=1e-3,2e-3", values=(1.0, 2.0))
     folder = add("debug=fast", "trainer.max_steps=3", "seed=0,1", values=(4.0, 5.0))

@@ -12,6 +12,8 @@ from aigc.errors import InputError
 from aigc.metrics.image.extractors import classifier, get_extractor
 from aigc.metrics.image.extractors.classifier import ClassifierExtractor, train_classifier
 
+pytestmark = pytest.mark.slow
+
 SIDE = 28
 
 
@@ -44,7 +46,6 @@ def extractor() -> ClassifierExtractor:
     return train_classifier(*stripes(), steps=40)
 
 
-@pytest.mark.slow
 def test_held_out_letters_are_recognised() -> None:
     images, labels = letters(1250, seed=0)
     fifth = torch.arange(1250) % 5 == 0

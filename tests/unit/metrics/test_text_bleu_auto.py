@@ -196,6 +196,7 @@ def test_a_few_lines_of_another_script_do_not_hide_the_tokeniser() -> None:
     assert measured.scores == {"bleu": sacrebleu_result(sacrebleu.BLEU(tokenize="char"), pairs).score}
 
 
+@pytest.mark.slow
 def test_every_chinese_character_is_a_token() -> None:
     """Among those of the basic plane are some that sacrebleu's zh does not know; five of them were one word to it."""
     characters = regex.findall(r"\p{Han}", "".join(map(chr, range(0x2E80, 0xFB00))))

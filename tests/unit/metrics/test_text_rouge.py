@@ -112,6 +112,7 @@ def test_equals_rouge_score_that_is_given_the_tokeniser(tokenizer: str, pairs: P
     check(pairs, Tokenizer(tokenizer), tokenizer=tokenizer)
 
 
+@pytest.mark.slow
 def test_equals_rouge_score_on_long_and_real_text() -> None:
     pairs = [(text, [REAL[place - 1], REAL[place - 2], REAL[place - 7]]) for place, text in enumerate(REAL)]
     pairs += [(LONG[0], [LONG[1]]), (LONG_CHINESE[0], [LONG_CHINESE[1]])]

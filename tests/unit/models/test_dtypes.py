@@ -38,6 +38,7 @@ def test_weights_of_16_bits_need_an_adapter_or_an_optimiser_for_them(
     assert [key for key, _ in optimizer_problems(model, optimizer)] == ["model.dtype"] * refused
 
 
+@pytest.mark.slow
 def test_the_check_of_a_config_refuses_them() -> None:
     check(compose(["model.dtype=float32"]))
     with pytest.raises(ConfigError, match=r"model\.dtype"):
