@@ -19,6 +19,12 @@ def token_count(tokenizer: PreTrainedTokenizerFast) -> int:
     return max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=0))
 
 
+def embedding_weights(model: PreTrainedModel) -> list[Tensor]:
+    """Return the weights of the token embeddings and of the output layer; a layer in an adapter has none."""
+    layers = [model.get_input_embeddings(), model.get_output_embeddings()]
+    return [layer.weight for layer in layers if isinstance(getattr(layer, "weight", None), Tensor)]
+
+
 def fit_embeddings(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, path: str | None) -> list[int]:
     """Give each token that the weights do not know a row which is the mean of those that they know.
 

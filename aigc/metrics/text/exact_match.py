@@ -8,15 +8,15 @@ import regex
 
 import aigc
 from aigc.errors import InputError
-from aigc.metrics.text.inputs import Pair
-from aigc.metrics.text.scorer import AdditiveScorer, Details, Integers
+from aigc.metrics.text.scorer import Integers
+from aigc.metrics.text.share import ShareScorer
 
 # Unicode counts some of what is punctuation in ASCII as symbols; full-width forms go with theirs.
 _PUNCTUATION = regex.compile(r"[\p{P}$+<=>^`|~＄＋＜＝＞＾｀｜～]")
 _DIGITS = regex.compile(r"\p{Nd}")
 
 
-class ExactMatchScorer(AdditiveScorer):
+class ExactMatchScorer(ShareScorer):
     """Share of predictions that are equal to one of their references, in percent.
 
     It has the options of the metric `exact_match` of Hugging Face evaluate, and its results with one reference and
@@ -49,19 +49,6 @@ class ExactMatchScorer(AdditiveScorer):
         self._ignore_numbers = ignore_numbers
         super().__init__()
 
-    @property
-    def _columns(self) -> int:
-        return 1  # matches
-
-    def _rows(self, pairs: list[Pair]) -> list[list[int]]:
-        return [[self._matches(text, references)] for text, references in pairs]
-
-    def _scores(self, sums: Integers, pairs: int) -> dict[str, float]:
-        return {"exact_match": 100.0 * int(sums[0]) / pairs}
-
-    def _details(self, sums: Integers, pairs: int) -> Details:
-        return {"matches": int(sums[0]), "predictions": pairs}
-
     def _signature(self, sums: Integers, references: str) -> str:
         ignored = json.dumps([each.pattern for each in self._expressions], ensure_ascii=False)
         parts = [
@@ -74,7 +61,7 @@ class ExactMatchScorer(AdditiveScorer):
         ]
         return "|".join(filter(None, parts))
 
-    def _matches(self, text: str, references: list[str]) -> bool:
+    def _counts(self, text: str, references: list[str]) -> bool:
         if text in references:
             return True
         reduced = self._reduce(text)

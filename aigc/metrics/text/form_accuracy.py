@@ -7,8 +7,8 @@ import regex
 import aigc
 from aigc.config.problems import choices
 from aigc.errors import InputError
-from aigc.metrics.text.inputs import Pair
-from aigc.metrics.text.scorer import AdditiveScorer, Details, Integers
+from aigc.metrics.text.scorer import Integers
+from aigc.metrics.text.share import ShareScorer
 
 FORMS = {
     # Four lines of five characters: 床前明月光，疑是地上霜。举头望明月，低头思故乡。
@@ -21,7 +21,7 @@ FORMS = {
 """Named forms of verse: regular expressions that a whole text must match."""
 
 
-class FormAccuracyScorer(AdditiveScorer):
+class FormAccuracyScorer(ShareScorer):
     r"""Share of predictions that match a regular expression from their first character to their last, in percent.
 
     Args:
@@ -45,18 +45,8 @@ class FormAccuracyScorer(AdditiveScorer):
             self._fits = _compile(pattern).fullmatch
         super().__init__()
 
-    @property
-    def _columns(self) -> int:
-        return 1  # matches
-
-    def _rows(self, pairs: list[Pair]) -> list[list[int]]:
-        return [[bool(self._fits(text))] for text, _ in pairs]
-
-    def _scores(self, sums: Integers, pairs: int) -> dict[str, float]:
-        return {"form_accuracy": 100.0 * int(sums[0]) / pairs}
-
-    def _details(self, sums: Integers, pairs: int) -> Details:
-        return {"matches": int(sums[0]), "predictions": pairs}
+    def _counts(self, text: str, references: list[str]) -> bool:
+        return bool(self._fits(text))
 
     def _signature(self, sums: Integers, references: str) -> str:
         return f"form:{self._form}|version:aigc-{aigc.__version__}"

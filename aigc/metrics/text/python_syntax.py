@@ -6,11 +6,11 @@ import textwrap
 import warnings
 
 import aigc
-from aigc.metrics.text.inputs import Pair
-from aigc.metrics.text.scorer import AdditiveScorer, Details, Integers
+from aigc.metrics.text.scorer import Integers
+from aigc.metrics.text.share import ShareScorer
 
 
-class PythonSyntaxScorer(AdditiveScorer):
+class PythonSyntaxScorer(ShareScorer):
     """Share of predictions that Python can parse, in percent.
 
     A text may be a module, or the body of a function, indented or not. Nothing is run. An empty text is not Python.
@@ -18,19 +18,10 @@ class PythonSyntaxScorer(AdditiveScorer):
 
     metric_name = "python_syntax"
     needs_references = False
+    counted_as = "parsed"
 
-    @property
-    def _columns(self) -> int:
-        return 1  # texts that can be parsed
-
-    def _rows(self, pairs: list[Pair]) -> list[list[int]]:
-        return [[parses(text)] for text, _ in pairs]
-
-    def _scores(self, sums: Integers, pairs: int) -> dict[str, float]:
-        return {"python_syntax": 100.0 * int(sums[0]) / pairs}
-
-    def _details(self, sums: Integers, pairs: int) -> Details:
-        return {"parsed": int(sums[0]), "predictions": pairs}
+    def _counts(self, text: str, references: list[str]) -> bool:
+        return parses(text)
 
     def _signature(self, sums: Integers, references: str) -> str:
         return f"python:{sys.version_info[0]}.{sys.version_info[1]}|version:aigc-{aigc.__version__}"

@@ -13,14 +13,15 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import PreTrainedModel
 
-from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Bound
 from aigc.distributed.collectives import all_sum
 from aigc.distributed.sharding import ShardedData
+from aigc.models.activations import checkpoint_activations
 from aigc.models.adapters.base import adapter_of
 from aigc.models.adapters.merging import merged_copy
 from aigc.models.adapters.saving import save_language_model
 from aigc.models.attention import check_isolation, set_attention
+from aigc.models.embeddings import embedding_weights
 from aigc.optim.embeddings import mark_embeddings
 from aigc.optim.groups import base_rate, parameter_groups, rate_factors, set_rates
 from aigc.optim.plateau import lightning_schedule
@@ -93,7 +94,7 @@ class LanguageTask(Task, ABC):
         self.validation_numbers: Mapping[str, float] = {}
         """What the data say of the set that is validated, `target_tokens` for example; empty where they do not."""
         if activation_checkpointing:
-            _checkpoint_activations(model)
+            checkpoint_activations(model)
 
     def setup(self, stage: str) -> None:
         """Choose the attention implementation for the device; the model is moved to it later."""
@@ -208,7 +209,7 @@ class LanguageTask(Task, ABC):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Create parameter groups (decay on matrices alone, rates by kind, name and depth), optimiser and schedule."""
-        weights = _embedding_weights(self.model)
+        weights = embedding_weights(self.model)
         mark_embeddings(self, weights)
         adapter = adapter_of(self.model)
         rates = [*self.learning_rates, *(adapter.rates.items() if adapter else ())]
@@ -263,21 +264,3 @@ class LanguageTask(Task, ABC):
     def save_model(self, folder: Path) -> None:
         """Write safetensors and configuration in the layout of Transformers, an adapter merged or in that of PEFT."""
         save_language_model(self.model, folder)
-
-
-def _embedding_weights(model: PreTrainedModel) -> list[Tensor]:
-    """Return the weights of the token embeddings and of the output layer; a layer in an adapter has none."""
-    layers = [model.get_input_embeddings(), model.get_output_embeddings()]
-    return [layer.weight for layer in layers if isinstance(getattr(layer, "weight", None), Tensor)]
-
-
-def _checkpoint_activations(model: PreTrainedModel) -> None:
-    if (adapter := adapter_of(model)) is not None and not adapter.recomputes:
-        what = f"{type(adapter).__name__} lies in the cache, which is not there then; set it to false"
-        raise ConfigError([Problem("task.activation_checkpointing", what)])
-    if not getattr(model, "supports_gradient_checkpointing", False):
-        what = f"{type(model).__name__} does not support it in Transformers; set it to false"
-        raise ConfigError([Problem("task.activation_checkpointing", what)])
-    # Newer versions of Transformers have the first name and warn of the other.
-    name = next(name for name in ("activation", "gradient") if hasattr(model, f"{name}_checkpointing_enable"))
-    getattr(model, f"{name}_checkpointing_enable")({"use_reentrant": False})
