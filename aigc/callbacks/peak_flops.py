@@ -4,6 +4,7 @@ import torch
 
 _PEAKS: list[tuple[tuple[str, ...], float, float | None]] = [
     (("B200",), 2250e12, None),
+    (("H200", "NVL"), 835e12, 60e12),
     (("H200",), 989e12, 67e12),
     (("H100", "PCIe"), 756e12, 51e12),
     (("H100", "NVL"), 835e12, 60e12),
@@ -17,6 +18,8 @@ _PEAKS: list[tuple[tuple[str, ...], float, float | None]] = [
     (("MI300X",), 1307e12, 163.4e12),
 ]
 """Words of a name, and the peaks in bfloat16 or float16 and in float32; the first row whose words all occur counts."""
+_OTHERS = {"Laptop", "MIG", "D", "Ti"}
+"""Words of other, mostly slower, GPUs of the same number, and of parts of one."""
 
 
 def peak_flops(device: torch.device, half: bool) -> float | None:
@@ -34,5 +37,5 @@ def peak_flops(device: torch.device, half: bool) -> float | None:
 def peak_of_name(name: str, half: bool) -> float | None:
     """Return the peak of a GPU by its name, such as `NVIDIA A100-SXM4-80GB`; None where it is not known."""
     words = set(name.replace("-", " ").split())
-    found = next((row for row in _PEAKS if words.issuperset(row[0])), None)
+    found = next((row for row in _PEAKS if words.issuperset(row[0])), None) if words.isdisjoint(_OTHERS) else None
     return None if found is None else found[1] if half else found[2]

@@ -100,6 +100,7 @@ def test_the_card_says_where_the_weights_are_from_and_how_good_they_are(place: P
     for said in ("fade" * 16, "| seed | 3 |", "5 of 10", "torch 2.14.1", "GPT2LMHeadModel", "vllm serve"):
         assert said in card
     assert "| perplexity per token | 105 | `weight:token\\|sum:exact` |" in card
+    assert "the weights of a model derived from [org/first]" in card
     assert "train/loss" not in card
     assert "click" not in card
     assert "apache-2.0" in card.partition("## Licence")[2]
@@ -125,6 +126,11 @@ def test_nothing_private_is_in_any_exported_text(place: Place) -> None:
         ("data.path=file:///home/me/x", "data.path=x"),
         ("--out=~bob/x/", "--out=x"),
         ("C:\\Users\\me\\x.txt", "x.txt"),
+        ("data.path=hub:/home/me/my data", "data.path=hub:my data"),
+        ("model.path=run:~/runs/a", "model.path=run:a"),
+        ("run:/home/me/runs/a", "run:a"),
+        ("data.validation_sets={news: hub:/home/me/n, old:../up/o.txt}", "data.validation_sets={news: hub:n, old:o.txt}"),
+        ("data.path=hub:org/name@main", "data.path=hub:org/name@main"),
         ("experiment=lm/finetune", "experiment=lm/finetune"),
         ("model.path=org/name", "model.path=org/name"),
         ("url=https://host/x", "url=https://host/x"),
@@ -137,13 +143,27 @@ def test_paths_of_the_machine_are_left_as_names(argument: str, left: str) -> Non
 
 
 @pytest.mark.parametrize(("base", "left"), [("/home/ann/base", "base"), ("Qwen/Qwen3-8B", "Qwen/Qwen3-8B")])
-def test_the_base_of_an_uploaded_adapter_is_a_name(tmp_path: Path, base: str, left: str) -> None:
-    file = tmp_path / "adapter_config.json"
-    file.write_text(json.dumps({"base_model_name_or_path": base, "r": 4}))
+@pytest.mark.parametrize(("name", "key"), [("adapter_config.json", "base_model_name_or_path"), ("base.json", "path")])
+def test_the_base_of_an_uploaded_adapter_is_a_name(tmp_path: Path, base: str, left: str, name: str, key: str) -> None:
+    file = tmp_path / name
+    file.write_text(json.dumps({key: base, "r": 4}))
     uploaded = handed_on(file)
     assert isinstance(uploaded, bytes)
-    assert json.loads(uploaded) == {"base_model_name_or_path": left, "r": 4}
+    assert json.loads(uploaded) == {key: left, "r": 4}
     assert handed_on(tmp_path / "config.json") == tmp_path / "config.json"
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [("hub:org/name@main", ["org/name"]), ("org/name", ["org/name"]), ("hub:/home/me/set", None), ("hub:sets/a", None)],
+)
+def test_a_card_names_data_sets_of_the_hub_alone(place: Place, path: str, named: list[str] | None) -> None:
+    (place.path / "sets/a").mkdir(parents=True)
+    run = bare_run(place.path, "other", f"data: {{path: '{path}'}}\n")
+    write_manifest(run.path, manifest(place.path))
+    card = model_card(run, Described("GPT2LMHeadModel", 7, ""))
+    assert yaml.safe_load(card.split("---")[1]).get("datasets") == named
+    assert "/home" not in card
 
 
 def test_the_scores_of_a_checkpoint_are_those_of_its_step(place: Place) -> None:

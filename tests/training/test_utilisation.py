@@ -67,6 +67,10 @@ def test_the_share_of_the_peak_is_recorded_where_it_is_known(data, tmp_path, mon
     ("name", "half", "peak"),
     [
         ("NVIDIA H200", True, 989e12),
+        ("NVIDIA H200 NVL", True, 835e12),
+        ("NVIDIA H100 NVL", True, 835e12),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", True, None),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", True, None),
         ("NVIDIA H100 80GB HBM3", True, 989e12),
         ("NVIDIA H100 PCIe", True, 756e12),
         ("NVIDIA A100-SXM4-80GB", True, 312e12),

@@ -7,8 +7,8 @@ from pathlib import Path
 from aigc.errors import AigcError, InputError
 from aigc.inference.parts.private_paths import without_folders
 
-_ADAPTER = "adapter_config.json"
-_BASE = "base_model_name_or_path"
+_BASES = {"adapter_config.json": "base_model_name_or_path", "base.json": "path"}
+"""Files that name the base model of an adapter, and the key in each."""
 
 
 def check_upload(name: str) -> None:
@@ -57,10 +57,11 @@ def upload(files: Sequence[Path], folder: Path, name: str, message: str) -> str:
 
 
 def handed_on(file: Path) -> Path | bytes:
-    """Return what is uploaded of a file: the file, or a configuration of PEFT without the folders of its base model."""
-    if file.name != _ADAPTER:
+    """Return what is uploaded of a file: the file, or what names an adapter's base model without that one's folders."""
+    key = _BASES.get(file.name)
+    if key is None:
         return file
     config = json.loads(file.read_bytes())
-    if isinstance(config.get(_BASE), str):
-        config[_BASE] = without_folders(config[_BASE])
+    if isinstance(config.get(key), str):
+        config[key] = without_folders(config[key])
     return json.dumps(config, indent=2, ensure_ascii=False).encode()

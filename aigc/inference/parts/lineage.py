@@ -29,6 +29,8 @@ class Base:
     """Its name on the Hub."""
     card: Mapping[str, Any] = field(default_factory=dict)
     """The head of its model card: `license`, `language` and others; empty where it has none."""
+    derived: bool = False
+    """Whether `name` is the model that it was derived from, as its card says, and not the model itself."""
 
 
 def base_of(run: Run) -> Base:
@@ -66,8 +68,9 @@ def _base(path: str, folder: Path | None) -> Base:
     if folder is None:
         return Base(path, path, _cached_card(path))
     card = _card_in(folder)
-    hub = _hub_name(folder) or card.get("base_model")
-    hub = hub if isinstance(hub, str) and HUB_NAME.fullmatch(hub) else None
+    hub, parent = _hub_name(folder), card.get("base_model")
+    if hub is None and isinstance(parent, str) and HUB_NAME.fullmatch(parent):
+        return Base(parent, parent, card, derived=True)
     return Base(hub or folder.resolve().name, hub, card)
 
 

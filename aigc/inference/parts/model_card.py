@@ -6,6 +6,7 @@ It holds no folders of the machine, no names of hosts or people, and no secrets.
 
 import json
 import math
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ from aigc.runs.table import MEASURES, main_metrics
 
 CARD = "README.md"
 _LICENCE = ("license", "license_name", "license_link")
+_HUB_DATA = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[\w.-]+)?", re.ASCII)
+"""A data set's name; some old ones have no owner."""
 _PACKAGES = ("torch", "transformers", "tokenizers", "pytorch-lightning", "peft")
 _SCRIPTS = {"zh": r"\p{Han}", "ja": r"[\p{Hiragana}\p{Katakana}]", "ko": r"\p{Hangul}", "ru": r"\p{Cyrillic}"}
 _ENGLISH = regex.compile(r"\b(?:the|of|and|to|in|is|a)\b", regex.IGNORECASE)
@@ -80,7 +83,7 @@ def _head(run: Run, base: Base, described: Described) -> dict[str, Any]:
         **{name: base.card.get(name) for name in _LICENCE},
         "base_model": base.hub,
         "language": _languages(run, base),
-        "datasets": [path.removeprefix("hub:")] if _is_on_hub(path, _manifest(run).get("cwd")) else None,
+        "datasets": _on_hub(path, _manifest(run).get("cwd")),
         "tags": ["aigc"],
     }
     return {name: value for name, value in head.items() if value}
@@ -94,6 +97,8 @@ def _what(described: Described, base: Base) -> str:
 
 
 def _link(base: Base) -> str:
+    if base.derived:
+        return f"a model derived from [{base.hub}](https://huggingface.co/{base.hub})"
     return f"[{base.hub}](https://huggingface.co/{base.hub})" if base.hub == base.name else str(base.name)
 
 
@@ -145,8 +150,8 @@ def _licence(base: Base) -> str:
     if base.name is None:
         return "The weights began at random. Their licence is for those who trained them to choose."
     if named := base.card.get("license_name") or base.card.get("license"):
-        return f"The base model {_link(base)} has the licence `{named}`, which holds for this model as well."
-    return f"The licence of the base model {_link(base)} holds for this model as well; its card did not name it."
+        return f"The base model, {_link(base)}, has the licence `{named}`, which holds for this model as well."
+    return f"The licence of the base model, {_link(base)}, holds for this model as well; its card did not name it."
 
 
 def _languages(run: Run, base: Base) -> list[str]:
@@ -172,11 +177,16 @@ def _written_in(run: Run) -> list[str]:
     return found + (["en"] if words and len(_ENGLISH.findall(text)) * 10 > words else [])
 
 
-def _is_on_hub(path: str, cwd: str | None) -> bool:
-    """Whether a data set lies on the Hub: a name of two parts that is nothing in the folder where the run began."""
-    if path.startswith("hub:"):
-        return True
-    return bool(HUB_NAME.fullmatch(path)) and cwd is not None and not (Path(cwd) / path).exists()
+def _on_hub(path: str, cwd: str | None) -> list[str]:
+    """Return the name of a data set on the Hub; empty for one that lies on this machine.
+
+    Without `hub:`, it is a name of two parts that is nothing in the folder where the run began.
+    """
+    name = path.removeprefix("hub:").partition("@")[0]
+    if cwd is None or (Path(cwd) / name).exists():
+        return []
+    known = _HUB_DATA if path.startswith("hub:") else HUB_NAME
+    return [name] if known.fullmatch(name) else []
 
 
 def _manifest(run: Run) -> dict[str, Any]:

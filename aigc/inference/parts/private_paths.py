@@ -6,8 +6,10 @@ from aigc.files.secrets import redact
 
 _START = r"(?:~[\w.-]*|\.{1,2}|[A-Za-z]:)?[/\\]"
 _PART = r"[^\s/\\,;\[\]{}'\"]+"
-_PATH = re.compile(rf"(?<![\w.:/~-]){_START}(?:{_PART}[/\\])*({_PART})[/\\]*")
-_WHOLE = re.compile(rf"{_START}.*", re.DOTALL)
+_SCHEME = r"[a-z]{2,}:(?!//)"
+"""A word before a path, such as `hub:` and `run:`; `//` begins the rest of an address."""
+_PATH = re.compile(rf"(?<![\w./~-])(?!(?<=:)//){_START}(?:{_PART}[/\\])*({_PART})[/\\]*")
+_WHOLE = re.compile(rf"(?P<scheme>(?:{_SCHEME})?){_START}.*", re.DOTALL)
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -27,4 +29,6 @@ def without_folders(text: str) -> str:
 
 
 def _name(path: str) -> str:
-    return re.split(r"[/\\]", path.strip("'\"").rstrip("/\\"))[-1]
+    path = path.strip("'\"").rstrip("/\\")
+    found = _WHOLE.fullmatch(path)
+    return (found["scheme"] if found else "") + re.split(r"[/\\]", path)[-1]
