@@ -129,7 +129,10 @@ def test_nothing_private_is_in_any_exported_text(place: Place) -> None:
         ("data.path=hub:/home/me/my data", "data.path=hub:my data"),
         ("model.path=run:~/runs/a", "model.path=run:a"),
         ("run:/home/me/runs/a", "run:a"),
-        ("data.validation_sets={news: hub:/home/me/n, old:../up/o.txt}", "data.validation_sets={news: hub:n, old:o.txt}"),
+        (
+            "data.validation_sets={news: hub:/home/me/n, old:../up/o.txt}",
+            "data.validation_sets={news: hub:n, old:o.txt}",
+        ),
         ("data.path=hub:org/name@main", "data.path=hub:org/name@main"),
         ("experiment=lm/finetune", "experiment=lm/finetune"),
         ("model.path=org/name", "model.path=org/name"),
