@@ -17,13 +17,15 @@ class Example:
         text: What is learned.
         prompt: What comes before it and carries no loss; empty for plain text.
         values: The values of further columns that an objective asked for, by column.
-        row: Which row of the corpus it is, from 1, for messages; 0 where that is not known.
+        row: Which row of the corpus, or of `file`, it is, from 1, for messages; 0 where that is not known.
+        file: The file that it is in, for messages; empty where that is not known.
     """
 
     text: str
     prompt: str = ""
     values: Mapping[str, Any] = field(default_factory=dict, hash=False)
     row: int = field(default=0, compare=False)
+    file: str = field(default="", compare=False)
 
     def plain(self) -> dict[str, Any]:
         """The same in JSON's types."""

@@ -20,7 +20,7 @@ from aigc.data.text.objectives.causal import Causal
 from aigc.data.text.recipe import CorpusRecipe, TextRecipe
 from aigc.data.text.rows import Rows
 from aigc.data.text.split import overlap, split
-from aigc.data.text.tokenised import tokenise
+from aigc.data.text.tokenised import dropped_note, tokenise
 from aigc.data.text.tokenizer import make_tokenizer, resolve
 from aigc.errors import InputError
 from aigc.printing import plural
@@ -205,7 +205,8 @@ def _report(name: str, numbers: Mapping[str, int | float], sequence_length: int)
     """Log what did not fit, and refuse a split of which nothing is left."""
     if numbers["examples"] and not numbers["documents"]:
         raise InputError(
-            f"none of {plural(numbers['examples'], f'{name} example')} gives a token to learn. Check the tokenizer."
+            f"none of {plural(numbers['examples'], f'{name} example')} gives a token to learn that fits into "
+            f"data.sequence_length {sequence_length}. Raise it, or check the tokenizer."
         )
     longer = f"longer than data.sequence_length {sequence_length}"
     document = f"{name} document"
@@ -215,7 +216,7 @@ def _report(name: str, numbers: Mapping[str, int | float], sequence_length: int)
     if (cut := numbers["cut"] - numbers["split"]) > 0:
         _log.warning("%s %s, cut: what does not fit is left out, of a prompt first", plural(cut, document), longer)
     if numbers["dropped"]:
-        _log.warning("%s without a token to learn, dropped", plural(numbers["dropped"], document))
+        _log.warning(dropped_note(document, int(numbers["dropped"]), sequence_length))
 
 
 def write_examples(path: Path, examples: Sequence[Example]) -> None:

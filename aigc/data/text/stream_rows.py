@@ -14,7 +14,9 @@ from aigc.data.text.objectives.base import Context, Objective
 from aigc.data.text.rows import Batch
 from aigc.data.text.split import group_of
 from aigc.data.text.streams import Stream
-from aigc.data.text.tokenised import Collector, into_rows
+from aigc.data.text.tokenised import Collector, dropped_note, into_rows
+from aigc.errors import InputError
+from aigc.runs.console import log
 
 WINDOW = 256
 """Rows that documents are gathered for before they are packed."""
@@ -49,6 +51,7 @@ class StreamRows:
     Documents are gathered in windows, of about `WINDOW` rows or `shuffle_buffer` documents, whichever is more, and each
     window is packed by itself. A position is that of a window in the source and a number of rows: a resumed run reads
     that window again, so that neither text nor tokens have to be kept. The rows are the same for any batch size.
+    Documents that give nothing to learn are counted: a warning says so at the first ones, and at the end of an epoch.
 
     Args:
         stream: The corpus.
@@ -78,6 +81,8 @@ class StreamRows:
         self.rank = rank
         self.world_size = world_size
         self._collector = Collector(objective, context)
+        self.dropped = 0
+        """Documents of this epoch, as far as it was read, that give nothing to learn."""
 
     def batches(
         self, epoch: int, batch_size: int, position: StreamPosition | None = None
@@ -107,11 +112,14 @@ class StreamRows:
         if source is not None:
             dataset.load_state_dict(source)
         examples = iter(dataset)
+        self.dropped = 0
         while (gathered := self._gather(examples)) is not None:
             rows = self._pack(*gathered, (settings.seed, epoch, number, self.rank))
             for row in range(done, len(rows)):
                 yield rows[row], {"source": source, "window": number, "row": row + 1}
             source, number, done = dataset.state_dict(), number + 1, 0
+        if self.dropped:
+            self._log_dropped(f"epoch {epoch} in all")
 
     def _gather(self, examples: Iterator[dict[str, Any]]) -> tuple[dict[str, Any], Table] | None:
         """Ids and documents of the next window; None at the end."""
@@ -122,10 +130,28 @@ class StreamRows:
             if chunk is None:
                 break
             if chunk:
-                self._collector.add(chunk)
+                self._add(chunk)
             found, tokens = len(self._collector.done.cells), self._collector.done.length
-        _, ids, table = self._collector.take()
+        collected, ids, table = self._collector.take()
+        if collected.dropped and not self.dropped:
+            self.dropped = collected.dropped
+            self._log_dropped("so far")
+        else:
+            self.dropped += collected.dropped
         return (ids, table) if len(table) else None
+
+    def _add(self, chunk: list[Example]) -> None:
+        """Tokenise documents; an error names the stream, if it does not name the file."""
+        try:
+            self._collector.add(chunk)
+        except InputError as error:
+            file = chunk[0].file
+            raise error if file and file in str(error) else InputError(f"{self.stream.name}: {error}") from error
+
+    def _log_dropped(self, when: str) -> None:
+        log.warning(
+            "%s, %s: %s", self.stream.name, when, dropped_note("document", self.dropped, self.context.sequence_length)
+        )
 
     def _chunk(self, examples: Iterator[dict[str, Any]]) -> list[Example] | None:
         """The next documents to be tokenised together, none that is held out among them; None at the end."""

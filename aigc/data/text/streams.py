@@ -5,6 +5,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,10 @@ class Stream(ABC):
         Raises:
             InputError: The row cannot be used.
         """
-        return learned(self._read(row), self.objective, self.name)
+        example = self._read(row)
+        where = f"{example.file}, example {example.row}" if example.row else self.name
+        kept = learned(example, self.objective, where)
+        return replace(kept, row=example.row, file=example.file) if example.row else kept
 
     @abstractmethod
     def _dataset(self, order: tuple[int, int] | None) -> tuple[Any, str]:
@@ -179,11 +183,11 @@ class FileStream(Stream):
 
 
 def read_files(files: list[str], layout: Layout) -> Iterator[dict[str, Any]]:
-    """The examples of some files as rows."""
+    """The examples of some files as rows, which name the file and the number in it."""
     for name in files:
         path = Path(name)
-        for example in reader_of(path).read(path, layout):
-            yield example.plain()
+        for number, example in enumerate(reader_of(path).read(path, layout), 1):
+            yield {**example.plain(), "row": number, "file": name}
 
 
 class HubStream(Stream):

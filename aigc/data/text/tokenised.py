@@ -126,6 +126,17 @@ class Collector:
         return done, ids, table
 
 
+def dropped_note(documents: str, dropped: int, sequence_length: int) -> str:
+    """Return what is said of documents that are left out.
+
+    Args:
+        documents: What they are called, in the singular.
+        dropped: How many there are.
+        sequence_length: The longest row in tokens.
+    """
+    return f"{plural(dropped, documents)} dropped: no token to learn fits into data.sequence_length {sequence_length}"
+
+
 def into_rows(table: Table, packing: bool, sequence_length: int) -> tuple[Table, Integers]:
     """Put documents into rows: several into each when they are packed, else one.
 

@@ -15,14 +15,19 @@ class ChatDocument:
     Attributes:
         ids: The token ids.
         spans: Numbers of tokens that are not learned and that are, in turn; as many of both.
-        learned: The text of the learned tokens, without those that end an answer.
+        answers: The texts of the answers that are learned, without the tokens that end them.
         shortened: Whether turns or the beginning of a prompt were left out.
     """
 
     ids: list[int]
     spans: list[int]
-    learned: str
+    answers: tuple[str, ...]
     shortened: bool = False
+
+    @property
+    def learned(self) -> str:
+        """The text of the learned tokens, without those that end an answer."""
+        return "".join(self.answers)
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class ChatDocuments:
     most: int
 
     def of(self, conversations: Sequence[Conversation], names: Sequence[str]) -> Iterator[list[ChatDocument | None]]:
-        """Yield the documents of each conversation; None for one whose answers are longer than a row.
+        """Yield the documents of each conversation; None for one whose last answer is longer than a row.
 
         Args:
             conversations: The conversations, which are tokenised together.
@@ -96,12 +101,12 @@ class ChatDocuments:
             _add(spans, len(before), len(answer))
             learned.append(segment.said)
         _add(spans, len(rest), 0)
-        return ChatDocument(ids + rest, spans, "".join(learned))
+        return ChatDocument(ids + rest, spans, tuple(learned))
 
     def _fitting(
         self, document: ChatDocument, messages: Sequence[Message], tools: Sequence[object]
     ) -> ChatDocument | None:
-        """Leave out the oldest turns, then the beginning of what is asked; None where the answers alone do not fit."""
+        """Leave out the oldest turns, then the beginning of the last one; None where its last answer does not fit."""
         if len(document.ids) <= self.most or len((document := _without_rest(document)).ids) <= self.most:
             return document
         turns = [index for index, one in enumerate(messages) if one.role == "user"]
@@ -115,13 +120,15 @@ class ChatDocuments:
         return self._cut(document)
 
     def _cut(self, document: ChatDocument) -> ChatDocument | None:
-        first, *others = document.spans
-        kept = self.template.starts(document.ids)
-        room = self.most - sum(others)
-        if room < max(kept, 1):
-            return None
-        ids = document.ids[:kept] + document.ids[first - room + kept :]
-        return ChatDocument(ids, [room, *others], document.learned, shortened=True)
+        """Leave out the beginning, as little as possible; an answer goes whole, as that to a call of a tool may."""
+        ids, spans, kept = document.ids, document.spans, self.template.starts(document.ids)
+        for at in range(0, len(spans), 2):
+            others = spans[at + 1 :]
+            room = min(self.most - sum(others), spans[at] + (kept if at else 0))
+            if room >= max(kept, 1):
+                ids = ids[:kept] + ids[len(ids) - sum(others) - room + kept :]
+                return ChatDocument(ids, [room, *others], document.answers[at // 2 :], shortened=True)
+        return None
 
 
 def _without_rest(document: ChatDocument) -> ChatDocument:

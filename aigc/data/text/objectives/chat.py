@@ -40,8 +40,8 @@ class Chat(Causal):
     """Answers in conversations; what users, tools and the template say carries no loss.
 
     A document is a conversation up to its last answer that is learned. An answer is learned with the token that ends
-    it. Of a conversation that is longer than a row, the oldest turns are left out, then the beginning of what is asked;
-    one whose last answers do not fit into a row is dropped.
+    it. Of a conversation that is longer than a row, the oldest turns are left out, then the beginning of the last turn;
+    one whose last answer does not fit into a row is dropped.
 
     Args:
         conversations: How rows hold conversations: messages, sharegpt, alpaca.
@@ -53,6 +53,7 @@ class Chat(Causal):
 
     annotations = ("spans",)
     numbers = ("targets",)
+    format = 2
     reads_texts = False
     uses_chat_template = True
 
@@ -177,7 +178,8 @@ def _said(message: Message) -> str:
 def _name(example: Example) -> str:
     """Name an example in a message."""
     shown = shortened(" ".join(example.prompt.split()), _SHOWN)
-    return f"row {example.row} ({shown!r})" if example.row else f"the conversation {shown!r}"
+    where = f"{example.file}, row" if example.file else "row"
+    return f"{where} {example.row} ({shown!r})" if example.row else f"the conversation {shown!r}"
 
 
 def _encoded(document: ChatDocument | None) -> Encoded | None:

@@ -147,6 +147,35 @@ def test_answers_that_do_not_fit_are_dropped_and_counted(table, tmp_path, caplog
     assert any("dropped" in message for message in caplog.messages)
 
 
+def test_streamed_answers_that_do_not_fit_are_counted_and_said(table, tmp_path, caplog):
+    made = rows(20)
+    for row in made[10::2]:
+        row["messages"][-1]["content"] = "".join(map(chr, range(0x4E00, 0x4E00 + 100)))
+    data = opened(table(made), tmp_path, StreamedText, validation_documents=4)
+    caplog.set_level(logging.WARNING)
+    streamed = data.rows()
+    assert sum(1 for _ in streamed.batches(0, 1)) > 0
+    assert streamed.dropped == 5
+    assert any("5 documents dropped" in message for message in caplog.messages)
+
+
+def test_a_streamed_row_that_cannot_be_used_is_named(table, tmp_path):
+    made = rows(60)
+    made[40]["messages"][-1]["content"] = ""
+    characters = StreamTokenizer(kind="character", sample=10)
+    data = opened(table(made), tmp_path, StreamedText, validation_documents=4, tokenizer=characters)
+    with pytest.raises(InputError, match=r"chat\.jsonl, example 41: message 4"):
+        list(data.rows().batches(0, 1))
+    file = tmp_path / "refuses.jinja"
+    refused = "{% if '45' in m.content %}{{ raise_exception('no') }}{% endif %}"
+    file.write_text("{% for m in messages %}" + refused + "{{ m.content }}{% endfor %}")
+    chat = ChatSettings(template=str(file))
+    path = table(rows(60), "other.jsonl")
+    data = opened(path, tmp_path, StreamedText, validation_documents=4, tokenizer=characters, chat=chat)
+    with pytest.raises(InputError, match=r"other\.jsonl, row 46 "):
+        list(data.rows().batches(0, 1))
+
+
 def test_streamed_conversations_are_the_same(table, tmp_path):
     path = table(rows())
     settings = {"validation_documents": 4, "shuffle": False}

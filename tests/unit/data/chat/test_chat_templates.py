@@ -173,3 +173,20 @@ def test_the_oldest_turns_are_left_out_first_and_the_system_message_stays():
     assert document.learned == "".join(one.content for one in turns[3::2])
     (none,) = documents(reader, messages("a", "b" * 200), 20)
     assert none is None
+
+
+def test_a_long_result_of_a_tool_loses_its_beginning_and_the_last_answer_stays():
+    reader = tokenizer("qwen2_5")
+    call = {"type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
+    rows = [
+        {"role": "user", "content": "what?"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "content": "result " * 200},
+        {"role": "assistant", "content": "done"},
+    ]
+    conversation = tuple(read_message(row, number) for number, row in enumerate(rows, 1))
+    (whole,), (document,) = documents(reader, conversation), documents(reader, conversation, 60)
+    assert document is not None
+    assert len(document.ids) == sum(document.spans) == 60
+    assert (document.learned, document.shortened, len(document.spans)) == ("done", True, 2)
+    assert whole.ids[: len(whole.ids) - (whole.spans[-2] if whole.spans[-1] == 0 else 0)][-60:] == document.ids
