@@ -5,11 +5,15 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from aigc.cli.parts.chat_commands import KEYS, Commands, commands_help
+from aigc.cli.parts.chat_commands import KEYS, Commands, check_system, commands_help
 from aigc.cli.parts.options import VerbParser, add_trust, fields_help, use_trusted
 from aigc.errors import InputError
 from aigc.printing import plural, print_json
+
+if TYPE_CHECKING:
+    from aigc.inference.parts.asked import Asking
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Characters that a terminal obeys instead of showing them."""
@@ -20,8 +24,9 @@ def parser() -> argparse.ArgumentParser:
     made = VerbParser(
         "chat",
         "Talk with a run's language model: each line is a message, and the answer appears while it is written. The\n"
-        "chat template is that of the model; where it has none, each line is a text that the model continues. The\n"
-        "same seed and settings give what `aigc generate` gives. Lines may come through a pipe.\n"
+        "chat template is that of the model; where it was trained without one, each line is a text that it continues,\n"
+        "with data.separator of the run. The same seed and settings give what `aigc generate` gives. Lines may come\n"
+        "through a pipe.\n"
         f"\ncommands in the conversation:\n{commands_help()}",
         "aigc chat latest temperature=0.8\n  echo 床前明月光 | aigc chat latest seed=3 max_new_tokens=20",
         lambda: fields_help(KEYS, "keys (key=value; default in brackets):"),
@@ -49,12 +54,22 @@ def run(options: argparse.Namespace) -> None:
     print_first_line(f"chat with {model.run.id}")
     session = model.chat()
     lines = open_lines()
-    if session.asking.template is None:
-        _say("the model has no chat template: each line is a text that it continues, apart from those before")
+    check_system(session, keys)
+    if not session.answers(keys):
+        _say(_continues(session.asking))
     if lines.interactive:
         _say("/help lists the commands; Ctrl-C stops an answer, Ctrl-D leaves")
-    commands = Commands(session, replace(keys, system=keys.system or session.system), model.run.id)
+    system = keys.system or (session.system if session.answers(keys) else None)
+    commands = Commands(session, replace(keys, system=system), model.run.id)
     Dialogue(commands, lines.interactive, options.json).hold(lines)
+
+
+def _continues(asking: "Asking") -> str:
+    """Say that lines are continued, and why."""
+    why = "was not trained with the chat template" if asking.template else "has no chat template"
+    after = f", with the separator {asking.separator!r} after it" if asking.separator else ""
+    more = "; chat=true talks with the template" if asking.template else ""
+    return f"the model {why}: each line is a text that it continues, apart from those before{after}{more}"
 
 
 class Dialogue:

@@ -65,12 +65,16 @@ class SavedCausalLM(SavedTransformersModel):
         from aigc.generation.texts import generate_texts
         from aigc.inference.parts.asked import Asking
         from aigc.inference.parts.unknown import warn_of_unknown
+        from aigc.models.end_tokens import add_end_tokens
 
         model, tokenizer = self._on_device()
         separator = self._separator() if keys.separator is None else keys.separator
         chat = keys.chat if keys.chat is not None else self._is_chat(tokenizer)
-        asked = Asking(tokenizer, chat, separator, keys.system or self._system()).asked(rows, source)
+        asking = Asking(tokenizer, chat, separator, keys.system or self._system())
+        asked = asking.asked(rows, source)
         warn_of_unknown(tokenizer, [one.prompt.text for one in asked])
+        if chat or any("messages" in row for row in rows):
+            add_end_tokens(model, tokenizer, asking.template.end_ids if asking.template else ())
         texts = generate_texts(model, tokenizer, [one.prompt for one in asked], keys)
         settings = {one.name: getattr(keys, one.name) for one in fields(Sampling)}
         settings = {name: value for name, value in settings.items() if value is not None}
@@ -81,12 +85,13 @@ class SavedCausalLM(SavedTransformersModel):
         ]
 
     def chat(self) -> "ChatSession":
-        """Begin a conversation with the chat template of the tokenizer; see `SavedModel.chat`."""
+        """Begin a conversation, with the chat template if the run was trained with it; see `SavedModel.chat`."""
         from aigc.inference.parts.asked import Asking
         from aigc.inference.parts.chat_session import ChatSession
 
         model, tokenizer = self._on_device()
-        return ChatSession(model, Asking(tokenizer, separator=self._separator()), self._system())
+        chat = bool(self.notes.get("chat", tokenizer.chat_template))  # runs of older versions do not say so
+        return ChatSession(model, Asking(tokenizer, chat, self._separator()), self._system())
 
     def _on_device(self) -> tuple[Any, Any]:
         """Load model and tokenizer, on the GPU where there is one."""
@@ -121,7 +126,7 @@ class SavedCausalLM(SavedTransformersModel):
 
     def _system(self) -> str | None:
         """Return the system message that the run's data gave to conversations without one."""
-        return ((self.run.config.get("data") or {}).get("chat") or {}).get("system")
+        return self.notes.get("system", ((self.run.config.get("data") or {}).get("chat") or {}).get("system"))
 
     def _is_chat(self, tokenizer: Any) -> bool:
         """Return whether the model was trained to answer; of a folder that does not say so, whether it can."""

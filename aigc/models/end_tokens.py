@@ -37,6 +37,18 @@ def set_end_tokens(
         generation.eos_token_id = _joined([*kept, *further], own)
 
 
+def add_end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, further: Sequence[int]) -> None:
+    """Let further tokens end a text that a model writes, such as those of its chat template.
+
+    Args:
+        model: Its `generation_config` is changed.
+        tokenizer: Its tokenizer.
+        further: Their ids.
+    """
+    generation = model.generation_config
+    generation.eos_token_id = _joined([*_named(generation), *further], tokenizer.eos_token_id)
+
+
 def set_special_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
     """Set the tokens that begin and pad a text in the configurations of a model.
 

@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from aigc.data.text.chat.conversation import Message
 from aigc.data.text.chat.template import ChatTemplate
 from aigc.errors import InputError
+from aigc.generation.configuration import configuration
+from aigc.generation.sampling import Sampling
 from aigc.inference.find import open_model
 from aigc.inference.parts import chat_session
 from aigc.inference.parts.chat_session import ChatKeys
 from tests.cli.image_runs import Verb, image_run
 from tests.cli.talking import TEMPLATE, talking_run, terminal
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, write
 
 SETTINGS = ("max_new_tokens=8", "temperature=0.9", "seed=4")
 
@@ -53,6 +56,42 @@ def test_a_chat_answers_as_generate_does(verbs: Any) -> None:
     assert "chat template" in told
     other = verbs("chat", "plain", *SETTINGS, "seed=5", lines="夜來\n")
     assert other[1] not in shown
+
+
+def test_a_run_of_pairs_is_asked_as_in_training_whatever_its_tokenizer_has(verbs: Any, place: Path) -> None:
+    run = talking_run(place, "pairs", TEMPLATE, "data: {chat: {system: 門前}}\n")
+    notes = {"saved_model": "aigc.inference.causal_lm.SavedCausalLM", "chat": False, "separator": "，"}
+    write(run.model / "aigc.json", json.dumps(notes))
+    keys = ["temperature=0", "max_new_tokens=8"]
+    code, shown, told = verbs("chat", "pairs", *keys, lines="夜來\n")
+    assert shown == verbs("generate", "pairs", "prompt=夜來", "completion_only=true", *keys)[1]
+    assert (code, "'，'" in told, "chat=true" in told) == (0, True, True)
+    assert verbs("chat", "pairs", *keys, lines="/system 鳥\n")[0] == 2
+    assert verbs("chat", "pairs", *keys, "system=鳥")[0] == 2
+    assert (
+        verbs("chat", "pairs", *keys, "chat=true", lines="夜來\n")[1]
+        == verbs("generate", "pairs", "prompt=夜來", "chat=true", *keys)[1]
+    )
+    assert verbs("chat", "plain", "chat=true", lines="夜來\n")[0] == 2
+
+
+def test_the_end_of_a_turn_ends_an_answer_also_where_the_model_does_not_name_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    tokenizer = AutoTokenizer.from_pretrained(talking_run(place, "turns", None).model)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|turn|>"]})
+    tokenizer.chat_template = TEMPLATE.replace("{{ eos_token }}", "<|turn|>")
+    tokenizer.save_pretrained("outputs/runs/turns/model")
+    model = AutoModelForCausalLM.from_pretrained("outputs/runs/turns/model")
+    model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained("outputs/runs/turns/model")
+    turn = tokenizer.convert_tokens_to_ids("<|turn|>")
+    session = open_model("outputs/runs/turns/model").chat()
+    session.ask("夜來", ChatKeys(max_new_tokens=2), lambda piece: None)
+    settings = configuration(session.model, session.asking.tokenizer, Sampling(), 2)
+    assert turn in settings.eos_token_id
+    assert turn not in (settings.suppress_tokens or [])
 
 
 def test_settings_and_seeds_change_between_answers(verbs: Any) -> None:

@@ -73,8 +73,7 @@ class Commands:
         return self._set(f"seed={rest}")
 
     def _system(self, rest: str) -> Outcome:
-        if self.session.asking.template is None:
-            raise InputError("this model has no chat template, so it takes no system message")
+        check_system(self.session, replace(self.keys, system=rest or None))
         self.keys = replace(self.keys, system=rest or None)
         return Outcome("the system message is set" if rest else "there is no system message now")
 
@@ -117,6 +116,12 @@ class Commands:
         """Return the sampling controls, without those that have no value."""
         values = asdict(self.keys).items()
         return [(name, value) for name, value in values if value is not None and name != "system"]
+
+
+def check_system(session: "ChatSession", keys: "ChatKeys") -> None:
+    """Check that a system message has a place in what the model is asked; raises InputError."""
+    if keys.system and not session.answers(keys):
+        raise InputError("lines are texts that the model continues, so there is no place for a system message")
 
 
 def commands_help() -> str:

@@ -1,7 +1,7 @@
 """A conversation with a language model: turns of a person and of the model, and how the model is asked."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aigc.errors import InputError
@@ -23,6 +23,8 @@ class ChatKeys(OneText):
 
     system: str | None = None
     """Turn to the model before the conversation; null has none, or that of the chat template."""
+    chat: bool | None = None
+    """Whether lines are messages, with the chat template, and not texts to continue; null as the run was trained."""
 
 
 class Answer(NamedTuple):
@@ -36,17 +38,21 @@ class Answer(NamedTuple):
 
 
 class ChatSession:
-    """The turns so far. Without a chat template, each line is a prompt of its own that the model continues.
+    """The turns so far. For a model that was not trained on conversations, each line is a prompt that it continues.
 
     Args:
         model: A causal language model.
-        asking: Makes prompts.
+        asking: Makes prompts; as messages where its `chat` is true and the keys do not say otherwise.
         system: The system message that the model was trained with.
     """
 
     def __init__(self, model: Any, asking: "Asking", system: str | None = None) -> None:
         self.model, self.asking, self.system = model, asking, system
         self.messages: list[Turn] = []
+
+    def answers(self, keys: ChatKeys) -> bool:
+        """Return whether lines are messages that the model answers, and not texts that it continues."""
+        return self.asking.chat if keys.chat is None else keys.chat
 
     def ask(self, text: str, keys: ChatKeys, show: Callable[[str], None], again: bool = False) -> Answer:
         """Add a message of the person and the model's answer to it.
@@ -99,14 +105,19 @@ class ChatSession:
         """Return the prompt, and how many of the oldest messages were left out so that an answer has room."""
         from aigc.data.text.chat.conversation import Message, with_system
         from aigc.models.context import context_length
+        from aigc.models.end_tokens import add_end_tokens
 
-        if self.asking.template is None:
-            return self.asking.asked([{"prompt": messages[-1]["content"]}])[0].prompt, 0
+        if not self.answers(keys):
+            return replace(self.asking, chat=False).asked([{"prompt": messages[-1]["content"]}])[0].prompt, 0
+        template = self.asking.template
+        if template is None:
+            raise InputError("the model has no chat template: chat=false continues each line")
+        add_end_tokens(self.model, self.asking.tokenizer, template.end_ids)
         context = context_length(self.model.config)
         every = [Message(one["role"], one["content"]) for one in messages]
         for left_out in range(0, len(messages), 2):  # a question goes with its answer
             try:
-                prompt = self.asking.template.prompt(with_system(every[left_out:], keys.system))
+                prompt = template.prompt(with_system(every[left_out:], keys.system))
             except ValueError as error:
                 raise InputError(str(error)) from error
             if context is None or len(prompt.ids) <= context - _wanted(keys, context):
