@@ -26,6 +26,18 @@ def check_rows(config: Any, data: Any) -> None:
         raise ConfigError([Problem("data.packing", what)])
 
 
+def check_virtual(config: Any) -> None:
+    """Check that a network that is trained does not begin with the virtual tokens of an adapter.
+
+    Raises:
+        ConfigError: It does.
+    """
+    if getattr(config, VIRTUAL, 0):
+        number = plural(getattr(config, VIRTUAL), "virtual token")
+        what = f"its {number} belong to frozen weights; give the path of the base model, and train its adapter anew"
+        raise ConfigError([Problem("model.path", what)])
+
+
 def isolate_documents(model: PreTrainedModel, data: Any) -> None:
     """Find out how the documents of a row are kept apart in a network, which remembers it.
 

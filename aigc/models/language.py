@@ -29,7 +29,7 @@ from aigc.models.context import WITHOUT_ADAPTER, WITHOUT_WEIGHTS
 from aigc.models.dtypes import Dtype
 from aigc.models.embeddings import fit_embeddings, token_count
 from aigc.models.end_tokens import set_end_tokens, set_special_tokens
-from aigc.models.fit import check_adapter, check_added, check_rows, check_state, isolate_documents
+from aigc.models.fit import check_adapter, check_added, check_rows, check_state, check_virtual, isolate_documents
 from aigc.models.gguf_files import gguf_file
 from aigc.models.pretrained import is_adapter, loading_from, local_folder, weights_problem
 from aigc.models.quantised import Quantised, keep_as_loaded, loaded_as
@@ -83,6 +83,7 @@ class TransformersModel(ModelFactory):
         self.dtype = dtype
         self.attention = attention
         self.quantised = quantised
+        self._is_trained = True
         if problems := self._problems():
             raise ConfigError(problems)
         if self.architecture or (self.folder and not weights_problem(str(self.path))):
@@ -126,6 +127,7 @@ class TransformersModel(ModelFactory):
         if getattr(data, "tokenizer", None) is None:
             raise InputError(f"model: a language model learns from texts, and {type(data).__name__} contains none")
         model = self.read() if self.path else self._random(data)
+        model.aigc_path = self.path
         model.aigc_added_tokens = fit_embeddings(model, data.tokenizer, self.path)
         set_end_tokens(model, data.tokenizer, self.path, getattr(data, "end_ids", ()))
         set_special_tokens(model, data.tokenizer)
@@ -167,6 +169,8 @@ class TransformersModel(ModelFactory):
             what = f"Transformers has no AutoModelFor{self.head} for {config.model_type}, the type of this model"
             raise ConfigError([Problem("model.path" if self.path else "model.architecture", what)])
         check_rows(config, data)
+        if self._is_trained:
+            check_virtual(config)
         # Its layers without their weights; a model that computes with its weights here is left to `create`.
         with suppress(RuntimeError), torch.device("meta"):
             empty = self._empty(config)
@@ -180,6 +184,7 @@ class TransformersModel(ModelFactory):
         fresh = copy.copy(self)
         fresh.architecture, fresh.path, fresh.settings = None, str(folder), {}
         fresh.adapter, fresh.dtype = None, "float32"  # merged in model/, or when it is read
+        fresh._is_trained = False
         fresh.quantised = None
         fresh.attention = "eager" if self.attention == "eager" else "auto"  # it may be read where there is no GPU
         return fresh
@@ -213,6 +218,8 @@ class TransformersModel(ModelFactory):
     def _read_base(self, named: Mapping[str, Any], config: Any) -> PreTrainedModel:
         base = copy.copy(self)
         base.path, base.dtype, base.quantised = named["path"], named["dtype"], named["quantised"]
+        if (folder := base.folder) and is_adapter(folder):
+            return base.read()
         config.vocab_size = base._configuration().vocab_size
         return base._weights(config)
 

@@ -93,8 +93,7 @@ def find_output_layer(model: PreTrainedModel) -> OutputLayer | None:
 
 @torch.no_grad()
 def _tried(model: PreTrainedModel) -> OutputLayer | None:
-    embeddings = model.get_input_embeddings()
-    ids = torch.arange(_LENGTH, device=embeddings.weight.device)[None] % embeddings.num_embeddings
+    ids = torch.arange(_LENGTH, device=model.device)[None] % model.config.get_text_config().vocab_size
     states = model.base_model(input_ids=ids, use_cache=False)
     layer = OutputLayer(model, type(states))
     halves = layer.logits(states.last_hidden_state[0]).float()

@@ -115,7 +115,7 @@ def rounded_at_random(values: Tensor, generator: torch.Generator) -> Tensor:
     """
     noise = torch.randint(2**_LOST_BITS, values.shape, dtype=torch.int32, device=values.device, generator=generator)
     bits = (values.contiguous().view(torch.int32) + noise) >> _LOST_BITS << _LOST_BITS
-    return bits.view(torch.float32).to(torch.bfloat16)
+    return torch.where(values.isfinite(), bits.view(torch.float32), values).to(torch.bfloat16)
 
 
 def _local(tensor: Tensor) -> Tensor:

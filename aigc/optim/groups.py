@@ -52,15 +52,17 @@ def rate_factors(
     Raises:
         ConfigError: A pattern matches nothing, or the network has no layers.
     """
-    named = list(network.named_parameters())
-    rates = list(rates)
-    _check_patterns([name for name, _ in named], [pattern for pattern, _ in rates], key)
+    named, rates = list(network.named_parameters()), list(rates)
+    names: dict[int, list[str]] = {}  # a weight that two layers share has two
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    _check_patterns([name for several in names.values() for name in several], [pattern for pattern, _ in rates], key)
     depths = layer_depths([name for name, _ in named]) if layer_decay != 1 else {}
     factors = {}
     for name, parameter in named:
         factor = 1.0
         for pattern, value in rates:
-            factor *= value if matches(name, pattern) else 1.0
+            factor *= value if any(matches(one, pattern) for one in names[id(parameter)]) else 1.0
         factors[id(parameter)] = factor * layer_decay ** depths.get(name, 0)
     return factors
 

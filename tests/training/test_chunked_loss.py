@@ -48,7 +48,7 @@ def task_of(model, **settings):
 def loss_and_gradients(task, batch):
     task.zero_grad()
     loss = task.loss(batch)
-    loss.backward()
+    (0.25 * loss).backward()  # as a step scales it
     return loss.detach(), {name: weight.grad for name, weight in task.named_parameters() if weight.grad is not None}
 
 
@@ -133,6 +133,25 @@ def test_frozen_logits_are_computed_once_and_only_for_targets(data, monkeypatch)
         positions.clear()
         task.loss(batch).backward()
         assert sum(positions) - positions[0] == batch["target_tokens"] * (1 if is_frozen else 2)
+
+
+def test_what_is_infinite_where_nothing_is_learned_does_not_matter(data, in_parts):
+    task = task_of(model_of(data, "llama"), chunked_loss=True)
+    batch = data.example_rows(2)
+    batch["labels"][:, -3:] = IGNORE
+    batch["target_tokens"] = int((batch["labels"][:, 1:] != IGNORE).sum())
+    hidden = OutputLayer.hidden
+
+    def with_infinity(self, **inputs):
+        states = hidden(self, **inputs).clone()
+        states[:, -1] = torch.inf
+        return states
+
+    expected = task.loss(batch)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OutputLayer, "hidden", with_infinity)
+        task.__dict__.pop("_run_layers")
+        assert torch.equal(task.loss(batch), expected)
 
 
 class LargestFloats(TorchDispatchMode):

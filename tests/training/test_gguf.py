@@ -11,6 +11,7 @@ from aigc.config.problems import ConfigError
 from aigc.data.text.tokenizer import encode
 from aigc.errors import InputError
 from aigc.models import TransformersCausalLM
+from aigc.models.adapters.saving import save_language_model
 from aigc.models.pretrained import load_tokenizer, weights_problem
 from tests.training.helpers import sgd_task, trainer
 from tests.training.tiny_gguf import byte_level, write_gguf
@@ -90,3 +91,15 @@ def test_a_missing_package_is_named(made, monkeypatch):
     assert "aigc[gguf]" in problem
     with pytest.raises(InputError, match=r"aigc\[gguf\]"):
         load_tokenizer(str(file))
+
+
+def test_an_adapter_that_is_kept_apart_finds_the_file_again(made, tmp_path):
+    file, _, _ = made
+    data = text_data(tmp_path, kind="pretrained", path=str(file))
+    data.prepare_data()
+    model = TransformersCausalLM(path=str(file), adapter=LORA | {"merge": False}).create(data)
+    save_language_model(model, tmp_path / "out")
+    data.tokenizer.save_pretrained(tmp_path / "out")
+    found = TransformersCausalLM(path=str(file)).from_folder(tmp_path / "out").create(data)
+    ids = torch.arange(6)[None]
+    torch.testing.assert_close(found.eval()(ids).logits, model.eval()(ids).logits, atol=1e-5, rtol=1e-5)

@@ -160,6 +160,9 @@ def test_rounding_at_random_is_right_on_average_and_keeps_what_is_exact():
     torch.testing.assert_close(rounded.mean(1), between.mean(1), rtol=5e-5, atol=0)
     exact = torch.tensor([0.0, -1.5, 2.0**-126, float("inf"), -float("inf")])
     assert torch.equal(rounded_at_random(exact, generator).float(), exact)
+    odd = torch.tensor([0x7FFFFFFF, 0x7F800000], dtype=torch.int32).view(torch.float32)  # a NaN, and infinity
+    assert rounded_at_random(odd, generator).isnan().tolist() == [True, False]
+    assert rounded_at_random(odd, generator)[1] == torch.inf
     assert rounded_at_random(torch.tensor([float("nan")]), generator).isnan().all()
 
 

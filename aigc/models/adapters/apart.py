@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import PeftConfig, PeftModel
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import load_file
@@ -62,7 +63,7 @@ def load_apart(folder: Path, read: Callable[[Mapping[str, Any], Any], PreTrained
     try:
         model = read(base, config)
     except (OSError, InputError) as error:
-        what = f"the base model {path} of the adapter in {folder} cannot be read: {str(error).partition(chr(10))[0]}"
+        what = f"the base model {path} of the adapter in {folder} cannot be read: {' '.join(str(error).split())}"
         raise InputError(f"{what}. Put it back, or change `path` in {folder / BASE}") from error
     try:
         fit_embeddings(model, load_tokenizer(str(folder)), path)
@@ -80,6 +81,8 @@ def load_apart(folder: Path, read: Callable[[Mapping[str, Any], Any], PreTrained
         prepend(model, wrapper)
         return model
     settings.inference_mode = False
+    if not base["quantised"]:
+        model.to(torch.promote_types(dtype, model.dtype))  # merged weights are rounded to the asked type alone
     wrapper = put_on(model, settings, load_file(folder / SAFETENSORS_WEIGHTS_NAME))
     before = probe(model)
     merge_layers(model, wrapper)

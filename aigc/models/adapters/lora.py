@@ -8,10 +8,12 @@ from peft import LoraConfig, PeftConfig
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from aigc.config.problems import ConfigError, Problem
 from aigc.config.types import Bound
 from aigc.models.adapters.peft import LayerAdapter
 from aigc.models.adapters.residual import as_difference, keep_initial_factors
-from aigc.models.adapters.targets import ALL_LINEAR, linear_kinds
+from aigc.models.adapters.targets import ALL_LINEAR, is_named, is_target, linear_kinds
+from aigc.printing import plural
 
 _FROM_WEIGHTS = ("pissa", "pissa_niter_4", "pissa_niter_16")
 """Ways to begin that take a part out of the frozen weights."""
@@ -68,7 +70,7 @@ class LoRA(LayerAdapter):
             use_rslora=self.use_rslora,
             use_dora=self.use_dora,
             init_lora_weights=init,
-            trainable_token_indices=_added_rows(model),
+            trainable_token_indices=self._added_rows(model),
         )
 
     def apply(self, model: nn.Module) -> None:
@@ -102,13 +104,25 @@ class LoRA(LayerAdapter):
         initial = {name for name, _ in model.named_buffers() if name.endswith((".initial_A", ".initial_B"))}
         return super().saved(model) | initial
 
+    def _added_rows(self, model: nn.Module) -> dict[str, list[int]] | None:
+        """Return the rows that are trained whole, by the names of the layers, as PEFT takes them; None without any.
 
-def _added_rows(model: nn.Module) -> dict[str, list[int]] | None:
-    """Return the rows that are trained whole, by the names of the layers, as PEFT takes them; None without any."""
-    added = list(getattr(model, "aigc_added_tokens", ()))
-    if not added or not isinstance(model, PreTrainedModel):
-        return None
-    embeddings, output = model.get_input_embeddings(), model.get_output_embeddings()
-    tied = getattr(output, "weight", None) is embeddings.weight  # PEFT ties the rows, too
-    layers = [embeddings] if output is None or tied else [embeddings, output]
-    return {name: added for name, layer in model.named_modules() if any(layer is one for one in layers)}
+        Raises:
+            ConfigError: A layer that has such rows is a target as well.
+        """
+        added = list(getattr(model, "aigc_added_tokens", ()))
+        if not added or not isinstance(model, PreTrainedModel):
+            return None
+        embeddings, output = model.get_input_embeddings(), model.get_output_embeddings()
+        tied = getattr(output, "weight", None) is embeddings.weight  # PEFT ties the rows, too
+        named = {name: layer for name, layer in model.named_modules() if layer is embeddings or layer is output}
+        for name in named:
+            if is_target(name, self.targets(model)):
+                what = (
+                    f"{name} has rows of {plural(len(added), 'added token')}, which are trained whole; leave it out, "
+                    "or name it in modules_to_save"
+                )
+                raise ConfigError([Problem("model.adapter.target_modules", what)])
+        rows = {name for name, layer in named.items() if layer is embeddings or not tied}
+        rows -= {name for name in named if any(is_named(name, whole) for whole in self.modules_to_save)}
+        return dict.fromkeys(sorted(rows), added) or None

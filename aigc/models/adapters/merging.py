@@ -8,6 +8,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from aigc.models.adapters.base import adapter_of, base_digest_of
+from aigc.models.gguf_files import gguf_file
 from aigc.models.pretrained import local_folder
 from aigc.models.probe import fixed_logits, fixed_tokens, largest_difference
 from aigc.runs.files import read_mapping
@@ -63,7 +64,7 @@ def merge_note(model: Any, folder: Path) -> str:
 
 
 def base_path(model: PreTrainedModel) -> str:
-    """Return where the base model of a network is from: a folder, or a name on the Hub."""
-    path = str(model.name_or_path)
-    folder = local_folder(path) if path else None
-    return str(folder.resolve()) if folder else path
+    """Return where the base model of a network is from: a folder, a GGUF file, or a name on the Hub."""
+    path = str(getattr(model, "aigc_path", None) or model.name_or_path)
+    place = (local_folder(path) or gguf_file(path)) if path else None
+    return str(place.resolve()) if place else path

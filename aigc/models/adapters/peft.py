@@ -134,7 +134,11 @@ def put_on(model: nn.Module, config: PeftConfig, weights: dict[str, Tensor] | No
         weights: Those of an adapter, in PEFT's layout; None begins anew.
     """
     with without_warnings():
-        wrapper = get_peft_model(model, config, autocast_adapter_dtype=False)
+        try:
+            wrapper = get_peft_model(model, config, autocast_adapter_dtype=False)
+        except (ValueError, TypeError, AttributeError, NotImplementedError) as error:
+            what = f"PEFT cannot put it on this {type(model).__name__}: {' '.join(str(error).split())}"
+            raise ConfigError([Problem("model.adapter", what)]) from error
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
@@ -161,6 +165,18 @@ def _to_model_type(module: Any, inputs: Any, output: Any) -> Any:
     return output.to(own) if torch.is_tensor(output) and output.is_floating_point() else output
 
 
+def _untie(model: Any) -> None:
+    """Give the output layer a weight of its own where one of two layers with a common one is merged alone."""
+    layers = [model.get_input_embeddings(), model.get_output_embeddings()]
+    changed = [isinstance(layer, BaseTunerLayer) for layer in layers]  # rows of added tokens are merged into both
+    own = [layer.get_base_layer() if is_changed else layer for layer, is_changed in zip(layers, changed, strict=True)]
+    embeddings, output = own
+    if any(changed) and output is not None and output.weight is embeddings.weight:
+        output.weight = nn.Parameter(output.weight.detach().clone(), requires_grad=False)
+        model.config.tie_word_embeddings = False
+        model.config.get_text_config().tie_word_embeddings = False
+
+
 def merge_layers(model: nn.Module, wrapper: PeftModel) -> None:
     """Merge an adapter in place: each layer in float32, stored in its own type; weights in 4 or 8 bits in the model's.
 
@@ -169,6 +185,7 @@ def merge_layers(model: nn.Module, wrapper: PeftModel) -> None:
     dtype: Any = model.dtype if quantised_kind(model) else None
     if dtype is not None:
         wrapper = _dequantised(model, wrapper)
+    _untie(model)
     for layer in list(model.modules()):
         if isinstance(layer, BaseTunerLayer):
             types = {name: weight.dtype for name, weight in layer.get_base_layer().named_parameters()}

@@ -47,6 +47,13 @@ def is_named(layer: str, name: str) -> bool:
     return layer == name or layer.endswith(f".{name}")
 
 
+def is_target(layer: str, targets: str | Sequence[str]) -> bool:
+    """Return whether embeddings or an output layer, by its full name, are among the layers that an adapter changes."""
+    if isinstance(targets, str):
+        return targets != ALL_LINEAR and re.fullmatch(targets, layer) is not None
+    return any(is_named(layer, name) for name in targets)
+
+
 def linear_kinds() -> tuple[type[nn.Module], ...]:
     """Return the classes of linear layers: that of PyTorch and that of GPT-2."""
     return nn.Linear, Conv1D

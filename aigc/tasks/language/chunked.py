@@ -40,7 +40,7 @@ def chunked_nll(layer: OutputLayer, hidden: Tensor, labels: Tensor, targets: int
             result = _WithGradient.apply(nll, *part)
         return result
 
-    total = hidden.float().sum() * 0  # a batch without targets has a gradient, too
+    total = hidden[:0].float().sum()  # a batch without targets has a gradient, too
     for part in chunks(hidden, labels, targets, vocabulary):
         total = total + sum_of(*part)
     return total

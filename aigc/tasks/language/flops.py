@@ -23,11 +23,11 @@ class TrainingFlops:
     def __init__(self, model: PreTrainedModel) -> None:
         config = model.config.get_text_config()
         self._known = all(weight.is_floating_point() for weight in model.parameters())
-        tables = _tables(model)
+        tables, replaced = _tables(model), _replaced(model)
         self._of_token = sum(
             _used(name, weight, config) * (6 if weight.requires_grad else 4)
             for name, weight in model.named_parameters()
-            if weight.ndim > 1 and id(weight) not in tables
+            if weight.ndim > 1 and id(weight) not in tables and not name.startswith(replaced)
         )
         heads = getattr(config, "num_attention_heads", 0) or 0
         width = heads * getattr(config, "head_dim", 0) if getattr(config, "head_dim", None) else config.hidden_size
@@ -56,6 +56,16 @@ def _used(name: str, weight: Tensor, config: Any) -> float:
 
 def _tables(model: PreTrainedModel) -> set[int]:
     """Return the ids of weights that are only looked up in: embeddings that are not the output layer, too."""
-    output = getattr(model.get_output_embeddings(), "weight", None)
+    output = model.get_output_embeddings()
+    output = getattr(output, "modules_to_save", output)  # the copy that an adapter trains
+    multiplied = {id(weight) for weight in output.parameters()} if output is not None else set()
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Embedding)]
-    return {id(layer.weight) for layer in layers if layer.weight is not output}
+    return {id(layer.weight) for layer in layers} - multiplied
+
+
+def _replaced(model: PreTrainedModel) -> tuple[str, ...]:
+    """Return the beginnings of names of weights in whose place an adapter trains a copy."""
+    names = [name for name, _ in model.named_modules()]
+    return tuple(
+        f"{name.removesuffix('modules_to_save')}original_module." for name in names if name.endswith(".modules_to_save")
+    )

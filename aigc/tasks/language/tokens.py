@@ -124,11 +124,15 @@ class _NLL(torch.autograd.Function):
     def forward(ctx: Any, scores: Tensor, labels: Tensor) -> Tensor:
         log_probabilities = F.log_softmax(scores, dim=-1)
         ctx.save_for_backward(log_probabilities, labels)
+        ctx.is_spent = False
         return F.nll_loss(log_probabilities, labels, ignore_index=IGNORE, reduction="none")
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        if ctx.is_spent:
+            raise RuntimeError("the loss of tokens has one backward pass: its gradient is computed in place")
+        ctx.is_spent = True
         log_probabilities, labels = ctx.saved_tensors
         weights = torch.where(labels == IGNORE, 0.0, gradient)[:, None]
         of_scores = log_probabilities.exp_().mul_(weights)
