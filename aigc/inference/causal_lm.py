@@ -14,6 +14,7 @@ from aigc.inference.parts.model_folder import ModelFolder
 from aigc.inference.transformers_model import SavedTransformersModel
 
 if TYPE_CHECKING:
+    from aigc.inference.parts.asked import Asking
     from aigc.inference.parts.chat_session import ChatSession
 
 
@@ -86,12 +87,10 @@ class SavedCausalLM(SavedTransformersModel):
 
     def chat(self) -> "ChatSession":
         """Begin a conversation, with the chat template if the run was trained with it; see `SavedModel.chat`."""
-        from aigc.inference.parts.asked import Asking
         from aigc.inference.parts.chat_session import ChatSession
 
         model, tokenizer = self._on_device()
-        chat = bool(self.notes.get("chat", tokenizer.chat_template))  # runs of older versions do not say so
-        return ChatSession(model, Asking(tokenizer, chat, self._separator()), self._system())
+        return ChatSession(model, self._asking(tokenizer))
 
     def _on_device(self) -> tuple[Any, Any]:
         """Load model and tokenizer, on the GPU where there is one."""
@@ -116,7 +115,24 @@ class SavedCausalLM(SavedTransformersModel):
         from aigc.inference.parts.generation_settings import sampling_of
 
         sampling = sampling_of(self.run)
-        return text_usage(tokenizer, sampling.stops if sampling else ())
+        return text_usage(self._asking(tokenizer), sampling.stops if sampling else ())
+
+    def _prompt_usage(self, tokenizer: Any) -> str:
+        from aigc.inference.parts.card_usage import prompt_usage
+
+        return prompt_usage(self._asking(tokenizer))
+
+    def _handed_on(self) -> dict[str, Any]:
+        system = self._system() if self.notes.get("chat", True) else None
+        said = {**self.notes, "separator": self._separator()}
+        return {**said, "system": system} if system else said
+
+    def _asking(self, tokenizer: Any) -> "Asking":
+        """Return how prompts were made in training; runs of older versions do not say whether as messages."""
+        from aigc.inference.parts.asked import Asking
+
+        chat = bool(self.notes.get("chat", tokenizer.chat_template))
+        return Asking(tokenizer, chat, self._separator(), self._system())
 
     def _separator(self) -> str:
         """Return what the run's data put between a prompt and its completion, as the model has learned it."""

@@ -107,7 +107,7 @@ class SavedTransformersModel(SavedModel):
         if form == PEFT:
             from aigc.inference.parts.adapter import export_adapter
 
-            return export_adapter(self.run, folder, checkpoint, self.pipeline)
+            return export_adapter(self.run, folder, checkpoint, self.pipeline, self._hand_on)
         if checkpoint is None:
             (model, tokenizer), state = self.load(), data_state.read(self.run.model)
             self._check_merged(model)
@@ -117,6 +117,7 @@ class SavedTransformersModel(SavedModel):
         model.save_pretrained(folder, safe_serialization=True)
         tokenizer.save_pretrained(folder)
         self._write_card(model, tokenizer, folder, step)
+        self._write_notes(folder)
         data_state.write(state, folder)
         fresh = self._read(folder, attn_implementation=model.config._attn_implementation, dtype=model.dtype)
         AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -142,6 +143,11 @@ class SavedTransformersModel(SavedModel):
         from aigc.config import build
         from aigc.models import TransformersModel
 
+        if "model" not in self.run.config:
+            raise InputError(
+                f"{folder} holds an adapter alone, which PEFT loads: name its run, or `aigc export RUN` in the format "
+                f"{SAFETENSORS}"
+            )
         return build(self.run.config.model, TransformersModel, "model").from_folder(folder).read().eval()
 
     def _check_merged(self, model: Any) -> None:
@@ -156,7 +162,35 @@ class SavedTransformersModel(SavedModel):
 
         task, data, step = load_task(self.run, name)
         self._check_merged(task.model)
+        self.notes = getattr(data, "model_notes", {})
         return task.merged_model().eval(), data.tokenizer, data.state_dict(), step
+
+    def _hand_on(self, data: Any, folder: Path) -> str:
+        """Write the notes of data beside an adapter, and return what its card says of them."""
+        self.notes = getattr(data, "model_notes", {})
+        self._write_notes(folder)
+        return self._prompt_usage(data.tokenizer)
+
+    def _write_notes(self, folder: Path) -> None:
+        """Write what this program needs to use the model in a folder as that of the run."""
+        import json
+
+        from aigc.runs.folder import MODEL_CLASS_FILE
+
+        ours = next(
+            one for one in type(self).__mro__ if one.__module__.startswith("aigc.")
+        )  # those who load it have it
+        named = {"saved_model": f"{ours.__module__}.{ours.__qualname__}"}
+        text = json.dumps({**self._handed_on(), **named}, ensure_ascii=False)
+        (folder / MODEL_CLASS_FILE).write_text(f"{text}\n", encoding="utf-8")
+
+    def _handed_on(self) -> dict[str, Any]:
+        """Return what is said of the model in an export."""
+        return self.notes
+
+    def _prompt_usage(self, tokenizer: Any) -> str:
+        """Return what prompts need that the tokenizer does not add, in Markdown."""
+        return ""
 
     def _complete(self, model: Any, tokenizer: Any) -> None:
         """Set what other tools need to know before they use the model as this one does."""

@@ -10,6 +10,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+from aigc.inference.parts.hub import handed_on
 from aigc.inference.parts.lineage import read_card
 from aigc.runs import Run
 from tests.docs.inputs import save_tiny_model, write_texts
@@ -70,6 +71,11 @@ def test_it_is_exported_merged_and_apart(place, cache):
     assert not (place / "alone/model.safetensors").exists()
     assert read_card(place / "alone/README.md")["library_name"] == "peft"
     assert read_card(place / "whole/README.md")["library_name"] == "transformers"
+    assert json.loads((place / "alone/aigc.json").read_text("utf-8"))["chat"] is False
+    assert "adapter alone" in call(place, cache, "generate", "alone", "prompt=a", code=2)
+    uploaded = [handed_on(file) for file in (place / "alone").iterdir() if file.suffix != ".safetensors"]
+    texts = [one if isinstance(one, bytes) else one.read_bytes() for one in uploaded]
+    assert not any(str(place).encode() in text for text in texts)
     assert all("| adapter | `LoRA` " in (place / one / "README.md").read_text("utf-8") for one in ("alone", "whole"))
     kept, written = (
         load_file(one / "adapter_model.safetensors") for one in (run_of(place, "apart").model, place / "alone")

@@ -9,6 +9,7 @@ import pytest
 
 from aigc.data.text.data import TextData
 from aigc.inference.find import open_model
+from aigc.inference.parts.chat_session import ChatKeys
 from tests.cli.image_runs import Verb
 from tests.cli.talking import TEMPLATE, talking_run
 from tests.conftest import write
@@ -85,6 +86,28 @@ def test_the_folder_of_a_model_answers_if_it_has_a_template(generate: Any, place
     folder = place / "exported"
     shutil.copytree(place / "outputs/runs/tuned/model", folder, ignore=shutil.ignore_patterns("aigc.json"))
     assert generate(str(folder), "prompt=夜來", "system=門前") == generate("talks", "prompt=夜來")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("talks", '{"role": "system", "content": "門前"}'), ("tuned", 'write("<|end|>TEXT，"')]
+)
+def test_an_export_is_asked_as_the_run_is(
+    name: str,
+    said: str,
+    generate: Any,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, _, told = Verb("export", place, monkeypatch, capsys)(name, "--out", f"{name}_model")
+    assert code == 0, told
+    assert generate(f"{name}_model", "prompt=夜來") == generate(name, "prompt=夜來")
+    sessions = [open_model(where).chat() for where in (f"{name}_model", f"outputs/runs/{name}")]
+    prompts = [one._prompt([{"role": "user", "content": "夜來"}], ChatKeys(system=one.system))[0] for one in sessions]
+    assert prompts[0] == prompts[1]
+    card = (place / f"{name}_model/README.md").read_text("utf-8")
+    assert said in card
+    assert ('`"門前"`' in card, '`"，"`' in card) == (name == "talks", name == "tuned")
 
 
 def test_rows_of_a_file_keep_their_keys_and_have_the_settings(generate: Any, place: Path) -> None:

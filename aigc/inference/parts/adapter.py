@@ -1,5 +1,6 @@
 """Export of an adapter alone, in the layout of PEFT."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ _ALLOWED = {"float32": 1e-5}
 """Allowed difference for values of size 1 by the type of the base model's weights."""
 
 
-def export_adapter(run: Run, folder: Path, checkpoint: str | None, pipeline: str | None = None) -> Comparison:
+def export_adapter(
+    run: Run, folder: Path, checkpoint: str | None, pipeline: str | None, hand_on: Callable[[Any, Path], str]
+) -> Comparison:
     """Write the adapter of a checkpoint, load it with PEFT on a base model read again, and compare logits.
 
     Args:
@@ -33,6 +36,7 @@ def export_adapter(run: Run, folder: Path, checkpoint: str | None, pipeline: str
         folder: Where.
         checkpoint: last, best or step-N; None takes the one that a finished run leaves the model of.
         pipeline: What the Hub calls that which the model does, for the card.
+        hand_on: Writes how prompts are made, given the data and the folder, and returns what the card says of it.
 
     Raises:
         InputError: The run has no adapter, or no such checkpoint.
@@ -48,7 +52,8 @@ def export_adapter(run: Run, folder: Path, checkpoint: str | None, pipeline: str
     AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     data_state.write(data.state_dict(), folder)
     weights = load_file(folder / SAFETENSORS_WEIGHTS_NAME).values()
-    usage, size = adapter_usage(type(model).__name__), sum(one.numel() for one in weights)
+    usage = "\n\n".join(filter(None, (adapter_usage(type(model).__name__), hand_on(data, folder))))
+    size = sum(one.numel() for one in weights)
     write_card(run, Described(type(adapter).__name__, size, usage, pipeline, step, "peft"), folder)
     ids = fixed_tokens(model.config)
     expected = fixed_logits(model, ids)

@@ -1,8 +1,9 @@
 """How an exported model is loaded by other tools, for its card; `FOLDER` is the folder or the name on the Hub."""
 
-from typing import Any
+import json
 
 from aigc.data.text.tokenizer import END
+from aigc.inference.parts.asked import Asking
 from aigc.inference.parts.generation_settings import starts_texts
 
 _PRETOKENIZER = "llama.cpp knows no tokenizers that were trained for one model alone, as this one was."
@@ -32,15 +33,15 @@ def adapter_usage(kind: str) -> str:
     )
 
 
-def text_usage(tokenizer: Any, stops: tuple[str, ...]) -> str:
+def text_usage(asking: Asking, stops: tuple[str, ...]) -> str:
     """Return how a language model writes texts in Transformers, vLLM and llama.cpp.
 
     Args:
-        tokenizer: Its tokenizer, with or without a chat template.
+        asking: How prompts were made in training.
         stops: Texts that end a completion.
     """
-    start = "" if tokenizer.chat_template or starts_texts(tokenizer) else tokenizer.bos_token
-    given = '[{"role": "user", "content": "TEXT"}]' if tokenizer.chat_template else f'"{start}TEXT"'
+    tokenizer, start = asking.tokenizer, _start(asking)
+    given = _given_messages(asking) if asking.chat else _quoted(f"{start}TEXT{asking.separator}")
     parts = [
         "Sampling settings and end tokens are in `generation_config.json`. With Transformers:",
         _code(
@@ -52,10 +53,8 @@ def text_usage(tokenizer: Any, stops: tuple[str, ...]) -> str:
         "With vLLM:",
         _code("bash", "vllm serve FOLDER"),
     ]
-    if start:
-        parts.append(
-            f"In training each text began with `{start}`, which the tokenizer does not add: begin prompts with it."
-        )
+    if said := prompt_usage(asking):
+        parts.append(said)
     if tokenizer.eos_token == END:
         parts.append(_PRETOKENIZER)
     else:
@@ -63,6 +62,35 @@ def text_usage(tokenizer: Any, stops: tuple[str, ...]) -> str:
     if stops:
         parts.append("Completions end before " + " or ".join(f"`{text!r}`" for text in stops) + ".")
     return "\n\n".join(parts)
+
+
+def prompt_usage(asking: Asking) -> str:
+    """Return what prompts need that neither tokenizer nor template adds; empty where that is nothing."""
+    said = []
+    if start := _start(asking):
+        said.append(
+            f"In training each text began with `{start}`, which the tokenizer does not add: begin prompts with it."
+        )
+    if asking.separator and not asking.chat:
+        said.append(f"In training each prompt ended with `{_quoted(asking.separator)}`: end prompts with it.")
+    if asking.system and asking.chat:
+        message = f"`{_quoted(asking.system)}`"
+        said.append(f"In training conversations began with the system message {message}: begin them with it.")
+    return " ".join(said)
+
+
+def _start(asking: Asking) -> str:
+    """Return the start token where neither the chat template nor the tokenizer writes it."""
+    return "" if asking.chat or starts_texts(asking.tokenizer) else str(asking.tokenizer.bos_token)
+
+
+def _given_messages(asking: Asking) -> str:
+    system = [{"role": "system", "content": asking.system}] if asking.system else []
+    return _quoted([*system, {"role": "user", "content": "TEXT"}])
+
+
+def _quoted(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _code(language: str, *lines: str) -> str:

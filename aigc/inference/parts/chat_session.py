@@ -43,11 +43,10 @@ class ChatSession:
     Args:
         model: A causal language model.
         asking: Makes prompts; as messages where its `chat` is true and the keys do not say otherwise.
-        system: The system message that the model was trained with.
     """
 
-    def __init__(self, model: Any, asking: "Asking", system: str | None = None) -> None:
-        self.model, self.asking, self.system = model, asking, system
+    def __init__(self, model: Any, asking: "Asking") -> None:
+        self.model, self.asking, self.system = model, asking, asking.system
         self.messages: list[Turn] = []
 
     def answers(self, keys: ChatKeys) -> bool:
