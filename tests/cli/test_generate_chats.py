@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import AutoTokenizer
 
 from aigc.data.text.data import TextData
 from aigc.inference.find import open_model
+from aigc.inference.parts.asked import Asking
 from aigc.inference.parts.chat_session import ChatKeys
 from tests.cli.image_runs import Verb
 from tests.cli.talking import TEMPLATE, talking_run
@@ -138,6 +140,9 @@ def test_rows_of_a_file_keep_their_keys_and_have_the_settings(generate: Any, pla
         ('{"messages": []}', ["row 2", "user"]),
         ('{"messages": [{"role": "nobody", "content": "a"}]}', ["row 2", "message 1", "nobody"]),
         ('{"messages": [{"role": "assistant", "content": "a"}]}', ["row 2", "user"]),
+        ('{"prompt": "a", "stop": "b"}', ["row 2", "'stop'"]),
+        ('{"prompt": "a", "text": "b"}', ["row 2", "'text'"]),
+        ('{"prompt": "a", "tools": 3}', ["row 2", "'tools'"]),
         ("{", ["line 2", "JSON"]),
         ("[1]", ["line 2", "object"]),
     ],
@@ -178,3 +183,16 @@ def test_data_note_how_prompts_were_made(tmp_path: Path) -> None:
         columns = {"prompt": ("prompt", "completion"), "messages": ("messages",)}[name]
         file = write(tmp_path / f"{name}.jsonl", json.dumps({one: row[one] for one in columns}) + "\n")
         assert TextData(str(file), separator="，", cache=str(tmp_path / "cache")).model_notes == notes
+
+
+def test_tools_may_stand_in_a_row_as_text(place: Path) -> None:
+    template = "{{ tools | tojson }}" + TEMPLATE
+    tokenizer = AutoTokenizer.from_pretrained(talking_run(place, "calls", template).model)
+    asking, tools = Asking(tokenizer, chat=True), [{"type": "function", "function": {"name": "見"}}]
+    rows: list[dict[str, Any]] = [
+        {"messages": json.loads(messages("夜來")), "tools": tools},
+        {"messages": json.loads(messages("夜來")), "tools": json.dumps(tools)},
+        {"prompt": "夜來", "tools": tools},
+    ]
+    assert len({one.prompt.ids for one in asking.asked(rows)}) == 1
+    assert asking.asked(rows)[0].prompt.ids != asking.asked([{"prompt": "夜來"}])[0].prompt.ids

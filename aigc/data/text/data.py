@@ -55,6 +55,7 @@ class TextData(TextModule):
     )
     early_checks: ClassVar = {
         "format": "aigc.data.text.format_names.check_format",
+        "chat": "aigc.data.text.chat.settings.check_template",
         "path": "aigc.data.text.sources.check_path",
         "validation_path": "aigc.data.text.sources.check_path",
         "validation_sets": "aigc.data.text.validation_sets.check_sets",

@@ -64,8 +64,21 @@ class ReadingSettings:
         if taken in chat_formats():
             chat = Chat(taken, **asdict(self.chat))
             return Reading(taken, self._layout(chat), chat)
+        self._check_no_chat(name, taken)
         objective = self.objective or Causal()
         return Reading(taken, self._layout(objective, taken == PAIRS), objective)
+
+    def _check_no_chat(self, name: str, taken: str) -> None:
+        """Check that no setting of conversations would be without effect."""
+        unset = ChatSettings()
+        for key, value in vars(self.chat).items():
+            if value and value != getattr(unset, key):
+                allowed = ", ".join(sorted(chat_formats()))
+                raise InputError(
+                    f"data.chat.{key} is for conversations (data.format {allowed}), and {name} is read as {taken}: set "
+                    f"data.chat.{key} to {'null' if getattr(unset, key) is None else getattr(unset, key)}, or name the "
+                    "format"
+                )
 
     def _recognised(self, name: str, columns: Callable[[], Sequence[str] | None]) -> str:
         if self.text_column is not None or self.prompt_column is not None or self.objective is not None:

@@ -74,6 +74,7 @@ class StreamedText(TextModule):
     """The length of an epoch is not known. `aigc.config.fit` refuses to count epochs."""
     early_checks: ClassVar = {
         "format": "aigc.data.text.format_names.check_format",
+        "chat": "aigc.data.text.chat.settings.check_template",
         "path": "aigc.data.text.sources.check_path",
     }
 

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aigc.errors import InputError
+from aigc.generation.sampling import Sampling
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from aigc.data.text.chat.conversation import Message
     from aigc.data.text.chat.template import ChatTemplate
     from aigc.data.text.prompts import Prompt
+
+
+_SETTINGS = {"text", "system", "separator", "chat", *(one.name for one in fields(Sampling))}
+"""Keys of results, and settings: in a row they would be lost, or look as if they had been used."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,14 @@ class Asking:
     def _asked(self, row: Mapping[str, Any], where: str) -> Asked:
         if ("prompt" in row) == ("messages" in row):
             raise InputError(f"{where}give either prompt, a text, or messages, a list of objects with role and content")
+        if taken := [name for name in row if name in _SETTINGS]:
+            raise InputError(
+                f"{where}the key {taken[0]!r} is one of the results and no setting of a row: rename it, or give a "
+                f"setting for all rows on the command line; a row has prompt or messages, tools, and keys of your own"
+            )
         try:
             if "messages" in row:
-                return Asked(self._of_messages(row["messages"], row.get("tools")), "", row)
+                return Asked(self._of_messages(row["messages"], _tools(row)), "", row)
             if not isinstance(row["prompt"], str):
                 raise ValueError(f"prompt is {json.dumps(row['prompt'], ensure_ascii=False)} where a text is needed")
             return self._of_text(row["prompt"], row)
@@ -72,7 +82,7 @@ class Asking:
         from aigc.data.text.prompts import text_prompts
 
         if self.chat:
-            return Asked(self._prompt([Message("user", text)]), "", row)
+            return Asked(self._prompt([Message("user", text)], _tools(row)), "", row)
         text = self.separated(text)
         return Asked(text_prompts(self.tokenizer, [text])[0], text, {**row, "prompt": text})
 
@@ -80,12 +90,12 @@ class Asking:
         """Return a text with the separator; an empty one, without which the model starts by itself, stays empty."""
         return text if not text or text.endswith(self.separator) else text + self.separator
 
-    def _of_messages(self, value: Any, tools: Any) -> "Prompt":
+    def _of_messages(self, value: Any, tools: Sequence[Any]) -> "Prompt":
         from aigc.data.text.chat.conversation import read_message
         from aigc.data.text.chat.formats.base import read_list
 
         found = read_list(value, "messages")
-        return self._prompt([read_message(one, number) for number, one in enumerate(found, 1)], tools or ())
+        return self._prompt([read_message(one, number) for number, one in enumerate(found, 1)], tools)
 
     def _prompt(self, messages: Sequence["Message"], tools: Sequence[Any] = ()) -> "Prompt":
         from aigc.data.text.chat.conversation import ASSISTANT, with_system
@@ -102,3 +112,10 @@ class Asking:
         from aigc.data.text.chat.template import ChatTemplate
 
         return ChatTemplate.of(self.tokenizer)
+
+
+def _tools(row: Mapping[str, Any]) -> list[Any]:
+    """Return the tools of a row, which may stand there as JSON in a text, as in training."""
+    from aigc.data.text.chat.formats.base import is_empty, read_list
+
+    return [] if is_empty(row.get("tools")) else read_list(row["tools"], "tools")

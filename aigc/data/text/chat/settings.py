@@ -1,8 +1,11 @@
 """Settings of conversations in a config."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from pathlib import Path
+from typing import Any, Literal, get_args
 
+from aigc.data.text.chat.source import PLAIN_NAME
 from aigc.errors import InputError
 
 Learn = Literal["answers", "last_answer"]
@@ -32,3 +35,10 @@ class ChatSettings:
         """Check every value."""
         if self.learn not in get_args(Learn):
             raise InputError(f"data.chat.learn is {self.learn!r}; allowed: {', '.join(get_args(Learn))}.")
+
+
+def check_template(chat: Mapping[str, Any]) -> None:
+    """Check before anything is read that the file of a template is there; raises InputError."""
+    template = chat.get("template")
+    if template not in (None, PLAIN_NAME) and not Path(str(template)).expanduser().is_file():
+        raise InputError(f"data.chat.template={template}: no such file; {PLAIN_NAME} is the built-in template")

@@ -136,6 +136,15 @@ def test_a_template_in_a_file_stays_what_it_was_for_a_model(table, tmp_path, wri
         opened(path, tmp_path / "other", chat=chat)
 
 
+@pytest.mark.parametrize("chat", [{"system": "be kind"}, {"template": "nowhere.jinja"}, {"learn": "last_answer"}])
+@pytest.mark.parametrize("kind", [TextData, StreamedText])
+def test_settings_of_conversations_are_refused_for_other_rows(kind, chat, table, tmp_path):
+    path = table([{"prompt": f"q{i}", "completion": f"a{i}"} for i in range(20)])
+    with pytest.raises(InputError, match=rf"data\.chat\.{next(iter(chat))} .*messages"):
+        opened(path, tmp_path, kind, chat=ChatSettings(**chat))
+    assert not [*tmp_path.glob("text/*"), *tmp_path.glob("stream/*")]
+
+
 def test_answers_that_do_not_fit_are_dropped_and_counted(table, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     long = rows(4)
