@@ -2,6 +2,7 @@
 
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 
+from aigc.data.text.chat.template import ChatTemplate
 from aigc.data.text.tokenizer import suppressed_tokens
 from aigc.generation.sampling import Sampling
 from aigc.models.end_tokens import end_tokens
@@ -12,6 +13,8 @@ def configuration(
 ) -> GenerationConfig:
     """Return what Transformers needs to generate: never special or unknown tokens, and no row without a token.
 
+    The special tokens that a chat template writes inside of answers are learned, and may be written.
+
     Args:
         model: A causal language model.
         tokenizer: Its tokenizer.
@@ -19,7 +22,9 @@ def configuration(
         max_new_tokens: Largest number of new tokens; None leaves it open.
     """
     rows, ends = model.config.get_text_config().vocab_size, end_tokens(model, tokenizer)
-    never = sorted({*suppressed_tokens(tokenizer), *range(len(tokenizer), rows)} - {*ends})
+    template = ChatTemplate.of(tokenizer)
+    written = {*ends, *(template.answers.written_ids if template else ())}
+    never = sorted({*suppressed_tokens(tokenizer), *range(len(tokenizer), rows)} - written)
     drawn = sampling.num_beams == 1 and sampling.temperature > 0
     return GenerationConfig(
         do_sample=drawn,

@@ -66,7 +66,7 @@ def generate_texts(
     if context is not None:
         wanted = min(sampling.max_new_tokens or 1, context - 1)
         if shorten:
-            encoded = [_shortened(list(prompt.ids), prompt.kept, context - wanted) for prompt in whole]
+            encoded = [prompt.shortened(context - wanted) for prompt in whole]
         _check_length(encoded, [prompt.text for prompt in whole], context)
     texts: list[list[str]] = [[] for _ in whole]
     training = model.training
@@ -151,11 +151,6 @@ class _AtTexts(StoppingCriteria):
 
 def _at_texts(tokenizer: PreTrainedTokenizerFast, stops: Sequence[str], begin: int) -> list[StoppingCriteria]:
     return [_AtTexts(tokenizer, stops, begin)] if stops else []
-
-
-def _shortened(ids: list[int], kept: int, most: int) -> list[int]:
-    """Keep at most so many tokens: the first few, then the end of the prompt."""
-    return ids if len(ids) <= most else ids[:kept] + ids[len(ids) - max(most - kept, 1) :]
 
 
 def _check_length(encoded: list[list[int]], prompts: Sequence[str], context: int) -> None:

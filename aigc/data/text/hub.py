@@ -8,7 +8,7 @@ import datasets
 
 from aigc.data.text.corpus import Source, digest_files
 from aigc.data.text.examples import Example, Layout
-from aigc.data.text.formats.base import missing_column, pick
+from aigc.data.text.formats.base import missing_column, pick, without_nulls
 from aigc.errors import InputError
 
 
@@ -45,7 +45,7 @@ class DatasetSource(Source):
                 raise missing_column(column, self.dataset.column_names, self.name, layout)
         rows = self.dataset.select_columns(layout.present(self.dataset.column_names))
         for number, row in enumerate(rows, 1):
-            yield layout.example(pick(row, layout, f"{self.name}, row {number}"))
+            yield layout.example(without_nulls(pick(row, layout, f"{self.name}, row {number}")))
 
 
 def open_saved(name: str, folder: Path) -> DatasetSource:

@@ -22,6 +22,11 @@ class Prompt:
     ids: tuple[int, ...]
     kept: int = 0
 
+    def shortened(self, most: int) -> list[int]:
+        """Return at most so many ids: the first few, then the end of the prompt."""
+        ids = list(self.ids)
+        return ids if len(ids) <= most else ids[: self.kept] + ids[len(ids) - max(most - self.kept, 1) :]
+
 
 def text_prompts(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[Prompt]:
     """Return prompts of plain texts: the start token where the tokenizer has one, and the text.

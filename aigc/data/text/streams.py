@@ -22,7 +22,7 @@ from aigc.data.text.corpus import Reads, learned
 from aigc.data.text.examples import Example, Layout
 from aigc.data.text.files import find_files, packed_copies, text_files
 from aigc.data.text.formats import reader_of, suffixes
-from aigc.data.text.formats.base import pick
+from aigc.data.text.formats.base import pick, without_nulls
 from aigc.data.text.hub import refused
 from aigc.data.text.sources import first_columns
 from aigc.errors import InputError
@@ -227,7 +227,7 @@ class HubStream(Stream):
         return hashlib.sha256(json.dumps([self._builder.hash, known]).encode()).hexdigest()
 
     def _read(self, row: dict[str, Any]) -> Example:
-        return self.layout.example(pick(row, self.layout, self.name))
+        return self.layout.example(without_nulls(pick(row, self.layout, self.name)))
 
     def _dataset(self, order: tuple[int, int] | None) -> tuple[Any, str]:
         if order is None:

@@ -84,7 +84,13 @@ class Collector:
         self.objective = objective
         self.context = context
         self.dtype = np.uint16 if max(context.tokenizer.get_vocab().values()) < 2**16 else np.uint32
+        # A span of tokens may be longer than the vocabulary is large.
+        self.wide = self.dtype if context.sequence_length < 2**16 else np.uint32
         self.done = Collected()
+
+    def _dtype(self, name: str) -> type[np.uint16] | type[np.uint32]:
+        """Return the type of a sequence of ids, or of whole numbers."""
+        return self.wide if name in self.objective.annotations else self.dtype
 
     def add(self, examples: Sequence[Example]) -> None:
         """Add the documents of some examples.
@@ -111,7 +117,7 @@ class Collector:
         except ValueError as error:
             raise InputError(f"data.objective: {error}") from error
         for name, ids in fresh.items():
-            done.ids.setdefault(name, []).append(np.asarray(ids, self.dtype))
+            done.ids.setdefault(name, []).append(np.asarray(ids, self._dtype(name)))
             done.ends[name] = done.ends.get(name, 0) + len(ids)
 
     def take(self) -> tuple[Collected, dict[str, NDArray[Any]], Table]:
@@ -119,8 +125,7 @@ class Collector:
         done, self.done = self.done, Collected()
         objective = self.objective
         sequences = (*objective.sequences, *objective.annotations)
-        empty = np.empty(0, self.dtype)
-        ids = {name: np.concatenate([*done.ids.get(name, []), empty]) for name in sequences}
+        ids = {name: np.concatenate([*done.ids.get(name, []), np.empty(0, self._dtype(name))]) for name in sequences}
         width = 2 * len(sequences) + len(objective.numbers)
         table = objective.table(np.asarray(done.cells, np.int64).reshape(-1, width))
         return done, ids, table

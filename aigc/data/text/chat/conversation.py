@@ -1,6 +1,7 @@
 """A conversation: messages with roles, of which the assistant's are learned."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,8 +103,48 @@ def read_message(value: Any, number: int, keys: tuple[str, str] = ("role", "cont
     if role not in ROLES:
         raise ValueError(f"{where}: {keys[0]!r} is {named!r}; {suggest(str(named), [*roles, *ROLES])}")
     further = {key: one for key, one in value.items() if key not in (*keys, *_LOSS) and one is not None}
-    learned = role == ASSISTANT and value.get("loss") is not False and value.get("weight") != 0
-    return Message(role, content, learned, further)
+    if isinstance(calls := further.get("tool_calls"), list):
+        further["tool_calls"] = [_call(one) for one in calls]
+    learned = [_is_learned(value.get(key), where, key) for key in _LOSS]
+    return Message(role, content, role == ASSISTANT and all(learned), further)
+
+
+def _is_learned(value: Any, where: str, key: str) -> bool:
+    """Return what a message says of its loss; one that says nothing is learned."""
+    if value is None:
+        return True
+    if isinstance(value, bool | int | float) and value in (0, 1):
+        return bool(value)
+    raise ValueError(f"{where}: {key!r} is {json.dumps(value, ensure_ascii=False)}; allowed: true, false, 1, 0")
+
+
+def _call(call: Any) -> Any:
+    """Return the call of a tool with its arguments as an object, as templates take them; some write them as JSON."""
+    if not isinstance(call, Mapping):
+        return call
+    if isinstance(call.get("function"), Mapping):
+        return {**call, "function": _call(call["function"])}
+    try:
+        arguments = json.loads(call["arguments"])
+    except (KeyError, TypeError, ValueError):
+        return call
+    return {**call, "arguments": arguments} if isinstance(arguments, dict) else call
+
+
+def with_arguments_as_text(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message as templates take it with the arguments of its calls as JSON."""
+    if not isinstance(calls := message.get("tool_calls"), list):
+        return message
+    return message | {"tool_calls": [_as_text(one) for one in calls]}
+
+
+def _as_text(call: Any) -> Any:
+    if not isinstance(call, Mapping):
+        return call
+    if isinstance(call.get("function"), Mapping):
+        return {**call, "function": _as_text(call["function"])}
+    arguments = call.get("arguments")
+    return {**call, "arguments": json.dumps(arguments, ensure_ascii=False)} if isinstance(arguments, dict) else call
 
 
 def _text(value: Any, where: str, key: str) -> str:
@@ -111,7 +152,11 @@ def _text(value: Any, where: str, key: str) -> str:
     if value is None:
         return ""
     if isinstance(value, list) and all(isinstance(part, Mapping) and part.get("type") == "text" for part in value):
-        value = "".join(str(part.get("text", "")) for part in value)
+        for number, part in enumerate(value, 1):
+            if not isinstance(part.get("text"), str):
+                held = type_name(part["text"]) if "text" in part else "nothing"
+                raise ValueError(f"{where}: part {number} of {key!r} holds {held} as 'text' where a text is needed")
+        value = "".join(part["text"] for part in value)
     if not isinstance(value, str):
         raise ValueError(f"{where}: {key!r} holds {type_name(value)} where a text is needed")
     return value
@@ -134,3 +179,17 @@ def with_system(messages: Sequence[Message], system: str | None) -> tuple[Messag
     if not system or (messages and messages[0].role in _FIRST):
         return tuple(messages)
     return (Message("system", system), *messages)
+
+
+def without_oldest_turns(messages: Sequence[Message], before: int | None = None) -> Iterator[tuple[Message, ...]]:
+    """Yield messages with one of the oldest turns of the user left out, with two, and so on; a system message stays.
+
+    Args:
+        messages: The messages.
+        before: The last turn that is never left out begins before this index; None takes the end.
+    """
+    turns = [index for index, one in enumerate(messages) if one.role == "user"]
+    head = tuple(messages[: turns[0]]) if turns else ()
+    for turn in turns[1:]:
+        if before is None or turn < before:
+            yield (*head, *messages[turn:])

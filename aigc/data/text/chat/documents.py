@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from aigc.data.text.chat.conversation import Conversation, Message
-from aigc.data.text.chat.template import ChatTemplate, Rendered
-from aigc.data.text.tokenizer import encode
+from aigc.data.text.chat.conversation import Conversation, Message, without_oldest_turns
+from aigc.data.text.chat.rendered import Rendered
+from aigc.data.text.chat.template import ChatTemplate
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class ChatDocuments:
     def _encoded(self, rendered: Sequence[tuple[Rendered, Sequence[Message]]]) -> list[ChatDocument]:
         """Return texts as token ids; those of all are found at once."""
         pairs = iter(self.template.encode([segment for text, _ in rendered for segment in text.segments]))
-        rests = encode(self.template.tokenizer, [text.rest for text, _ in rendered], special=True)
+        rests = self.template.encode_rest([text.rest for text, _ in rendered])
         return [
             self._document(text, messages, [next(pairs) for _ in text.segments], rest)
             for (text, messages), rest in zip(rendered, rests, strict=True)
@@ -99,7 +99,7 @@ class ChatDocuments:
                 _add(spans, len(before) + len(answer), 0)
                 continue
             _add(spans, len(before), len(answer))
-            learned.append(segment.said)
+            learned.append(self.template.unquoted(segment.said))
         _add(spans, len(rest), 0)
         return ChatDocument(ids + rest, spans, tuple(learned))
 
@@ -109,12 +109,10 @@ class ChatDocuments:
         """Leave out the oldest turns, then the beginning of the last one; None where its last answer does not fit."""
         if len(document.ids) <= self.most or len((document := _without_rest(document)).ids) <= self.most:
             return document
-        turns = [index for index, one in enumerate(messages) if one.role == "user"]
-        head = messages[: turns[0]] if turns else ()
         last = max(index for index, one in enumerate(messages) if one.learned)
-        for turn in (index for index in turns[1:] if index < last):
-            texts = self.template.documents((*head, *messages[turn:]), tools)
-            document = _without_rest(self._encoded([(texts[-1], (*head, *messages[turn:]))])[0])
+        for fewer in without_oldest_turns(messages, last):
+            texts = self.template.documents(fewer, tools)
+            document = _without_rest(self._encoded([(texts[-1], fewer)])[0])
             if len(document.ids) <= self.most:
                 return replace(document, shortened=True)
         return self._cut(document)

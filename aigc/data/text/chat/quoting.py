@@ -9,8 +9,8 @@ from transformers import PreTrainedTokenizerFast
 
 from aigc.data.text.tokenizer import encode, special_ids
 
-_FIRST = 0xF0000
-"""The first of the characters without a meaning that stand for quoted tokens while a template is rendered."""
+_MARK = "\U000f0000"
+"""A character without a meaning that stands, with the one after it, for a text while a template is rendered."""
 
 
 @dataclass(frozen=True)
@@ -31,24 +31,72 @@ class Quoting:
 
     def quote(self, text: str) -> str:
         """Return a text with a mark for each special token that is spelled in it."""
-        return self._spelled.sub(lambda found: chr(_FIRST + self.special.index(found[0])), text)
+        return self._spelled.sub(lambda found: self._mark(found[0]), text)
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of texts: a special token means itself, and its mark the text that spells it."""
+    def protect(self, text: str) -> str:
+        """Return a text in which special tokens mean themselves, and nothing is read as a mark."""
+        return text.replace(_MARK, self._mark(_MARK))
+
+    def unquote(self, text: str) -> str:
+        """Return a text with what its marks stand for."""
+        return self._marks.sub(lambda found: self._meaning(found[1]), text)
+
+    def encode(self, texts: Sequence[str], begins: Sequence[bool]) -> list[list[int]]:
+        """Return the ids of texts: a special token means itself, and its mark the text that spells it.
+
+        Args:
+            texts: The texts.
+            begins: Whether each begins the input: some tokenizers put a space before the first word of all.
+        """
         parts = [self._marks.split(text) for text in texts]
-        plain = iter(encode(self.tokenizer, [part for several in parts for part in several[::2]], special=True))
+        first = [
+            (part, begin and not at)
+            for several, begin in zip(parts, begins, strict=True)
+            for at, part in enumerate(several[::2])
+        ]
+        plain = iter(self._plain([part for part, _ in first], [begin for _, begin in first]))
         return [self._joined([next(plain) for _ in several[::2]], several[1::2]) for several in parts]
+
+    def _plain(self, texts: list[str], begins: list[bool]) -> list[list[int]]:
+        """Encode texts; those that do not begin the input come after a special token, which is left out again."""
+        before = self._before
+        ids = encode(
+            self.tokenizer,
+            [text if begin else before + text for text, begin in zip(texts, begins, strict=True)],
+            special=True,
+        )
+        return [one if begin or not before else one[1:] for one, begin in zip(ids, begins, strict=True)]
+
+    @cached_property
+    def _before(self) -> str:
+        """A special token for texts to come after; empty where they are encoded in the same way at the beginning."""
+        for text in self.special:
+            alone, after, spaced = encode(self.tokenizer, ["a", f"{text}a", f"{text}\na"], special=True)
+            keeps_space = after != spaced  # some take the white space after them away
+            if keeps_space and after[:1] == [self.tokenizer.convert_tokens_to_ids(text)] and after[1:] != alone:
+                return text
+        return ""
 
     def _joined(self, plain: list[list[int]], marks: list[str]) -> list[int]:
         if not marks:
             return plain[0]
-        quoted = encode(self.tokenizer, [self.special[ord(mark) - _FIRST] for mark in marks])
+        quoted = encode(self.tokenizer, [self._meaning(mark) for mark in marks])
         return plain[0] + [one for pair in zip(quoted, plain[1:], strict=True) for ids in pair for one in ids]
+
+    def _mark(self, text: str) -> str:
+        return _MARK + chr(ord(_MARK) + 1 + self._quotable.index(text))
+
+    def _meaning(self, mark: str) -> str:
+        return self._quotable[ord(mark) - ord(_MARK) - 1]
+
+    @cached_property
+    def _quotable(self) -> tuple[str, ...]:
+        return (*self.special, _MARK)
 
     @cached_property
     def _spelled(self) -> re.Pattern[str]:
-        return re.compile("|".join(map(re.escape, self.special)))
+        return re.compile("|".join(map(re.escape, self._quotable)))
 
     @cached_property
     def _marks(self) -> re.Pattern[str]:
-        return re.compile(f"([{chr(_FIRST)}-{chr(_FIRST + max(len(self.special) - 1, 0))}])")
+        return re.compile(f"{_MARK}([{chr(ord(_MARK) + 1)}-{chr(ord(_MARK) + len(self._quotable))}])")

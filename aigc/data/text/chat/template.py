@@ -6,57 +6,25 @@ before an answer with the beginning that generation is given (`add_generation_pr
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerFast
 
-from aigc.data.text.chat.conversation import ASSISTANT, Message
+from aigc.data.text.chat.answer_tokens import AnswerTokens
+from aigc.data.text.chat.conversation import ASSISTANT, Message, with_arguments_as_text, without_oldest_turns
 from aigc.data.text.chat.quoting import Quoting
+from aigc.data.text.chat.rendered import Rendered, Segment, Shown
 from aigc.data.text.prompts import Prompt
-from aigc.data.text.tokenizer import encode
 
+_FAILURES = (TemplateError, TypeError, KeyError, AttributeError, ValueError)
+"""What templates raise that cannot show messages."""
 _QUOTED = ("user", "tool")
 """Roles in whose messages special tokens are text."""
-_TAIL = 8
-"""Characters at the end of an answer that a template must show; some leave out its beginning."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """What is between two answers, and the second of these.
-
-    Attributes:
-        before: What comes before the answer, with the beginning that generation is given.
-        answer: The answer, to the end of the special tokens that follow it at once; empty at the end of a prompt.
-        end: Those special tokens, with white space before them.
-        index: Which message the answer is; -1 at the end of a prompt.
-    """
-
-    before: str
-    answer: str
-    end: str
-    index: int
-
-    @property
-    def said(self) -> str:
-        """The answer without its end."""
-        return self.answer.removesuffix(self.end)
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A conversation up to an answer, or up to where one is asked for.
-
-    Attributes:
-        segments: In order.
-        rest: White space and special tokens that the template writes after the last answer.
-    """
-
-    segments: tuple[Segment, ...]
-    rest: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,22 +63,32 @@ class ChatTemplate:
         Raises:
             ValueError: The template cannot show them.
         """
+        shown = [self._shown(one) for one in messages]
         try:
-            text = self.tokenizer.apply_chat_template(
-                [self._shown(one) for one in messages],
-                tools=list(tools) or None,
-                chat_template=self.source,
-                add_generation_prompt=ask,
-                tokenize=False,
-            )
-        except (TemplateError, TypeError, KeyError, AttributeError, ValueError) as error:
+            return self._apply(shown, tools, ask)
+        except _FAILURES as error:
+            texts = [with_arguments_as_text(one) for one in shown]
+            if texts != shown:
+                with suppress(*_FAILURES):  # as templates of DeepSeek take the arguments of a call
+                    return self._apply(texts, tools, ask)
             raise ValueError(f"the chat template cannot show these messages: {error}") from error
+
+    def _apply(self, messages: list[dict[str, Any]], tools: Sequence[Any], ask: bool) -> str:
+        text = self.tokenizer.apply_chat_template(
+            messages,
+            tools=list(tools) or None,
+            chat_template=self.source,
+            add_generation_prompt=ask,
+            tokenize=False,
+        )
         return str(text)
 
     def _shown(self, message: Message) -> dict[str, Any]:
-        """Return a message as the template takes it; what a person or a tool writes cannot end its turn."""
-        quoted = self._quoting.quote(message.content) if message.role in _QUOTED else message.content
-        return message.shown() | {"content": quoted}
+        """Return a message as the template takes it; no text at the end of a message can end its turn."""
+        said, end, rest = ("", message.content, "") if message.role in _QUOTED else (message.content, "", "")
+        if message.role == ASSISTANT:
+            said, end, rest = self.split_end(message.content)
+        return message.shown() | {"content": self._quoting.protect(said) + self._quoting.quote(end + rest)}
 
     @cached_property
     def _quoting(self) -> Quoting:
@@ -129,21 +107,33 @@ class ChatTemplate:
         learned = [index for index, one in enumerate(messages) if one.learned]
         if not learned:
             return []
-        shown = _Shown(self, messages, tools)
+        shown = Shown(self, messages, tools)
         whole = shown.up_to(learned[-1])
         if {one.index for one in whole.segments} >= {*learned}:
             return [whole]
         return [shown.up_to(index) for index in learned]
 
-    def prompt(self, messages: Sequence[Message], tools: Sequence[Any] = ()) -> Prompt:
+    def prompt(self, messages: Sequence[Message], tools: Sequence[Any] = ()) -> "ChatPrompt":
         """Return what a model is given to write the next answer: the same ids that come before it in training.
 
         Raises:
             ValueError: The template cannot show the messages.
         """
-        segments = _Shown(self, messages, tools).asking(len(messages))
+        segments = Shown(self, messages, tools).asking(len(messages))
         ids = [one for pair in self.encode(segments) for part in pair for one in part]
-        return Prompt(messages[-1].content if messages else "", tuple(ids), self.starts(ids))
+        text = messages[-1].content if messages else ""
+        return ChatPrompt(text, tuple(ids), self.starts(ids), tuple(messages), tuple(tools), template=self)
+
+    def answer(self, messages: Sequence[Message], tools: Sequence[Any] = ()) -> str:
+        """Return the last message, an answer, as a model writes it that has learned it: without special tokens.
+
+        Raises:
+            ValueError: The template cannot show the messages.
+        """
+        segments = Shown(self, messages, tools).up_to(len(messages) - 1).segments
+        ends = {self.tokenizer.eos_token_id, *self.end_ids}
+        ids = [*takewhile(lambda one: one not in ends, self.encode(segments)[-1][1])]
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def starts(self, ids: Sequence[int]) -> int:
         """Return how many start tokens ids begin with, none or one."""
@@ -155,23 +145,31 @@ class ChatTemplate:
         The ids before an answer never depend on the answer, as generation does not know it. The start token is the
         template's own: none is added.
         """
-        ids = self._quoting.encode([text for one in segments for text in (one.before, one.before + one.answer)])
+        texts = [text for one in segments for text in (one.before, one.before + one.answer)]
+        ids = self._quoting.encode(texts, [one.begins for one in segments for _ in range(2)])
         found = []
         for one, before, both in zip(segments, ids[::2], ids[1::2], strict=True):
             joined = both[: len(before)] == before
-            found.append((before, both[len(before) :] if joined else self._quoting.encode([one.answer])[0]))
+            found.append((before, both[len(before) :] if joined else self.encode_rest([one.answer])[0]))
         return found
 
+    def encode_rest(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of texts that come after others."""
+        return self._quoting.encode(texts, [False] * len(texts))
+
+    def unquoted(self, text: str) -> str:
+        """Return a rendered text as people read it."""
+        return self._quoting.unquote(text)
+
     @cached_property
+    def answers(self) -> AnswerTokens:
+        """What the template writes inside of answers and at their ends."""
+        return AnswerTokens(self, self.tokenizer)
+
+    @property
     def end_ids(self) -> list[int]:
-        """The ids of the special tokens with which answers end, besides the tokenizer's end token."""
-        shown = _Shown(self, [Message("user", "a"), Message(ASSISTANT, "b", True)], ())
-        try:
-            end = shown.up_to(1).segments[-1].end
-        except ValueError:
-            return []
-        first = encode(self.tokenizer, [end.lstrip()], special=True)[0][:1]
-        return [one for one in first if one != self.tokenizer.eos_token_id]
+        """The ids of the special tokens with which answers and calls of tools end, besides the end token."""
+        return self.answers.end_ids
 
     def split_end(self, answer: str) -> tuple[str, str, str]:
         """Return what an answer says, the special tokens that end it, and what the template writes after them."""
@@ -184,51 +182,21 @@ class ChatTemplate:
         return re.compile(rf"(\s*(?:{special})+)((?:\s|{special})*)\Z")
 
 
-class _Shown:
-    """The texts of a conversation up to each message, rendered once."""
+@dataclass(frozen=True)
+class ChatPrompt(Prompt):
+    """A prompt that a template makes of messages; where it is shortened, the oldest turns are left out first."""
 
-    def __init__(self, template: ChatTemplate, messages: Sequence[Message], tools: Sequence[Any]) -> None:
-        self.template = template
-        self.messages = messages
-        self.tools = tools
-        self._texts: dict[tuple[int, bool], str] = {}
+    template: ChatTemplate = field(kw_only=True, compare=False, repr=False)
+    messages: tuple[Message, ...] = ()
+    tools: tuple[Any, ...] = ()
 
-    def text(self, count: int, ask: bool = False) -> str:
-        """Return the text of the first messages, with the beginning of an answer where it is asked for."""
-        if (count, ask) not in self._texts:
-            self._texts[count, ask] = self.template.render(self.messages[:count], self.tools, ask)
-        return self._texts[count, ask]
-
-    def up_to(self, index: int) -> Rendered:
-        """Return the text up to and with an answer."""
-        asked, said = self.text(index, ask=True), self.text(index + 1)
-        if not said.startswith(asked):
-            raise ValueError(
-                f"the chat template begins message {index + 1}, an answer, otherwise than generation is given it, with "
-                f"{_end(asked)!r}; give a template that begins both in the same way as data.chat.template"
-            )
-        *earlier, last = self.asking(index)
-        text, end, rest = self.template.split_end(said[len(asked) :])
-        if not text.strip() or self.messages[index].content.strip()[-_TAIL:] not in text:
-            raise ValueError(f"the chat template does not show the text of message {index + 1}, an answer")
-        return Rendered((*earlier, Segment(last.before, text + end, end, index)), rest)
-
-    def asking(self, count: int) -> list[Segment]:
-        """Return the answers in the first messages that are still shown as they were written, and the end without one.
-
-        The text after an answer must begin as it did when the answer was written.
-        """
-        whole = self.text(count, ask=True)
-        found: list[Segment] = []
-        done = 0
-        for index in (index for index in range(count) if self.messages[index].role == ASSISTANT):
-            begin, said = self.text(index, ask=True), self.text(index + 1)
-            text, end, _ = self.template.split_end(said[len(begin) :])
-            if said.startswith(begin) and whole.startswith(begin + text + end) and done <= len(begin):
-                found.append(Segment(whole[done : len(begin)], text + end, end, index))
-                done = len(begin) + len(text) + len(end)
-        return [*found, Segment(whole[done:], "", "", -1)]
-
-
-def _end(text: str, most: int = 30) -> str:
-    return text if len(text) <= most else f"...{text[-most:]}"
+    def shortened(self, most: int) -> list[int]:
+        """Return at most so many ids: what comes before the first turn, and turns, the last one cut if it must be."""
+        if len(self.ids) <= most:
+            return list(self.ids)
+        shorter = self
+        for messages in without_oldest_turns(self.messages):
+            shorter = self.template.prompt(messages, self.tools)
+            if len(shorter.ids) <= most:
+                break
+        return Prompt.shortened(shorter, most)

@@ -12,7 +12,7 @@ from aigc.errors import InputError
 from aigc.files.text import read_lines, text_kind
 from aigc.printing import plural
 
-__all__ = ["TextFormat", "check_header", "pick", "read_lines", "read_rows", "read_table"]
+__all__ = ["TextFormat", "check_header", "pick", "read_lines", "read_rows", "read_table", "without_nulls"]
 
 _SEPARATORS = {"\t": "tabs", ";": ";", "|": "|", ",": ",", "，": "，", "；": "；"}
 """What may stand between the fields of a table, and how a message calls it."""
@@ -71,6 +71,18 @@ def pick(row: Mapping[str, object], layout: Layout, where: str) -> list[Any]:
                 "Correct or drop the row."
             )
     return values + [row[column] for column in layout.columns[texts:]] + [row.get(one) for one in layout.optional]
+
+
+def without_nulls(values: Any, inside: bool = False) -> Any:
+    """Return values of a table in columns without keys that only other rows have: null in objects inside of objects.
+
+    A column has one schema, so that an object has the keys of all others there.
+    """
+    if isinstance(values, list):
+        return [without_nulls(one, inside) for one in values]
+    if isinstance(values, Mapping):
+        return {key: without_nulls(one, True) for key, one in values.items() if one is not None or not inside}
+    return values
 
 
 def is_null(value: object) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aigc.data.text.examples import Example, Layout
-from aigc.data.text.formats.base import TextFormat, check_header, pick
+from aigc.data.text.formats.base import TextFormat, check_header, pick, without_nulls
 from aigc.errors import InputError
 from aigc.files.kinds import HEAD, kind_of
 from aigc.files.text import UnreadableTextError, opened
@@ -34,7 +34,7 @@ class Parquet(TextFormat):
             for batch in file.iter_batches(columns=layout.present(names)):
                 for row in batch.to_pylist():
                     number += 1
-                    yield layout.example(pick(row, layout, f"{path}, row {number}"))
+                    yield layout.example(without_nulls(pick(row, layout, f"{path}, row {number}")))
 
 
 @contextmanager

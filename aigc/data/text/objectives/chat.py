@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from aigc.data.text.chat.conversation import (
 from aigc.data.text.chat.documents import ChatDocument, ChatDocuments
 from aigc.data.text.chat.formats import chat_format
 from aigc.data.text.chat.settings import Learn
-from aigc.data.text.chat.source import PLAIN, PLAIN_NAME, with_variables
+from aigc.data.text.chat.source import PLAIN, PLAIN_NAME, own_template, with_variables
 from aigc.data.text.documents import Documents, Table
 from aigc.data.text.examples import Example
 from aigc.data.text.objectives.base import Context, Encoded
@@ -34,6 +35,13 @@ from aigc.printing import shortened
 
 _SHOWN = 40
 """Characters of a conversation that a message shows."""
+_DATE = "date_string"
+"""The variable in which templates that show the date look for one first."""
+_SHOWS_DATE = (
+    "the chat template shows the date of today, so that prompts differ from day to day from those in training; "
+    f"data.chat.variables.{_DATE}=TEXT fixes it where the template reads {_DATE}, or else give a template without "
+    "strftime_now as data.chat.template"
+)
 
 
 class Chat(Causal):
@@ -56,6 +64,7 @@ class Chat(Causal):
     format = 2
     reads_texts = False
     uses_chat_template = True
+    format = 2
 
     def __init__(
         self,
@@ -109,16 +118,19 @@ class Chat(Causal):
 
     def complete_tokenizer(self, tokenizer: PreTrainedTokenizerFast, learned: Mapping[str, Any]) -> None:
         """Give the tokenizer the template, which is saved with it."""
-        own = tokenizer.chat_template if self.template is None else None
+        own = own_template(tokenizer) if self.template is None else None
         if not own and self.template is None:
             log_once("the tokenizer has no chat template: the built-in plain one is taken (data.chat.template)")
-        tokenizer.chat_template = with_variables(learned.get("template") or own or PLAIN, self.variables or {})
+        source = learned.get("template") or own or PLAIN
+        if "strftime_now" in source and _DATE not in (self.variables or {}):
+            log_once(_SHOWS_DATE, logging.WARNING)
+        tokenizer.chat_template = with_variables(source, self.variables or {})
 
     def settings(self) -> dict[str, Any]:
         """Add the content of the template's file."""
         settings = super().settings()
-        if self.learns and Path(str(self.template)).is_file():
-            settings["template"] = hashlib.sha256(Path(str(self.template)).read_bytes()).hexdigest()
+        if self.learns and self._path.is_file():
+            settings["template"] = hashlib.sha256(self._path.read_bytes()).hexdigest()
         return settings
 
     def facts(self, context: Context) -> dict[str, Any]:
@@ -129,6 +141,7 @@ class Chat(Causal):
 
     def encode(self, examples: Sequence[Example], context: Context) -> Iterator[Encoded | None]:
         """Make a document of each conversation, or one of each answer where the template changes earlier ones."""
+        context.chat_template.answers.check_end()
         documents = ChatDocuments(context.chat_template, context.sequence_length)
         conversations = [read_conversation(example.values) for example in examples]
         for made in documents.of(conversations, [_name(one) for one in examples]):
@@ -148,17 +161,23 @@ class Chat(Causal):
         return np.repeat(np.arange(len(spans)) % 2 == 1, spans)
 
     def question(self, example: Example, context: Context) -> tuple[Prompt, str] | None:
-        """Return the messages before the last answer that is learned, and that answer."""
+        """Return the messages before the last answer that is learned, and what of that answer is learned."""
         conversation = read_conversation(example.values)
         last = max(index for index, one in enumerate(conversation.messages) if one.learned)
-        return context.chat_template.prompt(conversation.messages[:last], conversation.tools), example.text
+        template, tools = context.chat_template, conversation.tools
+        answer = template.answer(conversation.messages[: last + 1], tools)
+        return template.prompt(conversation.messages[:last], tools), answer
 
     def end_ids(self, context: Context) -> list[int]:
         """Return the ids with which the template ends an answer."""
         return context.chat_template.end_ids
 
+    @property
+    def _path(self) -> Path:
+        return Path(str(self.template)).expanduser()
+
     def _file(self) -> str:
-        path = Path(str(self.template)).expanduser()
+        path = self._path
         if not path.is_file():
             raise ValueError(f"data.chat.template={self.template}: no such file; {PLAIN_NAME} is the built-in template")
         return read_text(path)

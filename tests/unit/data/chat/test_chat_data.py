@@ -1,11 +1,15 @@
 """Conversations in files: recognised, split, packed, cached, held out, streamed."""
 
+import copy
 import json
 import logging
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
+from aigc.data.progress import log_once
 from aigc.data.text import StreamedText, TextData
 from aigc.data.text.chat.settings import ChatSettings
 from aigc.data.text.packing import IGNORE
@@ -143,6 +147,69 @@ def test_settings_of_conversations_are_refused_for_other_rows(kind, chat, table,
     with pytest.raises(InputError, match=rf"data\.chat\.{next(iter(chat))} .*messages"):
         opened(path, tmp_path, kind, chat=ChatSettings(**chat))
     assert not [*tmp_path.glob("text/*"), *tmp_path.glob("stream/*")]
+
+
+def test_a_template_in_the_home_folder_is_read_again_when_it_changes(table, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path, found = table(rows()), []
+    for role in ("<{{ m.role }}>", "[{{ m.role }}]"):
+        text = f"{{% for m in messages %}}{role}{{{{ m.content }}}}{{% endfor %}}"
+        (tmp_path / "own.jinja").write_text(text)
+        found.append(opened(path, tmp_path, chat=ChatSettings(template="~/own.jinja")).tokenizer.chat_template)
+    assert "<" in found[0]
+    assert "[" in found[1]
+
+
+def test_of_several_templates_the_default_is_taken(table, tmp_path):
+    text = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+    for name, fits in (("default", True), ("rag", False)):
+        reader = copy.deepcopy(tokenizer())
+        reader.chat_template = {name: text, "tool_use": "{{ nothing.at.all }}"}
+        reader.save_pretrained(tmp_path / name)
+        settings = TokenizerSettings(kind="pretrained", path=str(tmp_path / name))
+        if fits:
+            assert opened(table(rows()), tmp_path, tokenizer=settings).tokenizer.chat_template == text
+        else:
+            with pytest.raises(InputError, match="rag, tool_use"):
+                opened(table(rows()), tmp_path, tokenizer=settings)
+
+
+def test_a_prompt_may_be_longer_than_an_id_is_large(table, tmp_path):
+    made = [{"messages": [{"role": "user", "content": "啊" * 70_000}, {"role": "assistant", "content": "好"}]}]
+    settings = {"sequence_length": 80_000, "validation_fraction": 0, "batch_size": 1}
+    data = opened(table(made), tmp_path, tokenizer=TokenizerSettings(kind="character"), **settings)
+    assert texts_of(data.example_rows(1), data.tokenizer)[0][1] == "好<|end|>"
+
+
+def test_a_table_in_columns_adds_no_arguments_to_calls(tmp_path):
+    calls = [{"function": {"name": name, "arguments": {name: 1}}} for name in ("a", "b")]
+    made = [
+        {"messages": [rows(1)[0]["messages"][0], {"role": "assistant", "content": None, "tool_calls": [call]}]}
+        for call in calls * 10
+    ]
+    pq.write_table(pa.Table.from_pylist(made), tmp_path / "calls.parquet")
+    file = tmp_path / "show.jinja"
+    file.write_text(
+        "{% for m in messages %}{{ m.role }}:{% if m.tool_calls %}{{ m.tool_calls | tojson }}{% endif %}{{ eos_token }}"
+        "{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}"
+    )
+    data = opened(
+        str(tmp_path / "calls.parquet"), tmp_path, chat=ChatSettings(template=str(file)), validation_fraction=0
+    )
+    learned = {text for _, text in texts_of(data.example_rows(2), data.tokenizer)}
+    assert learned == {json.dumps([call]) + "<|end|>" for call in calls}
+
+
+def test_a_template_that_shows_the_date_is_warned_of(table, tmp_path, caplog):
+    log_once.cache_clear()
+    file = tmp_path / "date.jinja"
+    file.write_text(
+        "{% if not date_string is defined %}{% set date_string = strftime_now('%Y') %}{% endif %}{{ date_string }}"
+        "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+    )
+    for variables, warned in (({"date_string": "2026"}, False), (None, True)):
+        opened(table(rows()), tmp_path, chat=ChatSettings(template=str(file), variables=variables))
+        assert any("data.chat.variables.date_string" in message for message in caplog.messages) == warned
 
 
 def test_answers_that_do_not_fit_are_dropped_and_counted(table, tmp_path, caplog):

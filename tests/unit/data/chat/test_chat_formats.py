@@ -64,6 +64,10 @@ def test_formats_are_recognised_by_their_columns(columns, name):
         ([{"role": "asistant", "content": "x"}], "assistant"),
         ([{"role": 3, "content": "x"}], "'role' is 3"),
         ([{"role": "user", "content": 3}], "'content' holds a number"),
+        ([{"role": "user", "content": [{"type": "text", "text": None}]}, A], "message 1: part 1"),
+        ([{"role": "user", "content": [{"type": "text", "content": "x"}]}, A], "message 1: part 1"),
+        ([U, {**A, "loss": "false"}], "message 2: 'loss' is \"false\""),
+        ([U, {**A, "weight": 0.5}], "message 2: 'weight' is 0.5"),
         ([U, {"role": "assistant", "content": "  "}], "message 2, an answer of the assistant, is empty"),
         ([A, U], "message 1 of the role assistant"),
         ([U, U, A], "message 2 of the role user"),
@@ -85,8 +89,15 @@ def test_the_text_of_an_example_is_its_last_answer_and_its_prompt_what_came_befo
     assert example.values["messages"][0] == {"role": "system", "content": "be kind"}
     last = Chat("messages", learn="last_answer").example(Example("", values={"messages": rows}))
     assert [one.learned for one in read_conversation(last.values).messages] == [False, False, False, True]
-    quiet = [U, {**A, "loss": False}]
-    assert Chat("messages").example(Example("", values={"messages": quiet})).text == ""
+
+
+@pytest.mark.parametrize(
+    ("loss", "learned"),
+    [({"loss": 0}, False), ({"loss": False}, False), ({"weight": 0.0}, False), ({"loss": 1}, True), ({}, True)],
+)
+def test_a_message_says_whether_it_is_learned(loss, learned):
+    example = Chat("messages").example(Example("", values={"messages": [U, {**A, **loss}]}))
+    assert (example.text == A["content"]) == learned
 
 
 def test_tools_and_their_calls_reach_the_template():

@@ -126,6 +126,13 @@ def test_variables_are_part_of_the_template():
     assert asked[0] != asked[1]
 
 
+def test_the_newer_value_of_a_variable_wins():
+    old = with_variables("{{ a }}{{ b }}", {"a": "1 -%} 2", "b": 1})
+    new = with_variables(old, {"a": True})
+    assert ChatTemplate(tokenizer(), new).render(messages("x")) == "True1"
+    assert with_variables(old, {}) == old
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
