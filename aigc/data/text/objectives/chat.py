@@ -39,7 +39,7 @@ _DATE = "date_string"
 """The variable in which templates that show the date look for one first."""
 _SHOWS_DATE = (
     "the chat template shows the date of today, so that prompts differ from day to day from those in training; "
-    f"data.chat.variables.{_DATE}=TEXT fixes it where the template reads {_DATE}, or else give a template without "
+    f"data.chat.variables={{{_DATE}: TEXT}} fixes it where the template reads {_DATE}, or else give a template without "
     "strftime_now as data.chat.template"
 )
 

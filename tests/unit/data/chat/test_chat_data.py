@@ -93,6 +93,25 @@ def test_held_out_conversations_ask_for_the_last_answer(table, tmp_path):
     assert tuple(batch["input_ids"][0][: len(prompt.ids)].tolist()) == prompt.ids
 
 
+def test_the_reference_has_what_the_template_writes_inside_of_answers(table, tmp_path):
+    tokenizer("qwen3").save_pretrained(tmp_path / "model")
+    settings = TokenizerSettings(kind="pretrained", path=str(tmp_path / "model"))
+    data = opened(table(rows()), tmp_path, tokenizer=settings)
+    example = data.heldout[0]
+    assert data.question(example)[1] == f"<think>\n\n</think>\n\n{example.text}"
+
+
+def test_an_end_that_is_no_token_is_an_error(table, tmp_path):
+    file = tmp_path / "chatml.jinja"
+    file.write_text("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}")
+    chat, path = ChatSettings(template=str(file)), table(rows())
+    with pytest.raises(InputError, match=r"data\.tokenizer\.add_special_tokens"):
+        opened(path, tmp_path, chat=chat)
+    added = TokenizerSettings(kind="bpe", add_special_tokens=["<|im_start|>", "<|im_end|>"])
+    data = opened(path, tmp_path, chat=chat, tokenizer=added, sequence_length=128)
+    assert data.tokenizer.convert_ids_to_tokens(data.end_ids) == ["<|im_end|>"]
+
+
 def test_the_template_and_its_end_token_belong_to_the_model(table, tmp_path):
     folder = tmp_path / "model"
     tokenizer("qwen2_5").save_pretrained(folder)
@@ -209,7 +228,7 @@ def test_a_template_that_shows_the_date_is_warned_of(table, tmp_path, caplog):
     )
     for variables, warned in (({"date_string": "2026"}, False), (None, True)):
         opened(table(rows()), tmp_path, chat=ChatSettings(template=str(file), variables=variables))
-        assert any("data.chat.variables.date_string" in message for message in caplog.messages) == warned
+        assert any("data.chat.variables={date_string" in message for message in caplog.messages) == warned
 
 
 def test_answers_that_do_not_fit_are_dropped_and_counted(table, tmp_path, caplog):
