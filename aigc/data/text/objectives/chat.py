@@ -64,7 +64,6 @@ class Chat(Causal):
     format = 2
     reads_texts = False
     uses_chat_template = True
-    format = 2
 
     def __init__(
         self,
