@@ -12,6 +12,9 @@ from aigc.config.types import shown
 
 _KEY = re.compile(r"[+~]{0,2}[A-Za-z_][\w/@:$-]*(\.[\w/@:$-]+)*", re.ASCII)
 
+_BARE = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|([^\s,:\[\]{}()'"][^,:\[\]{}()'"]*?)(?=\s*([:,\]}]|$))""")
+"""What is quoted, or a bare value and what follows it."""
+
 
 class SeveralValues(ConfigError):
     """Overrides that are right but for keys with several values, as of a sweep."""
@@ -57,6 +60,8 @@ def _why_unreadable(text: str) -> str:
         return "a key without a value" if _KEY.fullmatch(text) else "not a key with a value"
     if not _KEY.fullmatch(key):
         return f"{shown(key)} is not a key" if key else "a value without a key"
+    if value.startswith("{") and not "".join(re.findall(r"[{,]\s*([^,:{}]*):", value)).isascii():
+        return f"the names in {shown(value)} may have ASCII letters, digits and underscores alone"
     return f"the value {shown(value)} has an unmatched bracket or quote, or a stray comma"
 
 
@@ -70,12 +75,18 @@ def _parse_or_quote(parser: Any, text: str) -> Any:
         return parser.parse_override(text)
     except HydraException:
         key, equals, value = text.partition("=")
-        if not equals or value[:1] in tuple("[{\"'") or "${" in value:
+        if not equals or not key or value[:1] in ("'", '"') or "${" in value:
             raise
-        if not key:
-            raise
+        if value[:1] in ("[", "{"):
+            return parser.parse_override(f"{key}={_BARE.sub(_quoted, value)}")
         quoted = value.replace("\\", "\\\\").replace("'", "\\'")
         return parser.parse_override(f"{key}='{quoted}'")
+
+
+def _quoted(found: re.Match[str]) -> str:
+    """Quote a value in a list or a mapping, if it has other letters than Latin ones; names are left."""
+    value, follows = found[2], found[3]
+    return f'"{value}"' if value and not value.isascii() and follows != ":" else found[0]
 
 
 def apply_override(cfg: DictConfig, override: Any) -> None:

@@ -141,14 +141,11 @@ class SavedTransformersModel(SavedModel):
     def _with_base(self, folder: Path) -> Any:
         """Read a model whose adapter lies in a folder of its own, with its base model."""
         from aigc.config import build
-        from aigc.models import TransformersModel
+        from aigc.models import TransformersCausalLM, TransformersModel
 
-        if "model" not in self.run.config:
-            raise InputError(
-                f"{folder} holds an adapter alone, which PEFT loads: name its run, or `aigc export RUN` in the format "
-                f"{SAFETENSORS}"
-            )
-        return build(self.run.config.model, TransformersModel, "model").from_folder(folder).read().eval()
+        node = self.run.config.get("model")  # a folder has no config; an adapter in one is that of a causal model
+        factory = build(node, TransformersModel, "model") if node else TransformersCausalLM(path=str(folder))
+        return factory.from_folder(folder).read().eval()
 
     def _check_merged(self, model: Any) -> None:
         """Check that all of the model is in its weights; virtual tokens are not."""

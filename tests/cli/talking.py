@@ -6,6 +6,7 @@ import re
 import select
 import signal
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from tests.cli.image_runs import bare_run
 from tests.training.helpers import tiny_model
 from tests.waiting import PATIENCE
 
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f]")
+_CONTROL = re.compile(r"(\x1b|\^\[)\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f]")
 TEXTS = ["處處聞啼鳥，東風來見國", "夜來風雨聲，門前車馬長", "system user assistant : \n"] * 2
 TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}:{{ message['content'] }}{{ eos_token }}{% endfor %}"
@@ -61,10 +62,21 @@ class Terminal:
         shown, self.shown = self.shown.decode(errors="replace"), b""
         return shown
 
-    def more(self, count: int) -> None:
-        """Wait until so many characters are shown since the last call; those that move the cursor do not count."""
-        while len(_CONTROL.sub("", self.shown.decode(errors="ignore"))) < count and self._read():
-            pass
+    def answers(self, count: int) -> None:
+        """Wait until keys such as Ctrl-C are signals, as while an answer is written, and so many characters of it."""
+        end = time.monotonic() + PATIENCE
+        while not termios.tcgetattr(self.master)[3] & termios.ISIG:
+            if time.monotonic() > end:
+                raise AssertionError("the terminal sends no signals")
+            time.sleep(0.01)
+        before = self._characters()
+        while self._characters() < before + count:
+            if time.monotonic() > end or not self._read():
+                raise AssertionError(f"no answer in ... {self.shown[-500:].decode(errors='replace')!r}")
+
+    def _characters(self) -> int:
+        """How many characters were shown since the last call, without those that say or ask where the cursor is."""
+        return len(_CONTROL.sub("", self.shown.decode(errors="ignore")))
 
     def exit_code(self) -> int:
         """Wait for the end."""

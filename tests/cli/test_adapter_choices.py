@@ -83,6 +83,11 @@ def test_it_is_exported_merged_and_apart(place, cache):
     assert all(torch.equal(kept[name], written[name]) for name in kept)
     whole = AutoModelForCausalLM.from_pretrained(place / "whole").eval()
     theirs = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(place / "base"), place / "alone").eval()
+    said = [
+        call(place, cache, "generate", one, "prompt=a", "max_new_tokens=5", "temperature=0")
+        for one in ("apart", "alone")
+    ]
+    assert said[0] == said[1]
     ids = torch.arange(20)[None]
     with torch.no_grad():
         torch.testing.assert_close(whole(ids).logits, theirs(ids).logits, atol=1e-5, rtol=1e-4)

@@ -293,7 +293,7 @@ def test_ctrl_c_stops_an_answer_and_not_the_conversation(place: Path, monkeypatc
         screen.until(">")
         screen.type("夜來\r")
         screen.until("\x1b[?2004l")  # the line is read
-        screen.more(3)  # the terminal sends signals again by then
+        screen.answers(3)
         screen.type("\x03")
         screen.until("stopped")
         screen.until(">")

@@ -1,10 +1,13 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from aigc.config import ConfigError, check, compose
 from aigc.config.choices import group_choices
 from aigc.config.compose import override
 from aigc.config.origins import origins_of
+from aigc.config.overrides import parse_overrides
 from tests.conftest import write
 
 
@@ -241,3 +244,26 @@ def test_a_trained_model_cannot_be_changed():
 def test_a_pretrained_model_brings_its_tokenizer():
     cfg = compose(["model=pretrained", "model.path=somewhere"])
     assert (cfg.data.tokenizer.kind, cfg.data.tokenizer.path) == ("pretrained", "somewhere")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("[春眠, 不觉晓,x]", ["春眠", "不觉晓", "x"]),
+        ("{one: 中文.jsonl, two: b}", {"one": "中文.jsonl", "two": "b"}),
+        ('[["中,文", 1.5], 甲 乙 ]', [["中,文", 1.5], "甲 乙"]),
+        ("{k: [甲, {b: 丙}]}", {"k": ["甲", {"b": "丙"}]}),
+    ],
+)
+def test_values_in_lists_and_mappings_need_no_quotes_in_any_script(value, expected):
+    assert parse_overrides([f"a={value}"])[0].value() == expected
+
+
+@given(st.lists(st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FFF), min_size=1), min_size=1))
+def test_a_list_of_chinese_words_is_that_list(words):
+    assert parse_overrides([f"a=[{', '.join(words)}]"])[0].value() == words
+
+
+def test_names_in_another_script_are_refused_with_what_is_allowed():
+    with pytest.raises(ConfigError, match="ASCII letters"):
+        parse_overrides(["a={中文: b}"])

@@ -1,5 +1,7 @@
 """Every choice of every group with every experiment that can take it."""
 
+from functools import lru_cache
+
 import pytest
 
 from aigc.config import ConfigError, compose
@@ -8,17 +10,18 @@ from aigc.config.choices import group_choices
 from aigc.config.compose import Composer
 from aigc.config.targets import is_subclass
 from tests.config.needs import needs
+from tests.drawing import drawn
 
-CHOICES = {group: names for group, names in group_choices().items() if group != "experiment"}
+CHOICES = [(group, name) for group, names in group_choices().items() if group != "experiment" for name in names]
 KINDS = {
     "lm": ("aigc.data.text.base.TextModule", "aigc.tasks.language.base.LanguageTask"),
     "gan": ("aigc.data.images.ImageData", "aigc.tasks.ImageTask"),
 }
 
 
-def fits(experiment, group, choice):
-    """Whether a choice is of the kind of an experiment; True for groups that know no kind."""
-    kind = experiment.partition("/")[0]
+@lru_cache(None)
+def fits(kind, group, choice):
+    """Whether a choice is of a kind of experiments, lm or gan; True for groups that know no kind."""
     if group == "adapter":
         return kind == "lm"
     if group not in ("data", "task", "model", "evaluation"):
@@ -38,19 +41,17 @@ def fits(experiment, group, choice):
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", group_choices()["experiment"])
 def test_every_choice_that_fits_an_experiment_makes_a_valid_config(experiment):
-    composer, tried = Composer(), 0
-    for group, choices in CHOICES.items():
-        for choice in choices:
-            if fits(experiment, group, choice):
-                other = [text for text in needs(f"{group}={choice}") if not text.startswith("experiment=")]
-                typed = [f"experiment={experiment}", f"{group}={choice}", *other]
-                if experiment.startswith("lm/"):  # an adapter, and other types than float32, are for pretrained weights
-                    alone = ["adapter=null", "++model.dtype=float32", "++model.quantised=null"]
-                    typed += {"adapter": ["model=pretrained"], "model": alone}.get(group, [])
-                own = needs(f"experiment={experiment}")
-                typed += [text for text in own if not text.startswith(f"{group}.")]  # belongs to the other choice
-                cfg = composer.compose(typed)
-                assert find_problems(cfg) == [], typed
-                assert cfg.experiment == experiment
-                tried += 1
-    assert tried > 25
+    composer = Composer()
+    fitting = [(group, choice) for group, choice in CHOICES if fits(experiment.partition("/")[0], group, choice)]
+    assert len(fitting) > 25
+    for group, choice in drawn(experiment, fitting, 10):
+        other = [text for text in needs(f"{group}={choice}") if not text.startswith("experiment=")]
+        typed = [f"experiment={experiment}", f"{group}={choice}", *other]
+        if experiment.startswith("lm/"):  # an adapter, and other types than float32, are for pretrained weights
+            alone = ["adapter=null", "++model.dtype=float32", "++model.quantised=null"]
+            typed += {"adapter": ["model=pretrained"], "model": alone}.get(group, [])
+        own = needs(f"experiment={experiment}")
+        typed += [text for text in own if not text.startswith(f"{group}.")]  # belongs to the other choice
+        cfg = composer.compose(typed)
+        assert find_problems(cfg) == [], typed
+        assert cfg.experiment == experiment
