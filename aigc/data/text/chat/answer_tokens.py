@@ -41,8 +41,9 @@ class AnswerTokens:
 
     @cached_property
     def written_ids(self) -> list[int]:
-        """The ids of all special tokens that answers hold, such as those of channels."""
-        return sorted({one for parts in self._ids([*self._answers, *self._calls]) for ids in parts for one in ids})
+        """The ids of the special tokens that answers hold besides those that end them, such as those of channels."""
+        found = {one for parts in self._ids([*self._answers, *self._calls]) for ids in parts for one in ids}
+        return sorted(found - {self.tokenizer.eos_token_id, *self.end_ids})
 
     def check_end(self) -> None:
         """Check that a text with which the template ends answers is a special token.
