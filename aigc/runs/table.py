@@ -26,6 +26,7 @@ MEASURES = {
     "val/rougeL": "ROUGE-L",
     "val/rougeLsum": "ROUGE-Lsum",
     "val/exact_match": "exact match, %",
+    "val/python_syntax": "Python syntax, %",
     "val/distinct_1": "distinct 1-grams, %",
     "val/distinct_2": "distinct 2-grams, %",
     "val/self_bleu": "Self-BLEU, lower is more diverse",

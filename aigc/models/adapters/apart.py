@@ -14,7 +14,7 @@ from transformers import AutoConfig, PreTrainedModel
 from aigc.errors import InputError
 from aigc.models.adapters.base import Adapter, base_digest_of
 from aigc.models.adapters.merging import base_path, note_merge, probe
-from aigc.models.adapters.peft import merge_layers, put_on
+from aigc.models.adapters.peft import merge_layers, put_on, without_warnings
 from aigc.models.adapters.virtual_tokens import prepend
 from aigc.models.embeddings import add_rows, fit_embeddings
 from aigc.models.pretrained import load_tokenizer
@@ -76,7 +76,8 @@ def load_apart(folder: Path, read: Callable[[Mapping[str, Any], Any], PreTrained
         )
     settings = PeftConfig.from_pretrained(str(folder))
     if settings.is_prompt_learning:
-        wrapper = PeftModel.from_pretrained(model, str(folder))
+        with without_warnings():
+            wrapper = PeftModel.from_pretrained(model, str(folder))
         model.__dict__["aigc_peft"] = wrapper
         prepend(model, wrapper)
         return model

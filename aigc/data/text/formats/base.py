@@ -115,7 +115,7 @@ def missing_column(column: str, known: Sequence[str], where: str, layout: Layout
     """The error for a column that is not there."""
     named_by = "data.text_column, or data.prompt_column and data.completion_column"
     if column in layout.further:
-        named_by = "data.objective"
+        named_by = "data.objective, or choose another data.format"
     names = ", ".join(name if name.isprintable() else ascii(name) for name in known)
     return InputError(
         f"{where}: no column '{column}'; columns: {names or 'none'}.{did_you_mean(column, known)} "
