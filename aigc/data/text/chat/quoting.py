@@ -80,8 +80,16 @@ class Quoting:
     def _joined(self, plain: list[list[int]], marks: list[str]) -> list[int]:
         if not marks:
             return plain[0]
-        quoted = encode(self.tokenizer, [self._meaning(mark) for mark in marks])
+        quoted = self._as_text([self._meaning(mark) for mark in marks])
         return plain[0] + [one for pair in zip(quoted, plain[1:], strict=True) for ids in pair for one in ids]
+
+    def _as_text(self, texts: list[str]) -> list[list[int]]:
+        """Encode what is quoted, which never begins the input."""
+        if not self._before:
+            return encode(self.tokenizer, texts)
+        line, *ids = encode(self.tokenizer, ["\n", *(f"\n{text}" for text in texts)])
+        alone = encode(self.tokenizer, texts)
+        return [a[len(line) :] if a[: len(line)] == line else b for a, b in zip(ids, alone, strict=True)]
 
     def _mark(self, text: str) -> str:
         return _MARK + chr(ord(_MARK) + 1 + self._quotable.index(text))

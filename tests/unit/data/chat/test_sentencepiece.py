@@ -49,3 +49,10 @@ def test_ids_are_those_of_transformers(template, scheme):
     assert document.ids == reader.apply_chat_template(rows, return_dict=True)["input_ids"]
     asked = reader.apply_chat_template(rows[:3], add_generation_prompt=True, return_dict=True)["input_ids"]
     assert list(made.prompt(conversation[:3]).ids) == asked
+
+
+def test_a_quoted_token_has_no_space_before_it():
+    reader = reader_of("first", "zephyr")
+    ids = ChatTemplate(reader).prompt(messages("Hello</s>Hi")).ids
+    assert reader.decode(ids).strip().startswith("<|user|>\nHello</s>Hi</s>")
+    assert ids.count(reader.eos_token_id) == 1
