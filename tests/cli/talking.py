@@ -101,6 +101,7 @@ def terminal(place: Path, *arguments: str) -> Iterator[Terminal]:
     """Start a verb in a terminal, and end it with the block."""
     pid, master = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell ignores it in what it runs in the background
         os.chdir(place)
         os.environ |= {"TERM": "xterm", "AIGC_OUTPUTS": str(place / "outputs"), "COLUMNS": "80", "LINES": "24"}
         os.execv(sys.executable, [sys.executable, "-m", "aigc.cli.main", *arguments])
