@@ -1,11 +1,13 @@
 """Generation of texts from prompts: batched, padded on the left, without special or unknown tokens in the output."""
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import (
+    GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     StoppingCriteria,
@@ -69,13 +71,15 @@ def generate_texts(
             encoded = [prompt.shortened(context - wanted) for prompt in whole]
         _check_length(encoded, [prompt.text for prompt in whole], context)
     texts: list[list[str]] = [[] for _ in whole]
+    settings = configuration(model, tokenizer, sampling, None)  # once: a chat template is tried for it
     training = model.training
     model.eval()
     try:
         random = fixed_random_state(model.device, sampling.seed)
         with random, attention_for_generation(model), torch.inference_mode():
             for chosen in _batches([len(ids) for ids in encoded], sampling, context):
-                outputs = _generate_batch(model, tokenizer, [encoded[i] for i in chosen], sampling, context, show)
+                batch = [encoded[i] for i in chosen]
+                outputs = _generate_batch(model, tokenizer, batch, sampling, settings, context, show)
                 if _may_stop():
                     stop.check()
                 for position, index in enumerate(chosen):
@@ -106,6 +110,7 @@ def _generate_batch(
     tokenizer: PreTrainedTokenizerFast,
     prompts: list[list[int]],
     sampling: Sampling,
+    settings: GenerationConfig,
     context: int | None,
     show: Callable[[str], None] | None,
 ) -> list[str]:
@@ -114,11 +119,13 @@ def _generate_batch(
     ids = torch.tensor([[padding] * (width - len(p)) + p for p in prompts], device=model.device)
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=model.device)
     limits = [n for n in (sampling.max_new_tokens, context - width if context is not None else None) if n is not None]
+    settings = copy(settings)
+    settings.max_new_tokens = min(limits, default=256)
     ends = set(end_tokens(model, tokenizer))
     output = model.generate(
         input_ids=ids,
         attention_mask=mask,
-        generation_config=configuration(model, tokenizer, sampling, min(limits, default=256)),
+        generation_config=settings,
         streamer=TextStream(tokenizer, ends, sampling.stops, show) if show else None,
         stopping_criteria=StoppingCriteriaList([_WhenAsked(), *_at_texts(tokenizer, sampling.stops, width)]),
     )
