@@ -1,7 +1,7 @@
 """A conversation: messages with roles, of which the assistant's are learned."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,7 +104,7 @@ def read_message(value: Any, number: int, keys: tuple[str, str] = ("role", "cont
         raise ValueError(f"{where}: {keys[0]!r} is {named!r}; {suggest(str(named), [*roles, *ROLES])}")
     further = {key: one for key, one in value.items() if key not in (*keys, *_LOSS) and one is not None}
     if isinstance(calls := further.get("tool_calls"), list):
-        further["tool_calls"] = [_call(one) for one in calls]
+        further["tool_calls"] = [_with_arguments(one, _as_object) for one in calls]
     learned = [_is_learned(value.get(key), where, key) for key in _LOSS]
     return Message(role, content, role == ASSISTANT and all(learned), further)
 
@@ -118,33 +118,33 @@ def _is_learned(value: Any, where: str, key: str) -> bool:
     raise ValueError(f"{where}: {key!r} is {json.dumps(value, ensure_ascii=False)}; allowed: true, false, 1, 0")
 
 
-def _call(call: Any) -> Any:
-    """Return the call of a tool with its arguments as an object, as templates take them; some write them as JSON."""
-    if not isinstance(call, Mapping):
-        return call
-    if isinstance(call.get("function"), Mapping):
-        return {**call, "function": _call(call["function"])}
-    try:
-        arguments = json.loads(call["arguments"])
-    except (KeyError, TypeError, ValueError):
-        return call
-    return {**call, "arguments": arguments} if isinstance(arguments, dict) else call
-
-
 def with_arguments_as_text(message: dict[str, Any]) -> dict[str, Any]:
     """Return a message as templates take it with the arguments of its calls as JSON."""
     if not isinstance(calls := message.get("tool_calls"), list):
         return message
-    return message | {"tool_calls": [_as_text(one) for one in calls]}
+    return message | {"tool_calls": [_with_arguments(one, _as_text) for one in calls]}
 
 
-def _as_text(call: Any) -> Any:
+def _with_arguments(call: Any, change: Callable[[Any], Any]) -> Any:
+    """Return the call of a tool with changed arguments; they stand in it, or in its function."""
     if not isinstance(call, Mapping):
         return call
     if isinstance(call.get("function"), Mapping):
-        return {**call, "function": _as_text(call["function"])}
-    arguments = call.get("arguments")
-    return {**call, "arguments": json.dumps(arguments, ensure_ascii=False)} if isinstance(arguments, dict) else call
+        return {**call, "function": _with_arguments(call["function"], change)}
+    return {**call, "arguments": change(call["arguments"])} if "arguments" in call else call
+
+
+def _as_object(arguments: Any) -> Any:
+    """Return arguments as an object, as templates take them, if they are one written as JSON."""
+    try:
+        found = json.loads(arguments)
+    except (TypeError, ValueError):
+        return arguments
+    return found if isinstance(found, dict) else arguments
+
+
+def _as_text(arguments: Any) -> Any:
+    return json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, dict) else arguments
 
 
 def _text(value: Any, where: str, key: str) -> str:
