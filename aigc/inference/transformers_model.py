@@ -37,7 +37,7 @@ class SavedTransformersModel(SavedModel):
 
     @cached_property
     def notes(self) -> dict[str, Any]:
-        """What the run's data have left in model/ for its use; empty for runs of earlier versions and for exports."""
+        """What the run's data have left in model/ for its use; empty for runs and exports of earlier versions."""
         from aigc.runs.files import read_mapping
         from aigc.runs.folder import MODEL_CLASS_FILE
 
@@ -170,16 +170,11 @@ class SavedTransformersModel(SavedModel):
 
     def _write_notes(self, folder: Path) -> None:
         """Write what this program needs to use the model in a folder as that of the run."""
-        import json
+        from aigc.runs.folder import write_model_notes
 
-        from aigc.runs.folder import MODEL_CLASS_FILE
-
-        ours = next(
-            one for one in type(self).__mro__ if one.__module__.startswith("aigc.")
-        )  # those who load it have it
-        named = {"saved_model": f"{ours.__module__}.{ours.__qualname__}"}
-        text = json.dumps({**self._handed_on(), **named}, ensure_ascii=False)
-        (folder / MODEL_CLASS_FILE).write_text(f"{text}\n", encoding="utf-8")
+        # Those who load it have no class of a person's own.
+        ours = next(one for one in type(self).__mro__ if one.__module__.startswith("aigc."))
+        write_model_notes(folder, {**self._handed_on(), "saved_model": f"{ours.__module__}.{ours.__qualname__}"})
 
     def _handed_on(self) -> dict[str, Any]:
         """Return what is said of the model in an export."""

@@ -1,6 +1,5 @@
 """Save the results of a finished run: the model in a layout that other tools load, and scores in the manifest."""
 
-import json
 import os
 import re
 import shutil
@@ -13,7 +12,7 @@ from aigc.callbacks import Throughput
 from aigc.launch import data_state
 from aigc.runs import Run
 from aigc.runs.files import retrying, sha256_file, sync_folder
-from aigc.runs.folder import MODEL_CLASS_FILE
+from aigc.runs.folder import write_model_notes
 from aigc.runs.manifest import Result
 from aigc.tasks import Task
 
@@ -42,8 +41,7 @@ def _write_model(run: Run, task: Task, data: Any) -> None:
         save(temporary)
     if isinstance(data, LightningDataModule):
         data_state.write(data.state_dict(), temporary)
-    described = {"saved_model": task.saved_model} | getattr(data, "model_notes", {})
-    (temporary / MODEL_CLASS_FILE).write_text(json.dumps(described, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_model_notes(temporary, {"saved_model": task.saved_model} | getattr(data, "model_notes", {}))
     readable = temporary.stat().st_mode & 0o666  # safetensors creates files that only the owner may read
     for path in temporary.rglob("*"):
         if path.is_file():

@@ -2,9 +2,10 @@
 
 import fcntl
 import importlib
+import json
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 
 MODEL_CLASS_FILE = "aigc.json"
 """The file in model/ that names the class of the saved model."""
+
+
+def write_model_notes(folder: Path, notes: Mapping[str, Any]) -> None:
+    """Write what opens a model in a folder as its run: the class of the saved model, and what its data say of it."""
+    (folder / MODEL_CLASS_FILE).write_text(json.dumps(notes, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 class Run:
