@@ -119,13 +119,25 @@ def test_an_output_layer_is_trained_with_its_own_weight_or_that_of_the_embedding
     assert layer.is_trained
 
 
-def test_frozen_logits_are_computed_once_and_only_for_targets(data, monkeypatch):
+@pytest.fixture
+def batch(data):
+    """Rows in which the first tokens are not learned."""
     batch = data.example_rows(4)
     batch["labels"][:, :9] = IGNORE
     batch["target_tokens"] = int((batch["labels"] != IGNORE).sum())
-    positions = []
+    return batch
+
+
+@pytest.fixture
+def positions(monkeypatch):
+    """How many positions the output layer was applied to, call by call."""
+    found = []
     logits = OutputLayer.logits
-    monkeypatch.setattr(OutputLayer, "logits", lambda self, h: positions.append(len(h)) or logits(self, h))
+    monkeypatch.setattr(OutputLayer, "logits", lambda self, h: found.append(len(h)) or logits(self, h))
+    return found
+
+
+def test_frozen_logits_are_computed_once_and_only_for_targets(data, batch, positions):
     for is_frozen in (True, False):
         model = model_of(data, "llama")
         model.get_output_embeddings().requires_grad_(not is_frozen)
@@ -186,13 +198,7 @@ def test_all_logits_are_never_held(is_training, tmp_path, monkeypatch):
     assert largest[True] <= max(8000, model.get_input_embeddings().weight.numel()) < logits / 4
 
 
-def test_prompts_and_padding_have_no_logits(data, monkeypatch):
-    batch = data.example_rows(4)
-    batch["labels"][:, :9] = IGNORE
-    batch["target_tokens"] = int((batch["labels"] != IGNORE).sum())
-    positions = []
-    logits = OutputLayer.logits
-    monkeypatch.setattr(OutputLayer, "logits", lambda self, h: positions.append(len(h)) or logits(self, h))
+def test_prompts_and_padding_have_no_logits(data, batch, positions):
     task = task_of(model_of(data, "llama"), chunked_loss=True)
     positions.clear()
     task.loss(batch)
